@@ -1,0 +1,52 @@
+"""Packaging of vizlab."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+  r"__version__ = '(.+)'", (HERE / 'vizlab' / '__init__.py').read_text()
+)[1]
+
+WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
+ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
+TEST = ['pytest>=8.3', 'ruff>=0.11', 'h5py>=3.10']
+
+setup(
+  name='vizlab',
+  version=VERSION,
+  description='Looking into convolutional networks, and making images with '
+  'them, in JAX',
+  long_description=(HERE / 'README.md').read_text(),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=find_packages(include=['vizlab', 'vizlab.*']),
+  package_data={
+    'vizlab': ['py.typed'],
+    'vizlab.io': ['samples/*.png'],
+    'vizlab.nets': ['data/*'],
+  },
+  install_requires=[
+    'absl-py>=2.1',
+    'flax>=0.12.4',
+    'jax>=0.10',
+    'jinja2>=3.1',
+    'ml-collections>=1.0',
+    'numpy>=2.0',
+    'optax>=0.2.5',
+    'orbax-checkpoint>=0.12',
+    'pillow>=11.0',
+    'safetensors>=0.5',
+    'tqdm>=4.66',
+  ],
+  extras_require={
+    'weights': WEIGHTS,  # reading .pth and .h5 files
+    'analysis': ANALYSIS,
+    'test': TEST,
+    # The oracles of the parity tests.
+    'parity': [*TEST, 'torch==2.13.0', 'captum>=0.9'],
+  },
+)

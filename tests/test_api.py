@@ -1,0 +1,62 @@
+"""The public surface: every name is documented, annotated and in __all__."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import vizlab
+
+MODULES = [
+  importlib.import_module(info.name)
+  for info in pkgutil.walk_packages(vizlab.__path__, 'vizlab.')
+]
+
+
+def public(module):
+  for name, value in vars(module).items():
+    if name.startswith('_') or inspect.ismodule(value):
+      continue
+    if getattr(value, '__module__', None) == module.__name__:
+      yield name, value
+
+
+@pytest.mark.parametrize('module', MODULES, ids=lambda m: m.__name__)
+def test_module(module):
+  assert module.__doc__, 'a module says what room it is'
+  for name in getattr(module, '__all__', ()):
+    assert hasattr(module, name), f'{name} is in __all__ but not there'
+
+
+@pytest.mark.parametrize('module', MODULES, ids=lambda m: m.__name__)
+def test_public_names(module):
+  for name, value in public(module):
+    assert inspect.getdoc(value), f'{name} has no docstring'
+    if inspect.isclass(value):
+      for method, function in vars(value).items():
+        if inspect.isfunction(function) and not method.startswith('_'):
+          assert inspect.getdoc(function), f'{name}.{method}'
+          check_annotated(f'{name}.{method}', function)
+    elif callable(value):
+      check_annotated(name, value)
+
+
+def check_annotated(name, function):
+  function = inspect.unwrap(function)
+  if not inspect.isfunction(function):
+    return
+  signature = inspect.signature(function)
+  for parameter in signature.parameters.values():
+    if parameter.name != 'self':
+      assert parameter.annotation is not parameter.empty, (name, parameter)
+  assert signature.return_annotation is not signature.empty, name
+
+
+@pytest.mark.parametrize(
+  'package',
+  ['attribution', 'data', 'io', 'nets', 'objectives'],
+)
+def test_package_exports_what_its_modules_do(package):
+  module = importlib.import_module(f'vizlab.{package}')
+  assert module.__all__
