@@ -1,0 +1,136 @@
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vizlab import rules
+from vizlab.rules import Window
+
+RULES = [rules.relu, rules.deconv_relu, rules.guided_relu]
+
+
+def test_relu_rules_worked_by_hand():
+  x = jnp.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+  g = jnp.array([1.0, -1.0, 1.0, -1.0, 1.0])
+  expected = {
+    rules.relu: [0, 0, 0, -1, 1],
+    rules.deconv_relu: [1, 0, 1, 0, 1],
+    rules.guided_relu: [0, 0, 0, 0, 1],
+  }
+  for rule, gradient in expected.items():
+    y, backward = jax.vjp(rule, x)
+    np.testing.assert_array_equal(y, [0, 0, 0, 1, 2])
+    np.testing.assert_array_equal(backward(g)[0], gradient)
+
+
+def two_layers(rule, x):
+  """conv (1x1, weight -1 and 1) -> relu -> max pool -> weights 1 and -2."""
+  maps = rule(jnp.concatenate([-x, x], -1))
+  pooled = rules.max_pool(maps, Window())
+  weight = jnp.array([1.0, -2.0])
+  return (pooled * weight[None, None, None]).sum()
+
+
+def test_two_layer_net_worked_by_hand():
+  x = jnp.array(
+    [[1.0, -3, 2, 2], [0, 2, 2, 1], [-1, -1, 4, -5], [-2, -1, 0, 3]]
+  )[None, ..., None]
+  # The map of -x peaks at -3, nowhere, -2 and -5; that of x at 2, 2, -, 4.
+  true = np.zeros((4, 4))
+  true[0, 1] = -1  # 1 * -1
+  true[3, 0] = -1
+  true[2, 3] = -1
+  true[1, 1] = -2  # -2 * 1
+  true[0, 2] = -2  # the first of three equal
+  true[2, 2] = -2
+  np.testing.assert_array_equal(
+    jax.grad(functools.partial(two_layers, rules.relu))(x)[0, ..., 0], true
+  )
+  guided = np.where(true == -1, true, 0)
+  np.testing.assert_array_equal(
+    jax.grad(functools.partial(two_layers, rules.guided_relu))(x)[0, ..., 0],
+    guided,
+  )
+  deconv = guided.copy()
+  deconv[0, 2] = -1  # all zero after the ReLU: the switch is at the first place
+  np.testing.assert_array_equal(
+    jax.grad(functools.partial(two_layers, rules.deconv_relu))(x)[0, ..., 0],
+    deconv,
+  )
+
+
+def slow_pool(x, window):
+  """Loops; returns the maxima, means and the position of each winner."""
+  n, h, w, c = x.shape
+  rows, columns = window.length(h), window.length(w)
+  best = np.zeros((n, rows, columns, c))
+  mean, where = np.zeros_like(best), np.zeros((*best.shape, 2), int)
+  for b, i, j, k in np.ndindex(best.shape):
+    top, left = (v * window.stride - window.padding for v in (i, j))
+    values = {
+      (y, z): x[b, y, z, k]
+      for y in range(max(top, 0), min(top + window.size, h))
+      for z in range(max(left, 0), min(left + window.size, w))
+    }
+    place = max(values, key=lambda p: values[p])  # the first on a tie
+    best[b, i, j, k], where[b, i, j, k] = values[place], place
+    mean[b, i, j, k] = np.mean(list(values.values()))
+  return best, mean, where
+
+
+WINDOWS = [
+  Window(),
+  Window(3, 2),
+  Window(3, 2, padding=1),
+  Window(3, 2, ceil=True),
+  Window(2, 2, ceil=True),
+  Window(3, 3),
+  Window(3, 1, padding=1),
+  Window(2, 3),
+]
+
+
+@pytest.mark.parametrize('window', WINDOWS, ids=str)
+@pytest.mark.parametrize('shape', [(2, 7, 8, 3), (1, 6, 9, 2)])
+def test_pooling_equals_a_slow_replica(window, shape):
+  key = jax.random.key(0)
+  x = jnp.round(2 * jax.random.normal(key, shape))  # with many ties
+  best, mean, where = slow_pool(np.asarray(x), window)
+  y, backward = jax.vjp(lambda x: rules.max_pool(x, window), x)
+  np.testing.assert_array_equal(y, best)
+  np.testing.assert_allclose(rules.avg_pool(x, window), mean, rtol=1e-6)
+  g = jax.random.normal(key, y.shape)
+  expected = np.zeros(shape)
+  for place in np.ndindex(y.shape):
+    b, i, j, k = place
+    expected[(b, *where[place], k)] += g[b, i, j, k]
+  np.testing.assert_allclose(backward(g)[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_max_pool_passes_nan_on():
+  x = jnp.zeros((1, 4, 4, 1)).at[0, 0, 1, 0].set(jnp.nan)
+  assert jnp.isnan(rules.max_pool(x, Window())[0, 0, 0, 0])
+
+
+@pytest.mark.parametrize('rule', RULES, ids=lambda r: r.__name__)
+def test_with_rules_keeps_the_forward_and_the_weights(rule, tiny, images):
+  other = rules.with_rules(tiny, relu=rule)
+  np.testing.assert_array_equal(tiny(images)[0], other(images)[0])
+  ours, theirs = jax.tree.leaves(tiny), jax.tree.leaves(other)
+  assert all(a is b for a, b in zip(ours, theirs, strict=True))
+  assert tiny.rules == rules.Rules()
+
+
+def test_with_rules_names_what_is_wrong(tiny):
+  with pytest.raises(ValueError, match="rules: got.*'rellu'.*expected.*'relu'"):
+    rules.with_rules(tiny, rellu=rules.relu)
+  with pytest.raises(ValueError, match='net: object has no attribute `rules`'):
+    rules.with_rules(object(), relu=rules.relu)
+
+
+def test_rules_are_values():
+  assert rules.Rules() == dataclasses.replace(rules.Rules())
+  assert hash(Window()) == hash(Window(2, 2))

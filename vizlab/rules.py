@@ -1,0 +1,251 @@
+"""Backward rules for ReLU and pooling, as values.
+
+All ReLU rules have one forward, ``max(x, 0)``; they differ in what they let
+through on the way back (Springenberg et al. 2015, figure 1):
+
+================  ==========================================
+`relu`            where the input was positive
+`deconv_relu`     where the gradient is positive (Zeiler & Fergus 2014)
+`guided_relu`     where both are
+================  ==========================================
+
+`with_rules` puts a rule into a net: same weights, same forward, another
+backward. Guided backprop is nothing but a gradient through such a net. A model
+of your own takes part when it calls ``self.rules.relu`` instead of
+``jax.nn.relu``.
+
+The rules are ``custom_vjp`` functions: reverse mode only (``jax.jvp`` through
+them raises). Arrays are ``[N, H, W, C]`` for pooling and of any shape for ReLU.
+"""
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vizlab.types import Array
+
+__all__ = [
+  'Rules',
+  'Window',
+  'avg_pool',
+  'deconv_relu',
+  'guided_relu',
+  'max_pool',
+  'relu',
+  'with_rules',
+]
+
+T = TypeVar('T')
+
+
+def _relu_rule(name: str, doc: str, backward: Callable) -> Callable:
+  """Builds a ReLU whose gradient is ``backward(mask, g)``."""
+
+  def forward(x: Array) -> Array:
+    return jnp.maximum(x, 0)
+
+  forward.__name__ = forward.__qualname__ = name
+  forward.__doc__ = doc
+  rule = jax.custom_vjp(forward)
+  rule.defvjp(
+    lambda x: (forward(x), x > 0),
+    lambda mask, g: (backward(mask, g),),
+  )
+  return rule
+
+
+relu = _relu_rule(
+  'relu',
+  """ReLU with its true gradient: ``g`` where ``x > 0`` (0 at ``x = 0``).""",
+  lambda mask, g: jnp.where(mask, g, 0),
+)
+deconv_relu = _relu_rule(
+  'deconv_relu',
+  """ReLU whose gradient is ``max(g, 0)``: the deconvnet's (Zeiler 2014).""",
+  lambda mask, g: jnp.maximum(g, 0),
+)
+guided_relu = _relu_rule(
+  'guided_relu',
+  """ReLU whose gradient is ``max(g, 0)`` where ``x > 0``: the guided one.""",
+  lambda mask, g: jnp.where(mask, jnp.maximum(g, 0), 0),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+  """A square pooling window: its size and stride in positions, and padding.
+
+  Attributes:
+    size: Side of the window.
+    stride: Step between windows.
+    padding: Positions added before the first row and column, and after the
+      last (they never win a maximum and are not counted in a mean).
+    ceil: Rounds the number of windows up, as Caffe does: the last window may
+      hang over the border.
+  """
+
+  size: int = 2
+  stride: int = 2
+  padding: int = 0
+  ceil: bool = False
+
+  def length(self, n: int) -> int:
+    """Number of windows along an axis of ``n`` positions."""
+    span = n + 2 * self.padding - self.size
+    count = (-(-span // self.stride) if self.ceil else span // self.stride) + 1
+    if self.ceil and (count - 1) * self.stride >= n + self.padding:
+      count -= 1  # as Caffe and torch: a window must start inside the image
+    return count
+
+
+def _pad(x: Array, window: Window, value: float) -> Array:
+  """Pads ``[N, H, W, C]`` so that every window is full; may also crop."""
+  config = [(0, 0, 0)]
+  for n in x.shape[1:3]:
+    need = (window.length(n) - 1) * window.stride + window.size
+    config.append((window.padding, need - n - window.padding, 0))
+  return lax.pad(x, jnp.asarray(value, x.dtype), [*config, (0, 0, 0)])
+
+
+def _places(x: Array, window: Window) -> list[Array]:
+  """The ``size^2`` strided slices: place ``i`` of every window at once.
+
+  XLA's CPU backend fuses slices with their neighbours but cuts a program in two
+  around ``reduce_window``, which doubles a VGG's forward time.
+  """
+  s, (h, w) = window.stride, x.shape[1:3]
+  last = window.size - 1
+  return [
+    x[:, i : h - last + i : s, j : w - last + j : s]
+    for i in range(window.size)
+    for j in range(window.size)
+  ]
+
+
+def _argmax(x: Array, window: Window) -> tuple[Array, Array]:
+  """Each window's maximum, and the place that won (the first, on a tie)."""
+  first, *rest = _places(_pad(x, window, -jnp.inf), window)
+  best, which = first, jnp.zeros(first.shape, jnp.uint8)
+  for place, value in enumerate(rest, 1):
+    which = jnp.where(value > best, jnp.uint8(place), which)
+    best = jnp.maximum(best, value)
+  return best, which
+
+
+def _unpool(g: Array, which: Array, shape: tuple, window: Window) -> Array:
+  """Routes ``g`` to the places that won: the deconvnet's unpooling."""
+  size, s = window.size, window.stride
+  if size == s:  # disjoint windows: every input has one window, so no sum
+    n, h, w, c = g.shape
+    place = jnp.arange(size * size, dtype=which.dtype)
+    place = place.reshape(1, 1, size, 1, size, 1)
+    won = which.reshape(n, h, 1, w, 1, c) == place
+    full = jnp.where(won, g.reshape(n, h, 1, w, 1, c), 0)
+    full = full.reshape(n, h * size, w * size, c)
+  else:
+    full = 0
+    for place in range(size * size):
+      i, j = divmod(place, size)
+      routed = jnp.where(which == place, g, 0)
+      edges = [(0, 0, 0), (i, size - 1 - i, s - 1), (j, size - 1 - j, s - 1)]
+      full += lax.pad(routed, jnp.zeros((), g.dtype), [*edges, (0, 0, 0)])
+  crop = [(0, 0, 0)]
+  for n, have in zip(shape[1:3], full.shape[1:3], strict=True):
+    crop.append((-window.padding, n + window.padding - have, 0))
+  return lax.pad(full, jnp.zeros((), g.dtype), [*crop, (0, 0, 0)])
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def max_pool(x: Array, window: Window = Window()) -> Array:
+  """Maximum of every window; the gradient goes to the place that won.
+
+  The record of winners is the deconvnet's *switches* (Zeiler & Fergus 2014,
+  section 2.1). On a tie the first place in row-major order wins, so a gradient
+  is never split.
+
+  Args:
+    x: ``[N, H, W, C]``.
+    window: Size, stride and padding.
+
+  Returns:
+    ``[N, H', W', C]`` with ``H' = window.length(H)``.
+  """
+  return _argmax(x, window)[0]
+
+
+# A shape is not an array; wrapping it keeps residuals a valid pytree.
+@functools.partial(
+  jax.tree_util.register_dataclass, data_fields=['which'], meta_fields=['shape']
+)
+@dataclasses.dataclass
+class _Switches:
+  which: Array
+  shape: tuple[int, ...]
+
+
+def _max_pool_fwd(x: Array, window: Window) -> tuple[Array, _Switches]:
+  best, which = _argmax(x, window)
+  return best, _Switches(which, x.shape)
+
+
+def _max_pool_bwd(window: Window, switches: _Switches, g: Array) -> tuple:
+  return (_unpool(g, switches.which, switches.shape, window),)
+
+
+max_pool.defvjp(_max_pool_fwd, _max_pool_bwd)
+
+
+def avg_pool(x: Array, window: Window = Window()) -> Array:
+  """Mean of every window over its positions inside the image.
+
+  Args:
+    x: ``[N, H, W, C]``.
+    window: Size, stride and padding.
+
+  Returns:
+    ``[N, H', W', C]`` with ``H' = window.length(H)``.
+  """
+  total = sum(_places(_pad(x, window, 0), window))
+  ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
+  return total / sum(_places(_pad(ones, window, 0), window))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """The rules a net computes with: a ReLU, and a pooling ``(x, window)``."""
+
+  relu: Callable[[Array], Array] = relu
+  pool: Callable[[Array, Window], Array] = max_pool
+
+
+def with_rules(net: T, **rules: Callable) -> T:
+  """Returns a copy of ``net`` with other rules; the weights are shared.
+
+  Args:
+    net: A net with an attribute ``rules`` (every net of `vizlab.nets`, or your
+      own module that calls ``self.rules.relu``).
+    **rules: ``relu=`` and ``pool=``, as in `Rules`.
+
+  Raises:
+    ValueError: The net has no rules, or a keyword is not a rule.
+  """
+  known = [field.name for field in dataclasses.fields(Rules)]
+  wrong = sorted(set(rules) - set(known))
+  if wrong:
+    raise ValueError(f'rules: got {wrong}, expected some of {known}')
+  old: Any = getattr(net, 'rules', None)
+  if not isinstance(old, Rules):
+    raise ValueError(
+      f'net: {type(net).__name__} has no attribute `rules`, so no backward '
+      'rule can be put in; give it `rules = vizlab.rules.Rules()` and call '
+      '`self.rules.relu` where it calls jax.nn.relu'
+    )
+  new: Any = copy.copy(net)
+  new.rules = dataclasses.replace(old, **rules)
+  return new
