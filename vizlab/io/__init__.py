@@ -1,0 +1,17 @@
+"""Everything that touches a disk or a network."""
+
+from vizlab.io.files import sha256, write_atomic, write_json, write_text
+from vizlab.io.images import read_image, samples, write_png
+from vizlab.io.tensors import read_tensors, write_tensors
+
+__all__ = [
+  'read_image',
+  'read_tensors',
+  'samples',
+  'sha256',
+  'write_atomic',
+  'write_json',
+  'write_png',
+  'write_tensors',
+  'write_text',
+]

@@ -1,0 +1,127 @@
+"""Reading and writing pictures. An image is float32 ``[H, W, 3]`` in [0, 1]."""
+
+import os
+import pathlib
+from importlib import resources
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from vizlab.io.files import write_atomic
+
+__all__ = ['read_image', 'samples', 'write_png']
+
+_SAMPLE = 'sample:'
+
+
+def samples() -> tuple[str, ...]:
+  """Names of the pictures that ship with vizlab, for ``sample:NAME``."""
+  folder = resources.files('vizlab.io') / 'samples'
+  return tuple(
+    sorted(
+      file.name.removesuffix('.png')
+      for file in folder.iterdir()
+      if file.name.endswith('.png')
+    )
+  )
+
+
+def read_image(
+  source: str | os.PathLike,
+  *,
+  shorter: int | None = None,
+  crop: int | None = None,
+) -> np.ndarray:
+  """Reads a picture of any mode and depth.
+
+  Grey becomes RGB, what is transparent is laid on white, a palette and 16 bits
+  a channel are resolved, and a photo is turned as its EXIF tag says.
+
+  Args:
+    source: A path, or ``sample:NAME`` for one of `samples`.
+    shorter: Side in pixels to which the shorter side is resized (bilinear with
+      antialiasing), before the crop.
+    crop: Side in pixels of the square cut from the centre.
+
+  Returns:
+    float32 ``[H, W, 3]``, RGB in [0, 1].
+
+  Raises:
+    ValueError: The file is missing, damaged or no picture, or it is smaller
+      than the crop.
+  """
+  image = _open(_locate(source), str(source))
+  if shorter is not None:
+    image = _resize_shorter(image, shorter)
+  if crop is not None:
+    width, height = image.size
+    if min(width, height) < crop:
+      raise ValueError(
+        f'image: {source} has {width}x{height} pixels, expected at least '
+        f'{crop}x{crop} for the crop'
+      )
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    image = image.crop((left, top, left + crop, top + crop))
+  return np.asarray(image, np.float32) / 255
+
+
+def write_png(path: str | os.PathLike, picture: np.ndarray) -> pathlib.Path:
+  """Writes a uint8 picture ``[H, W, 3]`` or ``[H, W]``, whole or not at all."""
+  if picture.dtype != np.uint8:
+    raise ValueError(f'picture: got {picture.dtype}, expected uint8')
+  image = Image.fromarray(picture)
+  return write_atomic(path, lambda file: image.save(file, 'PNG', optimize=True))
+
+
+def _locate(source: str | os.PathLike) -> pathlib.Path:
+  text = str(source)
+  if not text.startswith(_SAMPLE):
+    return pathlib.Path(text).expanduser()
+  name = text.removeprefix(_SAMPLE)
+  if name not in samples():
+    raise ValueError(
+      f'image: got {text!r}, expected one of '
+      f'{[_SAMPLE + known for known in samples()]}'
+    )
+  return pathlib.Path(
+    str(resources.files('vizlab.io') / 'samples' / f'{name}.png')
+  )
+
+
+def _open(path: pathlib.Path, name: str) -> Image.Image:
+  """An 8-bit RGB picture, upright."""
+  if not path.is_file():
+    raise ValueError(f'image: no such file: {name}')
+  try:
+    with Image.open(path) as file:
+      file.load()
+      image = ImageOps.exif_transpose(file)
+  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    reason = ' '.join(str(e).split())[:200]
+    raise ValueError(f'image: cannot read {name}: {reason}') from e
+  if image.mode.startswith(('I', 'F')):  # 16 bits a channel and more
+    return _from_deep(np.asarray(image, np.float64), name)
+  if image.has_transparency_data:
+    image = image.convert('RGBA')
+    white = Image.new('RGBA', image.size, 'white')
+    image = Image.alpha_composite(white, image)
+  return image.convert('RGB')
+
+
+def _from_deep(values: np.ndarray, name: str) -> Image.Image:
+  """Grey values of 16 bits (or floats in [0, 1]) as 8-bit RGB."""
+  if not np.isfinite(values).all():
+    raise ValueError(f'image: {name} has non-finite pixels')
+  top = 1.0 if values.max(initial=0) <= 1 else 65535.0
+  grey = np.clip(values / top * 255, 0, 255).round().astype(np.uint8)
+  return Image.fromarray(grey).convert('RGB')
+
+
+def _resize_shorter(image: Image.Image, side: int) -> Image.Image:
+  width, height = image.size
+  scale = side / min(width, height)
+  size = (
+    max(side, int(width * scale)) if width >= height else side,
+    max(side, int(height * scale)) if height > width else side,
+  )
+  return image.resize(size, Image.Resampling.BILINEAR)

@@ -1,0 +1,118 @@
+"""Reading and writing named tensors, in the formats that people have."""
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from vizlab.io.files import write_atomic
+
+__all__ = ['read_tensors', 'write_tensors']
+
+Tensors = dict[str, np.ndarray]
+
+
+def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
+  """Reads every tensor of a file, and its header.
+
+  Args:
+    path: A ``.safetensors``, ``.pth``/``.pt`` (a state dict; read with
+      ``weights_only``, so no code of the file runs; needs torch) or Keras
+      ``.h5`` file (needs h5py).
+
+  Returns:
+    ``{name: array}``, and the header ``{key: text}`` (empty for formats
+    without one).
+
+  Raises:
+    ValueError: The file is missing, damaged, or of no known format.
+  """
+  path = pathlib.Path(path)
+  read = _READERS.get(path.suffix)
+  if read is None:
+    raise ValueError(f'path: got {path}, expected one of {sorted(_READERS)}')
+  if not path.is_file():
+    raise ValueError(f'path: no such file: {path}')
+  return read(path)
+
+
+def write_tensors(
+  path: str | os.PathLike,
+  tensors: Mapping[str, np.ndarray],
+  header: Mapping[str, str],
+) -> pathlib.Path:
+  """Writes a ``.safetensors`` file, whole or not at all."""
+  arrays = {
+    name: np.ascontiguousarray(value) for name, value in tensors.items()
+  }
+  data = safetensors.numpy.save(arrays, dict(header))
+  return write_atomic(path, lambda file: file.write(data))
+
+
+def _damaged(path: pathlib.Path, why: object) -> ValueError:
+  reason = ' '.join(str(why).split())[:200]
+  return ValueError(
+    f'path: {path} is damaged or not what its name says: {reason}'
+  )
+
+
+def _read_safetensors(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
+  try:
+    with safetensors.safe_open(path, 'numpy') as file:
+      tensors = {name: file.get_tensor(name) for name in file.keys()}
+      return tensors, dict(file.metadata() or {})
+  except (safetensors.SafetensorError, TypeError, OSError) as error:
+    raise _damaged(path, error) from error
+
+
+def _read_torch(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
+  torch = _need('torch', path)
+  try:
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    state = state.get('state_dict', state)
+    return {name: t.float().numpy() for name, t in state.items()}, {}
+  except Exception as error:  # torch raises of many kinds on a damaged file
+    raise _damaged(path, error) from error
+
+
+def _read_keras(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
+  h5py = _need('h5py', path)
+  tensors: Tensors = {}
+
+  def visit(name: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset):
+      # 'block1_conv1/block1_conv1/kernel:0' -> 'block1_conv1/kernel'
+      layer, *_, parameter = name.split('/')
+      tensors[f'{layer}/{parameter.partition(":")[0]}'] = item[()]
+
+  try:
+    with h5py.File(path, 'r') as file:
+      file.get('model_weights', file).visititems(visit)
+  except OSError as error:
+    raise _damaged(path, error) from error
+  return tensors, {}
+
+
+def _need(module: str, path: pathlib.Path) -> Any:
+  try:
+    return __import__(module)
+  except ModuleNotFoundError as error:
+    raise ValueError(
+      f'path: reading {path.suffix} files needs {module}; '
+      "install it with: pip install 'vizlab[weights]'"
+    ) from error
+
+
+_READERS: dict[
+  str, Callable[[pathlib.Path], tuple[Tensors, dict[str, str]]]
+] = {
+  '.safetensors': _read_safetensors,
+  '.pth': _read_torch,
+  '.pt': _read_torch,
+  '.h5': _read_keras,
+  '.hdf5': _read_keras,
+}
