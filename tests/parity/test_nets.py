@@ -1,0 +1,65 @@
+"""Every net equals its torch statement: logits and three inner layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vizlab import nets
+
+torch = pytest.importorskip('torch')
+torch_nets = pytest.importorskip('torch_nets')
+
+SIZES = {'alexnet': 95, 'caffe_alexnet': 99, 'zfnet': 97, 'minivgg': 48}
+
+
+def relative(ours, theirs):
+  theirs = theirs.detach().numpy()
+  if theirs.ndim == 4:
+    theirs = theirs.transpose(0, 2, 3, 1)
+  assert ours.shape == theirs.shape
+  return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+@pytest.mark.parametrize('name', nets.names())
+def test_net_equals_torch(name):
+  model = torch_nets.build(name, classes=10)
+  seen = {}
+  for path, layer in torch_nets.INNER[name].items():
+    model.get_submodule(path).register_forward_hook(
+      lambda module, args, y, layer=layer: seen.__setitem__(layer, y.clone())
+    )
+  state = {k: v.numpy() for k, v in model.state_dict().items()}
+  net = nets.from_tensors(state, arch=name)
+  size = SIZES.get(name, 64)
+  # An odd size and one that is not square.
+  x = jax.random.uniform(jax.random.key(1), (2, size, size + 9, 3))
+  inputs = np.asarray(net.spec(x)).transpose(0, 3, 1, 2)
+  with torch.no_grad():
+    expected = model(torch.tensor(inputs))
+  logits, acts = jax.jit(lambda net, x: net(x))(net, x)
+  assert relative(logits, expected) < 1e-4
+  for layer, value in seen.items():
+    assert relative(acts[layer], value) < 1e-4, layer
+
+
+@pytest.mark.parametrize('name', ['alexnet', 'squeezenet11', 'resnet50'])
+def test_the_architecture_is_found_from_the_names(name):
+  model = torch_nets.build(name, classes=7)
+  state = {k: v.numpy() for k, v in model.state_dict().items()}
+  assert nets.from_tensors(state).arch == name
+
+
+def test_average_pooling_equals_torch():
+  model = torch_nets.build('vgg11', classes=3)
+  features = [
+    torch.nn.AvgPool2d(2) if isinstance(m, torch.nn.MaxPool2d) else m
+    for m in model.features
+  ]
+  state = {k: v.numpy() for k, v in model.state_dict().items()}
+  net = nets.from_tensors(state, pool='avg')
+  x = jnp.ones((1, 45, 40, 3)) * jnp.linspace(0, 1, 40)[None, None, :, None]
+  with torch.no_grad():
+    inputs = torch.tensor(np.array(net.spec(x).transpose(0, 3, 1, 2)))
+    expected = torch.nn.Sequential(*features)(inputs)
+  assert relative(net(x)[1]['pool5'], expected) < 1e-4

@@ -1,0 +1,32 @@
+"""Networks and their weights: the only room of the house that knows flax."""
+
+from vizlab.nets.catalog import Architecture, architecture, create, names
+from vizlab.nets.net import (
+  InputSpec,
+  LayerInfo,
+  Network,
+  check_layers,
+  is_chain,
+  layers,
+  param_count,
+)
+from vizlab.nets.receptive_field import Field
+from vizlab.nets.weights import from_tensors, load, save
+
+__all__ = [
+  'Architecture',
+  'Field',
+  'InputSpec',
+  'LayerInfo',
+  'Network',
+  'architecture',
+  'check_layers',
+  'create',
+  'from_tensors',
+  'is_chain',
+  'layers',
+  'load',
+  'names',
+  'param_count',
+  'save',
+]

@@ -1,0 +1,107 @@
+"""The convolution of every net: the usual forward, a gradient of its own."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vizlab.types import Array
+
+__all__ = ['conv2d']
+
+_LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+
+
+def _conv(
+  x: Array, kernel: Array, stride: int, padding: int, groups: int
+) -> Array:
+  if x.shape[-1] == 3:  # an image: four channels fill a SIMD register, three
+    x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)  # take 2x longer
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (stride, stride),
+    [(padding, padding)] * 2,
+    feature_group_count=groups,
+    dimension_numbers=_LAYOUT,
+  )
+
+
+def _zero_channel(x: Array, axis: int) -> Array:
+  return jnp.pad(x, [(0, int(i == axis)) for i in range(x.ndim)])
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def conv2d(
+  x: Array, kernel: Array, stride: int = 1, padding: int = 0, groups: int = 1
+) -> Array:
+  """2-D cross-correlation, as in every deep-learning library.
+
+  The gradient with respect to ``x`` is written out as a convolution with the
+  flipped, transposed kernel. JAX's own leaves the transposition to the
+  convolution's dimension numbers, and inside a loop XLA's CPU backend then
+  falls off its fast path (five to seven times slower).
+
+  Args:
+    x: ``[N, H, W, C]``.
+    kernel: ``[k, k, C / groups, D]``.
+    stride: Step between outputs.
+    padding: Zeros added on each side of both axes.
+    groups: Number of independent groups of channels.
+
+  Returns:
+    ``[N, H', W', D]``.
+  """
+  return _conv(x, kernel, stride, padding, groups)
+
+
+def _transpose_kernel(kernel: Array, groups: int) -> Array:
+  """``[k, k, C/g, D]`` to the input gradient's kernel ``[k, k, D/g, C]``."""
+  h, w, c, d = kernel.shape
+  kernel = jnp.flip(kernel, (0, 1)).reshape(h, w, c, groups, d // groups)
+  return kernel.transpose(0, 1, 4, 3, 2).reshape(h, w, d // groups, groups * c)
+
+
+def _input_gradient(
+  g: Array,
+  kernel: Array,
+  shape: tuple[int, ...],
+  stride: int,
+  padding: int,
+  groups: int,
+) -> Array:
+  edges = []
+  for n, m, k in zip(shape[1:3], g.shape[1:3], kernel.shape[:2], strict=True):
+    edges.append((k - 1 - padding, n - 1 - (m - 1) * stride + padding))
+  return lax.conv_general_dilated(
+    g,
+    _transpose_kernel(kernel, groups),
+    (1, 1),
+    edges,
+    lhs_dilation=(stride, stride),
+    feature_group_count=groups,
+    dimension_numbers=_LAYOUT,
+  )
+
+
+def _conv2d_fwd(
+  x: Array, kernel: Array, stride: int, padding: int, groups: int
+) -> tuple[Array, tuple[Array, Array]]:
+  return _conv(x, kernel, stride, padding, groups), (x, kernel)
+
+
+def _conv2d_bwd(
+  stride: int, padding: int, groups: int, saved: tuple[Array, Array], g: Array
+) -> tuple[Array, Array]:
+  x, kernel = saved
+  dx = _input_gradient(g, kernel, x.shape, stride, padding, groups)
+  # Only training reads this one; where nobody does, jit drops it and x with it.
+  linear = functools.partial(
+    _conv, x, stride=stride, padding=padding, groups=groups
+  )
+  (dkernel,) = jax.linear_transpose(linear, kernel)(g)
+  return dx, dkernel
+
+
+conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)

@@ -1,0 +1,63 @@
+"""Walks over a tuple of layers: wiring, shapes, parameters."""
+
+from collections.abc import Iterable
+
+import jax
+
+from vizlab.nets.layers import Layer, Shape
+from vizlab.types import Array
+
+__all__ = ['infer_shapes', 'init_params', 'param_shapes', 'wiring']
+
+
+def wiring(
+  ops: Iterable[Layer],
+) -> Iterable[tuple[Layer, tuple[str | None, ...]]]:
+  """Each layer with the names it reads; ``None`` stands for the image."""
+  before = None
+  for op in ops:
+    yield op, op.inputs or (before,)
+    before = op.name
+
+
+def infer_shapes(ops: Iterable[Layer], shape: Shape) -> dict[str, Shape]:
+  """Every activation's shape for an image of ``shape``, without running.
+
+  Raises:
+    ValueError: The image is too small for one of the layers.
+  """
+  shapes: dict[str | None, Shape] = {None: shape}
+  for op, inputs in wiring(ops):
+    out = op.out_shape(*(shapes[name] for name in inputs))
+    if min(out) < 1:
+      raise ValueError(
+        f'x: got images of {shape[0]}x{shape[1]} pixels, too small for this '
+        f'net: nothing is left at {op.name!r}'
+      )
+    shapes[op.name] = out
+  del shapes[None]
+  return shapes
+
+
+def param_shapes(
+  ops: tuple[Layer, ...], shape: Shape
+) -> dict[str, dict[str, Shape]]:
+  """Shapes of the parameters of every layer that has any."""
+  shapes: dict[str | None, Shape] = {None: shape, **infer_shapes(ops, shape)}
+  needed = {
+    op.name: op.param_shapes(shapes[inputs[0]]) for op, inputs in wiring(ops)
+  }
+  return {name: wanted for name, wanted in needed.items() if wanted}
+
+
+def init_params(
+  ops: tuple[Layer, ...], shape: Shape, key: Array
+) -> dict[str, dict[str, Array]]:
+  """Random parameters for every layer that has any."""
+  shapes: dict[str | None, Shape] = {None: shape, **infer_shapes(ops, shape)}
+  params = {}
+  for i, (op, inputs) in enumerate(wiring(ops)):
+    made = op.init(jax.random.fold_in(key, i), shapes[inputs[0]])
+    if made:
+      params[op.name] = made
+  return params

@@ -1,0 +1,208 @@
+"""The one network class: it runs a tuple of layers and returns everything."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vizlab.nets.graph import infer_shapes, wiring
+from vizlab.nets.layers import Layer, Shape
+from vizlab.nets.receptive_field import Field
+from vizlab.rules import Rules
+from vizlab.types import Acts, Array, Edits
+
+__all__ = ['InputSpec', 'LayerInfo', 'Network', 'layers', 'param_count']
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+  """What a net expects, and how an image in [0, 1] becomes that.
+
+  ``input = (image[..., order] * scale - mean) / std``.
+
+  Attributes:
+    size: Side in pixels of the images the net was trained on.
+    mean: Subtracted, one number a channel (in the net's own order).
+    std: Divided by, one number a channel (in the net's own order).
+    scale: What 1.0 becomes: 1, or 255 for nets from Caffe.
+    order: ``'rgb'`` or ``'bgr'``.
+  """
+
+  size: int = 224
+  mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+  std: tuple[float, ...] = (0.229, 0.224, 0.225)
+  scale: float = 1.0
+  order: str = 'rgb'
+
+  def __post_init__(self) -> None:
+    """Checks what a file's header could get wrong."""
+    if self.order not in ('rgb', 'bgr'):
+      raise ValueError(f"order: got {self.order!r}, expected 'rgb' or 'bgr'")
+    if len(self.mean) != 3 or len(self.std) != 3:
+      raise ValueError(
+        f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each'
+      )
+
+  def __call__(self, image: Array) -> Array:
+    """Preprocesses images ``[..., H, W, 3]`` in [0, 1]."""
+    x = image if self.order == 'rgb' else image[..., ::-1]
+    ahead = (1,) * (x.ndim - 1)
+    mean = jnp.asarray(self.mean, x.dtype).reshape(*ahead, 3)
+    std = jnp.asarray(self.std, x.dtype).reshape(*ahead, 3)
+    return (x * self.scale - mean) / std
+
+
+class LayerInfo(NamedTuple):
+  """A row of `layers`: name, kind, shape of one activation, receptive field."""
+
+  name: str
+  kind: str
+  shape: Shape
+  field: Field | None
+
+
+class Network(nnx.Module):
+  """A convolutional network: ``net(x, edits=None) -> (logits, acts)``.
+
+  It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
+  activation; under ``jit`` whatever nobody reads is never computed.
+
+  Attributes:
+    arch: Name of the architecture.
+    ops: Its layers as data, in the order they run; see `vizlab.nets.layers`.
+    spec: What it expects of its input.
+    rules: Backward rules; change them with `vizlab.rules.with_rules`.
+    params: ``{layer: {parameter: nnx.Variable}}``.
+  """
+
+  def __init__(
+    self,
+    arch: str,
+    ops: tuple[Layer, ...],
+    spec: InputSpec,
+    params: Mapping[str, Mapping[str, Array]],
+    rules: Rules = Rules(),
+  ) -> None:
+    """Puts a net together; use `vizlab.nets.create` or `vizlab.nets.load`."""
+    self.arch = arch
+    self.ops = ops
+    self.spec = spec
+    self.rules = rules
+    self.params = nnx.data(
+      {
+        op.name: {
+          name: (nnx.BatchStat if name in op.frozen_params else nnx.Param)(
+            value
+          )
+          for name, value in params[op.name].items()
+        }
+        for op in ops
+        if op.name in params
+      }
+    )
+
+  @property
+  def has_classifier(self) -> bool:
+    """Whether the last layer gives logits, a vector."""
+    size = self.spec.size
+    return len(infer_shapes(self.ops, (size, size, 3))[self.ops[-1].name]) == 1
+
+  def __call__(
+    self, x: Array, edits: Edits | None = None
+  ) -> tuple[Array | None, Acts]:
+    """Runs the net.
+
+    Args:
+      x: Images ``[..., H, W, 3]`` in [0, 1], of any size the layers admit.
+      edits: ``{layer: function}``: the function is applied to that layer's
+        activation, and what follows reads the result.
+
+    Returns:
+      Logits ``[..., K]`` (``None`` without a classifier), and every activation
+      by name, ``[..., H', W', C]`` or ``[..., C]``.
+
+    Raises:
+      ValueError: An unknown layer in ``edits``, or an image that is not
+        ``[..., H, W, 3]`` or too small.
+    """
+    edits = edits or {}
+    check_layers(self, edits)
+    _check_image(self, x)
+    batch = x.shape[:-3]
+    flat = self.spec(x).reshape(-1, *x.shape[-3:])
+    values: dict[str, Array] = {}
+    acts: Acts = {}
+    for op, inputs in wiring(self.ops):
+      params = {k: v[...] for k, v in self.params.get(op.name, {}).items()}
+      read = [values[name] if name else flat for name in inputs]
+      y = op(params, self.rules, *read)
+      act = y.reshape(*batch, *y.shape[1:])
+      if op.name in edits:
+        act = edits[op.name](act)
+        y = act.reshape(y.shape)
+      values[op.name], acts[op.name] = y, act
+    return (act if act.ndim == len(batch) + 1 else None), acts
+
+
+def layers(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
+  """Lists a net's layers with shapes and receptive fields.
+
+  Args:
+    net: The net.
+    size: Side of the image in pixels; the net's own where it is ``None``.
+
+  Returns:
+    One `LayerInfo` a layer: its name, kind, shape (without the batch) and
+    receptive field (``None``: it sees the whole image).
+
+  >>> from vizlab import nets
+  >>> nets.layers(nets.create('vgg11', classifier=False))[3]
+  LayerInfo(name='conv2_1', kind='Conv', shape=(112, 112, 128),
+            field=Field(size=8, stride=2, offset=-3))
+  """
+  size = net.spec.size if size is None else size
+  shapes = infer_shapes(net.ops, (size, size, 3))
+  fields: dict[str | None, Field | None] = {None: Field()}
+  for op, inputs in wiring(net.ops):
+    fields[op.name] = op.field(*(fields[name] for name in inputs))
+  return tuple(
+    LayerInfo(op.name, type(op).__name__, shapes[op.name], fields[op.name])
+    for op in net.ops
+  )
+
+
+def is_chain(net: Network) -> bool:
+  """Whether every layer reads just the one before it."""
+  return not any(op.inputs for op in net.ops)
+
+
+def param_count(net: Network) -> int:
+  """Number of trained parameters (recorded statistics are not counted)."""
+  return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(net, nnx.Param)))
+
+
+def check_layers(net: Network, names: Iterable[str]) -> None:
+  """Raises a `ValueError` that suggests the near names of an unknown layer."""
+  known = [op.name for op in net.ops]
+  for name in names:
+    if name not in known:
+      near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
+      raise ValueError(
+        f'layer: got {name!r}, which {net.arch} does not have; did you mean '
+        f'{" or ".join(map(repr, near or known[-3:]))}?'
+      )
+
+
+def _check_image(net: Network, x: Array) -> None:
+  if x.ndim < 3 or x.shape[-1] != 3:
+    raise ValueError(f'x: got shape {x.shape}, expected [..., H, W, 3]')
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(f'x: got {x.dtype}, expected floats in [0, 1]')
+  if math.prod(x.shape[:-3]) == 0:
+    raise ValueError(f'x: got an empty batch, shape {x.shape}')
+  infer_shapes(net.ops, x.shape[-3:])

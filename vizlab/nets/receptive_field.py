@@ -1,0 +1,44 @@
+"""Receptive fields: which pixels a unit can see (Araujo et al. 2019)."""
+
+import dataclasses
+
+__all__ = ['Field']
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """The square of pixels that a unit of a map sees, the same on both axes.
+
+  Unit ``i`` sees pixels ``offset + i * stride`` to
+  ``offset + i * stride + size - 1``; those outside the image are padding.
+
+  Attributes:
+    size: Side of the square, in pixels.
+    stride: Pixels between the fields of neighbouring units.
+    offset: First pixel of unit 0's field; negative where it begins in padding.
+  """
+
+  size: int = 1
+  stride: int = 1
+  offset: int = 0
+
+  def slide(self, size: int, stride: int, padding: int) -> 'Field':
+    """The field after a window of that size, stride and padding."""
+    return Field(
+      self.size + (size - 1) * self.stride,
+      self.stride * stride,
+      self.offset - padding * self.stride,
+    )
+
+  def union(self, other: 'Field') -> 'Field':
+    """The smallest field that holds both; their strides must be equal."""
+    if self.stride != other.stride:
+      raise ValueError(f'fields of strides {self.stride} and {other.stride}')
+    start = min(self.offset, other.offset)
+    stop = max(self.offset + self.size, other.offset + other.size)
+    return Field(stop - start, self.stride, start)
+
+  def pixels(self, i: int) -> tuple[int, int]:
+    """First and one past the last pixel that unit ``i`` sees on an axis."""
+    start = self.offset + i * self.stride
+    return start, start + self.size
