@@ -1,0 +1,28 @@
+"""What is explained, maximised, matched or attacked."""
+
+from vizlab.objectives.base import Objective, Score, objective, score
+from vizlab.objectives.units import (
+  channel,
+  layer_energy,
+  logit,
+  neuron,
+  peak,
+  probability,
+  top_label,
+  total,
+)
+
+__all__ = [
+  'Objective',
+  'Score',
+  'channel',
+  'layer_energy',
+  'logit',
+  'neuron',
+  'objective',
+  'peak',
+  'probability',
+  'score',
+  'top_label',
+  'total',
+]

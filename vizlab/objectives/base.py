@@ -1,0 +1,210 @@
+"""Objectives as values, their arithmetic, and `score`.
+
+An objective maps ``(logits, acts)`` to one number an image, whatever the
+leading batch. It is a frozen dataclass and a pytree: numbers in it (a target, a
+weight) are leaves, names of layers are structure. So it travels through ``jit``
+as an argument, and another target never compiles anew.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab import rules as rules_lib
+from vizlab.types import Acts, Array, Edits
+
+__all__ = ['Objective', 'Score', 'objective', 'score']
+
+C = TypeVar('C', bound=type)
+
+
+def objective(*meta: str) -> Callable[[C], C]:
+  """Makes a class a frozen dataclass and a pytree.
+
+  Args:
+    *meta: Fields that are structure (names of layers), not numbers.
+  """
+
+  def register(cls: C) -> C:
+    made = dataclasses.dataclass(frozen=True)(cls)
+    names = [field.name for field in dataclasses.fields(made)]
+    data = [name for name in names if name not in meta]
+    jax.tree_util.register_dataclass(made, data, list(meta))
+    return made
+
+  return register
+
+
+class Objective:
+  """Base of all objectives: ``objective(logits, acts) -> [...]``.
+
+  Objectives add, subtract, and multiply with numbers (or with one number an
+  image).
+
+  >>> from vizlab.objectives import channel, logit
+  >>> wish = logit(243) - 0.5 * channel('relu5_3', 7)
+  """
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """Returns one number an image."""
+    raise NotImplementedError
+
+  def __add__(self, other: 'Objective') -> 'Objective':
+    return Sum(self, _an_objective(other))
+
+  def __sub__(self, other: 'Objective') -> 'Objective':
+    return Sum(self, -_an_objective(other))
+
+  def __mul__(self, weight: float | Array) -> 'Objective':
+    return Scaled(number(weight, 'weight'), self)
+
+  __rmul__ = __mul__
+
+  def __neg__(self) -> 'Objective':
+    return self * -1.0
+
+
+@objective()
+class Sum(Objective):
+  """``first + second``."""
+
+  first: Objective
+  second: Objective
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """Adds the two."""
+    return self.first(logits, acts) + self.second(logits, acts)
+
+
+@objective()
+class Scaled(Objective):
+  """``weight * inner``."""
+
+  weight: Array
+  inner: Objective
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """Multiplies."""
+    return self.weight * self.inner(logits, acts)
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=['net', 'objective'],
+  meta_fields=[],
+)
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """A net and an objective as one function of an image; made by `score`.
+
+  It is a pytree, so it is an argument of a jitted function like any array: new
+  weights and new targets run the same program.
+  """
+
+  net: Any
+  objective: Any
+
+  def __call__(self, x: Array, edits: Edits | None = None) -> Any:
+    """Scores images ``[..., H, W, 3]``: ``[...]``, or a dict of them."""
+    logits, acts = self.net(x, edits)
+    if isinstance(self.objective, Mapping):
+      return {k: each(logits, acts) for k, each in self.objective.items()}
+    return self.objective(logits, acts)
+
+  def with_rules(self, **rules: Callable) -> 'Score':
+    """The same score with other backward rules in its net."""
+    return Score(rules_lib.with_rules(self.net, **rules), self.objective)
+
+
+def score(net: Any, objective: Objective | Mapping[str, Objective]) -> Score:
+  """The function ``x -> objective(net(x))``.
+
+  Args:
+    net: A net: ``net(x, edits=None) -> (logits, acts)``.
+    objective: What is read: an `Objective`, any function ``(logits, acts) ->
+      [...]`` that is a pytree, or a dict of them, which gives a dict of scores.
+
+  Returns:
+    A callable ``[..., H, W, 3] -> [...]`` that is a pytree.
+
+  >>> import jax
+  >>> from vizlab import nets
+  >>> from vizlab.objectives import logit, score
+  >>> images = jax.numpy.zeros((2, 96, 96, 3))
+  >>> score(nets.load('minivgg'), logit(3))(images).shape
+  (2,)
+  """
+  return Score(net, objective)
+
+
+def number(value: Any, name: str) -> np.ndarray | Array:
+  """A finite float32 leaf; tracers and arrays pass as they are."""
+  if isinstance(value, jax.Array):
+    return value
+  array = np.asarray(value, np.float32)
+  if not np.isfinite(array).all():
+    raise ValueError(f'{name}: got {value}, expected finite numbers')
+  return array
+
+
+def index(value: Any, name: str) -> np.ndarray | Array:
+  """An int32 leaf; tracers and arrays pass as they are."""
+  if isinstance(value, jax.Array):
+    return value
+  array = np.asarray(value)
+  if not np.issubdtype(array.dtype, np.integer):
+    raise ValueError(f'{name}: got {value!r}, expected integers')
+  return array.astype(np.int32)
+
+
+def pick(values: Array, i: Array, name: str) -> Array:
+  """``values[..., i]`` with one index for all, or one an image.
+
+  Args:
+    values: ``[..., K]``.
+    i: int, ``[]`` or of a shape that broadcasts to ``[...]``.
+    name: Of the argument, for errors.
+
+  Returns:
+    ``[...]``.
+
+  Raises:
+    ValueError: An index is outside ``[0, K)``, or the shapes do not match. A
+      traced index (an argument of a jitted function) cannot be checked: there
+      the result is NaN.
+  """
+  size, batch = values.shape[-1], values.shape[:-1]
+  if not isinstance(i, jax.core.Tracer):
+    wrong = np.asarray(i)[(np.asarray(i) < 0) | (np.asarray(i) >= size)]
+    if wrong.size:
+      raise ValueError(f'{name}: got {wrong[0]}, expected 0 to {size - 1}')
+  if jnp.ndim(i) > len(batch):
+    raise ValueError(
+      f'{name}: got shape {jnp.shape(i)}, expected one number, or one an image '
+      f'({batch})'
+    )
+  i = jnp.asarray(i)
+  i = jnp.where(i < 0, size, i)  # or it would count from the end
+  where = jnp.broadcast_to(i, batch)[..., None]
+  return jnp.take_along_axis(values, where, axis=-1, mode='fill')[..., 0]
+
+
+def activation(acts: Acts, layer: str) -> Array:
+  """The activation of a layer, or a `ValueError` that lists near names."""
+  if layer not in acts:
+    known = ', '.join(list(acts)[:12])
+    raise ValueError(f'layer: got {layer!r}, expected one of {known} ...')
+  return acts[layer]
+
+
+def _an_objective(value: Any) -> Objective:
+  if not isinstance(value, Objective):
+    raise TypeError(
+      f'an objective adds to an objective, got {type(value).__name__}'
+    )
+  return value

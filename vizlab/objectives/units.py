@@ -1,0 +1,219 @@
+"""Objectives that read a unit: a logit, a probability, a neuron, a channel.
+
+``target``, ``channel`` and the rest are one number for all images, or an array
+with one number an image.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.objectives.base import Objective, activation, index, objective, pick
+from vizlab.types import Acts, Array
+
+__all__ = [
+  'channel',
+  'layer_energy',
+  'logit',
+  'neuron',
+  'peak',
+  'probability',
+  'top_label',
+  'total',
+]
+
+
+@objective()
+class Logit(Objective):
+  """See `logit`."""
+
+  target: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``logits[target]``."""
+    return pick(_present(logits), self.target, 'target')
+
+
+@objective()
+class Probability(Objective):
+  """See `probability`."""
+
+  target: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``softmax(logits)[target]``."""
+    return pick(jax.nn.softmax(_present(logits)), self.target, 'target')
+
+
+@objective()
+class TopLabel(Objective):
+  """See `top_label`."""
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``argmax(logits)``."""
+    return _present(logits).argmax(-1)
+
+
+@objective('layer')
+class Neuron(Objective):
+  """See `neuron`."""
+
+  layer: str
+  channel: Array
+  row: Array | None
+  column: Array | None
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``A[row, column, channel]``."""
+    a = activation(acts, self.layer)
+    if self.row is None:
+      return pick(a, self.channel, 'channel')
+    values = pick(_map(a, self.layer), _each(self.channel, 2), 'channel')
+    row = pick(values.swapaxes(-1, -2), _each(self.row, 1), 'row')
+    return pick(row, self.column, 'column')
+
+
+@objective('layer')
+class Channel(Objective):
+  """See `channel`."""
+
+  layer: str
+  channel: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``mean A[:, :, channel]``."""
+    a = _map(activation(acts, self.layer), self.layer)
+    return pick(a.mean((-3, -2)), self.channel, 'channel')
+
+
+@objective('layer')
+class Total(Objective):
+  """See `total`."""
+
+  layer: str
+  channel: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``sum A[:, :, channel]``."""
+    a = _map(activation(acts, self.layer), self.layer)
+    return pick(a.sum((-3, -2)), self.channel, 'channel')
+
+
+@objective('layer')
+class Peak(Objective):
+  """See `peak`."""
+
+  layer: str
+  channel: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``max A[:, :, channel]``, through the first place that has it."""
+    a = _map(activation(acts, self.layer), self.layer)
+    flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
+    values = pick(flat, _each(self.channel, 1), 'channel')
+    return pick(values, jax.lax.stop_gradient(values).argmax(-1), 'position')
+
+
+@objective('layer')
+class LayerEnergy(Objective):
+  """See `layer_energy`."""
+
+  layer: str
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``mean A^2``."""
+    a = activation(acts, self.layer)
+    axes = tuple(range(_batch_rank(logits, a), a.ndim))
+    return jnp.square(a).mean(axes)
+
+
+def logit(target: int | Array) -> Objective:
+  """The score of a class before the softmax: ``logits[target]``.
+
+  Args:
+    target: Class, 0 to K - 1.
+
+  Raises:
+    ValueError: The class is out of range, or the net has no classifier (both
+      when the objective is read).
+  """
+  return Logit(index(target, 'target'))
+
+
+def probability(target: int | Array) -> Objective:
+  """The probability of a class: ``softmax(logits)[target]``, in [0, 1]."""
+  return Probability(index(target, 'target'))
+
+
+def top_label() -> Objective:
+  """The most probable class, an integer; to be recorded, not differentiated."""
+  return TopLabel()
+
+
+def neuron(
+  layer: str,
+  channel: int | Array,
+  position: tuple[int | Array, int | Array] | None = None,
+) -> Objective:
+  """One unit: ``A[row, column, channel]``.
+
+  Args:
+    layer: Name of a layer.
+    channel: Channel, 0 to C - 1.
+    position: Row and column in the layer's map; ``None`` for a layer whose
+      activation is a vector.
+  """
+  row, column = (None, None) if position is None else position
+  return Neuron(
+    layer,
+    index(channel, 'channel'),
+    None if row is None else index(row, 'row'),
+    None if column is None else index(column, 'column'),
+  )
+
+
+def channel(layer: str, channel: int | Array) -> Objective:
+  """The mean of a feature map: ``mean_ij A[i, j, channel]``."""
+  return Channel(layer, index(channel, 'channel'))
+
+
+def total(layer: str, channel: int | Array) -> Objective:
+  """The sum of a feature map (Zeiler & Fergus 2014, figure 6b)."""
+  return Total(layer, index(channel, 'channel'))
+
+
+def peak(layer: str, channel: int | Array) -> Objective:
+  """The strongest unit of a feature map: ``max_ij A[i, j, channel]``.
+
+  Its gradient goes to one unit, the first in row-major order on a tie: this is
+  what the deconvnet explains.
+  """
+  return Peak(layer, index(channel, 'channel'))
+
+
+def layer_energy(layer: str) -> Objective:
+  """The mean square of a layer (Mordvintsev 2015: DeepDream)."""
+  return LayerEnergy(layer)
+
+
+def _present(logits: Array | None) -> Array:
+  if logits is None:
+    raise ValueError('target: this net has no classifier, so it has no logits')
+  return logits
+
+
+def _map(a: Array, layer: str) -> Array:
+  if a.ndim < 3:
+    raise ValueError(
+      f'layer: {layer!r} gives a vector, expected a map; use neuron(layer, '
+      'channel)'
+    )
+  return a
+
+
+def _each(i: Array, axes: int) -> Array:
+  """An index an image, made to broadcast over ``axes`` further axes."""
+  return i if jnp.ndim(i) == 0 else i[(..., *(None,) * axes)]
+
+
+def _batch_rank(logits: Array | None, a: Array) -> int:
+  return a.ndim - 3 if logits is None else logits.ndim - 1
