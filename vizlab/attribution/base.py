@@ -1,0 +1,42 @@
+"""What all attribution methods check before they compute."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+
+from vizlab.objectives import Score
+from vizlab.types import Array
+
+__all__ = ['check_images', 'check_score', 'need_score']
+
+
+def check_images(x: Array) -> None:
+  """Raises a `ValueError` unless ``x`` holds images ``[..., H, W, C]``."""
+  shape, dtype = jnp.shape(x), jnp.result_type(x)
+  if len(shape) < 3:
+    raise ValueError(f'x: got shape {shape}, expected [..., H, W, C]')
+  if not jnp.issubdtype(dtype, jnp.floating):
+    raise ValueError(f'x: got {dtype}, expected floats in [0, 1]')
+  if math.prod(shape) == 0:
+    raise ValueError(f'x: got shape {shape}, expected at least one image')
+
+
+def check_score(y: Array, x: Array) -> None:
+  """Raises a `ValueError` unless ``y`` is one number an image of ``x``."""
+  if jnp.shape(y) != x.shape[:-3]:
+    raise ValueError(
+      f'score: gave shape {jnp.shape(y)} for images {x.shape}, expected one '
+      f'number an image: {x.shape[:-3]}'
+    )
+
+
+def need_score(score: Any, method: str) -> Score:
+  """The score, or a `ValueError` that says how to make one."""
+  if not isinstance(score, Score):
+    raise ValueError(
+      f'score: {method} looks inside the net, so it needs a '
+      'vizlab.objectives.score(net, objective), got '
+      f'{type(score).__name__}'
+    )
+  return score

@@ -1,0 +1,151 @@
+"""Attributions that are one gradient: plain, guided, deconvnet.
+
+The contract of this room: ``score`` is any function of images that gives one
+number an image, ``[..., H, W, C] -> [...]``; a `vizlab.objectives.Score`, or a
+function of your own. Images in a batch must not influence each other. Methods
+are pure and trace under ``jit``, ``vmap`` and ``scan``; jit them, for example
+``jax.jit(gradient)(score, x)`` where ``score`` is a pytree.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from vizlab import rules
+from vizlab.attribution.base import check_images, check_score, need_score
+from vizlab.objectives import Score
+from vizlab.types import Array, ScoreFn
+
+__all__ = [
+  'deconvnet',
+  'gradient',
+  'gradient_x_input',
+  'guided_backprop',
+  'saliency',
+]
+
+
+def gradient(score: ScoreFn, x: Array) -> Array:
+  """The gradient of the score: ``w = dy / dx``.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+
+  Returns:
+    ``[..., H, W, C]``, in score units per unit of intensity.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images, or ``score`` does not
+      give one number an image.
+
+  Reference:
+    Simonyan, Vedaldi & Zisserman 2013, equation 4.
+
+  >>> import jax.numpy as jnp
+  >>> float(gradient(lambda x: (3 * x).sum((-3, -2, -1)), jnp.ones((2, 2, 3)))
+  ...   [0, 0, 0])
+  3.0
+  """
+  check_images(x)
+
+  def total(x: Array) -> Array:
+    y = score(x)
+    check_score(y, x)
+    return y.sum()
+
+  return jax.grad(total)(x)
+
+
+def saliency(score: ScoreFn, x: Array) -> Array:
+  """The strongest gradient over the colours: ``max_c |dy / dx_c|``.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+
+  Returns:
+    ``[..., H, W]``, not negative.
+
+  Raises:
+    ValueError: As in `gradient`.
+
+  Reference:
+    Simonyan, Vedaldi & Zisserman 2013, section 3.1.
+  """
+  return jnp.abs(gradient(score, x)).max(-1)
+
+
+def gradient_x_input(score: ScoreFn, x: Array) -> Array:
+  """Gradient times input: ``x * dy / dx``.
+
+  On a linear score it sums to ``y`` minus the bias.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1]; black is the baseline.
+
+  Returns:
+    ``[..., H, W, C]``, in score units.
+
+  Raises:
+    ValueError: As in `gradient`.
+
+  Reference:
+    Shrikumar, Greenside & Kundaje 2017, section 2.2.
+  """
+  return x * gradient(score, x)
+
+
+def guided_backprop(score: Score, x: Array) -> Array:
+  """The gradient through a net whose ReLUs pass only what is positive twice.
+
+  A ReLU passes the gradient where its input and the gradient are positive.
+
+  Args:
+    score: A `Score` whose net has rules (see `vizlab.rules.with_rules`).
+    x: Images ``[..., H, W, C]`` in [0, 1].
+
+  Returns:
+    ``[..., H, W, C]``.
+
+  Raises:
+    ValueError: As in `gradient`; or the net has no rules.
+
+  Reference:
+    Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4.
+  """
+  score = need_score(score, 'guided_backprop')
+  return gradient(score.with_rules(relu=rules.guided_relu), x)
+
+
+def deconvnet(
+  score: Score, x: Array, *, seed: float | Array | None = None
+) -> Array:
+  """The deconvnet's projection of a unit to the pixels.
+
+  The unit's activation is sent back through unpooling with the switches of the
+  forward pass, rectification of what is sent back, and transposed
+  convolutions; all other units of its layer are zero.
+
+  Args:
+    score: A `Score` that reads one unit, such as ``peak('relu5_3', 7)``; its
+      net has rules.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    seed: What is sent back; ``None`` for the unit's activation, as in the
+      paper. 1 gives what other libraries call deconvolution.
+
+  Returns:
+    ``[..., H, W, C]``.
+
+  Raises:
+    ValueError: As in `gradient`; or the net has no rules.
+
+  Reference:
+    Zeiler & Fergus 2014, section 2.1.
+  """
+  score = need_score(score, 'deconvnet')
+  check_images(x)
+  y, backward = jax.vjp(score.with_rules(relu=rules.deconv_relu), x)
+  check_score(y, x)
+  seed = y if seed is None else jnp.broadcast_to(jnp.asarray(seed), y.shape)
+  return backward(seed.astype(y.dtype))[0]

@@ -1,0 +1,173 @@
+"""Occlusion: what changes when a part of the image is covered."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.attribution.base import check_images, check_score
+from vizlab.types import Array, ScoreFn
+
+__all__ = ['Occluder', 'occlusion', 'occlusion_sweep']
+
+
+@dataclasses.dataclass(frozen=True)
+class Occluder:
+  """A square that slides over the image.
+
+  The first one covers the top left corner; the last one of each axis reaches
+  the border or hangs over it, so every pixel is covered.
+
+  Attributes:
+    patch: Side of the square in pixels.
+    stride: Step in pixels.
+  """
+
+  patch: int = 32
+  stride: int = 16
+
+  def __post_init__(self) -> None:
+    """Checks the numbers."""
+    if self.patch < 1:
+      raise ValueError(f'patch: got {self.patch}, expected at least 1 pixel')
+    if not 1 <= self.stride <= self.patch:
+      raise ValueError(
+        f'stride: got {self.stride}, expected 1 to the patch of {self.patch}'
+      )
+
+  def count(self, n: int) -> int:
+    """Number of places along an axis of ``n`` pixels."""
+    if self.patch > n:
+      raise ValueError(
+        f'patch: got {self.patch}, expected at most the image side of {n}'
+      )
+    return math.ceil((n - self.patch) / self.stride) + 1
+
+  def inside(self, i: Array, n: int) -> Array:
+    """Whether each of ``n`` pixels of an axis lies in place ``i``: ``[n]``."""
+    pixel = jnp.arange(n)
+    start = i * self.stride
+    return (pixel >= start) & (pixel < start + self.patch)
+
+
+def occlusion_sweep(
+  fn: Callable[[Array], Any],
+  x: Array,
+  *,
+  patch: int = 32,
+  stride: int = 16,
+  fill: float | Array = 0.5,
+  chunk: int = 16,
+) -> Any:
+  """Reads ``fn`` with an occluder at every place of the image.
+
+  To record the three quantities of the paper, read several objectives at once:
+
+      occlusion_sweep(score(net, {
+        'probability': probability(target),
+        'label': top_label(),
+        'activation': total('relu5_1', 7),
+      }), x)
+
+  Args:
+    fn: ``[..., H, W, C] -> `` a pytree of arrays ``[..., *rest]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    patch: Side of the occluder in pixels.
+    stride: Its step in pixels.
+    fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
+    chunk: Images evaluated at once. Memory grows with it, and not with the
+      number of places.
+
+  Returns:
+    What ``fn`` gives, each array as ``[..., rows, columns, *rest]``.
+
+  Raises:
+    ValueError: A patch larger than the image, a stride larger than the patch,
+      or an empty batch.
+
+  Reference:
+    Zeiler & Fergus 2014, section 4.2 and figure 6.
+  """
+  check_images(x)
+  if chunk < 1:
+    raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
+  occluder = Occluder(patch, stride)
+  h, w = x.shape[-3:-1]
+  rows, columns = occluder.count(h), occluder.count(w)
+  batch = x.ndim - 3
+  fill = jnp.asarray(fill, x.dtype)
+  fill = fill.reshape((1,) * (x.ndim - fill.ndim) + fill.shape)
+
+  def one(place: Array) -> Any:
+    row = occluder.inside(place // columns, h)
+    column = occluder.inside(place % columns, w)
+    cover = (row[:, None] & column[None])[..., None]
+    cover = cover.reshape((1,) * batch + cover.shape)
+    return fn(jnp.where(cover, fill, x))
+
+  images = math.prod(x.shape[:-3])
+  swept = jax.lax.map(
+    one, jnp.arange(rows * columns), batch_size=max(1, chunk // images)
+  )
+
+  def arrange(values: Array) -> Array:
+    values = jnp.moveaxis(values, 0, batch)
+    shape = values.shape
+    return values.reshape(*shape[:batch], rows, columns, *shape[batch + 1 :])
+
+  return jax.tree.map(arrange, swept)
+
+
+def occlusion(
+  score: ScoreFn,
+  x: Array,
+  *,
+  patch: int = 32,
+  stride: int = 16,
+  fill: float | Array = 0.5,
+  chunk: int = 16,
+) -> Array:
+  """How much the score falls when a pixel is covered.
+
+  ``map = mean over the places that cover a pixel of y(x) - y(x occluded)``.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    patch: Side of the occluder in pixels.
+    stride: Its step in pixels.
+    fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
+    chunk: Images evaluated at once. Memory grows with it, and not with the
+      number of places.
+
+  Returns:
+    ``[..., H, W]`` in score units; positive where the score needs the pixels.
+
+  Raises:
+    ValueError: As in `occlusion_sweep`.
+
+  Reference:
+    Zeiler & Fergus 2014, section 4.2.
+  """
+  check_images(x)
+  y = score(x)
+  check_score(y, x)
+  seen = occlusion_sweep(
+    score, x, patch=patch, stride=stride, fill=fill, chunk=chunk
+  )
+  drop = y[..., None, None] - seen
+  occluder = Occluder(patch, stride)
+
+  def cover(n: int) -> Array:  # [places, n], each column sums to 1
+    places = jnp.arange(occluder.count(n))
+    inside = jax.vmap(lambda i: occluder.inside(i, n))(places)
+    return inside / inside.sum(0, keepdims=True)
+
+  h, w = x.shape[-3:-1]
+  full = jax.lax.Precision.HIGHEST  # a mean of few numbers: no need to round
+  return jnp.einsum(
+    '...rc,rh,cw->...hw', drop, cover(h), cover(w), precision=full
+  )
