@@ -1,0 +1,1 @@
+"""Experiments: one module a family, each with ``run(config, workdir)``."""

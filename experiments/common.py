@@ -1,0 +1,128 @@
+"""What every experiment shares: the work directory and what goes there."""
+
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import io
+
+__all__ = ['Recorder']
+
+_CONFIG, _DONE, _METRICS = 'config.json', 'DONE', 'metrics.jsonl'
+
+
+class Recorder:
+  """Writes what a run leaves behind, each file whole or not at all.
+
+  A work directory holds ``config.json``, ``command.txt``, ``metrics.jsonl``,
+  arrays (``.npz``), pictures (``.png``), ``report.html``, and in the end
+  ``DONE`` with the results. Open it only when the inputs are checked: until
+  then nothing is written.
+
+  Attributes:
+    workdir: The work directory.
+    results: The results of a finished run with the same config, or ``None``.
+  """
+
+  def __init__(self, workdir: str | os.PathLike, config: ConfigDict) -> None:
+    """Opens a work directory, new or of an earlier run with this config.
+
+    Raises:
+      ValueError: The directory belongs to a run with another config, or holds
+        files that no run has made.
+    """
+    self.workdir = pathlib.Path(workdir)
+    self.results: dict[str, Any] | None = None
+    settings = json.loads(json.dumps(config.to_dict()))
+    self._check(settings)
+    if self._path(_DONE).exists():
+      self.results = json.loads(self._path(_DONE).read_text())
+      return
+    io.write_json(self._path(_CONFIG), settings)
+    command = shlex.join(['python', *sys.argv])
+    io.write_text(self._path('command.txt'), command + '\n')
+
+  def _path(self, name: str) -> pathlib.Path:
+    return self.workdir / name
+
+  def _check(self, settings: Mapping[str, Any]) -> None:
+    if not self.workdir.exists() or not any(self.workdir.iterdir()):
+      return
+    if not self._path(_CONFIG).exists():
+      raise ValueError(
+        f'workdir: {self.workdir} holds files that are not of a run; expected '
+        'a new or empty directory'
+      )
+    old = _flatten(json.loads(self._path(_CONFIG).read_text()))
+    new = _flatten(settings)
+    changed = sorted(k for k in old | new if old.get(k) != new.get(k))
+    if changed:
+      raise ValueError(
+        f'workdir: {self.workdir} is of a run with another config (they differ '
+        f'in {", ".join(changed[:5])}); choose another directory, or start '
+        'anew with --overwrite'
+      )
+
+  def metrics(self, step: int, **values: float) -> None:
+    """Appends a line of numbers to ``metrics.jsonl``."""
+    line = {'step': step, **{k: float(v) for k, v in values.items()}}
+    with self._path(_METRICS).open('a') as file:
+      file.write(json.dumps(line) + '\n')
+
+  def read_metrics(self) -> list[dict[str, float]]:
+    """The lines of ``metrics.jsonl``, without one that a kill cut short."""
+    rows = []
+    if self._path(_METRICS).exists():
+      for line in self._path(_METRICS).read_text().splitlines():
+        try:
+          rows.append(json.loads(line))
+        except json.JSONDecodeError:
+          continue
+    return rows
+
+  def rewind(self, step: int) -> None:
+    """Drops the metrics after ``step``: a resumed run writes them again."""
+    rows = [row for row in self.read_metrics() if row['step'] <= step]
+    text = ''.join(json.dumps(row) + '\n' for row in rows)
+    io.write_text(self._path(_METRICS), text)
+
+  def arrays(self, name: str, **arrays: np.ndarray) -> None:
+    """Writes ``name.npz``."""
+    io.write_atomic(
+      self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
+    )
+
+  def finish(self, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes the results and the mark that the run is complete."""
+    io.write_json(self._path(_DONE), dict(results))
+    return dict(results)
+
+
+def clear(workdir: str | os.PathLike) -> None:
+  """Empties a work directory of an earlier run; refuses any other directory."""
+  path = pathlib.Path(workdir)
+  if not path.exists() or not any(path.iterdir()):
+    return
+  if not (path / _CONFIG).exists():
+    raise ValueError(
+      f'workdir: {path} holds files that are not of a run; not overwritten'
+    )
+  shutil.rmtree(path)
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  flat = {}
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      flat |= _flatten(value, f'{prefix}{key}.')
+    else:
+      flat[f'{prefix}{key}'] = value
+  return flat

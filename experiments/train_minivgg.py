@@ -1,0 +1,280 @@
+"""Trains a small VGG on procedural scenes, and folds it into plain layers.
+
+The net that is shipped has no batch normalisation, so that every attribution
+method meets only convolutions, ReLUs and pooling. It is trained with it: each
+convolution's output is normalised over the batch through an edit, and in the
+end the normalisation is folded into the kernels and biases.
+"""
+
+import functools
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+from flax import nnx
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from experiments.common import Recorder
+from vizlab import io, nets
+from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
+from vizlab.nets.layers import Conv
+from vizlab.types import Array, Edits
+
+__all__ = ['run']
+
+_LOG_EVERY = 25
+_EPSILON = 1e-5
+
+
+class Norm(NamedTuple):
+  """Scale and bias of a normalised channel ``[C]``."""
+
+  scale: Array
+  bias: Array
+
+
+class State(NamedTuple):
+  """All that training changes."""
+
+  params: nnx.State
+  norms: dict[str, Norm]
+  opt: Any
+
+
+def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
+  """Trains, folds, evaluates and writes the net and its training record."""
+  _check(config)
+  recorder = Recorder(workdir, config)
+  if recorder.results is not None:
+    return recorder.results
+  state, net, seconds = _train(config, recorder)
+  moments = _calibrate(config, net, state)
+  net = fold(nnx.merge(nnx.split(net)[0], state.params), state.norms, moments)
+  accuracy = evaluate(net, config)
+  nets.save(net, recorder.workdir / 'minivgg.safetensors', half=True)
+  results = {
+    'accuracy': accuracy,
+    'train_seconds': seconds,
+    'parameters': nets.param_count(net),
+  }
+  io.write_json(
+    recorder.workdir / 'record.json',
+    {
+      'config': json.loads(json.dumps(config.to_dict())),
+      'results': results,
+      'curve': recorder.read_metrics(),
+      'machine': f'{os.cpu_count()} cores, {platform.machine()}, '
+      f'{jax.default_backend()}',
+      'jax': jax.__version__,
+    },
+  )
+  return recorder.finish(results)
+
+
+def _check(config: ConfigDict) -> None:
+  if not config.stages or min(min(stage) for stage in config.stages) < 1:
+    raise ValueError(
+      f'stages: got {config.stages}, expected ((pixels, steps), ...)'
+    )
+  for name in ('learning_rate', 'batch_size', 'eval_scenes'):
+    if not config[name] > 0:
+      raise ValueError(f'{name}: got {config[name]}, expected more than 0')
+  for name in ('two_objects', 'correlation'):
+    if not 0 <= config[name] <= 1:
+      raise ValueError(f'{name}: got {config[name]}, expected 0 to 1')
+
+
+def optimiser(config: ConfigDict) -> optax.GradientTransformation:
+  """AdamW with a warm-up and a cosine; only kernels decay."""
+  steps = sum(steps for _, steps in config.stages)
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0, config.learning_rate, config.warmup_steps, steps
+  )
+  kernels = functools.partial(jax.tree.map, lambda p: p.ndim > 1)
+  return optax.chain(
+    optax.clip_by_global_norm(1.0),
+    optax.adamw(schedule, weight_decay=config.weight_decay, mask=kernels),
+  )
+
+
+def batch(config: ConfigDict, step: int) -> Scene:
+  """The scenes of a step: a pure function of the seed and the step."""
+  n = config.batch_size
+  two = round(n * config.two_objects)
+  return scenes(
+    jax.random.fold_in(jax.random.key(config.seed), step),
+    n,
+    objects=jnp.where(jnp.arange(n) < n - two, 1, 2),
+    size=_size(config, step),
+    correlation=config.correlation,
+  )
+
+
+def _size(config: ConfigDict, step: int) -> int:
+  for size, steps in config.stages[:-1]:
+    if step < steps:
+      return size
+    step -= steps
+  return config.stages[-1][0]
+
+
+def normalising_edits(
+  norms: dict[str, Norm], moments: dict[str, tuple[Array, Array]]
+) -> Edits:
+  """Batch normalisation of every convolution, as edits.
+
+  The mean and variance of the batch are left in ``moments``.
+  """
+
+  def edit(name: str, norm: Norm) -> Callable[[Array], Array]:
+    def normalise(a: Array) -> Array:
+      mean = a.mean((0, 1, 2))
+      var = jnp.square(a - mean[None, None, None]).mean((0, 1, 2))
+      moments[name] = mean, var
+      scale = norm.scale * jax.lax.rsqrt(var + _EPSILON)
+      shift = norm.bias - mean * scale
+      return a * scale[None, None, None] + shift[None, None, None]
+
+    return normalise
+
+  return {name: edit(name, norm) for name, norm in norms.items()}
+
+
+def loss_fn(
+  params: nnx.State,
+  norms: dict[str, Norm],
+  graph: nnx.GraphDef,
+  data: Scene,
+) -> tuple[Array, Array]:
+  """Cross-entropy with the shapes that are present, and the accuracy.
+
+  A scene with two objects asks for one half of each.
+  """
+  edits = normalising_edits(norms, {})
+  logits, _ = nnx.merge(graph, params)(data.image, edits)
+  target = jax.nn.one_hot(data.labels, len(SHAPE_NAMES)).sum(1)
+  target = target / target.sum(-1, keepdims=True)
+  hit = (logits.argmax(-1)[:, None] == data.labels).any(-1)
+  return optax.softmax_cross_entropy(logits, target).mean(), hit.mean()
+
+
+def _train(
+  config: ConfigDict, recorder: Recorder
+) -> tuple[State, nets.Network, float]:
+  net = nets.create(
+    'minivgg',
+    key=jax.random.key(config.seed),
+    classes=len(SHAPE_NAMES),
+  )
+  graph, params = nnx.split(net)
+  tx = optimiser(config)
+  norms = {
+    op.name: Norm(jnp.ones(op.features), jnp.zeros(op.features))
+    for op in net.ops
+    if isinstance(op, Conv)
+  }
+  state = State(params, norms, tx.init((params, norms)))
+
+  @jax.jit
+  def train_step(state: State, data: Scene) -> tuple[State, Array, Array]:
+    def loss(trained: tuple) -> tuple[Array, Array]:
+      return loss_fn(*trained, graph, data)
+
+    trained = state.params, state.norms
+    (value, hit), grads = jax.value_and_grad(loss, has_aux=True)(trained)
+    updates, opt = tx.update(grads, state.opt, trained)
+    return State(*optax.apply_updates(trained, updates), opt), value, hit
+
+  steps = sum(steps for _, steps in config.stages)
+  folder = recorder.workdir.resolve() / 'checkpoints'
+  keep = ocp.v1.training.preservation_policies.LatestN(1)
+  with ocp.v1.training.Checkpointer(
+    folder, preservation_policy=keep
+  ) as checkpoints:
+    first, seconds = 0, 0.0
+    if checkpoints.latest is not None:
+      saved = checkpoints.load(
+        checkpoints.latest.step, {'state': state, 'seconds': seconds}
+      )
+      first, seconds = checkpoints.latest.step, float(saved['seconds'])
+      state = saved['state']
+    recorder.rewind(first)
+    window: list[tuple[Array, Array]] = []
+    start = time.perf_counter() - seconds
+    for step in tqdm(
+      range(first, steps), 'training', steps, initial=first, unit='step'
+    ):
+      state, value, hit = train_step(state, batch(config, step))
+      window.append((value, hit))
+      done = step + 1
+      if done % _LOG_EVERY == 0 or done == steps:
+        value, hit = np.mean(jax.device_get(window), 0)
+        recorder.metrics(done, loss=value, accuracy=hit)
+        window = []
+      if done % config.checkpoint_every == 0 or done == steps:
+        seconds = time.perf_counter() - start
+        checkpoints.save(done, {'state': state, 'seconds': seconds}, force=True)
+  return state, net, seconds
+
+
+def _calibrate(
+  config: ConfigDict, net: nets.Network, state: State
+) -> dict[str, tuple[Array, Array]]:
+  """Mean and variance of every convolution over many fresh scenes."""
+  graph, _ = nnx.split(net)
+
+  @jax.jit
+  def moments_of(image: Array) -> dict[str, tuple[Array, Array]]:
+    moments: dict[str, tuple[Array, Array]] = {}
+    edits = normalising_edits(state.norms, moments)
+    nnx.merge(graph, state.params)(image, edits)
+    return moments
+
+  steps = sum(steps for _, steps in config.stages)
+  several = [
+    moments_of(batch(config, steps + i).image)
+    for i in range(config.calibration_batches)
+  ]
+  return jax.tree.map(lambda *values: sum(values) / len(values), *several)
+
+
+def fold(
+  net: nets.Network,
+  norms: dict[str, Norm],
+  moments: dict[str, tuple[Array, Array]],
+) -> nets.Network:
+  """Returns the net with the normalisation folded into its convolutions."""
+  params = {
+    name: {key: value[...] for key, value in layer.items()}
+    for name, layer in net.params.items()
+  }
+  for name, norm in norms.items():
+    mean, var = moments[name]
+    scale = norm.scale * jax.lax.rsqrt(var + _EPSILON)
+    kernel, bias = params[name]['kernel'], params[name]['bias']
+    params[name] = {
+      'kernel': kernel * scale[None, None, None],
+      'bias': (bias - mean) * scale + norm.bias,
+    }
+  return nets.Network(net.arch, net.ops, net.spec, params, net.rules)
+
+
+def evaluate(net: nets.Network, config: ConfigDict) -> float:
+  """Share of fresh one-object scenes that the net names rightly."""
+  predict = jax.jit(lambda net, x: net(x)[0].argmax(-1))
+  key = jax.random.key(config.seed + 1_000_000)
+  right, chunk = 0, min(256, config.eval_scenes)
+  for i in range(0, config.eval_scenes, chunk):
+    n = min(chunk, config.eval_scenes - i)
+    data = scenes(jax.random.fold_in(key, i), n)
+    right += int((predict(net, data.image) == data.labels[:, 0]).sum())
+  return right / config.eval_scenes
