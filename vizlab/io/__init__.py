@@ -1,10 +1,13 @@
 """Everything that touches a disk or a network."""
 
+from vizlab.io.download import cache_dir, download
 from vizlab.io.files import sha256, write_atomic, write_json, write_text
 from vizlab.io.images import read_image, samples, write_png
 from vizlab.io.tensors import read_tensors, write_tensors
 
 __all__ = [
+  'cache_dir',
+  'download',
   'read_image',
   'read_tensors',
   'samples',

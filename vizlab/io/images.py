@@ -99,7 +99,9 @@ def _open(path: pathlib.Path, name: str) -> Image.Image:
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
     reason = ' '.join(str(e).split())[:200]
     raise ValueError(f'image: cannot read {name}: {reason}') from e
-  if image.mode.startswith(('I', 'F')):  # 16 bits a channel and more
+  if image.mode.startswith('I'):  # 16 bits a channel
+    return _from_deep(np.asarray(image, np.float64) / 65535, name)
+  if image.mode == 'F':
     return _from_deep(np.asarray(image, np.float64), name)
   if image.has_transparency_data:
     image = image.convert('RGBA')
@@ -108,13 +110,11 @@ def _open(path: pathlib.Path, name: str) -> Image.Image:
   return image.convert('RGB')
 
 
-def _from_deep(values: np.ndarray, name: str) -> Image.Image:
-  """Grey values of 16 bits (or floats in [0, 1]) as 8-bit RGB."""
-  if not np.isfinite(values).all():
-    raise ValueError(f'image: {name} has non-finite pixels')
-  top = 1.0 if values.max(initial=0) <= 1 else 65535.0
-  grey = np.clip(values / top * 255, 0, 255).round().astype(np.uint8)
-  return Image.fromarray(grey).convert('RGB')
+def _from_deep(grey: np.ndarray, name: str) -> Image.Image:
+  """Grey values in [0, 1] as 8-bit RGB."""
+  if not (np.isfinite(grey).all() and 0 <= grey.min() and grey.max() <= 1):
+    raise ValueError(f'image: {name} has float pixels outside [0, 1]')
+  return Image.fromarray((grey * 255).round().astype(np.uint8)).convert('RGB')
 
 
 def _resize_shorter(image: Image.Image, side: int) -> Image.Image:

@@ -6,14 +6,19 @@ from vizlab.nets.net import (
   LayerInfo,
   Network,
   check_layers,
+  get_params,
   is_chain,
   layers,
   param_count,
+  with_params,
 )
 from vizlab.nets.receptive_field import Field
+from vizlab.nets.sources import SOURCES, Source
 from vizlab.nets.weights import from_tensors, load, save
 
 __all__ = [
+  'SOURCES',
+  'Source',
   'Architecture',
   'Field',
   'InputSpec',
@@ -23,10 +28,12 @@ __all__ = [
   'check_layers',
   'create',
   'from_tensors',
+  'get_params',
   'is_chain',
   'layers',
   'load',
   'names',
   'param_count',
   'save',
+  'with_params',
 ]

@@ -1,6 +1,6 @@
 """AlexNet (Krizhevsky 2012 and 2014) and ZFNet (Zeiler & Fergus 2014)."""
 
-from vizlab.nets.layers import LRN, Conv, Dense, Layer, Pool, ReLU
+from vizlab.nets.ops import LRN, Conv, Dense, Layer, Pool, ReLU
 from vizlab.nets.plumbing import AdaptivePool, Flatten
 from vizlab.rules import Window
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vizlab.nets import vgg
 from vizlab.nets.graph import infer_shapes, param_shapes, wiring
-from vizlab.nets.layers import Layer, Shape
+from vizlab.nets.ops import Layer, Shape
 from vizlab.nets.plumbing import Flatten
 
 __all__ = ['LAYOUTS', 'Entry', 'Layout', 'expected']

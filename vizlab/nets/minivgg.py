@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vizlab.nets.layers import Dense, Layer
+from vizlab.nets.ops import Dense, Layer
 from vizlab.nets.plumbing import GlobalPool
 from vizlab.nets.vgg import stages
 

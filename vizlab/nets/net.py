@@ -11,12 +11,22 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vizlab.nets.graph import infer_shapes, wiring
-from vizlab.nets.layers import Layer, Shape
+from vizlab.nets.ops import Layer, Shape
 from vizlab.nets.receptive_field import Field
 from vizlab.rules import Rules
 from vizlab.types import Acts, Array, Edits
 
-__all__ = ['InputSpec', 'LayerInfo', 'Network', 'layers', 'param_count']
+__all__ = [
+  'InputSpec',
+  'LayerInfo',
+  'Network',
+  'check_layers',
+  'get_params',
+  'is_chain',
+  'layers',
+  'param_count',
+  'with_params',
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +84,7 @@ class Network(nnx.Module):
 
   Attributes:
     arch: Name of the architecture.
-    ops: Its layers as data, in the order they run; see `vizlab.nets.layers`.
+    ops: Its layers as data, in the order they run; see `vizlab.nets.ops`.
     spec: What it expects of its input.
     rules: Backward rules; change them with `vizlab.rules.with_rules`.
     params: ``{layer: {parameter: nnx.Variable}}``.
@@ -174,6 +184,21 @@ def layers(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
     LayerInfo(op.name, type(op).__name__, shapes[op.name], fields[op.name])
     for op in net.ops
   )
+
+
+def get_params(net: Network) -> dict[str, dict[str, Array]]:
+  """A net's parameters as plain arrays: ``{layer: {parameter: array}}``."""
+  return {
+    layer: {name: value[...] for name, value in params.items()}
+    for layer, params in net.params.items()
+  }
+
+
+def with_params(
+  net: Network, params: Mapping[str, Mapping[str, Array]]
+) -> Network:
+  """Returns a net like ``net`` with other parameters, as `get_params` gives."""
+  return Network(net.arch, net.ops, net.spec, params, net.rules)
 
 
 def is_chain(net: Network) -> bool:

@@ -6,7 +6,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from vizlab.nets.layers import Layer, Params, Shape
+from vizlab.nets.ops import Layer, Params, Shape
 from vizlab.nets.receptive_field import Field
 from vizlab.rules import Rules
 from vizlab.types import Array

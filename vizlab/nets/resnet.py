@@ -1,6 +1,6 @@
 """ResNet-18 and ResNet-50 (He et al. 2016), as torchvision builds them."""
 
-from vizlab.nets.layers import BatchNorm, Conv, Dense, Layer, Pool, ReLU
+from vizlab.nets.ops import BatchNorm, Conv, Dense, Layer, Pool, ReLU
 from vizlab.nets.plumbing import Add, GlobalPool
 from vizlab.rules import Window
 

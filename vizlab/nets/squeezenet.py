@@ -1,6 +1,6 @@
 """SqueezeNet 1.1 (Iandola et al. 2016)."""
 
-from vizlab.nets.layers import Conv, Layer, Pool, ReLU
+from vizlab.nets.ops import Conv, Layer, Pool, ReLU
 from vizlab.nets.plumbing import Concat, GlobalPool
 from vizlab.rules import Window
 

@@ -1,6 +1,6 @@
 """VGG-11, 13, 16 and 19 (Simonyan & Zisserman 2015), configurations A to E."""
 
-from vizlab.nets.layers import Conv, Dense, Layer, Pool, ReLU
+from vizlab.nets.ops import Conv, Dense, Layer, Pool, ReLU
 from vizlab.nets.plumbing import AdaptivePool, Flatten
 
 __all__ = ['DEPTHS', 'vgg']

@@ -17,9 +17,9 @@ from vizlab.nets.catalog import (
   names,
   pooling_rules,
 )
-from vizlab.nets.layers import Layer
 from vizlab.nets.layouts import LAYOUTS, Entry, Layout, expected
-from vizlab.nets.net import InputSpec, Network
+from vizlab.nets.net import InputSpec, Network, get_params
+from vizlab.nets.ops import Layer
 
 __all__ = ['EMBEDDED', 'from_tensors', 'load', 'save']
 
@@ -160,8 +160,8 @@ def save(
     raise ValueError(f'path: got {path}, expected a name in .safetensors')
   dtype = np.float16 if half else np.float32
   tensors = {
-    f'{layer}/{name}': np.asarray(value[...], dtype)
-    for layer, params in net.params.items()
+    f'{layer}/{name}': np.asarray(value, dtype)
+    for layer, params in get_params(net).items()
     for name, value in params.items()
   }
   header = {

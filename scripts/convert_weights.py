@@ -1,0 +1,79 @@
+"""Converts trained weights to vizlab's format, from a file or a publisher.
+
+  python scripts/convert_weights.py --arch=vgg19 --source=vgg19.pth \
+    --out=vgg19.safetensors [--half] [--preprocess=caffe]
+  python scripts/convert_weights.py --download=torchvision/vgg19 \
+    --out=vgg19.safetensors
+
+Reads torchvision's names (.safetensors, .pth) and Keras' (.h5); .pth and .h5
+need the extra: pip install -e '.[weights]'.
+"""
+
+import pathlib
+import sys
+
+from absl import app, flags
+from tqdm import tqdm
+
+from vizlab import io, nets
+
+ARCH = flags.DEFINE_string('arch', None, 'Architecture; found if not given.')
+SOURCE = flags.DEFINE_string('source', None, 'The file to convert.')
+DOWNLOAD = flags.DEFINE_string(
+  'download', None, f'Instead of a file, one of: {", ".join(nets.SOURCES)}.'
+)
+OUT = flags.DEFINE_string('out', None, 'The .safetensors file to write.')
+HALF = flags.DEFINE_bool('half', False, 'Store float16.')
+PREPROCESS = flags.DEFINE_enum(
+  'preprocess', None, ['caffe', 'torchvision'], 'What the net was trained on.'
+)
+
+
+def fetch(name: str) -> tuple[pathlib.Path, str]:
+  """Downloads published weights into the cache; returns path and arch."""
+  if name not in nets.SOURCES:
+    raise ValueError(
+      f'download: got {name!r}, expected one of {list(nets.SOURCES)}'
+    )
+  source = nets.SOURCES[name]
+  publisher = name.partition('/')[0]
+  file = f'{publisher}-{source.arch}{pathlib.Path(source.url).suffix}'
+  with tqdm(desc=name, unit='B', unit_scale=True) as bar:
+
+    def progress(done: int, total: int | None) -> None:
+      bar.total = total
+      bar.update(done - bar.n)
+
+    path = io.download(
+      source.url,
+      io.cache_dir() / 'weights' / file,
+      sha256=source.sha256,
+      progress=progress,
+    )
+  return path, source.arch
+
+
+def main(argv: list[str]) -> None:
+  """Reads, checks and writes."""
+  try:
+    if argv[1:]:
+      raise ValueError(f'got {argv[1:]}, expected only --flags')
+    if (SOURCE.value is None) == (DOWNLOAD.value is None):
+      raise ValueError('expected one of --source=FILE and --download=NAME')
+    if pathlib.Path(OUT.value).suffix != '.safetensors':
+      raise ValueError(f'out: got {OUT.value}, expected a name in .safetensors')
+    source, arch = SOURCE.value, ARCH.value
+    if DOWNLOAD.value:
+      source, published = fetch(DOWNLOAD.value)
+      arch = arch or published
+    net = nets.load(source, arch=arch, preprocess=PREPROCESS.value)
+    nets.save(net, OUT.value, source=source, half=HALF.value)
+  except ValueError as error:
+    sys.exit(f'error: {error}')
+  count = nets.param_count(net)
+  print(f'{OUT.value}: {net.arch}, {count:,} parameters, {net.spec}')
+
+
+if __name__ == '__main__':
+  flags.mark_flag_as_required('out')
+  app.run(main)

@@ -1,0 +1,62 @@
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+from vizlab import io
+
+
+def test_a_failed_write_leaves_nothing_and_keeps_the_old(tmp_path):
+  path = io.write_text(tmp_path / 'a.txt', 'old')
+
+  def fail(file):
+    file.write(b'new')
+    raise RuntimeError
+
+  with pytest.raises(RuntimeError):
+    io.write_atomic(path, fail)
+  assert path.read_text() == 'old'
+  assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_files_are_readable_by_others(tmp_path):
+  path = io.write_text(tmp_path / 'a.txt', 'x')
+  mask = os.umask(0)
+  os.umask(mask)
+  assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_json_refuses_nan(tmp_path):
+  with pytest.raises(ValueError):
+    io.write_json(tmp_path / 'a.json', {'x': float('nan')})
+  assert not list(tmp_path.iterdir())
+
+
+def test_sha256(tmp_path):
+  path = io.write_text(tmp_path / 'a', 'hello')
+  assert io.sha256(path) == hashlib.sha256(b'hello').hexdigest()
+
+
+def test_tensors(tmp_path):
+  tensors = {'a': np.arange(6.0).reshape(2, 3).T, 'b': np.float16([1.5])}
+  path = io.write_tensors(tmp_path / 'a.safetensors', tensors, {'k': 'v'})
+  again, header = io.read_tensors(path)
+  assert header == {'k': 'v'}
+  for name, value in tensors.items():
+    np.testing.assert_array_equal(again[name], value)
+    assert again[name].dtype == value.dtype
+
+
+def test_pickles_do_not_run(tmp_path):
+  torch = pytest.importorskip('torch')
+
+  class Evil:
+    def __reduce__(self):
+      return os.system, (f'touch {tmp_path}/ran',)
+
+  path = tmp_path / 'evil.pth'
+  torch.save({'a': Evil()}, path)
+  with pytest.raises(ValueError, match='evil.pth is damaged or not'):
+    io.read_tensors(path)
+  assert not (tmp_path / 'ran').exists()

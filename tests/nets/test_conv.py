@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from vizlab.nets.conv import conv2d
+
+CASES = [
+  # size, channels, features, kernel, stride, padding, groups
+  ((9, 8), 4, 6, 3, 1, 1, 1),
+  ((9, 8), 3, 6, 5, 1, 2, 1),
+  ((12, 13), 3, 4, 11, 4, 2, 1),
+  ((11, 12), 6, 8, 3, 2, 1, 2),
+  ((7, 7), 6, 9, 1, 2, 0, 3),
+  ((10, 9), 4, 4, 3, 3, 0, 1),
+]
+
+
+def plain(x, kernel, stride, padding, groups):
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (stride, stride),
+    [(padding, padding)] * 2,
+    feature_group_count=groups,
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    precision='highest',
+  )
+
+
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_values_and_both_gradients_equal_jax(case):
+  size, c, d, k, stride, padding, groups = case
+  keys = jax.random.split(jax.random.key(0), 3)
+  x = jax.random.normal(keys[0], (2, *size, c))
+  kernel = jax.random.normal(keys[1], (k, k, c // groups, d))
+  y, backward = jax.vjp(
+    lambda x, w: conv2d(x, w, stride, padding, groups), x, kernel
+  )
+  expected, reference = jax.vjp(
+    lambda x, w: plain(x, w, stride, padding, groups), x, kernel
+  )
+  np.testing.assert_allclose(y, expected, atol=2e-5)
+  g = jax.random.normal(keys[2], y.shape)
+  for ours, theirs in zip(backward(g), reference(g), strict=True):
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_second_derivatives_and_vmap():
+  x = jax.random.normal(jax.random.key(0), (3, 1, 6, 6, 2))
+  kernel = jax.random.normal(jax.random.key(1), (3, 3, 2, 4))
+
+  def energy(x):
+    return jnp.square(conv2d(x, kernel, 1, 1)).sum() ** 2
+
+  def hessian_vector(x, v):
+    return jax.grad(lambda x: (jax.grad(energy)(x) * v).sum())(x)
+
+  batched = jax.vmap(hessian_vector)(x, jnp.ones_like(x))
+  single = hessian_vector(x[1], jnp.ones_like(x[1]))
+  np.testing.assert_allclose(batched[1], single, rtol=1e-4)

@@ -1,0 +1,150 @@
+"""Downloads that resume, and are checked before they get their name."""
+
+import http.client
+import os
+import pathlib
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from vizlab.io.files import sha256 as file_sha256
+
+__all__ = ['cache_dir', 'download']
+
+_BLOCK = 1 << 20
+_DIGEST = re.compile(r'"?([0-9a-f]{64})"?')
+
+
+def cache_dir() -> pathlib.Path:
+  """Where downloads are kept: ``$VIZLAB_CACHE``, or ``~/.cache/vizlab``."""
+  default = pathlib.Path('~/.cache/vizlab').expanduser()
+  return pathlib.Path(os.environ.get('VIZLAB_CACHE') or default)
+
+
+def download(
+  url: str,
+  path: str | os.PathLike,
+  *,
+  sha256: str | None = None,
+  progress: Callable[[int, int | None], None] | None = None,
+  tries: int = 3,
+  timeout: float = 60.0,
+) -> pathlib.Path:
+  """Fetches a file; an interrupted download goes on where it stopped.
+
+  Bytes arrive in ``path.part``, which gets its name only when its SHA-256 is
+  right. A file that is already there and right is not fetched again.
+
+  Args:
+    url: Where it is.
+    path: Where it goes.
+    sha256: Its SHA-256 in hexadecimal, or the beginning of it. ``None`` for
+      the one that the server states in ``X-Linked-ETag``.
+    progress: Called with the bytes so far and in all (``None``: unknown).
+    tries: How often a broken connection is tried again without progress.
+    timeout: Seconds without an answer after which a connection is broken.
+
+  Returns:
+    The path.
+
+  Raises:
+    ValueError: The file cannot be fetched, no checksum is known, or the
+      checksum is wrong; a wrong file is deleted.
+  """
+  path = pathlib.Path(path)
+  if path.exists() and sha256 and file_sha256(path).startswith(sha256):
+    return path
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(path.name + '.part')
+  left = tries
+  while True:
+    before = _size(part)
+    try:
+      stated, complete = _fetch(url, part, progress, timeout)
+    except urllib.error.HTTPError as error:
+      raise ValueError(f'url: {url}: {error.code} {error.reason}') from error
+    except (OSError, http.client.HTTPException) as error:
+      complete, reason = False, error
+    else:
+      reason = 'the connection closed early'
+    if complete:
+      break
+    left = tries if _size(part) > before else left - 1
+    if not left:
+      raise ValueError(f'url: {url}: {reason}; run it again to go on from here')
+  return _accept(part, path, sha256 or stated, url)
+
+
+def _accept(
+  part: pathlib.Path, path: pathlib.Path, expected: str | None, url: str
+) -> pathlib.Path:
+  if not expected:
+    part.unlink()
+    raise ValueError(f'url: {url}: no checksum is known, so it is not trusted')
+  found = file_sha256(part)
+  if not found.startswith(expected):
+    part.unlink()
+    raise ValueError(
+      f'url: {url}: SHA-256 is {found}, expected {expected}; deleted'
+    )
+  os.replace(part, path)
+  return path
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+  """Follows redirects, and remembers the checksum that one of them states."""
+
+  def __init__(self) -> None:
+    self.stated: str | None = None
+
+  def redirect_request(
+    self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+  ) -> Any:
+    self.stated = _stated(headers) or self.stated
+    return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _fetch(
+  url: str,
+  part: pathlib.Path,
+  progress: Callable[[int, int | None], None] | None,
+  timeout: float,
+) -> tuple[str | None, bool]:
+  """One connection: appends to ``part``; returns checksum, and if all came."""
+  have = _size(part)
+  request = urllib.request.Request(url, headers={'User-Agent': 'vizlab'})
+  if have:
+    request.add_header('Range', f'bytes={have}-')
+  redirects = _Redirects()
+  opener = urllib.request.build_opener(redirects)
+  try:
+    answer = opener.open(request, timeout=timeout)
+  except urllib.error.HTTPError as error:
+    if error.code == 416:  # nothing behind what we have
+      error.close()
+      return _stated(error.headers) or redirects.stated, True
+    raise
+  with answer:
+    stated = _stated(answer.headers) or redirects.stated
+    if answer.status != 206:  # the server sends the whole file
+      have = 0
+    length = answer.headers.get('Content-Length')
+    total = have + int(length) if length else None
+    with part.open('ab' if have else 'wb') as file:
+      while block := answer.read(_BLOCK):
+        file.write(block)
+        have += len(block)
+        if progress is not None:
+          progress(have, total)
+  return stated, total is None or have == total
+
+
+def _stated(headers: Any) -> str | None:
+  match = _DIGEST.fullmatch(headers.get('X-Linked-ETag') or '')
+  return match and match[1]
+
+
+def _size(path: pathlib.Path) -> int:
+  return path.stat().st_size if path.exists() else 0
