@@ -6,13 +6,10 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import pytest
+from tools import make_tiny
 
 from vizlab import nets
 from vizlab.data.scenes import scenes
-from vizlab.nets.graph import init_params
-from vizlab.nets.layers import Conv, Dense, Pool, ReLU
-from vizlab.nets.net import InputSpec, Network
-from vizlab.nets.plumbing import GlobalPool
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
@@ -42,27 +39,6 @@ def images():
 @pytest.fixture(scope='session')
 def tiny():
   return make_tiny(0)
-
-
-def make_tiny(seed):
-  """A small chain with every kind of layer that a VGG has, and biases."""
-  ops = (
-    Conv('conv1', 8),
-    ReLU('relu1'),
-    Pool('pool1'),
-    Conv('conv2', 12),
-    ReLU('relu2'),
-    Pool('pool2'),
-    GlobalPool('gap'),
-    Dense('fc', 6),
-  )
-  spec = InputSpec(16, (0.5,) * 3, (0.25,) * 3)
-  key = jax.random.key(seed)
-  params = init_params(ops, (16, 16, 3), key)
-  for i, layer in enumerate(params.values()):
-    bias = jax.random.normal(jax.random.fold_in(key, i), layer['bias'].shape)
-    layer['bias'] = 0.1 * bias
-  return Network('tiny', ops, spec, params)
 
 
 @pytest.fixture

@@ -246,6 +246,8 @@ def with_rules(net: T, **rules: Callable) -> T:
       'rule can be put in; give it `rules = vizlab.rules.Rules()` and call '
       '`self.rules.relu` where it calls jax.nn.relu'
     )
-  new: Any = copy.copy(net)
-  new.rules = dataclasses.replace(old, **rules)
+  new = copy.copy(net)
+  # Past the module's own __setattr__: an nnx module refuses changes inside a
+  # trace that it was not made in, and this copy is nobody else's.
+  object.__setattr__(new, 'rules', dataclasses.replace(old, **rules))
   return new

@@ -57,7 +57,7 @@ def _crescent(p: Array) -> Array:
 
 
 def _semicircle(p: Array) -> Array:
-  return jnp.maximum(_disc(p, y=0.4, r=0.98), p[..., 1] - 0.4)
+  return jnp.maximum(_disc(p, y=0.4, r=0.9), p[..., 1] - 0.4)
 
 
 def _drop(p: Array) -> Array:
@@ -102,7 +102,7 @@ def _ell(p: Array) -> Array:
 
 def _tee(p: Array) -> Array:
   return jnp.minimum(
-    _box(p, 0.0, -0.5, 0.8, 0.26), _box(p, 0.0, 0.1, 0.26, 0.86)
+    _box(p, 0.0, -0.45, 0.72, 0.24), _box(p, 0.0, 0.1, 0.26, 0.86)
   )
 
 
@@ -124,7 +124,7 @@ def _flower(p: Array) -> Array:
 def _hourglass(p: Array) -> Array:
   x, y = jnp.abs(p[..., 0]), jnp.abs(p[..., 1])
   waist = (x - 0.72 * y - 0.07) / (1 + 0.72**2) ** 0.5
-  return jnp.maximum(waist, y - 0.8)
+  return jnp.maximum(waist, y - 0.77)
 
 
 SHAPES: dict[str, Callable[[Array], Array]] = {

@@ -1,0 +1,164 @@
+"""The laws: what holds for every method at once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tools import METHODS, make_tiny
+
+from vizlab import attribution
+from vizlab.objectives import logit, probability, score
+
+NOT_METHODS = {'Occluder', 'activation_and_gradient'}
+each_method = pytest.mark.parametrize('name', METHODS)
+
+
+@pytest.fixture(scope='module')
+def x():
+  return jax.random.uniform(jax.random.key(0), (5, 16, 20, 3))
+
+
+TARGETS = jnp.array([0, 3, 5, 1, 3])
+
+
+def close(a, b, tolerance=1e-5):
+  top = max(float(jnp.abs(b).max()), 1e-6)
+  np.testing.assert_allclose(a / top, b / top, rtol=0, atol=tolerance)
+
+
+def test_every_public_method_has_a_row():
+  assert set(METHODS) == set(attribution.__all__) - NOT_METHODS
+
+
+@each_method
+def test_batch_equals_loop(name, tiny, x):
+  call = METHODS[name].call
+  batch = call(score(tiny, logit(TARGETS)), x)
+  for i, target in enumerate(TARGETS):
+    one = call(score(tiny, logit(target)), x[i : i + 1])
+    close(batch[i], one[0])
+
+
+@each_method
+@pytest.mark.parametrize('lead', [(), (1,), (5, 1), (1, 5)], ids=str)
+def test_any_leading_batch(name, lead, tiny, x):
+  call = METHODS[name].call
+  n = int(np.prod(lead))
+  images, targets = x[:n], TARGETS[:n]
+  flat = call(score(tiny, logit(targets)), images)
+  nested = call(
+    score(tiny, logit(targets.reshape(lead))), images.reshape(*lead, 16, 20, 3)
+  )
+  close(nested.reshape(flat.shape), flat)
+
+
+@each_method
+def test_jit_equals_eager_in_value_shape_and_dtype(name, tiny, x):
+  method = METHODS[name]
+  asked = score(tiny, logit(TARGETS))
+  eager, jitted = method.call(asked, x), jax.jit(method.call)(asked, x)
+  assert eager.shape == (5, *method.size(16, 20), *(3,) * method.colour)
+  assert eager.dtype == jitted.dtype == jnp.float32
+  assert jitted.shape == eager.shape
+  close(jitted, eager)
+  assert float(jnp.abs(eager).max()) > 0
+
+
+@each_method
+def test_under_vmap_and_inside_scan(name, tiny, x):
+  call = METHODS[name].call
+  asked = score(tiny, logit(TARGETS))
+  plain = call(asked, x)
+
+  def one(target, image):
+    return call(score(tiny, logit(target)), image)
+
+  close(jax.vmap(one)(TARGETS, x), plain)
+  _, scanned = jax.lax.scan(
+    lambda carry, item: (carry, one(*item)), 0, (TARGETS, x)
+  )
+  close(scanned, plain)
+
+
+@each_method
+def test_no_recompile_for_new_weights_targets_and_images(name, tiny, x):
+  traces = []
+
+  @jax.jit
+  def explain(asked, x):
+    traces.append(name)
+    return METHODS[name].call(asked, x)
+
+  first = explain(score(tiny, logit(2)), x)
+  explain(score(tiny, logit(4)), x)
+  explain(score(make_tiny(1), logit(1)), 1 - x)
+  assert len(traces) == 1
+  explain(score(tiny, probability(2)), x)
+  assert len(traces) == 2, 'another objective is another program'
+  assert not jnp.allclose(first, explain(score(tiny, logit(4)), x))
+
+
+@each_method
+@pytest.mark.parametrize(
+  ('bad', 'message'),
+  [
+    (np.zeros((16, 16)), r'x: got shape \(16, 16\)'),
+    (np.zeros((0, 16, 16, 3), np.float32), 'x: got shape'),
+    (np.zeros((1, 16, 16, 3), np.uint8), 'x: got uint8, expected floats'),
+    (np.zeros((1, 0, 16, 3), np.float32), 'x: got shape'),
+  ],
+  ids=['rank', 'empty batch', 'integers', 'no pixels'],
+)
+def test_bad_images_are_named(name, bad, message, tiny):
+  with pytest.raises(ValueError, match=message):
+    METHODS[name].call(score(tiny, logit(0)), jnp.asarray(bad))
+
+
+@each_method
+def test_a_class_out_of_range_is_an_error_or_nan(name, tiny, x):
+  call = METHODS[name].call
+  with pytest.raises(ValueError, match='target: got 6, expected 0 to 5'):
+    call(score(tiny, logit(6)), x)
+  with pytest.raises(ValueError, match='target: got -1, expected 0 to 5'):
+    call(score(tiny, logit(-1)), x)
+  value = jax.jit(lambda asked: asked(x))(score(tiny, logit(6)))
+  assert jnp.isnan(value).all()
+
+
+@each_method
+def test_methods_that_look_inside_say_so(name, x):
+  method = METHODS[name]
+
+  def plain(x):
+    return x.sum((-3, -2, -1))
+
+  if method.net:
+    with pytest.raises(ValueError, match='score: .* looks inside the net'):
+      method.call(plain, x)
+  else:
+    assert method.call(plain, x).shape[0] == 5
+
+
+def temporary_bytes(fn, *args):
+  compiled = jax.jit(fn).lower(*args).compile()
+  return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_memory_of_occlusion_does_not_grow_with_the_number_of_places(tiny):
+  x = jnp.zeros((1, 40, 40, 3))
+
+  def sweep(stride):
+    occluder = attribution.Occluder(8, stride)
+    used = temporary_bytes(
+      lambda asked, x: attribution.occlusion(
+        asked, x, patch=8, stride=stride, chunk=8
+      ),
+      score(tiny, logit(0)),
+      x,
+    )
+    return occluder.count(40) ** 2, used
+
+  few, used_few = sweep(7)
+  many, used_many = sweep(1)
+  assert few <= 36 and many >= 1024
+  assert used_many <= 1.1 * used_few

@@ -1,0 +1,86 @@
+"""A small net for tests, and the one table of methods for the laws."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+
+from vizlab import attribution
+from vizlab.nets.graph import init_params
+from vizlab.nets.net import InputSpec, Network
+from vizlab.nets.ops import Conv, Dense, Pool, ReLU
+from vizlab.nets.plumbing import GlobalPool
+
+
+def make_tiny(seed):
+  """A small chain with every kind of layer that a VGG has, and biases."""
+  ops = (
+    Conv('conv1', 8),
+    ReLU('relu1'),
+    Pool('pool1'),
+    Conv('conv2', 12),
+    ReLU('relu2'),
+    Pool('pool2'),
+    GlobalPool('gap'),
+    Dense('fc', 6),
+  )
+  spec = InputSpec(16, (0.5,) * 3, (0.25,) * 3)
+  key = jax.random.key(seed)
+  params = init_params(ops, (16, 16, 3), key)
+  for i, layer in enumerate(params.values()):
+    bias = jax.random.normal(jax.random.fold_in(key, i), layer['bias'].shape)
+    layer['bias'] = 0.1 * bias
+  return Network('tiny', ops, spec, params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """A method as ``(score, x) -> map``, and what it gives for ``[..., H, W]``.
+
+  Attributes:
+    call: The method with small settings, for the net `tiny`.
+    colour: Whether the map has the channels of the image.
+    net: Whether it needs a `Score`, or takes any function.
+    size: Sides of the map where it is not the image's, as a function.
+  """
+
+  call: Callable
+  colour: bool = True
+  net: bool = False
+  size: Callable = staticmethod(lambda h, w: (h, w))
+
+
+def _places(h, w):
+  occluder = attribution.Occluder(6, 4)
+  return occluder.count(h), occluder.count(w)
+
+
+METHODS = {
+  'gradient': Method(attribution.gradient),
+  'saliency': Method(attribution.saliency, colour=False),
+  'gradient_x_input': Method(attribution.gradient_x_input),
+  'deconvnet': Method(attribution.deconvnet, net=True),
+  'guided_backprop': Method(attribution.guided_backprop, net=True),
+  'grad_cam': Method(
+    lambda score, x: attribution.grad_cam(score, x, layer='relu2'),
+    colour=False,
+    net=True,
+  ),
+  'guided_grad_cam': Method(
+    lambda score, x: attribution.guided_grad_cam(score, x, layer='relu2'),
+    net=True,
+  ),
+  'occlusion': Method(
+    lambda score, x: attribution.occlusion(
+      score, x, patch=6, stride=4, chunk=5
+    ),
+    colour=False,
+  ),
+  'occlusion_sweep': Method(
+    lambda score, x: attribution.occlusion_sweep(
+      score, x, patch=6, stride=4, chunk=5
+    ),
+    colour=False,
+    size=_places,
+  ),
+}
