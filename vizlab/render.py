@@ -1,0 +1,213 @@
+"""Arrays to uint8 pictures ``[H, W, 3]``; pure functions, in numpy.
+
+Methods return raw maps; everything about scaling and colour is here. A constant
+map gives the colour of zero, never NaN, and a map with non-finite numbers is an
+error: a picture must not hide it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = [
+  'filters',
+  'grid',
+  'heat',
+  'overlay',
+  'resize',
+  'rgb',
+  'signed',
+  'table',
+  'to_uint8',
+  'unit_scale',
+]
+
+# Control points of the two colour maps, evenly spaced, in 0..255.
+_HEAT = (
+  (0, 0, 4),
+  (40, 11, 84),
+  (101, 21, 110),
+  (159, 42, 99),
+  (212, 72, 66),
+  (245, 125, 21),
+  (250, 193, 39),
+  (252, 255, 164),
+)
+_SIGNED = (
+  (33, 60, 140),
+  (67, 127, 191),
+  (165, 202, 226),
+  (250, 250, 250),
+  (247, 184, 156),
+  (209, 88, 72),
+  (130, 13, 38),
+)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+  """An image ``[H, W, 3]`` in [0, 1] as a picture; what is outside is clipped.
+
+  Raises:
+    ValueError: Non-finite numbers.
+  """
+  image = _finite(image)
+  return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+
+
+def unit_scale(values: np.ndarray, percentile: float = 99.5) -> np.ndarray:
+  """Divides by a high percentile of ``|values|`` and clips to [-1, 1].
+
+  Args:
+    values: Any shape.
+    percentile: In [0, 100]; below 100, a few outliers do not darken the rest.
+
+  Returns:
+    The same shape, in [-1, 1]; zeros where all is zero.
+  """
+  values = _finite(values)
+  top = np.percentile(np.abs(values), percentile)
+  top = top if top > 0 else np.abs(values).max(initial=0)
+  return np.clip(values / top, -1, 1) if top > 0 else np.zeros_like(values)
+
+
+def heat(values: np.ndarray) -> np.ndarray:
+  """A map ``[H, W]`` that is not negative, from black over red to yellow."""
+  return _colour(np.maximum(unit_scale(values), 0), _HEAT)
+
+
+def signed(values: np.ndarray) -> np.ndarray:
+  """A map ``[H, W]`` with a sign: blue below zero, white at zero, red above."""
+  return _colour((unit_scale(values) + 1) / 2, _SIGNED)
+
+
+def rgb(values: np.ndarray) -> np.ndarray:
+  """A gradient ``[H, W, 3]`` as a picture in which grey is zero."""
+  return to_uint8(0.5 + unit_scale(values) / 2)
+
+
+def overlay(
+  values: np.ndarray, image: np.ndarray, alpha: float = 0.6
+) -> np.ndarray:
+  """A map ``[H, W]`` laid in colour over its image ``[H, W, 3]`` in [0, 1].
+
+  Args:
+    values: The map; what is negative is not shown.
+    image: The image.
+    alpha: Opacity of the colour where the map is strongest, in [0, 1].
+  """
+  grey = to_uint8(image).mean(-1, keepdims=True) * 0.8 + 25
+  strength = np.sqrt(np.maximum(unit_scale(values), 0))[..., None]
+  mixed = grey * (1 - alpha * strength) + heat(values) * alpha * strength
+  return mixed.round().astype(np.uint8)
+
+
+def filters(
+  kernel: np.ndarray, *, columns: int = 8, side: int = 40
+) -> np.ndarray:
+  """First-layer kernels ``[k, k, 3, D]`` side by side, each scaled to itself.
+
+  Args:
+    kernel: The kernels; grey is zero.
+    columns: Kernels in a row.
+    side: Side of one in pixels.
+  """
+  each = [
+    resize(rgb_of_kernel, side)
+    for rgb_of_kernel in (
+      to_uint8(0.5 + unit_scale(k, 100) / 2)
+      for k in np.moveaxis(np.asarray(kernel), -1, 0)
+    )
+  ]
+  return grid([each[i : i + columns] for i in range(0, len(each), columns)])
+
+
+def resize(picture: np.ndarray, side: int) -> np.ndarray:
+  """Enlarges a picture so that its longer side is about ``side`` pixels.
+
+  Small pictures keep their pixels visible; large ones are smoothed.
+  """
+  height, width = picture.shape[:2]
+  scale = side / max(height, width)
+  size = max(1, round(width * scale)), max(1, round(height * scale))
+  kind = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+  return np.asarray(Image.fromarray(picture).resize(size, kind))
+
+
+def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 4) -> np.ndarray:
+  """Pictures in rows and columns on white, each column as wide as its widest.
+
+  Args:
+    rows: Pictures ``[H, W, 3]`` uint8; rows may have different lengths.
+    gap: Pixels between pictures and around them.
+  """
+  columns = max(len(row) for row in rows)
+  widths = [
+    max(row[j].shape[1] for row in rows if j < len(row)) for j in range(columns)
+  ]
+  heights = [max(picture.shape[0] for picture in row) for row in rows]
+  size = sum(heights) + gap * (len(rows) + 1), sum(widths) + gap * (columns + 1)
+  sheet = np.full((*size, 3), 255, np.uint8)
+  top = gap
+  for row, height in zip(rows, heights, strict=True):
+    left = gap
+    for picture, width in zip(row, widths, strict=False):
+      h, w = picture.shape[:2]
+      y, x = top + (height - h) // 2, left + (width - w) // 2
+      sheet[y : y + h, x : x + w] = picture
+      left += width + gap
+    top += height + gap
+  return sheet
+
+
+def table(
+  pictures: Sequence[Sequence[np.ndarray]],
+  columns: Sequence[str],
+  rows: Sequence[str],
+  side: int = 128,
+) -> np.ndarray:
+  """A labelled grid: a title over each column, a text left of each row.
+
+  Args:
+    pictures: Rows of pictures ``[H, W, 3]`` uint8; each is resized.
+    columns: A title for each column.
+    rows: A text for each row; ``\\n`` breaks it.
+    side: Longer side of a picture in pixels.
+  """
+  body = [[resize(picture, side) for picture in row] for row in pictures]
+  corner = _text('', (side, 22))
+  head = [corner, *(_text(title, (side, 22)) for title in columns)]
+  lines = [
+    [_text(text, (side, side)), *row]
+    for text, row in zip(rows, body, strict=True)
+  ]
+  return grid([head, *lines])
+
+
+def _text(text: str, size: tuple[int, int]) -> np.ndarray:
+  """Black text in the middle of a white box of (width, height) pixels."""
+  box = Image.new('RGB', size, 'white')
+  for points in (15, 13, 11, 9, 7):
+    font = ImageFont.load_default(points)
+    draw = ImageDraw.Draw(box)
+    left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font)
+    if right - left <= size[0]:
+      break
+  place = (size[0] - right - left) / 2, (size[1] - bottom - top) / 2
+  draw.multiline_text(place, text, 'black', font, align='center')
+  return np.asarray(box)
+
+
+def _colour(values: np.ndarray, points: tuple) -> np.ndarray:
+  """Values in [0, 1] through a colour map."""
+  table = np.asarray(points, np.float64)
+  places = np.linspace(0, 1, len(table))
+  channels = [np.interp(values, places, table[:, c]) for c in range(3)]
+  return np.stack(channels, -1).round().astype(np.uint8)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+  values = np.asarray(values, np.float32)
+  if not np.isfinite(values).all():
+    raise ValueError('values: got non-finite numbers, expected a finite map')
+  return values
