@@ -24,7 +24,9 @@ def get_config() -> ConfigDict:
   config.batch_size = 128
   config.learning_rate = 3e-3
   config.warmup_steps = 100
-  config.weight_decay = 1e-4
+  config.weight_decay = 0.05
+  config.first_kernel_scale = 0.02  # of the first layer, at the start
+  config.noise = 0.1  # the strongest noise on an image, in units of 1
   config.two_objects = 0.25  # share of the scenes that hold two objects
   config.correlation = 0.0  # of texture with shape, in [0, 1]
   config.calibration_batches = 16  # for the statistics that are folded in

@@ -1,20 +1,31 @@
 """What every experiment shares: the work directory and what goes there."""
 
+import difflib
 import json
+import math
 import os
 import pathlib
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import io
+from experiments import report
+from vizlab import io, nets
 
-__all__ = ['Recorder']
+__all__ = [
+  'Recorder',
+  'clear',
+  'each_of',
+  'known',
+  'listed',
+  'load_net',
+  'validate',
+]
 
 _CONFIG, _DONE, _METRICS = 'config.json', 'DONE', 'metrics.jsonl'
 
@@ -100,6 +111,29 @@ class Recorder:
       self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
     )
 
+  def picture(self, name: str, picture: np.ndarray) -> None:
+    """Writes a uint8 picture as ``name.png``."""
+    io.write_png(self._path(f'{name}.png'), picture)
+
+  def report(
+    self,
+    title: str,
+    summary: str,
+    parts: Sequence[report.Figure | report.Table],
+  ) -> None:
+    """Writes ``report.html``, and each of its figures as a PNG."""
+    for part in parts:
+      if isinstance(part, report.Figure):
+        self.picture(part.name, part.picture)
+    page = report.html(
+      title,
+      summary,
+      parts,
+      command=self._path('command.txt').read_text().strip(),
+      settings=self._path(_CONFIG).read_text(),
+    )
+    io.write_text(self._path('report.html'), page)
+
   def finish(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """Writes the results and the mark that the run is complete."""
     io.write_json(self._path(_DONE), dict(results))
@@ -116,6 +150,69 @@ def clear(workdir: str | os.PathLike) -> None:
       f'workdir: {path} holds files that are not of a run; not overwritten'
     )
   shutil.rmtree(path)
+
+
+def listed(values: Sequence[str]) -> tuple[str, ...]:
+  """The entries of a tuple of texts, each split at commas.
+
+  ``--config.images=a.png,b.png`` arrives as one entry.
+  """
+  return tuple(
+    part.strip() for value in values for part in value.split(',') if part
+  )
+
+
+def known() -> list[str]:
+  """Names of all experiments."""
+  folder = pathlib.Path(__file__).parent.parent / 'configs'
+  return sorted(path.stem for path in folder.glob('*.py'))
+
+
+def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
+  """Raises a `ValueError` unless every value is known; suggests near ones."""
+  known = list(known)
+  for value in values:
+    if value not in known:
+      near = difflib.get_close_matches(value, known, n=3, cutoff=0.4)
+      raise ValueError(
+        f'{name}: got {value!r}, expected one of {near or known}'
+      )
+
+
+def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
+  """Checks a config's keys, types and numbers against a reference.
+
+  Raises:
+    ValueError: A key is unknown or missing, a value has another type, or a
+      number is not finite.
+  """
+  have, want = _flatten(config.to_dict()), _flatten(reference.to_dict())
+  for key in have:
+    if key not in want:
+      near = difflib.get_close_matches(key, want, n=1)
+      hint = f'; did you mean {near[0]!r}?' if near else ''
+      raise ValueError(f'config.{key}: {name} has no such setting{hint}')
+  for key, default in want.items():
+    if key not in have:
+      raise ValueError(f'config.{key}: missing, expected as in {name}')
+    value = have[key]
+    kind = (int, float) if isinstance(default, float) else type(default)
+    if not isinstance(value, kind):
+      raise ValueError(
+        f'config.{key}: got {value!r}, expected a {type(default).__name__}'
+      )
+    if isinstance(value, float) and not math.isfinite(value):
+      raise ValueError(f'config.{key}: got {value}, expected a finite number')
+
+
+def load_net(settings: ConfigDict) -> nets.Network:
+  """The net that ``config.net`` asks for."""
+  return nets.load(
+    settings.weights,
+    arch=settings.arch or None,
+    preprocess=settings.preprocess or None,
+    pool=settings.pool,
+  )
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

@@ -19,14 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
-from flax import nnx
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from experiments.common import Recorder
 from vizlab import io, nets
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
-from vizlab.nets.layers import Conv
+from vizlab.nets.ops import Conv
 from vizlab.types import Array, Edits
 
 __all__ = ['run']
@@ -42,11 +41,17 @@ class Norm(NamedTuple):
   bias: Array
 
 
+class Trained(NamedTuple):
+  """What is trained: parameters as ``nets.get_params`` gives, and norms."""
+
+  params: dict[str, dict[str, Array]]
+  norms: dict[str, Norm]
+
+
 class State(NamedTuple):
   """All that training changes."""
 
-  params: nnx.State
-  norms: dict[str, Norm]
+  trained: Trained
   opt: Any
 
 
@@ -56,9 +61,8 @@ def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
   recorder = Recorder(workdir, config)
   if recorder.results is not None:
     return recorder.results
-  state, net, seconds = _train(config, recorder)
-  moments = _calibrate(config, net, state)
-  net = fold(nnx.merge(nnx.split(net)[0], state.params), state.norms, moments)
+  net, norms, seconds = _train(config, recorder)
+  net = fold(net, norms, _calibrate(config, net, norms))
   accuracy = evaluate(net, config)
   nets.save(net, recorder.workdir / 'minivgg.safetensors', half=True)
   results = {
@@ -88,7 +92,7 @@ def _check(config: ConfigDict) -> None:
   for name in ('learning_rate', 'batch_size', 'eval_scenes'):
     if not config[name] > 0:
       raise ValueError(f'{name}: got {config[name]}, expected more than 0')
-  for name in ('two_objects', 'correlation'):
+  for name in ('two_objects', 'correlation', 'noise'):
     if not 0 <= config[name] <= 1:
       raise ValueError(f'{name}: got {config[name]}, expected 0 to 1')
 
@@ -110,13 +114,28 @@ def batch(config: ConfigDict, step: int) -> Scene:
   """The scenes of a step: a pure function of the seed and the step."""
   n = config.batch_size
   two = round(n * config.two_objects)
-  return scenes(
-    jax.random.fold_in(jax.random.key(config.seed), step),
+  key = jax.random.fold_in(jax.random.key(config.seed), step)
+  data = scenes(
+    key,
     n,
     objects=jnp.where(jnp.arange(n) < n - two, 1, 2),
     size=_size(config, step),
     correlation=config.correlation,
   )
+  return data._replace(image=_noisy(key, data.image, config.noise))
+
+
+@jax.jit
+def _noisy(key: Array, image: Array, most: float) -> Array:
+  """Adds noise of another strength to every image.
+
+  Scenes have none of their own, so without it nothing keeps the first kernels
+  from being as rough as they please.
+  """
+  strength_key, noise_key = jax.random.split(key)
+  strength = most * jax.random.uniform(strength_key, (len(image), 1, 1, 1))
+  noise = jax.random.normal(noise_key, image.shape)
+  return jnp.clip(image + strength * noise, 0, 1)
 
 
 def _size(config: ConfigDict, step: int) -> int:
@@ -150,49 +169,53 @@ def normalising_edits(
 
 
 def loss_fn(
-  params: nnx.State,
-  norms: dict[str, Norm],
-  graph: nnx.GraphDef,
-  data: Scene,
+  trained: Trained, net: nets.Network, data: Scene
 ) -> tuple[Array, Array]:
   """Cross-entropy with the shapes that are present, and the accuracy.
 
   A scene with two objects asks for one half of each.
   """
-  edits = normalising_edits(norms, {})
-  logits, _ = nnx.merge(graph, params)(data.image, edits)
+  edits = normalising_edits(trained.norms, {})
+  logits, _ = nets.with_params(net, trained.params)(data.image, edits)
   target = jax.nn.one_hot(data.labels, len(SHAPE_NAMES)).sum(1)
   target = target / target.sum(-1, keepdims=True)
   hit = (logits.argmax(-1)[:, None] == data.labels).any(-1)
   return optax.softmax_cross_entropy(logits, target).mean(), hit.mean()
 
 
-def _train(
-  config: ConfigDict, recorder: Recorder
-) -> tuple[State, nets.Network, float]:
+def initial(config: ConfigDict) -> tuple[nets.Network, Trained]:
+  """The net before training, and what of it is trained.
+
+  The first kernels start close to zero, which the normalisation makes up for:
+  what they become is learned, and not the noise that they began with.
+  """
   net = nets.create(
-    'minivgg',
-    key=jax.random.key(config.seed),
-    classes=len(SHAPE_NAMES),
+    'minivgg', key=jax.random.key(config.seed), classes=len(SHAPE_NAMES)
   )
-  graph, params = nnx.split(net)
-  tx = optimiser(config)
+  params = nets.get_params(net)
+  params['conv1_1']['kernel'] *= config.first_kernel_scale
   norms = {
     op.name: Norm(jnp.ones(op.features), jnp.zeros(op.features))
     for op in net.ops
     if isinstance(op, Conv)
   }
-  state = State(params, norms, tx.init((params, norms)))
+  return net, Trained(params, norms)
+
+
+def _train(
+  config: ConfigDict, recorder: Recorder
+) -> tuple[nets.Network, dict[str, Norm], float]:
+  net, trained = initial(config)
+  tx = optimiser(config)
+  state = State(trained, tx.init(trained))
 
   @jax.jit
   def train_step(state: State, data: Scene) -> tuple[State, Array, Array]:
-    def loss(trained: tuple) -> tuple[Array, Array]:
-      return loss_fn(*trained, graph, data)
-
-    trained = state.params, state.norms
-    (value, hit), grads = jax.value_and_grad(loss, has_aux=True)(trained)
-    updates, opt = tx.update(grads, state.opt, trained)
-    return State(*optax.apply_updates(trained, updates), opt), value, hit
+    differentiate = jax.value_and_grad(loss_fn, has_aux=True)
+    (value, hit), grads = differentiate(state.trained, net, data)
+    updates, opt = tx.update(grads, state.opt, state.trained)
+    trained = optax.apply_updates(state.trained, updates)
+    return State(trained, opt), value, hit
 
   steps = sum(steps for _, steps in config.stages)
   folder = recorder.workdir.resolve() / 'checkpoints'
@@ -209,7 +232,7 @@ def _train(
       state = saved['state']
     recorder.rewind(first)
     window: list[tuple[Array, Array]] = []
-    start = time.perf_counter() - seconds
+    begun = time.perf_counter() - seconds
     for step in tqdm(
       range(first, steps), 'training', steps, initial=first, unit='step'
     ):
@@ -221,22 +244,21 @@ def _train(
         recorder.metrics(done, loss=value, accuracy=hit)
         window = []
       if done % config.checkpoint_every == 0 or done == steps:
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - begun
         checkpoints.save(done, {'state': state, 'seconds': seconds}, force=True)
-  return state, net, seconds
+  trained = state.trained
+  return nets.with_params(net, trained.params), trained.norms, seconds
 
 
 def _calibrate(
-  config: ConfigDict, net: nets.Network, state: State
+  config: ConfigDict, net: nets.Network, norms: dict[str, Norm]
 ) -> dict[str, tuple[Array, Array]]:
   """Mean and variance of every convolution over many fresh scenes."""
-  graph, _ = nnx.split(net)
 
   @jax.jit
   def moments_of(image: Array) -> dict[str, tuple[Array, Array]]:
     moments: dict[str, tuple[Array, Array]] = {}
-    edits = normalising_edits(state.norms, moments)
-    nnx.merge(graph, state.params)(image, edits)
+    net(image, normalising_edits(norms, moments))
     return moments
 
   steps = sum(steps for _, steps in config.stages)
@@ -253,10 +275,7 @@ def fold(
   moments: dict[str, tuple[Array, Array]],
 ) -> nets.Network:
   """Returns the net with the normalisation folded into its convolutions."""
-  params = {
-    name: {key: value[...] for key, value in layer.items()}
-    for name, layer in net.params.items()
-  }
+  params = nets.get_params(net)
   for name, norm in norms.items():
     mean, var = moments[name]
     scale = norm.scale * jax.lax.rsqrt(var + _EPSILON)
@@ -265,7 +284,7 @@ def fold(
       'kernel': kernel * scale[None, None, None],
       'bias': (bias - mean) * scale + norm.bias,
     }
-  return nets.Network(net.arch, net.ops, net.spec, params, net.rules)
+  return nets.with_params(net, params)
 
 
 def evaluate(net: nets.Network, config: ConfigDict) -> float:

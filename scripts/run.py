@@ -1,0 +1,60 @@
+"""Runs an experiment: one config, one work directory, one report.
+
+python scripts/run.py --config=configs/attribution.py --workdir=/tmp/explain
+"""
+
+import importlib
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
+
+from absl import app, flags  # noqa: E402
+from ml_collections import config_flags  # noqa: E402
+
+CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/.')
+WORKDIR = flags.DEFINE_string('workdir', None, 'Where results are written.')
+OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Empty the workdir first.')
+CACHE = flags.DEFINE_string(
+  'compilation_cache', '~/.cache/vizlab/xla', 'Folder of compiled programs.'
+)
+
+
+def parse(argv: list[str]) -> list[str]:
+  """Parses flags; a wrong key is one line and not a traceback."""
+  try:
+    return app.parse_flags_with_usage(argv)
+  except (AttributeError, KeyError, OSError, ValueError) as error:
+    sys.exit(f'error: config: {" ".join(str(error).split())}')
+
+
+def main(argv: list[str]) -> None:
+  """Validates the config, then runs its experiment."""
+  import jax  # after the flags: --help stays quick
+
+  from experiments import common
+
+  cache = pathlib.Path(CACHE.value).expanduser()
+  jax.config.update('jax_compilation_cache_dir', str(cache))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+  try:
+    if argv[1:]:
+      raise ValueError(f'got {argv[1:]}, expected only --flags')
+    config = CONFIG.value
+    common.each_of('config.experiment', [config.experiment], common.known())
+    reference = importlib.import_module(f'configs.{config.experiment}')
+    common.validate(config, reference.get_config(), reference.__name__)
+    if OVERWRITE.value:
+      common.clear(WORKDIR.value)
+    experiment = importlib.import_module(f'experiments.{config.experiment}')
+    results = experiment.run(config, WORKDIR.value)
+  except ValueError as error:
+    sys.exit(f'error: {error}')
+  figures = ', '.join(f'{k}={v}' for k, v in results.items())
+  print(f'{WORKDIR.value}: {figures}')
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['config', 'workdir'])
+  app.run(main, flags_parser=parse)
