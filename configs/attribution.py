@@ -28,27 +28,22 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.arch = arg  # '' for what the file says
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
-  config.images = ('sample:star_and_square',)  # paths, or sample:NAME
+  config.images = 'sample:star_and_square'  # paths or sample:NAME, by commas
   config.scenes = 5  # procedural scenes of two objects; minivgg only
   config.score_scenes = 32  # scenes of two objects, for the table of figures
   config.targets = ()  # classes to explain; () for the most probable ones
   config.classes = 2  # how many of the most probable classes to explain
-  config.labels = ''  # a JSON list of class names; '' for numbers
-  config.methods = (
-    'saliency',
-    'gradient_x_input',
-    'deconvnet',
-    'guided_backprop',
-    'grad_cam',
-    'guided_grad_cam',
-    'occlusion',
+  config.labels = ''  # a JSON list of class names
+  config.methods = (  # by commas; also: gradient
+    'saliency,gradient_x_input,deconvnet,guided_backprop,'
+    'grad_cam,guided_grad_cam,occlusion'
   )
   config.layer = ''  # of Grad-CAM; '' for the last map before the classifier
   config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
   config.chunk = 16  # images that occlusion evaluates at once
   if arg:
     config.net.weights = f'{arg}.safetensors'
-    config.images = ()
+    config.images = ''
     config.scenes = 0
     config.score_scenes = 0
   return config
@@ -59,6 +54,6 @@ def get_test_config() -> ConfigDict:
   config = get_config()
   config.scenes = 1
   config.score_scenes = 2
-  config.methods = ('saliency', 'grad_cam', 'occlusion')
+  config.methods = 'saliency,grad_cam,occlusion'
   config.patch = 48
   return config

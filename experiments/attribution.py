@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,81 +14,13 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from experiments.common import Recorder, each_of, listed, load_net
+from experiments.methods import METHODS, Options, every_class
 from experiments.report import Figure, Table
-from vizlab import attribution, io, nets, render
+from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.evaluate import energy_inside
-from vizlab.objectives import Score, logit, probability, score
-from vizlab.types import Array
 
-__all__ = ['METHODS', 'run']
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """The settings that methods read."""
-
-  layer: str
-  patch: int
-  chunk: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-  """How a method is called, and how its map becomes a picture.
-
-  Attributes:
-    explain: ``(score, x, options) -> [B, H, W]`` or ``[B, H, W, 3]``.
-    show: ``(map, image) -> picture``.
-    signless: Whether the sign of the map means nothing, so that its size is
-      what counts inside a mask.
-  """
-
-  explain: Callable[[Score, Array, Options], Array]
-  show: Callable[[np.ndarray, np.ndarray], np.ndarray]
-  signless: bool = True
-
-
-def _sweep(score: Score, x: Array, options: Options) -> Array:
-  return attribution.occlusion(
-    score,
-    x,
-    patch=options.patch,
-    stride=max(1, options.patch // 2),
-    chunk=options.chunk,
-  )
-
-
-METHODS = {
-  'gradient': Method(
-    lambda s, x, o: attribution.gradient(s, x), lambda m, x: render.rgb(m)
-  ),
-  'saliency': Method(
-    lambda s, x, o: attribution.saliency(s, x), lambda m, x: render.heat(m)
-  ),
-  'gradient_x_input': Method(
-    lambda s, x, o: attribution.gradient_x_input(s, x).sum(-1),
-    lambda m, x: render.signed(m),
-  ),
-  'deconvnet': Method(
-    lambda s, x, o: attribution.deconvnet(s, x, seed=1.0),
-    lambda m, x: render.rgb(m),
-  ),
-  'guided_backprop': Method(
-    lambda s, x, o: attribution.guided_backprop(s, x),
-    lambda m, x: render.rgb(m),
-  ),
-  'grad_cam': Method(
-    lambda s, x, o: attribution.grad_cam(s, x, layer=o.layer),
-    render.overlay,
-    signless=False,
-  ),
-  'guided_grad_cam': Method(
-    lambda s, x, o: attribution.guided_grad_cam(s, x, layer=o.layer),
-    lambda m, x: render.rgb(m),
-  ),
-  'occlusion': Method(_sweep, render.overlay, signless=False),
-}
+__all__ = ['run']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +35,8 @@ def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
   """Explains the pictures of the config and writes a report."""
   methods = listed(config.methods)
   each_of('config.methods', methods, METHODS)
+  if not methods:
+    raise ValueError(f'config.methods: got none, expected some of {[*METHODS]}')
   net = load_net(config.net)
   if not net.has_classifier:
     raise ValueError(
@@ -111,12 +45,18 @@ def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
     )
   options = _options(config, net)
   names = _class_names(config, net)
+  if config.score_scenes and len(names) != len(SHAPE_NAMES):
+    raise ValueError(
+      f'config.score_scenes: got {config.score_scenes}, expected 0 for a net '
+      f'of {len(names)} classes: scenes have {len(SHAPE_NAMES)}'
+    )
   _check_targets(config, len(names))
   pictures = _pictures(config, net)
   recorder = Recorder(workdir, config)
   if recorder.results is not None:
     return recorder.results
-  figure, rows = _explain(config, net, pictures, methods, options, names)
+  figure, rows, maps = _explain(config, net, pictures, methods, options, names)
+  recorder.arrays('maps', **maps)
   parts: list[Figure | Table] = [figure, rows]
   results: dict[str, Any] = {'pictures': len(pictures)}
   if config.score_scenes:
@@ -157,9 +97,9 @@ def _options(config: ConfigDict, net: nets.Network) -> Options:
 
 def _class_names(config: ConfigDict, net: nets.Network) -> list[str]:
   count = nets.layers(net)[-1].shape[-1]
-  if net.arch == 'minivgg' and count == len(SHAPE_NAMES):
-    return list(SHAPE_NAMES)
   if not config.labels:
+    if net.arch == 'minivgg' and count == len(SHAPE_NAMES):
+      return list(SHAPE_NAMES)
     return [f'class {i}' for i in range(count)]
   try:
     names = json.loads(pathlib.Path(config.labels).read_text())
@@ -212,40 +152,38 @@ def _explain(
   methods: Sequence[str],
   options: Options,
   names: Sequence[str],
-) -> tuple[Figure, Table]:
-  """One row a picture and class, one column a method."""
+) -> tuple[Figure, Table, dict[str, np.ndarray]]:
+  """One row a picture and class, one column a method; and the raw maps."""
   x = jnp.stack([picture.image for picture in pictures])
   chances = jax.nn.softmax(jax.jit(lambda net, x: net(x)[0])(net, x))
-  targets = config.targets or None
-  if targets is None:
-    best = jnp.argsort(-chances, -1)[:, : config.classes]
+  if config.targets:
+    targets = jnp.broadcast_to(
+      jnp.array([config.targets]), (len(x), len(config.targets))
+    )
   else:
-    best = jnp.broadcast_to(jnp.array(targets), (len(x), len(targets)))
-  each = best.shape[1]
-  target = best.reshape(-1)
-  repeated = jnp.repeat(x, each, axis=0)
-  asked = score(net, logit(target))
-  shown = [[render.to_uint8(image)] for image in np.asarray(repeated)]
-  for name in tqdm(methods, 'explaining'):
-    for row, values, image in zip(
-      shown,
-      np.asarray(_jitted(name, options)(asked, repeated)),
-      np.asarray(repeated),
-      strict=True,
-    ):
-      row.append(METHODS[name].show(values, image))
-  lines, labels = [], []
-  for i, k in enumerate(np.asarray(target)):
-    picture, chance = pictures[i // each].name, float(chances[i // each, k])
-    lines.append([picture, names[k], chance])
-    labels.append(f'{picture}\n{names[k]}\n{chance:.1%}')
+    targets = jnp.argsort(-chances, -1)[:, : config.classes]
+  maps = {'targets': np.asarray(targets)}
+  for name in (bar := tqdm(methods)):
+    bar.set_description(f'explaining: {name}')
+    explain = every_class(METHODS[name], options)
+    maps[name] = np.asarray(explain(net, x, targets))
+  shown, lines, labels = [], [], []
+  for i, j in np.ndindex(targets.shape):
+    image, k = pictures[i].image, int(targets[i, j])
+    shown.append(
+      [METHODS[name].show(maps[name][i, j], image) for name in methods]
+    )
+    shown[-1].insert(0, render.to_uint8(image))
+    lines.append([pictures[i].name, names[k], float(chances[i, k])])
+    labels.append(f'{pictures[i].name}\n{names[k]}\n{lines[-1][-1]:.1%}')
   figure = Figure(
     'attribution',
     f'Classes explained by {net.arch}; Grad-CAM at {options.layer}',
     render.table(shown, ['picture', *methods], labels),
   )
   caption = 'The classes that are explained'
-  return figure, Table(caption, ['picture', 'class', 'probability'], lines)
+  table = Table(caption, ['picture', 'class', 'probability'], lines)
+  return figure, table, maps
 
 
 def _measure(
@@ -258,22 +196,19 @@ def _measure(
   key = jax.random.fold_in(jax.random.key(config.seed), 1)
   n = config.score_scenes
   data = scenes(key, n, objects=2, size=net.spec.size)
-  x = jnp.repeat(data.image, 2, axis=0)
-  own = data.masks.reshape(2 * n, *data.masks.shape[2:])
-  other = data.masks[:, ::-1].reshape(own.shape)
-  asked = score(net, logit(data.labels.reshape(-1)))
+  own, other = data.masks, data.masks[:, ::-1]
   rows = [['chance', float(own.mean()), float(other.mean())]]
   shares = {}
-  for name in tqdm(methods, 'measuring'):
-    values = _jitted(name, options)(asked, x)
+  for name in (bar := tqdm(methods)):
+    bar.set_description(f'measuring: {name}')
+    explain = every_class(METHODS[name], options)
+    values = explain(net, data.image, data.labels)
     if METHODS[name].signless:
       values = jnp.abs(values)
-    values = values.sum(-1) if values.ndim == 4 else values
+    values = values.sum(-1) if values.ndim == 5 else values
     inside = float(energy_inside(values, own).mean())
     rows.append([name, inside, float(energy_inside(values, other).mean())])
     shares[f'inside/{name}'] = inside
-  chance = score(net, probability(data.labels.reshape(-1)))(x)
-  shares['probability'] = float(chance.mean())
   table = Table(
     f'Share of the attribution inside the object of the class, on {n} scenes '
     'of two objects, and inside the other object',
@@ -281,7 +216,3 @@ def _measure(
     rows,
   )
   return table, shares
-
-
-def _jitted(name: str, options: Options) -> Callable[[Score, Array], Array]:
-  return jax.jit(lambda s, x: METHODS[name].explain(s, x, options))

@@ -33,10 +33,10 @@ _CONFIG, _DONE, _METRICS = 'config.json', 'DONE', 'metrics.jsonl'
 class Recorder:
   """Writes what a run leaves behind, each file whole or not at all.
 
-  A work directory holds ``config.json``, ``command.txt``, ``metrics.jsonl``,
-  arrays (``.npz``), pictures (``.png``), ``report.html``, and in the end
-  ``DONE`` with the results. Open it only when the inputs are checked: until
-  then nothing is written.
+  A work directory holds ``config.json``, ``overrides.json``, ``command.txt``,
+  ``metrics.jsonl``, arrays (``.npz``), pictures (``.png``), ``report.html``,
+  and in the end ``DONE`` with the results. Open it only when the inputs are
+  checked: until then nothing is written.
 
   Attributes:
     workdir: The work directory.
@@ -58,6 +58,8 @@ class Recorder:
       self.results = json.loads(self._path(_DONE).read_text())
       return
     io.write_json(self._path(_CONFIG), settings)
+    overrides = [flag for flag in sys.argv if flag.startswith('--config.')]
+    io.write_json(self._path('overrides.json'), overrides)
     command = shlex.join(['python', *sys.argv])
     io.write_text(self._path('command.txt'), command + '\n')
 
@@ -152,14 +154,9 @@ def clear(workdir: str | os.PathLike) -> None:
   shutil.rmtree(path)
 
 
-def listed(values: Sequence[str]) -> tuple[str, ...]:
-  """The entries of a tuple of texts, each split at commas.
-
-  ``--config.images=a.png,b.png`` arrives as one entry.
-  """
-  return tuple(
-    part.strip() for value in values for part in value.split(',') if part
-  )
+def listed(value: str) -> tuple[str, ...]:
+  """The parts of a text between commas: ``--config.images=a.png,b.png``."""
+  return tuple(part.strip() for part in value.split(',') if part.strip())
 
 
 def known() -> list[str]:

@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -23,22 +22,21 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from experiments.common import Recorder
-from vizlab import io, nets
+from experiments.normalisation import (
+  Moments,
+  Norm,
+  fold,
+  normalising_edits,
+)
+from experiments.report import Figure, Table
+from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.nets.ops import Conv
-from vizlab.types import Array, Edits
+from vizlab.types import Array
 
 __all__ = ['run']
 
 _LOG_EVERY = 25
-_EPSILON = 1e-5
-
-
-class Norm(NamedTuple):
-  """Scale and bias of a normalised channel ``[C]``."""
-
-  scale: Array
-  bias: Array
 
 
 class Trained(NamedTuple):
@@ -81,7 +79,30 @@ def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
       'jax': jax.__version__,
     },
   )
+  recorder.report(
+    'Training of minivgg',
+    f'The net names {accuracy:.2%} of {config.eval_scenes} fresh one-object '
+    'scenes rightly. Its first kernels must show edges and colours, not noise.',
+    _parts(net, recorder),
+  )
   return recorder.finish(results)
+
+
+def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
+  kernel = nets.get_params(net)['conv1_1']['kernel']
+  rows = recorder.read_metrics()
+  return [
+    Figure(
+      'filters',
+      'The kernels of conv1_1, each scaled to itself',
+      render.filters(np.asarray(kernel)),
+    ),
+    Table(
+      'Loss and accuracy while training, on scenes of one and two objects',
+      ['step', 'loss', 'accuracy'],
+      [[row['step'], row['loss'], row['accuracy']] for row in rows],
+    ),
+  ]
 
 
 def _check(config: ConfigDict) -> None:
@@ -144,28 +165,6 @@ def _size(config: ConfigDict, step: int) -> int:
       return size
     step -= steps
   return config.stages[-1][0]
-
-
-def normalising_edits(
-  norms: dict[str, Norm], moments: dict[str, tuple[Array, Array]]
-) -> Edits:
-  """Batch normalisation of every convolution, as edits.
-
-  The mean and variance of the batch are left in ``moments``.
-  """
-
-  def edit(name: str, norm: Norm) -> Callable[[Array], Array]:
-    def normalise(a: Array) -> Array:
-      mean = a.mean((0, 1, 2))
-      var = jnp.square(a - mean[None, None, None]).mean((0, 1, 2))
-      moments[name] = mean, var
-      scale = norm.scale * jax.lax.rsqrt(var + _EPSILON)
-      shift = norm.bias - mean * scale
-      return a * scale[None, None, None] + shift[None, None, None]
-
-    return normalise
-
-  return {name: edit(name, norm) for name, norm in norms.items()}
 
 
 def loss_fn(
@@ -252,12 +251,12 @@ def _train(
 
 def _calibrate(
   config: ConfigDict, net: nets.Network, norms: dict[str, Norm]
-) -> dict[str, tuple[Array, Array]]:
+) -> Moments:
   """Mean and variance of every convolution over many fresh scenes."""
 
   @jax.jit
-  def moments_of(image: Array) -> dict[str, tuple[Array, Array]]:
-    moments: dict[str, tuple[Array, Array]] = {}
+  def moments_of(image: Array) -> Moments:
+    moments: Moments = {}
     net(image, normalising_edits(norms, moments))
     return moments
 
@@ -267,24 +266,6 @@ def _calibrate(
     for i in range(config.calibration_batches)
   ]
   return jax.tree.map(lambda *values: sum(values) / len(values), *several)
-
-
-def fold(
-  net: nets.Network,
-  norms: dict[str, Norm],
-  moments: dict[str, tuple[Array, Array]],
-) -> nets.Network:
-  """Returns the net with the normalisation folded into its convolutions."""
-  params = nets.get_params(net)
-  for name, norm in norms.items():
-    mean, var = moments[name]
-    scale = norm.scale * jax.lax.rsqrt(var + _EPSILON)
-    kernel, bias = params[name]['kernel'], params[name]['bias']
-    params[name] = {
-      'kernel': kernel * scale[None, None, None],
-      'bias': (bias - mean) * scale + norm.bias,
-    }
-  return nets.with_params(net, params)
 
 
 def evaluate(net: nets.Network, config: ConfigDict) -> float:

@@ -12,7 +12,7 @@ need the extra: pip install -e '.[weights]'.
 import pathlib
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 from tqdm import tqdm
 
 from vizlab import io, nets
@@ -55,6 +55,7 @@ def fetch(name: str) -> tuple[pathlib.Path, str]:
 
 def main(argv: list[str]) -> None:
   """Reads, checks and writes."""
+  logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
   try:
     if argv[1:]:
       raise ValueError(f'got {argv[1:]}, expected only --flags')

@@ -10,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
-from absl import app, flags  # noqa: E402
+from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/.')
@@ -31,6 +31,7 @@ def parse(argv: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> None:
   """Validates the config, then runs its experiment."""
+  logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
   import jax  # after the flags: --help stays quick
 
   from experiments import common
@@ -51,8 +52,8 @@ def main(argv: list[str]) -> None:
     results = experiment.run(config, WORKDIR.value)
   except ValueError as error:
     sys.exit(f'error: {error}')
-  figures = ', '.join(f'{k}={v}' for k, v in results.items())
-  print(f'{WORKDIR.value}: {figures}')
+  figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())
+  print(f'{figures}\nreport: {pathlib.Path(WORKDIR.value) / "report.html"}')
 
 
 if __name__ == '__main__':

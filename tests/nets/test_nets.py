@@ -162,6 +162,11 @@ def test_edits(tiny, images):
   np.testing.assert_allclose(tiny(images, edits)[0], tiny(images)[0] + 1)
 
 
+def test_an_edit_keeps_the_shape(tiny, images):
+  with pytest.raises(ValueError, match="edits: 'relu1' was given shape"):
+    tiny(images, {'relu1': lambda a: a[:, 1:]})
+
+
 def test_jit_prunes_what_nobody_reads(tiny):
   x = jnp.zeros((1, 16, 16, 3))
 

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -137,8 +137,8 @@ class Network(nnx.Module):
       by name, ``[..., H', W', C]`` or ``[..., C]``.
 
     Raises:
-      ValueError: An unknown layer in ``edits``, or an image that is not
-        ``[..., H, W, 3]`` or too small.
+      ValueError: An unknown layer in ``edits``, an edit that changes the shape,
+        or an image that is not ``[..., H, W, 3]`` or too small.
     """
     edits = edits or {}
     check_layers(self, edits)
@@ -153,7 +153,7 @@ class Network(nnx.Module):
       y = op(params, self.rules, *read)
       act = y.reshape(*batch, *y.shape[1:])
       if op.name in edits:
-        act = edits[op.name](act)
+        act = _edited(op.name, edits[op.name], act)
         y = act.reshape(y.shape)
       values[op.name], acts[op.name] = y, act
     return (act if act.ndim == len(batch) + 1 else None), acts
@@ -221,6 +221,16 @@ def check_layers(net: Network, names: Iterable[str]) -> None:
         f'layer: got {name!r}, which {net.arch} does not have; did you mean '
         f'{" or ".join(map(repr, near or known[-3:]))}?'
       )
+
+
+def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
+  edited = edit(act)
+  if jnp.shape(edited) != act.shape:
+    raise ValueError(
+      f'edits: {name!r} was given shape {act.shape} and returned '
+      f'{jnp.shape(edited)}, expected the same'
+    )
+  return edited
 
 
 def _check_image(net: Network, x: Array) -> None:

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import attribution as configs
+from experiments import attribution
+from vizlab import nets
+
+BAD = [
+  ({'methods': 'salience'}, "config.methods: got 'salience', .*'saliency'"),
+  ({'methods': ''}, 'config.methods: got none'),
+  ({'layer': 'relu9'}, "layer: got 'relu9'"),
+  ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),
+  ({'targets': (16,)}, 'config.targets: got 16, expected classes 0 to 15'),
+  ({'patch': 97}, 'config.patch: got 97, expected at most'),
+  ({'patch': -1}, 'config.patch: got -1'),
+  ({'chunk': 0}, 'config.chunk: got 0'),
+  ({'images': 'nothing.png'}, 'image: no such file: nothing.png'),
+  ({'images': '', 'scenes': 0}, 'config.images: got no picture'),
+  ({'labels': 'nothing.json'}, 'config.labels: nothing.json'),
+]
+
+
+@pytest.mark.parametrize(('change', 'message'), BAD)
+def test_bad_settings_leave_no_work_directory(change, message, tmp_path):
+  config = configs.get_test_config()
+  config.update(change)
+  with pytest.raises(ValueError, match=message):
+    attribution.run(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_bad_weights_are_told(tmp_path):
+  config = configs.get_test_config()
+  config.net.weights = str(tmp_path / 'vgg19.safetensors')
+  with pytest.raises(ValueError, match='path: no such file'):
+    attribution.run(config, tmp_path / 'run')
+  net = nets.create('squeezenet11', classifier=False)
+  config.net.weights = str(nets.save(net, tmp_path / 'conv.safetensors'))
+  with pytest.raises(ValueError, match='holds no classifier'):
+    attribution.run(config, tmp_path / 'run')
+  config.net.arch = 'vgg19'
+  with pytest.raises(ValueError, match='these look like squeezenet11 weights'):
+    attribution.run(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_odd_pictures_are_explained(tmp_path):
+  rng = np.random.default_rng(0)
+  deep = rng.integers(0, 65535, (40, 30)).astype(np.uint16)
+  Image.fromarray(deep).save(tmp_path / 'deep.png')
+  Image.new('RGBA', (1, 1), (9, 200, 9, 128)).save(tmp_path / 'dot.png')
+  Image.new('L', (300, 20), 77).save(tmp_path / 'wide.png')
+  config = configs.get_test_config()
+  config.images = ','.join(
+    str(tmp_path / f'{name}.png') for name in ('deep', 'dot', 'wide')
+  )
+  config.scenes = config.score_scenes = 0
+  results = attribution.run(config, tmp_path / 'run')
+  assert results['pictures'] == 3
+  sheet = np.asarray(Image.open(tmp_path / 'run' / 'attribution.png'))
+  assert sheet.std() > 10
+
+
+def test_grad_cam_finds_the_object(tmp_path):
+  config = configs.get_test_config()
+  config.methods = 'grad_cam,guided_grad_cam'
+  config.score_scenes = 32
+  results = attribution.run(config, tmp_path / 'run')
+  assert results['inside/grad_cam'] > 0.15  # the object covers 0.05
+  assert results['inside/guided_grad_cam'] > 0.35

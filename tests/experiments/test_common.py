@@ -1,0 +1,107 @@
+import json
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from experiments import common
+from experiments.report import Figure, Table
+
+
+def config(**values):
+  return ConfigDict({'experiment': 'x', 'rate': 0.5, 'n': 3, **values})
+
+
+def test_recorder_writes_a_work_directory(tmp_path):
+  recorder = common.Recorder(tmp_path / 'run', config())
+  recorder.metrics(1, loss=2.0)
+  recorder.arrays('maps', a=np.arange(3))
+  picture = np.zeros((4, 4, 3), np.uint8)
+  parts = [Figure('fig', 'A <figure>', picture), Table('T', ['a'], [[0.12345]])]
+  recorder.report('Title', 'Summary & more.', parts)
+  assert recorder.finish({'loss': 2.0}) == {'loss': 2.0}
+  names = {path.name for path in (tmp_path / 'run').iterdir()}
+  assert names == {
+    'DONE',
+    'config.json',
+    'overrides.json',
+    'command.txt',
+    'metrics.jsonl',
+    'maps.npz',
+    'fig.png',
+    'report.html',
+  }
+  page = (tmp_path / 'run' / 'report.html').read_text()
+  for text in ('A &lt;figure&gt;', 'Summary &amp; more.', '0.123', '"rate"'):
+    assert text in page or text.replace('"', '&#34;') in page
+  assert 'src="data:image/png;base64,' in page and 'src="fig' not in page
+  assert common.Recorder(tmp_path / 'run', config()).results == {'loss': 2.0}
+
+
+def test_another_config_is_refused(tmp_path):
+  common.Recorder(tmp_path, config())
+  with pytest.raises(ValueError, match='another config .they differ in rate'):
+    common.Recorder(tmp_path, config(rate=0.6))
+
+
+def test_foreign_files_are_not_touched(tmp_path):
+  (tmp_path / 'thesis.txt').write_text('years of work')
+  with pytest.raises(ValueError, match='files that are not of a run'):
+    common.Recorder(tmp_path, config())
+  with pytest.raises(ValueError, match='not overwritten'):
+    common.clear(tmp_path)
+  assert (tmp_path / 'thesis.txt').exists()
+
+
+def test_clear_empties_a_run(tmp_path):
+  common.Recorder(tmp_path / 'run', config())
+  common.clear(tmp_path / 'run')
+  common.clear(tmp_path / 'run')  # nothing there is fine
+  assert not (tmp_path / 'run').exists()
+
+
+def test_metrics_survive_a_kill_and_rewind(tmp_path):
+  recorder = common.Recorder(tmp_path, config())
+  for step in (1, 2, 3):
+    recorder.metrics(step, loss=step)
+  with (tmp_path / 'metrics.jsonl').open('a') as file:
+    file.write('{"step": 4, "lo')
+  assert [row['step'] for row in recorder.read_metrics()] == [1, 2, 3]
+  recorder.rewind(2)
+  recorder.metrics(3, loss=9)
+  assert recorder.read_metrics()[-1] == {'step': 3, 'loss': 9.0}
+  assert len(recorder.read_metrics()) == 3
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'rat': 0.5}, r"config.rat: .* no such setting; did you mean 'rate'\?"),
+    ({'rate': 'high'}, "config.rate: got 'high', expected a float"),
+    ({'rate': float('nan')}, 'config.rate: got nan, expected a finite number'),
+    ({'n': 2.5}, 'config.n: got 2.5, expected a int'),
+  ],
+)
+def test_validate(change, message):
+  with pytest.raises(ValueError, match=message):
+    common.validate(config(**change), config(), 'reference')
+  common.validate(config(rate=1), config(), 'reference')
+
+
+def test_validate_misses_a_key():
+  with pytest.raises(ValueError, match='config.n: missing'):
+    common.validate(
+      ConfigDict({'experiment': 'x', 'rate': 1.0}), config(), 'reference'
+    )
+
+
+def test_listed_splits_at_commas():
+  assert common.listed('a.png,b.png, c.png,') == ('a.png', 'b.png', 'c.png')
+
+
+def test_config_is_written_as_json(tmp_path):
+  common.Recorder(tmp_path, config(stages=((1, 2),)))
+  assert json.loads((tmp_path / 'config.json').read_text())['stages'] == [
+    [1, 2]
+  ]
+  assert common.Recorder(tmp_path, config(stages=((1, 2),))).results is None

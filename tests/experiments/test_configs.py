@@ -1,0 +1,33 @@
+"""Every config runs end to end on the embedded net, and then is a no-op."""
+
+import importlib
+import pathlib
+
+import pytest
+
+from experiments import common
+from experiments.methods import METHODS
+from vizlab import attribution
+
+
+@pytest.mark.parametrize('name', common.known())
+def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
+  module = importlib.import_module(f'configs.{name}')
+  assert (
+    'python scripts/run.py' in module.__doc__ and 'Expect' in module.__doc__
+  )
+  config = module.get_test_config()
+  assert config.experiment == name
+  common.validate(config, module.get_config(), name)
+  experiment = importlib.import_module(f'experiments.{name}')
+  results = experiment.run(config, tmp_path / 'run')
+  before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}
+  assert experiment.run(config, tmp_path / 'run') == results
+  after = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}
+  assert before == after
+  assert pathlib.Path(tmp_path / 'run' / 'report.html').stat().st_size > 1000
+
+
+def test_every_method_is_in_the_experiment():
+  not_methods = {'Occluder', 'activation_and_gradient', 'occlusion_sweep'}
+  assert set(METHODS) == set(attribution.__all__) - not_methods

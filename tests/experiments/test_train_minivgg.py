@@ -1,0 +1,88 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import train_minivgg as configs
+from experiments import normalisation
+from experiments import train_minivgg as training
+from vizlab import nets
+
+
+@pytest.fixture(scope='module')
+def config():
+  config = configs.get_test_config()
+  config.stages = ((24, 4),)
+  return config
+
+
+def test_folding_gives_the_normalised_net(config):
+  net, trained = training.initial(config)
+  key = jax.random.key(0)
+  norms = {
+    name: normalisation.Norm(norm.scale + 0.3, norm.bias + 0.1)
+    for name, norm in trained.norms.items()
+  }
+  x = jax.random.uniform(key, (3, 32, 32, 3))
+  moments = {}
+  expected, _ = net(x, normalisation.normalising_edits(norms, moments))
+  folded, acts = normalisation.fold(net, norms, moments)(x)
+  np.testing.assert_allclose(folded, expected, rtol=1e-3, atol=1e-4)
+  assert float(jnp.abs(acts['conv2_1'].mean((0, 1, 2)) - 0.1).max()) < 1e-2
+
+
+def test_batches_are_functions_of_the_step(config):
+  config = configs.get_test_config()
+  one, two = training.batch(config, 1), training.batch(config, 1)
+  np.testing.assert_array_equal(one.image, two.image)
+  assert not jnp.array_equal(one.image, training.batch(config, 2).image)
+  assert (
+    one.image.shape[1] == 32 and training.batch(config, 3).image.shape[1] == 48
+  )
+  assert (one.labels[:, 1] >= 0).sum() == 1  # a quarter of four
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
+  whole = training.run(config, tmp_path / 'whole')
+  draw, killed = training.batch, []
+
+  def killing(config, step):
+    if step == 3 and not killed:
+      killed.append(step)
+      raise KeyboardInterrupt
+    return draw(config, step)
+
+  monkeypatch.setattr(training, 'batch', killing)
+  with pytest.raises(KeyboardInterrupt):
+    training.run(config, tmp_path / 'killed')
+  assert not (tmp_path / 'killed' / 'DONE').exists()
+  resumed = training.run(config, tmp_path / 'killed')
+  assert resumed['accuracy'] == whole['accuracy']
+  ours, theirs = (
+    nets.load(tmp_path / name / 'minivgg.safetensors')
+    for name in ('whole', 'killed')
+  )
+  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+    np.testing.assert_array_equal(a, b)
+  logs = [
+    (tmp_path / name / 'metrics.jsonl').read_text()
+    for name in ('whole', 'killed')
+  ]
+  assert len(logs[0].splitlines()) == len(logs[1].splitlines())
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'stages': ()}, 'stages: got'),
+    ({'stages': ((0, 3),)}, 'stages: got'),
+    ({'learning_rate': 0.0}, 'learning_rate: got 0.0'),
+    ({'correlation': 1.5}, 'correlation: got 1.5, expected 0 to 1'),
+  ],
+)
+def test_bad_settings_are_named(change, message, tmp_path):
+  config = configs.get_test_config()
+  config.update(change)
+  with pytest.raises(ValueError, match=message):
+    training.run(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()

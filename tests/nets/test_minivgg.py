@@ -1,0 +1,43 @@
+"""The net that ships: it knows the shapes, and its record says so."""
+
+import json
+from importlib import resources
+
+import jax
+import numpy as np
+import pytest
+
+from vizlab.data import scenes
+
+
+@pytest.fixture(scope='module')
+def record():
+  folder = resources.files('vizlab.nets') / 'data'
+  return json.loads((folder / 'minivgg.json').read_text())
+
+
+def test_accuracy_on_fresh_scenes(minivgg, record):
+  data = scenes(jax.random.key(123_456), 512)
+  predict = jax.jit(lambda net, x: net(x)[0].argmax(-1))
+  right = predict(minivgg, data.image) == data.labels[:, 0]
+  assert record['results']['accuracy'] >= 0.97
+  assert float(right.mean()) >= 0.97
+
+
+def test_size(record):
+  folder = resources.files('vizlab.nets') / 'data'
+  assert len((folder / 'minivgg.safetensors').read_bytes()) <= 1_500_000
+  assert record['results']['train_seconds'] <= 3600
+
+
+def test_first_filters_are_smooth_not_noise(minivgg):
+  """Neighbours in a filter agree; in noise they do not (correlation 0)."""
+  kernel = np.asarray(minivgg.params['conv1_1']['kernel'][...])
+  strength = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), axis=0)
+  kernel = kernel[..., strength > 0.2 * strength.max()]
+  centred = kernel - kernel.mean((0, 1), keepdims=True)
+  near = (centred[1:] * centred[:-1]).sum((0, 1, 2))
+  near = near + (centred[:, 1:] * centred[:, :-1]).sum((0, 1, 2))
+  energy = np.square(centred).sum((0, 1, 2))
+  assert kernel.shape[-1] >= 16
+  assert np.median(near / (2 * energy)) > 0.1

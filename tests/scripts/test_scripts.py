@@ -1,0 +1,98 @@
+"""The entry points as a user calls them, in a process of their own."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from vizlab import nets
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+
+def call(script, *flags, **env):
+  return subprocess.run(
+    [sys.executable, ROOT / 'scripts' / f'{script}.py', *map(str, flags)],
+    capture_output=True,
+    text=True,
+    cwd=ROOT,
+    env={**os.environ, **env},
+  )
+
+
+def run(*flags, tmp_path):
+  cache = f'--compilation_cache={tmp_path / "cache"}'
+  return call('run', '--config=configs/attribution.py', cache, *flags)
+
+
+SMALL = (
+  '--config.scenes=1',
+  '--config.score_scenes=0',
+  '--config.methods=saliency,grad_cam',
+)
+
+
+def test_run_then_no_op_then_overwrite(tmp_path):
+  workdir = tmp_path / 'run'
+  first = run(*SMALL, f'--workdir={workdir}', tmp_path=tmp_path)
+  assert first.returncode == 0, first.stderr
+  assert str(workdir / 'report.html') in first.stdout.splitlines()[-1]
+  assert json.loads((workdir / 'DONE').read_text())['pictures'] == 2
+  command = (workdir / 'command.txt').read_text()
+  assert 'scripts/run.py' in command and '--config.scenes=1' in command
+  stamp = (workdir / 'report.html').stat().st_mtime_ns
+  again = run(*SMALL, f'--workdir={workdir}', tmp_path=tmp_path)
+  assert again.returncode == 0
+  assert (workdir / 'report.html').stat().st_mtime_ns == stamp
+  other = run(
+    *SMALL, '--config.seed=1', f'--workdir={workdir}', tmp_path=tmp_path
+  )
+  assert other.returncode == 1 and 'they differ in seed' in other.stderr
+  anew = run(
+    *SMALL,
+    '--config.seed=1',
+    '--overwrite',
+    f'--workdir={workdir}',
+    tmp_path=tmp_path,
+  )
+  assert anew.returncode == 0, anew.stderr
+  assert json.loads((workdir / 'config.json').read_text())['seed'] == 1
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (['--config.imges=a.png'], 'Did you mean "images" instead of "imges"'),
+    (['--config.patch=x'], "invalid literal for int() with base 10: 'x'"),
+    (['--config.images=gone.png'], 'image: no such file: gone.png'),
+    (['--config.methods=gradcam'], "got 'gradcam', expected one of"),
+    (['surplus'], "got ['surplus'], expected only --flags"),
+  ],
+)
+def test_a_wrong_call_is_one_line_and_no_traceback(flags, message, tmp_path):
+  done = run(*flags, f'--workdir={tmp_path / "run"}', tmp_path=tmp_path)
+  assert done.returncode != 0
+  assert message in done.stderr and 'Traceback' not in done.stderr
+  assert not (tmp_path / 'run').exists()
+
+
+def test_convert_weights(tmp_path):
+  net = nets.create('squeezenet11', classes=5)
+  source = nets.save(net, tmp_path / 'source.safetensors')
+  out = tmp_path / 'out.safetensors'
+  done = call('convert_weights', f'--source={source}', f'--out={out}', '--half')
+  assert done.returncode == 0, done.stderr
+  assert nets.load(out).arch == 'squeezenet11'
+  assert out.stat().st_size < source.stat().st_size * 0.6
+  out.unlink()
+  for flags, message in (
+    (['--arch=vgg16'], 'these look like squeezenet11 weights'),
+    (['--arch=vgg61'], "arch: got 'vgg61'"),
+    (['--download=nobody/net'], 'expected one of --source=FILE and --download'),
+  ):
+    done = call('convert_weights', f'--source={source}', f'--out={out}', *flags)
+    assert done.returncode == 1 and message in done.stderr
+    assert 'Traceback' not in done.stderr and not out.exists()

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from vizlab import render
+
+
+def test_unit_scale():
+  np.testing.assert_allclose(
+    render.unit_scale(np.array([-4.0, 0, 2]), 100), [-1, 0, 0.5]
+  )
+  assert not render.unit_scale(np.zeros((3, 3))).any()
+  lone = np.zeros(10_000)
+  lone[3] = 7
+  assert render.unit_scale(lone)[3] == 1, 'a lone peak is not lost'
+
+
+@pytest.mark.parametrize('show', [render.heat, render.signed])
+def test_a_constant_zero_map_has_the_colour_of_zero(show):
+  picture = show(np.zeros((4, 5)))
+  assert picture.dtype == np.uint8 and picture.shape == (4, 5, 3)
+  assert (picture == picture[0, 0]).all()
+  assert (render.heat(np.zeros((2, 2))) < 5).all()
+  assert (render.signed(np.zeros((2, 2))) == 250).all()
+
+
+def test_colours_follow_the_sign():
+  picture = render.signed(np.array([[-1.0, 0, 1]]))[0].astype(int)
+  assert picture[0, 2] > picture[0, 0] and picture[2, 0] > picture[2, 2]
+  rise = render.heat(np.linspace(0, 1, 64)[None]).sum(-1).astype(int)[0]
+  assert (np.diff(rise) >= 0).all(), 'brighter means more'
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_non_finite_maps_are_refused(bad):
+  for show in (render.heat, render.signed, render.to_uint8, render.rgb):
+    with pytest.raises(ValueError, match='non-finite'):
+      show(np.full((2, 2, 3), bad))
+
+
+def test_overlay_shows_the_image_where_the_map_is_zero():
+  image = np.tile(np.linspace(0, 1, 8)[None, :, None], (8, 1, 3))
+  values = np.zeros((8, 8))
+  values[0, 0] = 1
+  picture = render.overlay(values, image)
+  assert (picture[4, :, 0] == picture[4, :, 2]).all()
+  assert picture[4, 7, 0] > picture[4, 0, 0]
+  assert picture[0, 0, 0] > picture[0, 0, 2]
+
+
+def test_grid_and_table():
+  red = np.zeros((10, 20, 3), np.uint8) + np.uint8([200, 0, 0])
+  sheet = render.grid([[red, red], [red]], gap=2)
+  assert sheet.shape == (2 * 10 + 3 * 2, 2 * 20 + 3 * 2, 3)
+  assert (sheet[2, 2] == red[0, 0]).all() and (sheet[0] == 255).all()
+  labelled = render.table([[red]], ['a column'], ['two\nlines'], side=64)
+  assert labelled.shape[1] == 2 * 64 + 3 * 4
+  assert (labelled[:, :64] < 128).any(), 'text is there'
+
+
+def test_filters_are_scaled_each_to_itself():
+  kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 10))
+  sheet = render.filters(kernel * np.logspace(-3, 0, 10), columns=5, side=10)
+  assert sheet.shape == (2 * 10 + 3 * 4, 5 * 10 + 6 * 4, 3)
+  assert sheet[4:14, 4:14].std() > 30
+
+
+def test_resize_keeps_small_pixels_visible():
+  dots = np.zeros((2, 2, 3), np.uint8)
+  dots[0, 0] = 255
+  assert set(np.unique(render.resize(dots, 8))) == {0, 255}
