@@ -126,6 +126,15 @@ def test_a_class_out_of_range_is_an_error_or_nan(name, tiny, x):
 
 
 @each_method
+def test_nan_in_is_nan_out_and_only_there(name, tiny, x):
+  call = METHODS[name].call
+  asked = score(tiny, logit(TARGETS))
+  got = call(asked, x.at[2, 3, 4].set(jnp.nan))
+  assert jnp.isnan(got[2]).any()
+  close(got[jnp.array([0, 1, 3, 4])], call(asked, x)[jnp.array([0, 1, 3, 4])])
+
+
+@each_method
 def test_methods_that_look_inside_say_so(name, x):
   method = METHODS[name]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from vizlab.objectives import Score
 from vizlab.types import Array
 
-__all__ = ['check_images', 'check_score', 'need_score']
+__all__ = ['check_images', 'check_score', 'nan_where_nan', 'need_score']
 
 
 def check_images(x: Array) -> None:
@@ -29,6 +29,15 @@ def check_score(y: Array, x: Array) -> None:
       f'score: gave shape {jnp.shape(y)} for images {x.shape}, expected one '
       f'number an image: {x.shape[:-3]}'
     )
+
+
+def nan_where_nan(gradient: Array, y: Array) -> Array:
+  """Makes a gradient ``[..., H, W, C]`` NaN where its score ``[...]`` is.
+
+  The mask of a ReLU is false where its input is NaN, so the gradient of a NaN
+  would be a plausible zero.
+  """
+  return jnp.where(jnp.isnan(y)[..., None, None, None], jnp.nan, gradient)
 
 
 def need_score(score: Any, method: str) -> Score:

@@ -11,7 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from vizlab import rules
-from vizlab.attribution.base import check_images, check_score, need_score
+from vizlab.attribution.base import (
+  check_images,
+  check_score,
+  nan_where_nan,
+  need_score,
+)
 from vizlab.objectives import Score
 from vizlab.types import Array, ScoreFn
 
@@ -32,7 +37,8 @@ def gradient(score: ScoreFn, x: Array) -> Array:
     x: Images ``[..., H, W, C]`` in [0, 1].
 
   Returns:
-    ``[..., H, W, C]``, in score units per unit of intensity.
+    ``[..., H, W, C]``, in score units per unit of intensity; NaN where the
+    score of the image is.
 
   Raises:
     ValueError: ``x`` is not a batch of float images, or ``score`` does not
@@ -48,12 +54,13 @@ def gradient(score: ScoreFn, x: Array) -> Array:
   """
   check_images(x)
 
-  def total(x: Array) -> Array:
+  def total(x: Array) -> tuple[Array, Array]:
     y = score(x)
     check_score(y, x)
-    return y.sum()
+    return y.sum(), y
 
-  return jax.grad(total)(x)
+  gradient, y = jax.grad(total, has_aux=True)(x)
+  return nan_where_nan(gradient, y)
 
 
 def saliency(score: ScoreFn, x: Array) -> Array:
@@ -72,7 +79,9 @@ def saliency(score: ScoreFn, x: Array) -> Array:
   Reference:
     Simonyan, Vedaldi & Zisserman 2013, section 3.1.
   """
-  return jnp.abs(gradient(score, x)).max(-1)
+  w = jnp.abs(gradient(score, x))
+  # XLA's CPU backend loses NaN in the maximum over an axis of a large array.
+  return jnp.where(jnp.isnan(w).any(-1), jnp.nan, w.max(-1))
 
 
 def gradient_x_input(score: ScoreFn, x: Array) -> Array:
@@ -148,4 +157,4 @@ def deconvnet(
   y, backward = jax.vjp(score.with_rules(relu=rules.deconv_relu), x)
   check_score(y, x)
   seed = y if seed is None else jnp.broadcast_to(jnp.asarray(seed), y.shape)
-  return backward(seed.astype(y.dtype))[0]
+  return nan_where_nan(backward(seed.astype(y.dtype))[0], y)

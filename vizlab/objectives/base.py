@@ -6,6 +6,7 @@ weight) are leaves, names of layers are structure. So it travels through ``jit``
 as an argument, and another target never compiles anew.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -179,8 +180,9 @@ def pick(values: Array, i: Array, name: str) -> Array:
       the result is NaN.
   """
   size, batch = values.shape[-1], values.shape[:-1]
-  if not isinstance(i, jax.core.Tracer):
-    wrong = np.asarray(i)[(np.asarray(i) < 0) | (np.asarray(i) >= size)]
+  with contextlib.suppress(jax.errors.TracerArrayConversionError):
+    known = np.atleast_1d(np.asarray(i))
+    wrong = known[(known < 0) | (known >= size)]
     if wrong.size:
       raise ValueError(f'{name}: got {wrong[0]}, expected 0 to {size - 1}')
   if jnp.ndim(i) > len(batch):
