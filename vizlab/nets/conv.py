@@ -1,4 +1,4 @@
-"""The convolution of every net: the usual forward, a gradient of its own."""
+"""The convolution of every net: a fast forward, and a gradient of its own."""
 
 import functools
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vizlab.nets.winograd import pays, winograd
 from vizlab.types import Array
 
 __all__ = ['conv2d']
@@ -16,8 +17,9 @@ _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 def _conv(
   x: Array, kernel: Array, stride: int, padding: int, groups: int
 ) -> Array:
-  if x.shape[-1] == 3:  # an image: four channels fill a SIMD register, three
-    x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)  # take 2x longer
+  if x.shape[-1] == 3 and groups == 1:
+    # An image: four channels fill a SIMD register, three take twice as long.
+    x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)
   return lax.conv_general_dilated(
     x,
     kernel,
@@ -53,7 +55,7 @@ def conv2d(
   Returns:
     ``[N, H', W', D]``.
   """
-  return _conv(x, kernel, stride, padding, groups)
+  return _forward(x, kernel, stride, padding, groups)
 
 
 def _transpose_kernel(kernel: Array, groups: int) -> Array:
@@ -85,17 +87,51 @@ def _input_gradient(
   )
 
 
+def _is_square3(kernel: Array, stride: int, padding: int, groups: int) -> bool:
+  """Whether this is a 3x3 layer for which Winograd's way pays on a CPU."""
+  k, _, c, d = kernel.shape
+  return (k, stride, padding, groups) == (3, 1, 1, 1) and pays(c, d)
+
+
+def _forward(
+  x: Array, kernel: Array, stride: int, padding: int, groups: int
+) -> Array:
+  direct = functools.partial(
+    _conv, stride=stride, padding=padding, groups=groups
+  )
+  if not _is_square3(kernel, stride, padding, groups):
+    return direct(x, kernel)
+  return lax.platform_dependent(x, kernel, cpu=winograd, default=direct)
+
+
+def _backward(
+  g: Array,
+  kernel: Array,
+  shape: tuple[int, ...],
+  stride: int,
+  padding: int,
+  groups: int,
+) -> Array:
+  def direct(g: Array, kernel: Array) -> Array:
+    return _input_gradient(g, kernel, shape, stride, padding, groups)
+
+  if not _is_square3(kernel, stride, padding, groups):
+    return direct(g, kernel)
+  fast = functools.partial(winograd, transposed=True)
+  return lax.platform_dependent(g, kernel, cpu=fast, default=direct)
+
+
 def _conv2d_fwd(
   x: Array, kernel: Array, stride: int, padding: int, groups: int
 ) -> tuple[Array, tuple[Array, Array]]:
-  return _conv(x, kernel, stride, padding, groups), (x, kernel)
+  return _forward(x, kernel, stride, padding, groups), (x, kernel)
 
 
 def _conv2d_bwd(
   stride: int, padding: int, groups: int, saved: tuple[Array, Array], g: Array
 ) -> tuple[Array, Array]:
   x, kernel = saved
-  dx = _input_gradient(g, kernel, x.shape, stride, padding, groups)
+  dx = _backward(g, kernel, x.shape, stride, padding, groups)
   # Only training reads this one; where nobody does, jit drops it and x with it.
   linear = functools.partial(
     _conv, x, stride=stride, padding=padding, groups=groups

@@ -1,0 +1,75 @@
+"""3x3 convolutions with 2.25 times fewer multiplications (Winograd's).
+
+``F(2x2, 3x3)`` of Lavin & Gray 2016: a tile of 2x2 outputs from 4x4 inputs
+takes 16 multiplications a pair of channels instead of 36. The price is
+memory traffic: the input is spread to four times its size, and so are the
+products. With many channels the products dominate, and on the CPU the layers of
+a VGG from 256 channels on run 1.4 to 2 times faster than the direct way.
+
+In one dimension, with input ``d`` (4), kernel ``g`` (3) and output ``y`` (2):
+
+  spread  (d0 - d2, d1 + d2, d2 - d1, d1 - d3)
+  kernel  (g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2)
+  gather  y = (m0 + m1 + m2, m1 - m2 - m3),  m = their products
+
+and in two dimensions the same along the rows and then along the columns.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from vizlab.types import Array
+
+__all__ = ['pays', 'winograd']
+
+_FLIP = (3, 1, 2, 0)  # reversing g permutes the transformed kernel
+
+
+def pays(channels: int, features: int) -> bool:
+  """Whether a 3x3 layer is faster this way on a CPU (measured on VGG's)."""
+  return min(channels, features) >= 128 and max(channels, features) >= 256
+
+
+def winograd(x: Array, kernel: Array, *, transposed: bool = False) -> Array:
+  """A 3x3 convolution of stride 1 that keeps the size of the map.
+
+  Args:
+    x: ``[N, H, W, C]``.
+    kernel: ``[3, 3, C, D]``, or ``[3, 3, D, C]`` if transposed.
+    transposed: Whether to convolve with the flipped kernel, its channels
+      exchanged: the gradient of the convolution with respect to its input.
+
+  Returns:
+    ``[N, H, W, D]``; it differs from the direct sum by rounding only.
+  """
+  n, h, w, _ = x.shape
+  rows, columns = -(-h // 2), -(-w // 2)
+  last = 2 * rows - h, 2 * columns - w  # an odd side gets one more row of zeros
+  padded = jnp.pad(x, ((0, 0), (1, 1 + last[0]), (1, 1 + last[1]), (0, 0)))
+  tiles = [v for row in _spread(padded, 1) for v in _spread(row, 2)]
+  kernels = [u for row in _kernel(kernel) for u in _kernel(row)]
+  if transposed:
+    kernels = [kernels[4 * i + j].T for i in _FLIP for j in _FLIP]
+  products = [v @ u for v, u in zip(tiles, kernels, strict=True)]
+  by_column = [_gather(*products[j::4]) for j in range(4)]
+  y = [_gather(*(column[i] for column in by_column)) for i in range(2)]
+  # [n, rows, 2, columns, 2, d]: the tiles next to each other
+  joined = jnp.stack([jnp.stack(row, 3) for row in y], 2)
+  return joined.reshape(n, 2 * rows, 2 * columns, -1)[:, :h, :w]
+
+
+def _spread(d: Array, axis: int) -> list[Array]:
+  n = d.shape[axis]
+  d0, d1, d2, d3 = (
+    lax.slice_in_dim(d, i, n - 3 + i, 2, axis) for i in range(4)
+  )
+  return [d0 - d2, d1 + d2, d2 - d1, d1 - d3]
+
+
+def _kernel(g: Array) -> list[Array]:
+  outer, inner = (g[0] + g[2]) / 2, g[1] / 2
+  return [g[0], outer + inner, outer - inner, g[2]]
+
+
+def _gather(m0: Array, m1: Array, m2: Array, m3: Array) -> tuple[Array, Array]:
+  return m0 + m1 + m2, m1 - m2 - m3
