@@ -1,4 +1,4 @@
-"""Explains pictures: which pixels does a class come from, by eight methods.
+"""Explains pictures: which pixels does a class come from.
 
 Commands:
   python scripts/run.py --config=configs/attribution.py --workdir=/tmp/explain
@@ -24,8 +24,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.experiment = 'attribution'
   config.seed = 0
   config.net = ConfigDict()
-  config.net.weights = arg or 'minivgg'  # 'minivgg' or a file
-  config.net.arch = arg  # '' for what the file says
+  config.net.weights = 'minivgg'  # or a file
+  config.net.arch = ''  # '' for what the file says
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
   config.images = 'sample:star_and_square'  # paths or sample:NAME, by commas
@@ -41,8 +41,9 @@ def get_config(arg: str = '') -> ConfigDict:
   config.layer = ''  # of Grad-CAM; '' for the last map before the classifier
   config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
   config.chunk = 16  # images that occlusion evaluates at once
-  if arg:
+  if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
+    config.net.arch = arg
     config.images = ''
     config.scenes = 0
     config.score_scenes = 0

@@ -31,8 +31,13 @@ class Picture:
   image: np.ndarray
 
 
-def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
   """Explains the pictures of the config and writes a report."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
   methods = listed(config.methods)
   each_of('config.methods', methods, METHODS)
   if not methods:
@@ -52,9 +57,7 @@ def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
     )
   _check_targets(config, len(names))
   pictures = _pictures(config, net)
-  recorder = Recorder(workdir, config)
-  if recorder.results is not None:
-    return recorder.results
+  recorder.open()
   figure, rows, maps = _explain(config, net, pictures, methods, options, names)
   recorder.arrays('maps', **maps)
   parts: list[Figure | Table] = [figure, rows]
@@ -66,8 +69,8 @@ def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
   recorder.report(
     f'Attribution with {net.arch}',
     'Each row explains one class of one picture: which pixels does its logit '
-    'come from? Grey, white or black is zero, depending on the method; the '
-    'two last overlays show only what speaks for the class.',
+    'come from? Where a map has a sign, its zero is grey or white, else black; '
+    'maps that lie over the picture show only what speaks for the class.',
     parts,
   )
   return recorder.finish(results)

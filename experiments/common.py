@@ -19,7 +19,6 @@ from vizlab import io, nets
 
 __all__ = [
   'Recorder',
-  'clear',
   'each_of',
   'known',
   'listed',
@@ -27,7 +26,8 @@ __all__ = [
   'validate',
 ]
 
-_CONFIG, _DONE, _METRICS = 'config.json', 'DONE', 'metrics.jsonl'
+_CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
+_METRICS, _DONE = 'metrics.jsonl', 'DONE'
 
 
 class Recorder:
@@ -35,47 +35,68 @@ class Recorder:
 
   A work directory holds ``config.json``, ``overrides.json``, ``command.txt``,
   ``metrics.jsonl``, arrays (``.npz``), pictures (``.png``), ``report.html``,
-  and in the end ``DONE`` with the results. Open it only when the inputs are
-  checked: until then nothing is written.
+  and in the end ``DONE`` with the results.
+
+  Making a Recorder only looks; `open` writes. So an experiment first makes one
+  and returns its `results` if there are any, then checks and loads its inputs,
+  and opens it when nothing can be wrong with them any more.
 
   Attributes:
     workdir: The work directory.
     results: The results of a finished run with the same config, or ``None``.
   """
 
-  def __init__(self, workdir: str | os.PathLike, config: ConfigDict) -> None:
-    """Opens a work directory, new or of an earlier run with this config.
+  def __init__(
+    self,
+    workdir: str | os.PathLike,
+    config: ConfigDict,
+    *,
+    overwrite: bool = False,
+  ) -> None:
+    """Looks at a work directory, new or of an earlier run with this config.
 
     Raises:
-      ValueError: The directory belongs to a run with another config, or holds
-        files that no run has made.
+      ValueError: The directory holds files that no run has made; or it belongs
+        to a run with another config, and it shall not be overwritten.
     """
     self.workdir = pathlib.Path(workdir)
     self.results: dict[str, Any] | None = None
-    settings = json.loads(json.dumps(config.to_dict()))
-    self._check(settings)
-    if self._path(_DONE).exists():
-      self.results = json.loads(self._path(_DONE).read_text())
-      return
-    io.write_json(self._path(_CONFIG), settings)
-    overrides = [flag for flag in sys.argv if flag.startswith('--config.')]
-    io.write_json(self._path('overrides.json'), overrides)
-    command = shlex.join(['python', *sys.argv])
-    io.write_text(self._path('command.txt'), command + '\n')
+    self._overwrite = overwrite
+    self._settings = json.loads(json.dumps(config.to_dict()))
+    try:
+      self._look()
+    except (OSError, json.JSONDecodeError) as error:
+      raise ValueError(f'workdir: {self.workdir}: {error}') from error
+
+  def open(self) -> None:
+    """Begins to write; an earlier run is removed if it shall be overwritten."""
+    try:
+      if self._overwrite and self.workdir.exists():
+        shutil.rmtree(self.workdir)
+      io.write_json(self._path(_CONFIG), self._settings)
+      flags = [flag for flag in sys.argv[1:] if flag.startswith('-')]
+      io.write_json(self._path(_OVERRIDES), flags)
+      command = shlex.join(['python', *sys.argv])
+      io.write_text(self._path(_COMMAND), command + '\n')
+    except OSError as error:
+      raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
   def _path(self, name: str) -> pathlib.Path:
     return self.workdir / name
 
-  def _check(self, settings: Mapping[str, Any]) -> None:
+  def _look(self) -> None:
     if not self.workdir.exists() or not any(self.workdir.iterdir()):
       return
-    if not self._path(_CONFIG).exists():
+    ours = (_CONFIG, _OVERRIDES, _COMMAND)
+    if not all(self._path(name).is_file() for name in ours):
       raise ValueError(
         f'workdir: {self.workdir} holds files that are not of a run; expected '
         'a new or empty directory'
       )
+    if self._overwrite:
+      return
     old = _flatten(json.loads(self._path(_CONFIG).read_text()))
-    new = _flatten(settings)
+    new = _flatten(self._settings)
     changed = sorted(k for k in old | new if old.get(k) != new.get(k))
     if changed:
       raise ValueError(
@@ -83,6 +104,8 @@ class Recorder:
         f'in {", ".join(changed[:5])}); choose another directory, or start '
         'anew with --overwrite'
       )
+    if self._path(_DONE).exists():
+      self.results = json.loads(self._path(_DONE).read_text())
 
   def metrics(self, step: int, **values: float) -> None:
     """Appends a line of numbers to ``metrics.jsonl``."""
@@ -131,7 +154,7 @@ class Recorder:
       title,
       summary,
       parts,
-      command=self._path('command.txt').read_text().strip(),
+      command=self._path(_COMMAND).read_text().strip(),
       settings=self._path(_CONFIG).read_text(),
     )
     io.write_text(self._path('report.html'), page)
@@ -140,18 +163,6 @@ class Recorder:
     """Writes the results and the mark that the run is complete."""
     io.write_json(self._path(_DONE), dict(results))
     return dict(results)
-
-
-def clear(workdir: str | os.PathLike) -> None:
-  """Empties a work directory of an earlier run; refuses any other directory."""
-  path = pathlib.Path(workdir)
-  if not path.exists() or not any(path.iterdir()):
-    return
-  if not (path / _CONFIG).exists():
-    raise ValueError(
-      f'workdir: {path} holds files that are not of a run; not overwritten'
-    )
-  shutil.rmtree(path)
 
 
 def listed(value: str) -> tuple[str, ...]:

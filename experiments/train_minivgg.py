@@ -53,12 +53,15 @@ class State(NamedTuple):
   opt: Any
 
 
-def run(config: ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
   """Trains, folds, evaluates and writes the net and its training record."""
-  _check(config)
-  recorder = Recorder(workdir, config)
+  recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
+  _check(config)
+  recorder.open()
   net, norms, seconds = _train(config, recorder)
   net = fold(net, norms, _calibrate(config, net, norms))
   accuracy = evaluate(net, config)
@@ -106,16 +109,28 @@ def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
 
 
 def _check(config: ConfigDict) -> None:
-  if not config.stages or min(min(stage) for stage in config.stages) < 1:
+  stages = [tuple(stage) for stage in config.stages]
+  if not stages or any(len(s) != 2 or min(s) < 1 for s in stages):
     raise ValueError(
       f'stages: got {config.stages}, expected ((pixels, steps), ...)'
     )
-  for name in ('learning_rate', 'batch_size', 'eval_scenes'):
+  for name in (
+    'learning_rate',
+    'batch_size',
+    'eval_scenes',
+    'calibration_batches',
+    'checkpoint_every',
+  ):
     if not config[name] > 0:
       raise ValueError(f'{name}: got {config[name]}, expected more than 0')
   for name in ('two_objects', 'correlation', 'noise'):
     if not 0 <= config[name] <= 1:
       raise ValueError(f'{name}: got {config[name]}, expected 0 to 1')
+  steps = sum(steps for _, steps in stages)
+  if not 0 <= config.warmup_steps < steps:
+    raise ValueError(
+      f'warmup_steps: got {config.warmup_steps}, expected 0 to {steps - 1}'
+    )
 
 
 def optimiser(config: ConfigDict) -> optax.GradientTransformation:
@@ -143,7 +158,8 @@ def batch(config: ConfigDict, step: int) -> Scene:
     size=_size(config, step),
     correlation=config.correlation,
   )
-  return data._replace(image=_noisy(key, data.image, config.noise))
+  noise_key = jax.random.fold_in(key, n)  # scenes fold in 0 to n - 1
+  return data._replace(image=_noisy(noise_key, data.image, config.noise))
 
 
 @jax.jit

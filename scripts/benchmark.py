@@ -208,7 +208,7 @@ def run_task(name: str, contenders: dict[str, Contender]) -> list[dict]:
   """All turns of a task, and its rows of figures."""
   for contender in contenders.values():
     contender.call()  # compiles, and warms the caches
-  for _ in range(1 if name == 'occlusion' else REPEATS.value):
+  for _ in range(3 if name == 'occlusion' else REPEATS.value):
     for contender in contenders.values():
       measure(contender)
   best = statistics.median(contenders[OURS].seconds)

@@ -17,7 +17,7 @@ CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/.')
 WORKDIR = flags.DEFINE_string('workdir', None, 'Where results are written.')
 OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Empty the workdir first.')
 CACHE = flags.DEFINE_string(
-  'compilation_cache', '~/.cache/vizlab/xla', 'Folder of compiled programs.'
+  'compilation_cache', '', 'Folder of compiled programs; in the cache if empty.'
 )
 
 
@@ -35,8 +35,9 @@ def main(argv: list[str]) -> None:
   import jax  # after the flags: --help stays quick
 
   from experiments import common
+  from vizlab import io
 
-  cache = pathlib.Path(CACHE.value).expanduser()
+  cache = CACHE.value or io.cache_dir() / 'xla'
   jax.config.update('jax_compilation_cache_dir', str(cache))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
   try:
@@ -46,10 +47,8 @@ def main(argv: list[str]) -> None:
     common.each_of('config.experiment', [config.experiment], common.known())
     reference = importlib.import_module(f'configs.{config.experiment}')
     common.validate(config, reference.get_config(), reference.__name__)
-    if OVERWRITE.value:
-      common.clear(WORKDIR.value)
     experiment = importlib.import_module(f'experiments.{config.experiment}')
-    results = experiment.run(config, WORKDIR.value)
+    results = experiment.run(config, WORKDIR.value, overwrite=OVERWRITE.value)
   except ValueError as error:
     sys.exit(f'error: {error}')
   figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())

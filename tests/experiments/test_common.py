@@ -12,8 +12,14 @@ def config(**values):
   return ConfigDict({'experiment': 'x', 'rate': 0.5, 'n': 3, **values})
 
 
+def opened(workdir, **values):
+  recorder = common.Recorder(workdir, config(**values))
+  recorder.open()
+  return recorder
+
+
 def test_recorder_writes_a_work_directory(tmp_path):
-  recorder = common.Recorder(tmp_path / 'run', config())
+  recorder = opened(tmp_path / 'run')
   recorder.metrics(1, loss=2.0)
   recorder.arrays('maps', a=np.arange(3))
   picture = np.zeros((4, 4, 3), np.uint8)
@@ -39,29 +45,47 @@ def test_recorder_writes_a_work_directory(tmp_path):
 
 
 def test_another_config_is_refused(tmp_path):
-  common.Recorder(tmp_path, config())
+  opened(tmp_path)
   with pytest.raises(ValueError, match='another config .they differ in rate'):
     common.Recorder(tmp_path, config(rate=0.6))
 
 
-def test_foreign_files_are_not_touched(tmp_path):
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_foreign_files_are_not_touched(overwrite, tmp_path):
+  (tmp_path / 'config.json').write_text('{"model_type": "theirs"}')
   (tmp_path / 'thesis.txt').write_text('years of work')
   with pytest.raises(ValueError, match='files that are not of a run'):
-    common.Recorder(tmp_path, config())
-  with pytest.raises(ValueError, match='not overwritten'):
-    common.clear(tmp_path)
+    common.Recorder(tmp_path, config(), overwrite=overwrite)
   assert (tmp_path / 'thesis.txt').exists()
 
 
-def test_clear_empties_a_run(tmp_path):
+def test_overwriting_waits_until_the_recorder_is_opened(tmp_path):
+  opened(tmp_path / 'run').metrics(1, loss=2.0)
+  other = common.Recorder(tmp_path / 'run', config(rate=0.6), overwrite=True)
+  assert (tmp_path / 'run' / 'metrics.jsonl').exists()
+  other.open()
+  assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
+  settings = json.loads((tmp_path / 'run' / 'config.json').read_text())
+  assert settings['rate'] == 0.6
+
+
+def test_a_recorder_that_is_not_opened_writes_nothing(tmp_path):
   common.Recorder(tmp_path / 'run', config())
-  common.clear(tmp_path / 'run')
-  common.clear(tmp_path / 'run')  # nothing there is fine
   assert not (tmp_path / 'run').exists()
 
 
+def test_impossible_work_directories_are_named(tmp_path):
+  (tmp_path / 'file').write_text('x')
+  with pytest.raises(ValueError, match='workdir: .*file: .*Not a directory'):
+    common.Recorder(tmp_path / 'file', config())
+  opened(tmp_path / 'run')
+  (tmp_path / 'run' / 'config.json').write_text('{"ra')
+  with pytest.raises(ValueError, match='workdir: .*run: Unterminated'):
+    common.Recorder(tmp_path / 'run', config())
+
+
 def test_metrics_survive_a_kill_and_rewind(tmp_path):
-  recorder = common.Recorder(tmp_path, config())
+  recorder = opened(tmp_path)
   for step in (1, 2, 3):
     recorder.metrics(step, loss=step)
   with (tmp_path / 'metrics.jsonl').open('a') as file:
@@ -100,7 +124,7 @@ def test_listed_splits_at_commas():
 
 
 def test_config_is_written_as_json(tmp_path):
-  common.Recorder(tmp_path, config(stages=((1, 2),)))
+  opened(tmp_path, stages=((1, 2),))
   assert json.loads((tmp_path / 'config.json').read_text())['stages'] == [
     [1, 2]
   ]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from vizlab import nets
+from vizlab import io, nets
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -91,8 +91,48 @@ def test_convert_weights(tmp_path):
   for flags, message in (
     (['--arch=vgg16'], 'these look like squeezenet11 weights'),
     (['--arch=vgg61'], "arch: got 'vgg61'"),
-    (['--download=nobody/net'], 'expected one of --source=FILE and --download'),
+    (['--download=torchvision/vgg19'], 'expected one of --source=FILE and'),
   ):
     done = call('convert_weights', f'--source={source}', f'--out={out}', *flags)
     assert done.returncode == 1 and message in done.stderr
     assert 'Traceback' not in done.stderr and not out.exists()
+
+
+def test_download_by_an_unknown_name(tmp_path):
+  done = call(
+    'convert_weights',
+    '--download=nobody/net',
+    f'--out={tmp_path / "a.safetensors"}',
+  )
+  assert done.returncode == 1
+  assert "download: got 'nobody/net', expected one of" in done.stderr
+
+
+def test_download_uses_what_is_in_the_cache(tmp_path):
+  """The cached file of a publisher is converted without asking anyone."""
+  cached = tmp_path / 'weights' / 'timm-resnet18.safetensors'
+  nets.save(nets.create('resnet18', classes=2), cached)
+  (tmp_path / 'weights' / f'{cached.name}.sha256').write_text(io.sha256(cached))
+  out = tmp_path / 'out.safetensors'
+  done = call(
+    'convert_weights',
+    '--download=timm/resnet18',
+    f'--out={out}',
+    VIZLAB_CACHE=str(tmp_path),
+  )
+  assert done.returncode == 0, done.stderr
+  assert nets.load(out).arch == 'resnet18'
+
+
+def test_a_failed_overwrite_keeps_the_old_run(tmp_path):
+  workdir = tmp_path / 'run'
+  assert run(*SMALL, f'--workdir={workdir}', tmp_path=tmp_path).returncode == 0
+  done = run(
+    *SMALL,
+    '--config.images=gone.png',
+    '--overwrite',
+    f'--workdir={workdir}',
+    tmp_path=tmp_path,
+  )
+  assert done.returncode == 1 and 'no such file: gone.png' in done.stderr
+  assert (workdir / 'report.html').exists()
