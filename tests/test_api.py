@@ -53,10 +53,23 @@ def check_annotated(name, function):
   assert signature.return_annotation is not signature.empty, name
 
 
+@pytest.mark.parametrize('module', MODULES, ids=lambda m: m.__name__)
+def test_all_is_the_public_surface(module):
+  assert hasattr(module, '__all__')
+  for name, _ in public(module):
+    assert name in module.__all__, f'{name} is public but not in __all__'
+
+
 @pytest.mark.parametrize(
   'package',
-  ['attribution', 'data', 'io', 'nets', 'objectives'],
+  [module for module in MODULES if hasattr(module, '__path__')],
+  ids=lambda m: m.__name__,
 )
-def test_package_exports_what_its_modules_do(package):
-  module = importlib.import_module(f'vizlab.{package}')
-  assert module.__all__
+def test_a_package_exports_what_its_modules_make_public(package):
+  inside = [
+    module
+    for module in MODULES
+    if module.__name__.startswith(package.__name__ + '.')
+  ]
+  known = {name for module in inside for name in module.__all__}
+  assert package.__all__ and set(package.__all__) <= known

@@ -104,7 +104,7 @@ def test_no_recompile_for_new_weights_targets_and_images(name, tiny, x):
   [
     (np.zeros((16, 16)), r'x: got shape \(16, 16\)'),
     (np.zeros((0, 16, 16, 3), np.float32), 'x: got shape'),
-    (np.zeros((1, 16, 16, 3), np.uint8), 'x: got uint8, expected floats'),
+    (np.zeros((1, 16, 16, 3), np.uint8), 'x: got uint8, expected float32'),
     (np.zeros((1, 0, 16, 3), np.float32), 'x: got shape'),
   ],
   ids=['rank', 'empty batch', 'integers', 'no pixels'],
@@ -121,8 +121,8 @@ def test_a_class_out_of_range_is_an_error_or_nan(name, tiny, x):
     call(score(tiny, logit(6)), x)
   with pytest.raises(ValueError, match='target: got -1, expected 0 to 5'):
     call(score(tiny, logit(-1)), x)
-  value = jax.jit(lambda asked: asked(x))(score(tiny, logit(6)))
-  assert jnp.isnan(value).all()
+  traced = jax.jit(call)(score(tiny, logit(6)), x)
+  assert jnp.isnan(traced).all()
 
 
 @each_method

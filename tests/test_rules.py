@@ -131,6 +131,20 @@ def test_with_rules_names_what_is_wrong(tiny):
     rules.with_rules(object(), relu=rules.relu)
 
 
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    ({'size': 0}, 'size: got 0'),
+    ({'size': 17}, 'size: got 17, expected 1 to 16'),
+    ({'stride': 0}, 'stride: got 0'),
+    ({'padding': 2}, 'padding: got 2, expected 0 to half the size, 1'),
+  ],
+)
+def test_impossible_windows_are_named(settings, message):
+  with pytest.raises(ValueError, match=message):
+    Window(**settings)
+
+
 def test_rules_are_values():
   assert rules.Rules() == dataclasses.replace(rules.Rules())
   assert hash(Window()) == hash(Window(2, 2))

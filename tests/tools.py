@@ -72,13 +72,13 @@ METHODS = {
   ),
   'occlusion': Method(
     lambda score, x: attribution.occlusion(
-      score, x, patch=6, stride=4, chunk=5
+      score, x, patch=6, stride=4, chunk=15
     ),
     colour=False,
   ),
   'occlusion_sweep': Method(
     lambda score, x: attribution.occlusion_sweep(
-      score, x, patch=6, stride=4, chunk=5
+      score, x, patch=6, stride=4, chunk=15
     ),
     colour=False,
     size=_places,

@@ -41,7 +41,7 @@ __all__ = [
   'with_rules',
 ]
 
-T = TypeVar('T')
+_Net = TypeVar('_Net')
 
 
 def _relu_rule(name: str, doc: str, backward: Callable) -> Callable:
@@ -95,12 +95,24 @@ class Window:
   padding: int = 0
   ceil: bool = False
 
+  def __post_init__(self) -> None:
+    """Checks the numbers."""
+    if not 1 <= self.size <= 16:  # the record of winners is 8 bits wide
+      raise ValueError(f'size: got {self.size}, expected 1 to 16')
+    if self.stride < 1:
+      raise ValueError(f'stride: got {self.stride}, expected at least 1')
+    if not 0 <= 2 * self.padding <= self.size:
+      raise ValueError(
+        f'padding: got {self.padding}, expected 0 to half the size, '
+        f'{self.size // 2}'
+      )
+
   def length(self, n: int) -> int:
     """Number of windows along an axis of ``n`` positions."""
     span = n + 2 * self.padding - self.size
     count = (-(-span // self.stride) if self.ceil else span // self.stride) + 1
     if self.ceil and (count - 1) * self.stride >= n + self.padding:
-      count -= 1  # as Caffe and torch: a window must start inside the image
+      count -= 1  # as in torch: a window must start inside the image
     return count
 
 
@@ -224,7 +236,7 @@ class Rules:
   pool: Callable[[Array, Window], Array] = max_pool
 
 
-def with_rules(net: T, **rules: Callable) -> T:
+def with_rules(net: _Net, **rules: Callable) -> _Net:
   """Returns a copy of ``net`` with other rules; the weights are shared.
 
   Args:
@@ -239,6 +251,9 @@ def with_rules(net: T, **rules: Callable) -> T:
   wrong = sorted(set(rules) - set(known))
   if wrong:
     raise ValueError(f'rules: got {wrong}, expected some of {known}')
+  for name, rule in rules.items():
+    if not callable(rule):
+      raise ValueError(f'{name}: got {rule!r}, expected a function')
   old: Any = getattr(net, 'rules', None)
   if not isinstance(old, Rules):
     raise ValueError(

@@ -85,6 +85,7 @@ def test_fill_may_be_an_image(linear):
     ({'patch': 4, 'stride': 5}, 'stride: got 5, expected 1 to the patch of 4'),
     ({'patch': 4, 'stride': 0}, 'stride: got 0'),
     ({'patch': 4, 'stride': 4, 'chunk': 0}, 'chunk: got 0'),
+    ({'patch': 4, 'stride': 4, 'fill': [0.1, 0.2]}, r'fill: got shape \(2,\)'),
   ],
 )
 def test_wrong_settings_are_named(settings, message, linear):

@@ -98,3 +98,20 @@ def test_another_size_is_the_same_scene():
   large = scene(KEY, objects=2, size=128)
   shrunk = large.masks.reshape(2, 32, 4, 32, 4).mean((2, 4))
   assert float(jnp.abs(shrunk - small.masks).mean()) < 0.01
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    ({'objects': 3}, 'objects: got 3, expected 1 or 2'),
+    ({'correlation': 7.0}, 'correlation: got 7.0, expected 0 to 1'),
+    ({'size': 0}, 'size: got 0'),
+  ],
+)
+def test_wrong_settings_are_named(settings, message):
+  with pytest.raises(ValueError, match=message):
+    scene(KEY, **settings)
+  with pytest.raises(ValueError, match=message):
+    scenes(KEY, 2, **settings)
+  with pytest.raises(ValueError, match='n: got 0'):
+    scenes(KEY, 0)

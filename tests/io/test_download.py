@@ -46,6 +46,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
       if start >= len(body):
         self.send_error(416)
         return
+    if fault == 'busy':
+      self.send_error(503)
+      return
     body = body[start:]
     self.send_response(206 if start else 200)
     self.send_header('Content-Length', str(len(body)))
@@ -123,9 +126,17 @@ def test_a_dead_connection_is_given_up(server, tmp_path):
   assert len(server.ranges) == 2
 
 
+def test_a_busy_server_is_asked_again(server, tmp_path):
+  server.faults = ['busy', 'busy']
+  path = io.download(f'{server.url}/file', tmp_path / 'a', sha256=DIGEST)
+  assert path.read_bytes() == CONTENT and len(server.ranges) == 3
+
+
 def test_the_server_may_state_the_checksum(server, tmp_path):
   path = io.download(f'{server.url}/moved', tmp_path / 'a')
   assert path.read_bytes() == CONTENT
+  io.download(f'{server.url}/moved', tmp_path / 'a')
+  assert len(server.ranges) == 1, 'the checksum is remembered'
   server.faults = ['corrupt']
   with pytest.raises(ValueError, match='SHA-256'):
     io.download(f'{server.url}/moved', tmp_path / 'b')

@@ -82,6 +82,12 @@ def test_shorter_side_and_crop(tmp_path, photo):
     io.read_image(path, crop=16)
 
 
+@pytest.mark.parametrize('name', ['shorter', 'crop'])
+def test_sides_are_positive(name):
+  with pytest.raises(ValueError, match=f'{name}: got 0, expected at least 1'):
+    io.read_image('sample:star_and_square', **{name: 0})
+
+
 def test_one_pixel(tmp_path):
   path = io.write_png(tmp_path / 'a.png', np.full((1, 1, 3), 128, np.uint8))
   np.testing.assert_allclose(io.read_image(path, shorter=8, crop=8), 128 / 255)

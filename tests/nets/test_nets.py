@@ -162,6 +162,15 @@ def test_edits(tiny, images):
   np.testing.assert_allclose(tiny(images, edits)[0], tiny(images)[0] + 1)
 
 
+def test_with_params_takes_all_and_no_more(tiny):
+  params = nets.get_params(tiny)
+  assert jax.tree.leaves(nets.with_params(tiny, params))
+  with pytest.raises(ValueError, match="params: 'fc' has .., expected"):
+    nets.with_params(tiny, {k: v for k, v in params.items() if k != 'fc'})
+  with pytest.raises(ValueError, match="params: 'new' has .'a'., expected .."):
+    nets.with_params(tiny, {**params, 'new': {'a': 1}})
+
+
 def test_an_edit_keeps_the_shape(tiny, images):
   with pytest.raises(ValueError, match="edits: 'relu1' was given shape"):
     tiny(images, {'relu1': lambda a: a[:, 1:]})
@@ -182,7 +191,7 @@ def test_jit_prunes_what_nobody_reads(tiny):
   [
     (np.zeros((4, 16, 16, 1), np.float32), r'expected \[..., H, W, 3\]'),
     (np.zeros((16, 3), np.float32), r'expected \[..., H, W, 3\]'),
-    (np.zeros((4, 16, 16, 3), np.uint8), 'got uint8, expected floats'),
+    (np.zeros((4, 16, 16, 3), np.uint8), 'got uint8, expected float32'),
     (np.zeros((0, 16, 16, 3), np.float32), 'empty batch'),
     (np.zeros((1, 1, 1, 3), np.float32), "1x1 pixels.*'pool1'"),
   ],
@@ -218,6 +227,11 @@ def test_preprocessing():
     )
   ]
   np.testing.assert_allclose(torch(rgb).ravel(), expected, rtol=1e-5)
+
+
+def test_caffe_rounds_up():
+  ops = nets.architecture('caffe_alexnet').layers()
+  assert infer_shapes(ops, (224, 224, 3))['pool1'] == (27, 27, 96)
 
 
 def test_shapes_of_odd_images_follow_the_layers():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vizlab import io, nets
+from vizlab.nets.layouts import LAYOUTS, expected
 
 
 def write(net, path, **header):
@@ -47,6 +48,14 @@ def test_saved_and_loaded_again(half, squeezenet, tmp_path):
   assert header['source'] == 'source.safetensors'
   assert header['source_sha256'] == io.sha256(source)
   assert json.loads(header['input'])['size'] == 224
+
+
+def test_what_float16_cannot_hold_is_refused(tmp_path):
+  net = nets.create('minivgg')
+  huge = jax.tree.map(lambda a: a * 1e6, net)
+  with pytest.raises(ValueError, match='conv1_1/kernel holds numbers that'):
+    nets.save(huge, tmp_path / 'a.safetensors', half=True)
+  assert not list(tmp_path.iterdir())
 
 
 def test_header_keeps_the_preprocessing(squeezenet, tmp_path):
@@ -122,10 +131,62 @@ def test_damaged_and_missing_files(squeezenet, tmp_path):
     nets.load(tmp_path / 'net.zip')
   with pytest.raises(ValueError, match='expected a name in .safetensors'):
     nets.save(squeezenet, tmp_path / 'net.h5')
-  header = {'arch': 'squeezenet11', 'input': '{"size": "no'}
-  broken = write(squeezenet, tmp_path / 'c.safetensors', **header)
-  with pytest.raises(ValueError, match='damaged header'):
-    nets.load(broken)
+
+
+SPEC = {'size': 224, 'mean': [0, 0, 0], 'std': [1, 1, 1], 'order': 'rgb'}
+
+
+@pytest.mark.parametrize(
+  ('header', 'message'),
+  [
+    ({'input': '{"size": "no'}, 'damaged header'),
+    ({'input': json.dumps(SPEC | {'std': [1, 0, 1]})}, 'deviations not 0'),
+    ({'input': json.dumps(SPEC | {'size': -1})}, 'size: got -1'),
+    ({'input': json.dumps(SPEC | {'scale': None})}, 'scale: got'),
+    ({'input': json.dumps(SPEC | {'order': 'xyz'})}, "order: got 'xyz'"),
+    ({'format': 'vizlab-99'}, "has format 'vizlab-99', expected 'vizlab-1'"),
+  ],
+)
+def test_wrong_headers_are_told(header, message, squeezenet, tmp_path):
+  path = write(squeezenet, tmp_path / 'a.safetensors', **header)
+  with pytest.raises(ValueError, match=f'path: .*a.safetensors .*{message}'):
+    nets.load(path)
+
+
+def test_a_part_of_the_classifier_is_a_fault(squeezenet, tmp_path):
+  tensors = tensors_of(write(squeezenet, tmp_path / 'a.safetensors'))
+  del tensors['conv10/bias']
+  with pytest.raises(ValueError, match='missing 1: conv10/bias'):
+    nets.from_tensors(tensors)
+
+
+def test_damaged_keras_files(tmp_path):
+  h5py = pytest.importorskip('h5py')
+  path = tmp_path / 'a.h5'
+  with h5py.File(path, 'w') as file:
+    file['lonely'] = np.zeros(3)
+  with pytest.raises(ValueError, match='does not hold the weights of'):
+    nets.load(path)
+  path.write_bytes(path.read_bytes()[:600])
+  with pytest.raises(ValueError, match='path: .*a.h5 is damaged'):
+    nets.load(path)
+
+
+def test_torch_file(tmp_path):
+  torch = pytest.importorskip('torch')
+  net = nets.create('squeezenet11', classes=3)
+  layout = LAYOUTS[1]
+  entries = expected(layout, net.arch, net.ops, 224)
+  params = nets.get_params(net)
+  state = {}
+  for key, entry in entries.items():
+    value = np.asarray(params[entry.layer][entry.parameter])
+    turned = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
+    state[key] = torch.tensor(turned.copy())
+  torch.save(state, tmp_path / 'a.pth')
+  again = nets.load(tmp_path / 'a.pth')
+  for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
+    np.testing.assert_array_equal(a, b)
 
 
 # Photos classified rightly of the 22, top-1 and top-5. One photo more or less
@@ -140,7 +201,8 @@ REAL = {
 
 @pytest.mark.parametrize(('name', 'suffix'), REAL)
 def test_real_weights_name_real_photos(name, suffix, assets, tmp_path):
-  pytest.importorskip('torch' if suffix == 'pth' else 'h5py')
+  if suffix != 'safetensors':
+    pytest.importorskip({'pth': 'torch', 'h5': 'h5py'}[suffix])
   source = tmp_path / f'{name}.{suffix}'
   unpack = assets / 'weights' / 'unpack.py'
   subprocess.run([sys.executable, unpack, name, source], check=True)

@@ -49,6 +49,7 @@ EXPECTED = {
     [14.0, 37.5],
   ),
   'negated': (-logit(2), [-3.0, -4.0]),
+  'numpy weight': (np.array([2.0, 3.0]) * logit(0), [2.0, 0.0]),
   'weight an image': (jnp.array([2.0, 3.0]) * logit(0), [2.0, 0.0]),
 }
 
@@ -100,12 +101,23 @@ def test_a_dict_of_objectives_gives_a_dict(tiny, images):
     (lambda: logit(1.5), 'target: got 1.5, expected integers'),
     (lambda: float('nan') * logit(1), 'weight: got nan, expected finite'),
     (lambda: logit(3)(LOGITS, ACTS), 'target: got 3, expected 0 to 2'),
+    (lambda: logit(2**32 + 1), 'target: got 4294967297, expected 32-bit'),
+    (lambda: logit(jnp.ones(2)), 'target: got .*expected integers'),
+    (
+      lambda: logit(jnp.array([0, 1, 2]))(LOGITS, ACTS),
+      r'target: got shape \(3,\), expected one number',
+    ),
+    (lambda: score(lambda x: x, 243), 'objective: got 243, expected an'),
+    (lambda: neuron('map', 0)(LOGITS, ACTS), 'position: got None'),
     (lambda: logit(0)(None, ACTS), 'target: this net has no classifier'),
     (
       lambda: logit(jnp.array([[1, 2]]))(LOGITS, ACTS),
       r'target: got shape \(1, 2\)',
     ),
-    (lambda: channel('mop', 0)(LOGITS, ACTS), "layer: got 'mop'.*map, vector"),
+    (
+      lambda: channel('mop', 0)(LOGITS, ACTS),
+      "layer: got 'mop', expected one of .'map'",
+    ),
     (lambda: channel('vector', 0)(LOGITS, ACTS), "'vector' gives a vector"),
     (
       lambda: channel('map', 4)(LOGITS, ACTS),
@@ -121,5 +133,5 @@ def test_wrong_arguments_are_named(make, message):
 
 
 def test_only_objectives_add():
-  with pytest.raises(TypeError, match='adds to an objective, got int'):
+  with pytest.raises(ValueError, match='other: got 1, expected an objective'):
     logit(1) + 1

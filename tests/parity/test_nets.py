@@ -39,6 +39,7 @@ def test_net_equals_torch(name):
     expected = model(torch.tensor(inputs))
   logits, acts = jax.jit(lambda net, x: net(x))(net, x)
   assert relative(logits, expected) < 1e-4
+  assert set(seen) == set(torch_nets.INNER[name].values())
   for layer, value in seen.items():
     assert relative(acts[layer], value) < 1e-4, layer
 

@@ -88,7 +88,8 @@ def caffe_alexnet(classes):
     'conv4': nn.Conv2d(384, 384, 3, padding=1, groups=2),
     'conv5': nn.Conv2d(384, 256, 3, padding=1, groups=2),
   }
-  return OldNet(convs, [nn.MaxPool2d(3, 2)] * 3, True, classes)
+  pools = [nn.MaxPool2d(3, 2, ceil_mode=True)] * 3
+  return OldNet(convs, pools, True, classes)
 
 
 def zfnet(classes):

@@ -16,8 +16,8 @@ def check_images(x: Array) -> None:
   shape, dtype = jnp.shape(x), jnp.result_type(x)
   if len(shape) < 3:
     raise ValueError(f'x: got shape {shape}, expected [..., H, W, C]')
-  if not jnp.issubdtype(dtype, jnp.floating):
-    raise ValueError(f'x: got {dtype}, expected floats in [0, 1]')
+  if dtype not in (jnp.float32, jnp.float64):
+    raise ValueError(f'x: got {dtype}, expected float32 in [0, 1]')
   if math.prod(shape) == 0:
     raise ValueError(f'x: got shape {shape}, expected at least one image')
 

@@ -5,7 +5,12 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import check_images, check_score, need_score
+from vizlab.attribution.base import (
+  check_images,
+  check_score,
+  nan_where_nan,
+  need_score,
+)
 from vizlab.attribution.gradient import guided_backprop
 from vizlab.objectives import Score
 from vizlab.types import Array
@@ -41,7 +46,7 @@ def activation_and_gradient(
   if len(shape) != x.ndim:
     raise ValueError(f'layer: {layer!r} gives a vector {shape}, expected a map')
 
-  def total(offset: Array) -> tuple[Array, Array]:
+  def total(offset: Array) -> tuple[Array, tuple[Array, Array]]:
     seen = []
 
     def edit(a: Array) -> Array:
@@ -50,11 +55,16 @@ def activation_and_gradient(
 
     y = score(x, {layer: edit})
     check_score(y, x)
-    return y.sum(), jax.lax.stop_gradient(seen[0])
+    if len(seen) != 1:
+      raise ValueError(
+        f'score: its net applied the edit of {layer!r} {len(seen)} times, '
+        'expected once'
+      )
+    return y.sum(), (y, jax.lax.stop_gradient(seen[0]))
 
   zero = jnp.zeros(shape, acts[layer].dtype)
-  gradient, a = jax.grad(total, has_aux=True)(zero)
-  return a, gradient
+  gradient, (y, a) = jax.grad(total, has_aux=True)(zero)
+  return a, nan_where_nan(gradient, y)
 
 
 def upsample(cam: Array, size: tuple[int, int]) -> Array:

@@ -134,7 +134,8 @@ def deconvnet(
 
   The unit's activation is sent back through unpooling with the switches of the
   forward pass, rectification of what is sent back, and transposed
-  convolutions; all other units of its layer are zero.
+  convolutions; all other units of its layer are zero. The paper leaves open how
+  contrast normalisation is sent back; here it is by its true gradient.
 
   Args:
     score: A `Score` that reads one unit, such as ``peak('relu5_3', 7)``; its
@@ -156,5 +157,11 @@ def deconvnet(
   check_images(x)
   y, backward = jax.vjp(score.with_rules(relu=rules.deconv_relu), x)
   check_score(y, x)
-  seed = y if seed is None else jnp.broadcast_to(jnp.asarray(seed), y.shape)
+  if seed is None:
+    seed = y
+  elif jnp.shape(seed) not in ((), y.shape):
+    raise ValueError(
+      f'seed: got shape {jnp.shape(seed)}, expected one number, or one an image'
+    )
+  seed = jnp.broadcast_to(jnp.asarray(seed), y.shape)
   return nan_where_nan(backward(seed.astype(y.dtype))[0], y)

@@ -78,8 +78,8 @@ def occlusion_sweep(
     patch: Side of the occluder in pixels.
     stride: Its step in pixels.
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
-    chunk: Images evaluated at once. Memory grows with it, and not with the
-      number of places.
+    chunk: Images evaluated at once, but at least one place of the whole batch.
+      Memory grows with it, and not with the number of places.
 
   Returns:
     What ``fn`` gives, each array as ``[..., rows, columns, *rest]``.
@@ -99,6 +99,11 @@ def occlusion_sweep(
   rows, columns = occluder.count(h), occluder.count(w)
   batch = x.ndim - 3
   fill = jnp.asarray(fill, x.dtype)
+  if fill.shape not in ((), x.shape[-1:], x.shape[-3:], x.shape):
+    raise ValueError(
+      f'fill: got shape {fill.shape}, expected a number, a colour '
+      f'{x.shape[-1:]} or an image {x.shape}'
+    )
   fill = fill.reshape((1,) * (x.ndim - fill.ndim) + fill.shape)
 
   def one(place: Array) -> Any:
@@ -140,8 +145,8 @@ def occlusion(
     patch: Side of the occluder in pixels.
     stride: Its step in pixels.
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
-    chunk: Images evaluated at once. Memory grows with it, and not with the
-      number of places.
+    chunk: Images evaluated at once, but at least one place of the whole batch.
+      Memory grows with it, and not with the number of places.
 
   Returns:
     ``[..., H, W]`` in score units; positive where the score needs the pixels.

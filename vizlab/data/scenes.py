@@ -73,11 +73,13 @@ def scene(
   Returns:
     A `Scene`.
   """
-  layout_key, back_key, light_key, *keys = jax.random.split(key, 5)
+  _check(objects, size, correlation)
+  keys = jax.random.split(key, 6)
+  label_key, layout_key, back_key, light_key, *keys = keys
   two = jnp.asarray(objects) == 2
   backdrop, back_colour = _backdrop(back_key, size)
   centres, radii = _place(layout_key, two)
-  labels = _two_labels(jax.random.fold_in(layout_key, 1))
+  labels = _two_labels(label_key)
   light = jax.random.uniform(light_key, (2,), minval=-1.0, maxval=1.0)
   light = light / jnp.maximum(jnp.linalg.norm(light), 1e-3)
   image, masks, textures = backdrop, [], []
@@ -95,7 +97,6 @@ def scene(
   return Scene(image, labels, jnp.stack(textures), jnp.stack(masks))
 
 
-@functools.partial(jax.jit, static_argnames=('n', 'size', 'batch_size'))
 def scenes(
   key: Array,
   n: int,
@@ -120,8 +121,22 @@ def scenes(
   Returns:
     A `Scene` with a batch axis ``[n]`` in front of every field.
   """
+  if n < 1:
+    raise ValueError(f'n: got {n}, expected at least 1 scene')
+  if jnp.ndim(objects) == 0:
+    _check(objects, size, correlation)
   count = jnp.broadcast_to(jnp.asarray(objects), (n,))
+  return _draw_all(key, count, jnp.asarray(correlation), size, batch_size)
 
+
+@functools.partial(jax.jit, static_argnames=('size', 'batch_size'))
+def _draw_all(
+  key: Array,
+  count: Array,
+  correlation: Array,
+  size: int,
+  batch_size: int | None,
+) -> Scene:
   def draw(item: tuple[Array, Array]) -> Scene:
     i, objects = item
     return scene(
@@ -131,7 +146,18 @@ def scenes(
       correlation=correlation,
     )
 
-  return jax.lax.map(draw, (jnp.arange(n), count), batch_size=batch_size)
+  items = jnp.arange(len(count)), count
+  return jax.lax.map(draw, items, batch_size=batch_size)
+
+
+def _check(objects: int | Array, size: int, correlation: float | Array) -> None:
+  """Checks the numbers that are known, and not traced."""
+  if size < 1:
+    raise ValueError(f'size: got {size}, expected at least 1 pixel')
+  if not isinstance(objects, jax.Array) and objects not in (1, 2):
+    raise ValueError(f'objects: got {objects}, expected 1 or 2')
+  if not isinstance(correlation, jax.Array) and not 0 <= correlation <= 1:
+    raise ValueError(f'correlation: got {correlation}, expected 0 to 1')
 
 
 def _pixels(size: int) -> tuple[Array, Array]:
@@ -147,8 +173,9 @@ def _turn(x: Array, y: Array, angle: Array) -> Array:
 
 def _two_labels(key: Array) -> Array:
   """Two different shapes, each uniform."""
-  first = jax.random.randint(key, (), 0, len(SHAPES))
-  step = jax.random.randint(jax.random.fold_in(key, 1), (), 1, len(SHAPES))
+  first_key, step_key = jax.random.split(key)
+  first = jax.random.randint(first_key, (), 0, len(SHAPES))
+  step = jax.random.randint(step_key, (), 1, len(SHAPES))
   return jnp.stack([first, (first + step) % len(SHAPES)]).astype(jnp.int32)
 
 

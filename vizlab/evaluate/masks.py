@@ -22,6 +22,9 @@ def energy_inside(attribution: Array, mask: Array) -> Array:
     ``[...]`` in [0, 1]; 0 for a map that is nowhere positive. A map that is the
     same everywhere gives the mask's share of the image.
 
+  Raises:
+    ValueError: The two have different shapes.
+
   Reference:
     Wang et al. 2020 (Score-CAM), section 4.3: the energy-based pointing game.
 
@@ -30,6 +33,12 @@ def energy_inside(attribution: Array, mask: Array) -> Array:
   >>> float(energy_inside(jnp.array([[3.0, 1.0], [-9.0, 0.0]]), mask))
   0.75
   """
+  if jnp.shape(attribution) != jnp.shape(mask):
+    raise ValueError(
+      f'mask: got shape {jnp.shape(mask)}, expected that of the attribution, '
+      f'{jnp.shape(attribution)}'
+    )
   positive = jnp.maximum(attribution, 0)
   inside, total = (positive * mask).sum((-2, -1)), positive.sum((-2, -1))
-  return jnp.where(total > 0, inside / jnp.where(total > 0, total, 1), 0)
+  empty = total == 0
+  return jnp.where(empty, 0, inside / jnp.where(empty, 1, total))

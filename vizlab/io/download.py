@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vizlab.io.files import sha256 as file_sha256
+from vizlab.io.files import write_text
 
 __all__ = ['cache_dir', 'download']
 
@@ -35,7 +36,8 @@ def download(
   """Fetches a file; an interrupted download goes on where it stopped.
 
   Bytes arrive in ``path.part``, which gets its name only when its SHA-256 is
-  right. A file that is already there and right is not fetched again.
+  right; that is kept in ``path.sha256``. A file that is already there and right
+  is not fetched again.
 
   Args:
     url: Where it is.
@@ -54,7 +56,9 @@ def download(
       checksum is wrong; a wrong file is deleted.
   """
   path = pathlib.Path(path)
-  if path.exists() and sha256 and file_sha256(path).startswith(sha256):
+  record = path.with_name(path.name + '.sha256')
+  known = sha256 or (record.read_text().strip() if record.exists() else None)
+  if path.exists() and known and file_sha256(path).startswith(known):
     return path
   path.parent.mkdir(parents=True, exist_ok=True)
   part = path.with_name(path.name + '.part')
@@ -64,7 +68,9 @@ def download(
     try:
       stated, complete = _fetch(url, part, progress, timeout)
     except urllib.error.HTTPError as error:
-      raise ValueError(f'url: {url}: {error.code} {error.reason}') from error
+      reason, complete = f'{error.code} {error.reason}', False
+      if error.code != 429 and error.code < 500:
+        raise ValueError(f'url: {url}: {reason}') from error
     except (OSError, http.client.HTTPException) as error:
       complete, reason = False, error
     else:
@@ -74,12 +80,14 @@ def download(
     left = tries if _size(part) > before else left - 1
     if not left:
       raise ValueError(f'url: {url}: {reason}; run it again to go on from here')
-  return _accept(part, path, sha256 or stated, url)
+  write_text(record, _accept(part, path, sha256 or stated, url))
+  return path
 
 
 def _accept(
   part: pathlib.Path, path: pathlib.Path, expected: str | None, url: str
-) -> pathlib.Path:
+) -> str:
+  """Gives a right file its name; returns its checksum."""
   if not expected:
     part.unlink()
     raise ValueError(f'url: {url}: no checksum is known, so it is not trusted')
@@ -90,7 +98,7 @@ def _accept(
       f'url: {url}: SHA-256 is {found}, expected {expected}; deleted'
     )
   os.replace(part, path)
-  return path
+  return found
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -50,6 +50,9 @@ def read_image(
     ValueError: The file is missing, damaged or no picture, or it is smaller
       than the crop.
   """
+  for name, side in (('shorter', shorter), ('crop', crop)):
+    if side is not None and side < 1:
+      raise ValueError(f'{name}: got {side}, expected at least 1 pixel')
   image = _open(_locate(source), str(source))
   if shorter is not None:
     image = _resize_shorter(image, shorter)

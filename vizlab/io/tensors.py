@@ -86,13 +86,14 @@ def _read_keras(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
   def visit(name: str, item: Any) -> None:
     if isinstance(item, h5py.Dataset):
       # 'block1_conv1/block1_conv1/kernel:0' -> 'block1_conv1/kernel'
-      layer, *_, parameter = name.split('/')
+      layer, _, parameter = name.rpartition('/')
+      layer = layer.partition('/')[0]
       tensors[f'{layer}/{parameter.partition(":")[0]}'] = item[()]
 
   try:
     with h5py.File(path, 'r') as file:
       file.get('model_weights', file).visititems(visit)
-  except OSError as error:
+  except Exception as error:  # h5py raises of many kinds on a damaged file
     raise _damaged(path, error) from error
   return tensors, {}
 

@@ -7,6 +7,7 @@ from vizlab.rules import Window
 __all__ = ['alexnet', 'caffe_alexnet', 'zfnet']
 
 _OVERLAPPING = Window(3, 2)
+_CAFFE = Window(3, 2, ceil=True)  # Caffe rounds the number of windows up
 
 
 def _classifier(classes: int) -> tuple[Layer, ...]:
@@ -53,18 +54,18 @@ def caffe_alexnet(classes: int) -> tuple[Layer, ...]:
     Conv('conv1', 96, 11, 4, 0),
     ReLU('relu1'),
     LRN('norm1'),
-    Pool('pool1', _OVERLAPPING),
+    Pool('pool1', _CAFFE),
     Conv('conv2', 256, 5, 1, 2, groups=2),
     ReLU('relu2'),
     LRN('norm2'),
-    Pool('pool2', _OVERLAPPING),
+    Pool('pool2', _CAFFE),
     Conv('conv3', 384),
     ReLU('relu3'),
     Conv('conv4', 384, groups=2),
     ReLU('relu4'),
     Conv('conv5', 256, groups=2),
     ReLU('relu5'),
-    Pool('pool5', _OVERLAPPING),
+    Pool('pool5', _CAFFE),
     AdaptivePool('avgpool', 6),
     *_classifier(classes),
   )

@@ -15,7 +15,7 @@ from vizlab.nets.ops import Layer
 from vizlab.rules import Rules
 from vizlab.types import Array
 
-__all__ = ['Architecture', 'architecture', 'create', 'names']
+__all__ = ['Architecture', 'architecture', 'create', 'names', 'pooling_rules']
 
 TORCHVISION = InputSpec()
 CAFFE = InputSpec(
@@ -154,6 +154,8 @@ def create(
     ValueError: An unknown architecture, pooling or preprocessing.
   """
   found = architecture(arch)
+  if classes is not None and classes < 1:
+    raise ValueError(f'classes: got {classes}, expected at least 1')
   ops, spec = found.layers(classes, classifier), found.spec(preprocess)
   key = jax.random.key(0) if key is None else key
   params = init_params(ops, (spec.size, spec.size, 3), key)

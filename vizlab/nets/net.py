@@ -53,9 +53,15 @@ class InputSpec:
     """Checks what a file's header could get wrong."""
     if self.order not in ('rgb', 'bgr'):
       raise ValueError(f"order: got {self.order!r}, expected 'rgb' or 'bgr'")
-    if len(self.mean) != 3 or len(self.std) != 3:
+    if not isinstance(self.size, int) or self.size < 1:
+      raise ValueError(f'size: got {self.size!r}, expected pixels')
+    numbers = (*self.mean, *self.std, self.scale)
+    if not all(isinstance(v, int | float) for v in numbers):
+      raise ValueError(f'mean, std, scale: got {numbers}, expected numbers')
+    if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
       raise ValueError(
-        f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each'
+        f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each, '
+        'the deviations not 0'
       )
 
   def __call__(self, image: Array) -> Array:
@@ -197,7 +203,17 @@ def get_params(net: Network) -> dict[str, dict[str, Array]]:
 def with_params(
   net: Network, params: Mapping[str, Mapping[str, Array]]
 ) -> Network:
-  """Returns a net like ``net`` with other parameters, as `get_params` gives."""
+  """Returns a net like ``net`` with other parameters, as `get_params` gives.
+
+  Raises:
+    ValueError: The layers or their parameters are not those of the net.
+  """
+  for layer in {**params, **net.params}:
+    got, want = (set(each.get(layer, {})) for each in (params, net.params))
+    if got != want:
+      raise ValueError(
+        f'params: {layer!r} has {sorted(got)}, expected {sorted(want)}'
+      )
   return Network(net.arch, net.ops, net.spec, params, net.rules)
 
 
@@ -236,8 +252,8 @@ def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
 def _check_image(net: Network, x: Array) -> None:
   if x.ndim < 3 or x.shape[-1] != 3:
     raise ValueError(f'x: got shape {x.shape}, expected [..., H, W, 3]')
-  if not jnp.issubdtype(x.dtype, jnp.floating):
-    raise ValueError(f'x: got {x.dtype}, expected floats in [0, 1]')
+  if x.dtype not in (jnp.float32, jnp.float64):
+    raise ValueError(f'x: got {x.dtype}, expected float32 in [0, 1]')
   if math.prod(x.shape[:-3]) == 0:
     raise ValueError(f'x: got an empty batch, shape {x.shape}')
   infer_shapes(net.ops, x.shape[-3:])

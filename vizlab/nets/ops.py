@@ -94,9 +94,9 @@ class Conv(Layer):
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(n + 2 padding - kernel) // stride + 1`` along each axis."""
-    window = Window(self.kernel, self.stride, self.padding)
-    h, w, _ = shapes[0]
-    return window.length(h), window.length(w), self.features
+    room = 2 * self.padding - self.kernel
+    h, w = ((n + room) // self.stride + 1 for n in shapes[0][:2])
+    return h, w, self.features
 
   def field(self, *fields: Field | None) -> Field | None:
     """Grows by ``(kernel - 1) * stride so far``."""

@@ -3,7 +3,7 @@
 from vizlab.nets.ops import Conv, Dense, Layer, Pool, ReLU
 from vizlab.nets.plumbing import AdaptivePool, Flatten
 
-__all__ = ['DEPTHS', 'vgg']
+__all__ = ['DEPTHS', 'stages', 'vgg']
 
 DEPTHS = {
   'vgg11': (1, 1, 2, 2, 2),

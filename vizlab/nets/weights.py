@@ -24,7 +24,7 @@ from vizlab.nets.ops import Layer
 __all__ = ['EMBEDDED', 'from_tensors', 'load', 'save']
 
 EMBEDDED = ('minivgg',)
-_FORMAT = '1'
+_FORMAT = 'vizlab-1'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +121,9 @@ def _assemble(
   pool: str,
 ) -> Network:
   rules = pooling_rules(pool)
+  written = header.get('format', _FORMAT)
+  if written != _FORMAT:
+    raise ValueError(f'{origin} has format {written!r}, expected {_FORMAT!r}')
   fit = _match(origin, tensors, arch or header.get('arch'))
   params: dict[str, dict[str, np.ndarray]] = {}
   for name, entry in fit.entries.items():
@@ -153,19 +156,24 @@ def save(
     The path.
 
   Raises:
-    ValueError: The path does not end in ``.safetensors``.
+    ValueError: The path does not end in ``.safetensors``, or a number does not
+      fit into float16; nothing is written.
   """
   path = pathlib.Path(path)
   if path.suffix != '.safetensors':
     raise ValueError(f'path: got {path}, expected a name in .safetensors')
   dtype = np.float16 if half else np.float32
-  tensors = {
-    f'{layer}/{name}': np.asarray(value, dtype)
-    for layer, params in get_params(net).items()
-    for name, value in params.items()
-  }
+  tensors = {}
+  for layer, params in get_params(net).items():
+    for name, value in params.items():
+      with np.errstate(over='ignore'):
+        tensors[f'{layer}/{name}'] = stored = np.asarray(value).astype(dtype)
+      if not np.isfinite(stored).all():
+        raise ValueError(
+          f'net: {layer}/{name} holds numbers that {dtype.__name__} cannot'
+        )
   header = {
-    'format': f'vizlab-{_FORMAT}',
+    'format': _FORMAT,
     'arch': net.arch,
     'input': json.dumps(dataclasses.asdict(net.spec)),
     **(notes or {}),
@@ -207,6 +215,8 @@ def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[_Fit]:
       if not key.endswith(layout.ignore or ('\0',))
     }
     for classifier in (True, False):
+      if not classifier and _has_head(arch, layout, found):
+        continue  # a part of it is there, so the rest is missing
       classes = _classes(arch, layout, found) if classifier else None
       ops = arch.layers(classes, classifier)
       entries = expected(layout, name, ops, arch.spec().size)
@@ -225,6 +235,21 @@ def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[_Fit]:
           if key in found and found[key] != entry.shape
         ),
       )
+
+
+def _has_head(
+  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
+) -> bool:
+  """Whether any tensor of the classifier is among the names."""
+  ops = arch.layers()
+  places = layout.places(arch.name, ops) or {}
+  body = {op.name for op in arch.layers(classifier=False)}
+  return any(
+    layout.key(places[op.name], parameter) in found
+    for op in ops
+    if op.name not in body and op.name in places
+    for parameter in op.param_shapes((1, 1, 1))
+  )
 
 
 def _classes(
@@ -249,7 +274,7 @@ def _input_spec(
       raw = json.loads(header['input'])
       raw = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
       return InputSpec(**raw)
-    except (TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (TypeError, AttributeError, ValueError) as error:
       raise ValueError(f'{origin} has a damaged header: {error}') from error
   implied = fit.layout.preprocess
   known = implied if implied in fit.arch.preprocessing else None

@@ -8,6 +8,7 @@ as an argument, and another target never compiles anew.
 
 import contextlib
 import dataclasses
+import difflib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -19,19 +20,30 @@ import numpy as np
 from vizlab import rules as rules_lib
 from vizlab.types import Acts, Array, Edits
 
-__all__ = ['Objective', 'Score', 'objective', 'score']
+__all__ = [
+  'Objective',
+  'Scaled',
+  'Score',
+  'Sum',
+  'activation',
+  'index',
+  'number',
+  'objective',
+  'pick',
+  'score',
+]
 
-C = TypeVar('C', bound=type)
+_Class = TypeVar('_Class', bound=type)
 
 
-def objective(*meta: str) -> Callable[[C], C]:
+def objective(*meta: str) -> Callable[[_Class], _Class]:
   """Makes a class a frozen dataclass and a pytree.
 
   Args:
     *meta: Fields that are structure (names of layers), not numbers.
   """
 
-  def register(cls: C) -> C:
+  def register(cls: _Class) -> _Class:
     made = dataclasses.dataclass(frozen=True)(cls)
     names = [field.name for field in dataclasses.fields(made)]
     data = [name for name in names if name not in meta]
@@ -50,6 +62,9 @@ class Objective:
   >>> from vizlab.objectives import channel, logit
   >>> wish = logit(243) - 0.5 * channel('relu5_3', 7)
   """
+
+  # numpy leaves `array * objective` to us instead of making object arrays.
+  __array_ufunc__ = None
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """Returns one number an image."""
@@ -140,6 +155,12 @@ def score(net: Any, objective: Objective | Mapping[str, Objective]) -> Score:
   >>> score(nets.load('minivgg'), logit(3))(images).shape
   (2,)
   """
+  parts = objective.values() if isinstance(objective, Mapping) else [objective]
+  for part in (net, *parts):
+    if not callable(part):
+      raise ValueError(
+        f'objective: got {part!r}, expected an objective such as logit(243)'
+      )
   return Score(net, objective)
 
 
@@ -155,11 +176,14 @@ def number(value: Any, name: str) -> np.ndarray | Array:
 
 def index(value: Any, name: str) -> np.ndarray | Array:
   """An int32 leaf; tracers and arrays pass as they are."""
-  if isinstance(value, jax.Array):
-    return value
-  array = np.asarray(value)
-  if not np.issubdtype(array.dtype, np.integer):
+  array = value if isinstance(value, jax.Array) else np.asarray(value)
+  if not jnp.issubdtype(array.dtype, jnp.integer):
     raise ValueError(f'{name}: got {value!r}, expected integers')
+  if isinstance(array, jax.Array):
+    return array
+  limits = np.iinfo(np.int32)
+  if array.size and not limits.min <= array.min() <= array.max() <= limits.max:
+    raise ValueError(f'{name}: got {value!r}, expected 32-bit integers')
   return array.astype(np.int32)
 
 
@@ -185,28 +209,28 @@ def pick(values: Array, i: Array, name: str) -> Array:
     wrong = known[(known < 0) | (known >= size)]
     if wrong.size:
       raise ValueError(f'{name}: got {wrong[0]}, expected 0 to {size - 1}')
-  if jnp.ndim(i) > len(batch):
+  try:
+    where = jnp.broadcast_to(jnp.asarray(i), batch)[..., None]
+  except ValueError as error:
     raise ValueError(
       f'{name}: got shape {jnp.shape(i)}, expected one number, or one an image '
       f'({batch})'
-    )
-  i = jnp.asarray(i)
-  i = jnp.where(i < 0, size, i)  # or it would count from the end
-  where = jnp.broadcast_to(i, batch)[..., None]
+    ) from error
+  where = jnp.where(where < 0, size, where)  # or it would count from the end
   return jnp.take_along_axis(values, where, axis=-1, mode='fill')[..., 0]
 
 
 def activation(acts: Acts, layer: str) -> Array:
   """The activation of a layer, or a `ValueError` that lists near names."""
   if layer not in acts:
-    known = ', '.join(list(acts)[:12])
-    raise ValueError(f'layer: got {layer!r}, expected one of {known} ...')
+    near = difflib.get_close_matches(layer, acts, n=3, cutoff=0.4)
+    raise ValueError(
+      f'layer: got {layer!r}, expected one of {near or list(acts)}'
+    )
   return acts[layer]
 
 
 def _an_objective(value: Any) -> Objective:
   if not isinstance(value, Objective):
-    raise TypeError(
-      f'an objective adds to an objective, got {type(value).__name__}'
-    )
+    raise ValueError(f'other: got {value!r}, expected an objective to add')
   return value

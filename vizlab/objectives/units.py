@@ -11,6 +11,14 @@ from vizlab.objectives.base import Objective, activation, index, objective, pick
 from vizlab.types import Acts, Array
 
 __all__ = [
+  'Channel',
+  'LayerEnergy',
+  'Logit',
+  'Neuron',
+  'Peak',
+  'Probability',
+  'TopLabel',
+  'Total',
   'channel',
   'layer_energy',
   'logit',
@@ -66,6 +74,11 @@ class Neuron(Objective):
     """``A[row, column, channel]``."""
     a = activation(acts, self.layer)
     if self.row is None:
+      if a.ndim >= 3 and (logits is None or a.ndim == logits.ndim + 2):
+        raise ValueError(
+          f'position: got None, expected a row and a column: {self.layer!r} '
+          'gives a map'
+        )
       return pick(a, self.channel, 'channel')
     values = pick(_map(a, self.layer), _each(self.channel, 2), 'channel')
     row = pick(values.swapaxes(-1, -2), _each(self.row, 1), 'row')
