@@ -12,7 +12,7 @@ VERSION = re.search(
 
 WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
-TEST = ['pytest>=8.3', 'ruff>=0.11', 'h5py>=3.10']
+TEST = ['pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.11', 'h5py>=3.10']
 
 setup(
   name='vizlab',

@@ -74,8 +74,7 @@ class Recorder:
       if self._overwrite and self.workdir.exists():
         shutil.rmtree(self.workdir)
       io.write_json(self._path(_CONFIG), self._settings)
-      flags = [flag for flag in sys.argv[1:] if flag.startswith('-')]
-      io.write_json(self._path(_OVERRIDES), flags)
+      io.write_json(self._path(_OVERRIDES), sys.argv[1:])
       command = shlex.join(['python', *sys.argv])
       io.write_text(self._path(_COMMAND), command + '\n')
     except OSError as error:

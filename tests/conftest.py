@@ -12,6 +12,8 @@ from vizlab import nets
 from vizlab.data.scenes import scenes
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# The tolerances are those of float32 on a CPU.
+jax.config.update('jax_platforms', 'cpu')
 
 ROOT = pathlib.Path(__file__).parent.parent
 

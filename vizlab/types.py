@@ -14,7 +14,7 @@ Every array at the API is one of these:
 The six nouns:
 
 * `Net`: ``net(x, edits=None) -> (logits, acts)``.
-* `Objective`: ``objective(logits, acts) -> [...]``, closed under ``+ - *``.
+* Objective: ``objective(logits, acts) -> [...]``, closed under ``+ - *``.
 * Penalty: ``penalty(image) -> [...]``.
 * ImageParam: ``init(key) -> z`` and ``decode(z) -> image``.
 * Augment: ``augment(key, image) -> image``.
@@ -22,7 +22,7 @@ The six nouns:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 
@@ -31,7 +31,7 @@ Acts = dict[str, Array]
 Edits = Mapping[str, Callable[[Array], Array]]
 ScoreFn = Callable[[Array], Array]
 
-__all__ = ['Acts', 'Array', 'Edits', 'Net', 'Objective', 'ScoreFn']
+__all__ = ['Acts', 'Array', 'Edits', 'Net', 'ScoreFn']
 
 
 class Net(Protocol):
@@ -45,10 +45,3 @@ class Net(Protocol):
     self, x: Array, edits: Edits | None = None
   ) -> tuple[Array | None, Acts]:
     """Runs the net on images ``[..., H, W, 3]``."""
-
-
-class Objective(Protocol):
-  """What is explained, maximised, matched or attacked: one number an image."""
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Any:
-    """Returns a score ``[...]`` from logits ``[..., K]`` and activations."""

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import rules as rules_lib
-from vizlab.types import Acts, Array, Edits
+from vizlab.types import Acts, Array, Edits, Net
 
 __all__ = [
   'Objective',
@@ -122,7 +122,7 @@ class Score:
   weights and new targets run the same program.
   """
 
-  net: Any
+  net: Net
   objective: Any
 
   def __call__(self, x: Array, edits: Edits | None = None) -> Any:
@@ -137,7 +137,7 @@ class Score:
     return Score(rules_lib.with_rules(self.net, **rules), self.objective)
 
 
-def score(net: Any, objective: Objective | Mapping[str, Objective]) -> Score:
+def score(net: Net, objective: Objective | Mapping[str, Objective]) -> Score:
   """The function ``x -> objective(net(x))``.
 
   Args:

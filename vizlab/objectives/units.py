@@ -135,7 +135,13 @@ class LayerEnergy(Objective):
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``mean A^2``."""
     a = activation(acts, self.layer)
-    axes = tuple(range(_batch_rank(logits, a), a.ndim))
+    rank = a.ndim - 3 if logits is None else logits.ndim - 1
+    if rank < 0:
+      raise ValueError(
+        f'layer: {self.layer!r} gives a vector of a net without logits, so its '
+        'leading batch is unknown; read a map'
+      )
+    axes = tuple(range(rank, a.ndim))
     return jnp.square(a).mean(axes)
 
 
@@ -226,7 +232,3 @@ def _map(a: Array, layer: str) -> Array:
 def _each(i: Array, axes: int) -> Array:
   """An index an image, made to broadcast over ``axes`` further axes."""
   return i if jnp.ndim(i) == 0 else i[(..., *(None,) * axes)]
-
-
-def _batch_rank(logits: Array | None, a: Array) -> int:
-  return a.ndim - 3 if logits is None else logits.ndim - 1
