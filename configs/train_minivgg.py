@@ -6,10 +6,10 @@ Command:
 Runtime: about 35 minutes on 2 CPU cores. It can be killed and started again:
 it goes on from its last checkpoint.
 
-Expected: at least 97 % on 2,048 fresh one-object scenes (99.4 % for the net that
-ships; another machine rounds otherwise and ends near it). The work directory
-holds minivgg.safetensors and record.json; the ones in vizlab/nets/data are
-copies of those.
+Expected: at least 97 % on 2,048 fresh one-object scenes (99.4 % for the net
+that ships; another machine or version rounds otherwise and ends near it). The
+work directory holds minivgg.safetensors and record.json; the ones in
+vizlab/nets/data are copies of such.
 """
 
 from ml_collections import ConfigDict
