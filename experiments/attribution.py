@@ -182,7 +182,9 @@ def _explain(
   figure = Figure(
     'attribution',
     f'Classes explained by {net.arch}; Grad-CAM at {options.layer}',
-    render.table(shown, ['picture', *methods], labels),
+    render.table(
+      shown, ['picture', *methods], labels, side=max(128, net.spec.size - 24)
+    ),
   )
   caption = 'The classes that are explained'
   table = Table(caption, ['picture', 'class', 'probability'], lines)

@@ -1,24 +1,14 @@
 """AlexNet (Krizhevsky 2012 and 2014) and ZFNet (Zeiler & Fergus 2014)."""
 
-from vizlab.nets.ops import LRN, Conv, Dense, Layer, Pool, ReLU
-from vizlab.nets.plumbing import AdaptivePool, Flatten
+from vizlab.nets.ops import LRN, Conv, Layer, Pool, ReLU
+from vizlab.nets.plumbing import AdaptivePool
+from vizlab.nets.vgg import classifier
 from vizlab.rules import Window
 
 __all__ = ['alexnet', 'caffe_alexnet', 'zfnet']
 
 _OVERLAPPING = Window(3, 2)
 _CAFFE = Window(3, 2, ceil=True)  # Caffe rounds the number of windows up
-
-
-def _classifier(classes: int) -> tuple[Layer, ...]:
-  return (
-    Flatten('flatten'),
-    Dense('fc6', 4096),
-    ReLU('relu6'),
-    Dense('fc7', 4096),
-    ReLU('relu7'),
-    Dense('fc8', classes),
-  )
 
 
 def alexnet(classes: int) -> tuple[Layer, ...]:
@@ -41,7 +31,7 @@ def alexnet(classes: int) -> tuple[Layer, ...]:
     ReLU('relu5'),
     Pool('pool5', _OVERLAPPING),
     AdaptivePool('avgpool', 6),
-    *_classifier(classes),
+    *classifier(classes),
   )
 
 
@@ -67,7 +57,7 @@ def caffe_alexnet(classes: int) -> tuple[Layer, ...]:
     ReLU('relu5'),
     Pool('pool5', _CAFFE),
     AdaptivePool('avgpool', 6),
-    *_classifier(classes),
+    *classifier(classes),
   )
 
 
@@ -94,5 +84,5 @@ def zfnet(classes: int) -> tuple[Layer, ...]:
     ReLU('relu5'),
     Pool('pool5', _OVERLAPPING),
     AdaptivePool('avgpool', 6),
-    *_classifier(classes),
+    *classifier(classes),
   )

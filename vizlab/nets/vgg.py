@@ -3,7 +3,7 @@
 from vizlab.nets.ops import Conv, Dense, Layer, Pool, ReLU
 from vizlab.nets.plumbing import AdaptivePool, Flatten
 
-__all__ = ['DEPTHS', 'stages', 'vgg']
+__all__ = ['DEPTHS', 'classifier', 'stages', 'vgg']
 
 DEPTHS = {
   'vgg11': (1, 1, 2, 2, 2),
@@ -31,6 +31,13 @@ def vgg(name: str, classes: int) -> tuple[Layer, ...]:
   return (
     *stages(DEPTHS[name], _WIDTHS),
     AdaptivePool('avgpool', 7),
+    *classifier(classes),
+  )
+
+
+def classifier(classes: int) -> tuple[Layer, ...]:
+  """The three fully connected layers of AlexNet, ZFNet and VGG."""
+  return (
     Flatten('flatten'),
     Dense('fc6', 4096),
     ReLU('relu6'),
