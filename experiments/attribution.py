@@ -53,9 +53,14 @@ def run(
   if config.score_scenes and len(names) != len(SHAPE_NAMES):
     raise ValueError(
       f'config.score_scenes: got {config.score_scenes}, expected 0 for a net '
-      f'of {len(names)} classes: scenes have {len(SHAPE_NAMES)}'
+      f'of {len(names)} classes: scenes have {len(SHAPE_NAMES)}; the config '
+      f'for photos is configs/attribution.py:{net.arch}'
     )
   _check_targets(config, len(names))
+  if config.classes > len(names):
+    raise ValueError(
+      f'config.classes: got {config.classes}, expected at most {len(names)}'
+    )
   pictures = _pictures(config, net)
   recorder.open()
   figure, rows, maps = _explain(config, net, pictures, methods, options, names)
@@ -117,7 +122,7 @@ def _class_names(config: ConfigDict, net: nets.Network) -> list[str]:
 
 def _check_targets(config: ConfigDict, count: int) -> None:
   for target in config.targets:
-    if not isinstance(target, int) or not 0 <= target < count:
+    if type(target) is not int or not 0 <= target < count:
       raise ValueError(
         f'config.targets: got {target!r}, expected classes 0 to {count - 1}'
       )

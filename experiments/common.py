@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
-_METRICS, _DONE = 'metrics.jsonl', 'DONE'
+_METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
+_OURS = {_CONFIG, _OVERRIDES, _COMMAND, _METRICS, _REPORT, 'record.json'}
+_OUR_SUFFIXES = {'.npz', '.png', '.safetensors'}
 
 
 class Recorder:
@@ -59,7 +61,7 @@ class Recorder:
       ValueError: The directory holds files that no run has made; or it belongs
         to a run with another config, and it shall not be overwritten.
     """
-    self.workdir = pathlib.Path(workdir)
+    self.workdir = pathlib.Path(workdir).expanduser()
     self.results: dict[str, Any] | None = None
     self._overwrite = overwrite
     self._settings = json.loads(json.dumps(config.to_dict()))
@@ -69,10 +71,10 @@ class Recorder:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
   def open(self) -> None:
-    """Begins to write; an earlier run is removed if it shall be overwritten."""
+    """Begins to write, over what an earlier run wrote if so wished."""
     try:
-      if self._overwrite and self.workdir.exists():
-        shutil.rmtree(self.workdir)
+      if self._overwrite:
+        self._remove()
       io.write_json(self._path(_CONFIG), self._settings)
       io.write_json(self._path(_OVERRIDES), sys.argv[1:])
       command = shlex.join(['python', *sys.argv])
@@ -84,18 +86,19 @@ class Recorder:
     return self.workdir / name
 
   def _look(self) -> None:
-    if not self.workdir.exists() or not any(self.workdir.iterdir()):
+    names = {path.name for path in self._entries()}
+    if not names:
       return
-    ours = (_CONFIG, _OVERRIDES, _COMMAND)
-    if not all(self._path(name).is_file() for name in ours):
+    text = self._path(_CONFIG).read_text() if _CONFIG in names else '{}'
+    old = json.loads(text)
+    if 'experiment' not in old:
       raise ValueError(
         f'workdir: {self.workdir} holds files that are not of a run; expected '
         'a new or empty directory'
       )
     if self._overwrite:
       return
-    old = _flatten(json.loads(self._path(_CONFIG).read_text()))
-    new = _flatten(self._settings)
+    old, new = _flatten(old), _flatten(self._settings)
     changed = sorted(k for k in old | new if old.get(k) != new.get(k))
     if changed:
       raise ValueError(
@@ -103,8 +106,23 @@ class Recorder:
         f'in {", ".join(changed[:5])}); choose another directory, or start '
         'anew with --overwrite'
       )
-    if self._path(_DONE).exists():
+    if {_DONE, _REPORT} <= names:
       self.results = json.loads(self._path(_DONE).read_text())
+
+  def _entries(self) -> list[pathlib.Path]:
+    """What is in the directory, but for what a kill left half-written."""
+    if not self.workdir.exists():
+      return []
+    return [p for p in self.workdir.iterdir() if not p.name.startswith('.')]
+
+  def _remove(self) -> None:
+    """Removes what a run writes, the mark first, and nothing else."""
+    self._path(_DONE).unlink(missing_ok=True)
+    for path in self._entries():
+      if path.name == 'checkpoints':
+        shutil.rmtree(path)
+      elif path.name in _OURS or path.suffix in _OUR_SUFFIXES:
+        path.unlink()
 
   def metrics(self, step: int, **values: float) -> None:
     """Appends a line of numbers to ``metrics.jsonl``."""
@@ -156,7 +174,7 @@ class Recorder:
       command=self._path(_COMMAND).read_text().strip(),
       settings=self._path(_CONFIG).read_text(),
     )
-    io.write_text(self._path('report.html'), page)
+    io.write_text(self._path(_REPORT), page)
 
   def finish(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """Writes the results and the mark that the run is complete."""

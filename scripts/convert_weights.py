@@ -71,6 +71,8 @@ def main(argv: list[str]) -> None:
     nets.save(net, OUT.value, source=source, half=HALF.value)
   except ValueError as error:
     sys.exit(f'error: {error}')
+  except OSError as error:
+    sys.exit(f'error: out: cannot write {OUT.value}: {error.strerror}')
   count = nets.param_count(net)
   print(f'{OUT.value}: {net.arch}, {count:,} parameters, {net.spec}')
 

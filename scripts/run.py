@@ -5,6 +5,7 @@ python scripts/run.py --config=configs/attribution.py --workdir=/tmp/explain
 
 import importlib
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -21,12 +22,25 @@ CACHE = flags.DEFINE_string(
 )
 
 
+def in_one_line(error: Exception) -> str:
+  """What is wrong with a config that does not load, or has no such key."""
+  text = ' '.join(str(error).replace('\\n', ' ').split())
+  if near := re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text):
+    return f'config: no setting {near[2]!r}; did you mean {near[1]!r}?'
+  if 'Failed loading config file' in text:
+    return 'config: cannot load that file, expected configs/NAME.py'
+  if isinstance(error, AttributeError | KeyError):
+    name = text.strip('"\'\\ ')
+    return f'config: no setting {name!r} in this config'
+  return text
+
+
 def parse(argv: list[str]) -> list[str]:
   """Parses flags; a wrong key is one line and not a traceback."""
   try:
     return app.parse_flags_with_usage(argv)
   except (AttributeError, KeyError, OSError, ValueError) as error:
-    sys.exit(f'error: config: {" ".join(str(error).split())}')
+    sys.exit(f'error: {in_one_line(error)}')
 
 
 def main(argv: list[str]) -> None:
@@ -48,11 +62,15 @@ def main(argv: list[str]) -> None:
     reference = importlib.import_module(f'configs.{config.experiment}')
     common.validate(config, reference.get_config(), reference.__name__)
     experiment = importlib.import_module(f'experiments.{config.experiment}')
+    done = pathlib.Path(WORKDIR.value).expanduser() / 'DONE'
+    old = done.stat().st_mtime_ns if done.exists() else None
     results = experiment.run(config, WORKDIR.value, overwrite=OVERWRITE.value)
-  except ValueError as error:
-    sys.exit(f'error: {error}')
+  except (OSError, ValueError) as error:
+    sys.exit(f'error: {in_one_line(error)}')
   figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())
-  print(f'{figures}\nreport: {pathlib.Path(WORKDIR.value) / "report.html"}')
+  if done.stat().st_mtime_ns == old:
+    print('finished before, nothing done; --overwrite starts anew')
+  print(f'{figures}\nreport: {done.with_name("report.html")}')
 
 
 if __name__ == '__main__':

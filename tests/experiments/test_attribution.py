@@ -12,6 +12,8 @@ BAD = [
   ({'layer': 'relu9'}, "layer: got 'relu9'"),
   ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),
   ({'targets': (16,)}, 'config.targets: got 16, expected classes 0 to 15'),
+  ({'targets': (True,)}, 'config.targets: got True'),
+  ({'classes': 17}, 'config.classes: got 17, expected at most 16'),
   ({'patch': 97}, 'config.patch: got 97, expected at most'),
   ({'patch': -1}, 'config.patch: got -1'),
   ({'chunk': 0}, 'config.chunk: got 0'),

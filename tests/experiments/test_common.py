@@ -63,10 +63,40 @@ def test_overwriting_waits_until_the_recorder_is_opened(tmp_path):
   opened(tmp_path / 'run').metrics(1, loss=2.0)
   other = common.Recorder(tmp_path / 'run', config(rate=0.6), overwrite=True)
   assert (tmp_path / 'run' / 'metrics.jsonl').exists()
+  (tmp_path / 'run' / 'notes.txt').write_text('mine')
   other.open()
   assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
+  assert (tmp_path / 'run' / 'notes.txt').exists(), 'only our files go'
   settings = json.loads((tmp_path / 'run' / 'config.json').read_text())
   assert settings['rate'] == 0.6
+
+
+def test_a_run_killed_at_its_first_file_goes_on(tmp_path):
+  opened(tmp_path)
+  for name in ('overrides.json', 'command.txt'):
+    (tmp_path / name).unlink()
+  opened(tmp_path)
+  assert (tmp_path / 'command.txt').exists()
+  (tmp_path / 'half').mkdir()
+  (tmp_path / 'half' / '.config.json.abcd').write_text('{')
+  opened(tmp_path / 'half')
+
+
+def test_a_symlink_and_the_current_directory_are_work_directories(
+  tmp_path, monkeypatch
+):
+  (tmp_path / 'real').mkdir()
+  (tmp_path / 'link').symlink_to(tmp_path / 'real')
+  opened(tmp_path / 'link')
+  common.Recorder(tmp_path / 'link', config(n=4), overwrite=True).open()
+  monkeypatch.chdir(tmp_path / 'real')
+  common.Recorder('.', config(n=5), overwrite=True).open()
+  assert json.loads((tmp_path / 'real' / 'config.json').read_text())['n'] == 5
+
+
+def test_without_its_report_a_run_is_not_finished(tmp_path):
+  opened(tmp_path).finish({'loss': 1.0})
+  assert common.Recorder(tmp_path, config()).results is None
 
 
 def test_a_recorder_that_is_not_opened_writes_nothing(tmp_path):

@@ -108,8 +108,11 @@ def test_damaged_and_missing_files(photo, tmp_path):
     io.read_image(text)
   with pytest.raises(ValueError, match='image: no such file: .*nothing.png'):
     io.read_image(tmp_path / 'nothing.png')
-  with pytest.raises(ValueError, match='image: no such file'):
+  with pytest.raises(ValueError, match='image: is a folder'):
     io.read_image(tmp_path)
+  thin = io.write_png(tmp_path / 'thin.png', np.zeros((4000, 1, 3), np.uint8))
+  with pytest.raises(ValueError, match='1x4000 pixels are too thin'):
+    io.read_image(thin, shorter=8)
 
 
 def test_samples():

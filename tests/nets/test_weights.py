@@ -125,6 +125,10 @@ def test_damaged_and_missing_files(squeezenet, tmp_path):
   cut.write_bytes(path.read_bytes()[:50_000])
   with pytest.raises(ValueError, match='path: .*cut.safetensors is damaged'):
     nets.load(cut)
+  with pytest.raises(ValueError, match="source: got 'vgg19', expected a file"):
+    nets.load('vgg19')
+  with pytest.raises(ValueError, match="arch: got 'vgg99', expected one of"):
+    nets.load(tmp_path / 'vgg99.safetensors', arch='vgg99')
   with pytest.raises(ValueError, match='path: no such file: .*b.safetensors'):
     nets.load(tmp_path / 'b.safetensors')
   with pytest.raises(ValueError, match='path: got .*net.zip, expected one of'):

@@ -46,6 +46,8 @@ def test_run_then_no_op_then_overwrite(tmp_path):
   stamp = (workdir / 'report.html').stat().st_mtime_ns
   again = run(*SMALL, f'--workdir={workdir}', tmp_path=tmp_path)
   assert again.returncode == 0
+  assert 'finished before, nothing done' in again.stdout
+  assert 'nothing done' not in first.stdout
   assert (workdir / 'report.html').stat().st_mtime_ns == stamp
   other = run(
     *SMALL, '--config.seed=1', f'--workdir={workdir}', tmp_path=tmp_path
@@ -65,7 +67,9 @@ def test_run_then_no_op_then_overwrite(tmp_path):
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    (['--config.imges=a.png'], 'Did you mean "images" instead of "imges"'),
+    (['--config.imges=a.png'], "no setting 'imges'; did you mean 'images'?"),
+    (['--config.zzzz=1'], "no setting 'zzzz' in this config"),
+    (['--config=configs/nope.py'], 'cannot load that file, expected configs/'),
     (['--config.patch=x'], "invalid literal for int() with base 10: 'x'"),
     (['--config.images=gone.png'], 'image: no such file: gone.png'),
     (['--config.methods=gradcam'], "got 'gradcam', expected one of"),

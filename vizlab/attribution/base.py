@@ -13,6 +13,8 @@ __all__ = ['check_images', 'check_score', 'nan_where_nan', 'need_score']
 
 def check_images(x: Array) -> None:
   """Raises a `ValueError` unless ``x`` holds images ``[..., H, W, C]``."""
+  if not hasattr(x, 'shape'):
+    raise ValueError(f'x: got a {type(x).__name__}, expected an array')
   shape, dtype = jnp.shape(x), jnp.result_type(x)
   if len(shape) < 3:
     raise ValueError(f'x: got shape {shape}, expected [..., H, W, C]')
@@ -24,6 +26,11 @@ def check_images(x: Array) -> None:
 
 def check_score(y: Array, x: Array) -> None:
   """Raises a `ValueError` unless ``y`` is one number an image of ``x``."""
+  if not hasattr(y, 'shape'):
+    raise ValueError(
+      f'score: gave a {type(y).__name__}, expected one number an image: '
+      f'{x.shape[:-3]}'
+    )
   if jnp.shape(y) != x.shape[:-3]:
     raise ValueError(
       f'score: gave shape {jnp.shape(y)} for images {x.shape}, expected one '

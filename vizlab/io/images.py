@@ -12,6 +12,7 @@ from vizlab.io.files import write_atomic
 __all__ = ['read_image', 'samples', 'write_png']
 
 _SAMPLE = 'sample:'
+_LONGEST = 16384  # pixels
 
 
 def samples() -> tuple[str, ...]:
@@ -94,7 +95,8 @@ def _locate(source: str | os.PathLike) -> pathlib.Path:
 def _open(path: pathlib.Path, name: str) -> Image.Image:
   """An 8-bit RGB picture, upright."""
   if not path.is_file():
-    raise ValueError(f'image: no such file: {name}')
+    what = 'is a folder' if path.is_dir() else 'no such file'
+    raise ValueError(f'image: {what}: {name}')
   try:
     with Image.open(path) as file:
       file.load()
@@ -123,6 +125,11 @@ def _from_deep(grey: np.ndarray, name: str) -> Image.Image:
 def _resize_shorter(image: Image.Image, side: int) -> Image.Image:
   width, height = image.size
   scale = side / min(width, height)
+  if scale * max(width, height) > _LONGEST:
+    raise ValueError(
+      f'image: {width}x{height} pixels are too thin to be resized: the longer '
+      f'side would exceed {_LONGEST}'
+    )
   size = (
     max(side, int(width * scale)) if width >= height else side,
     max(side, int(height * scale)) if height > width else side,

@@ -81,6 +81,13 @@ def load(
   'minivgg'
   """
   pooling_rules(pool)  # a wrong one is told before a large file is read
+  if arch is not None:
+    architecture(arch)
+  if source in names() and source not in EMBEDDED:
+    raise ValueError(
+      f'source: got {source!r}, expected a file of its weights, or one of '
+      f'{EMBEDDED}, which ship with vizlab'
+    )
   if source in EMBEDDED:
     folder = resources.files('vizlab.nets') / 'data'
     source = str(folder / f'{source}.safetensors')
