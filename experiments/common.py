@@ -28,7 +28,7 @@ __all__ = [
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
-_OURS = {_CONFIG, _OVERRIDES, _COMMAND, _METRICS, _REPORT, 'record.json'}
+_OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, 'record.json'}
 _OUR_SUFFIXES = {'.npz', '.png', '.safetensors'}
 
 
@@ -45,6 +45,7 @@ class Recorder:
 
   Attributes:
     workdir: The work directory.
+    settings: The config as JSON can hold it.
     results: The results of a finished run with the same config, or ``None``.
   """
 
@@ -64,7 +65,7 @@ class Recorder:
     self.workdir = pathlib.Path(workdir).expanduser()
     self.results: dict[str, Any] | None = None
     self._overwrite = overwrite
-    self._settings = json.loads(json.dumps(config.to_dict()))
+    self.settings = json.loads(json.dumps(config.to_dict()))
     try:
       self._look()
     except (OSError, json.JSONDecodeError) as error:
@@ -75,7 +76,7 @@ class Recorder:
     try:
       if self._overwrite:
         self._remove()
-      io.write_json(self._path(_CONFIG), self._settings)
+      io.write_json(self._path(_CONFIG), self.settings)
       io.write_json(self._path(_OVERRIDES), sys.argv[1:])
       command = shlex.join(['python', *sys.argv])
       io.write_text(self._path(_COMMAND), command + '\n')
@@ -98,7 +99,7 @@ class Recorder:
       )
     if self._overwrite:
       return
-    old, new = _flatten(old), _flatten(self._settings)
+    old, new = _flatten(old), _flatten(self.settings)
     changed = sorted(k for k in old | new if old.get(k) != new.get(k))
     if changed:
       raise ValueError(
@@ -116,7 +117,11 @@ class Recorder:
     return [p for p in self.workdir.iterdir() if not p.name.startswith('.')]
 
   def _remove(self) -> None:
-    """Removes what a run writes, the mark first, and nothing else."""
+    """Removes what a run writes, the mark first, and nothing else.
+
+    The config stays until the new one takes its place: it is what tells a
+    directory of a run from any other, should a kill come in between.
+    """
     self._path(_DONE).unlink(missing_ok=True)
     for path in self._entries():
       if path.name == 'checkpoints':

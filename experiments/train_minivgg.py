@@ -7,7 +7,6 @@ end the normalisation is folded into the kernels and biases.
 """
 
 import functools
-import json
 import os
 import platform
 import time
@@ -74,7 +73,7 @@ def run(
   io.write_json(
     recorder.workdir / 'record.json',
     {
-      'config': json.loads(json.dumps(config.to_dict())),
+      'config': recorder.settings,
       'results': results,
       'curve': recorder.read_metrics(),
       'machine': f'{os.cpu_count()} cores, {platform.machine()}, '

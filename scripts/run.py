@@ -62,15 +62,15 @@ def main(argv: list[str]) -> None:
     reference = importlib.import_module(f'configs.{config.experiment}')
     common.validate(config, reference.get_config(), reference.__name__)
     experiment = importlib.import_module(f'experiments.{config.experiment}')
-    done = pathlib.Path(WORKDIR.value).expanduser() / 'DONE'
-    old = done.stat().st_mtime_ns if done.exists() else None
-    results = experiment.run(config, WORKDIR.value, overwrite=OVERWRITE.value)
+    where = {'workdir': WORKDIR.value, 'overwrite': OVERWRITE.value}
+    before = common.Recorder(config=config, **where)
+    results = experiment.run(config, **where)
   except (OSError, ValueError) as error:
     sys.exit(f'error: {in_one_line(error)}')
   figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())
-  if done.stat().st_mtime_ns == old:
+  if before.results is not None:
     print('finished before, nothing done; --overwrite starts anew')
-  print(f'{figures}\nreport: {done.with_name("report.html")}')
+  print(f'{figures}\nreport: {before.workdir / "report.html"}')
 
 
 if __name__ == '__main__':

@@ -82,6 +82,19 @@ def test_a_run_killed_at_its_first_file_goes_on(tmp_path):
   opened(tmp_path / 'half')
 
 
+def test_overwriting_that_is_killed_can_be_done_again(tmp_path, monkeypatch):
+  opened(tmp_path).metrics(1, loss=2.0)
+  (tmp_path / 'notes.txt').write_text('mine')
+  recorder = common.Recorder(tmp_path, config(n=9), overwrite=True)
+  with monkeypatch.context() as patch:
+    patch.setattr(common.io, 'write_json', lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+      recorder.open()
+  assert not (tmp_path / 'metrics.jsonl').exists()
+  common.Recorder(tmp_path, config(n=9), overwrite=True).open()
+  assert json.loads((tmp_path / 'config.json').read_text())['n'] == 9
+
+
 def test_a_symlink_and_the_current_directory_are_work_directories(
   tmp_path, monkeypatch
 ):

@@ -20,6 +20,7 @@ from vizlab.nets.catalog import (
 from vizlab.nets.layouts import LAYOUTS, Entry, Layout, expected
 from vizlab.nets.net import InputSpec, Network, get_params
 from vizlab.nets.ops import Layer
+from vizlab.rules import Rules
 
 __all__ = ['EMBEDDED', 'from_tensors', 'load', 'save']
 
@@ -80,7 +81,7 @@ def load(
   >>> nets.load('minivgg').arch
   'minivgg'
   """
-  pooling_rules(pool)  # a wrong one is told before a large file is read
+  rules = pooling_rules(pool)  # a wrong one is told before a file is read
   if arch is not None:
     architecture(arch)
   if source in names() and source not in EMBEDDED:
@@ -92,7 +93,7 @@ def load(
     folder = resources.files('vizlab.nets') / 'data'
     source = str(folder / f'{source}.safetensors')
   tensors, header = read_tensors(source)
-  return _assemble(tensors, header, f'path: {source}', arch, preprocess, pool)
+  return _assemble(tensors, header, f'path: {source}', arch, preprocess, rules)
 
 
 def from_tensors(
@@ -116,7 +117,9 @@ def from_tensors(
   Raises:
     ValueError: As in `load`.
   """
-  return _assemble(tensors, {}, 'tensors:', arch, preprocess, pool)
+  return _assemble(
+    tensors, {}, 'tensors:', arch, preprocess, pooling_rules(pool)
+  )
 
 
 def _assemble(
@@ -125,9 +128,8 @@ def _assemble(
   origin: str,
   arch: str | None,
   preprocess: str | None,
-  pool: str,
+  rules: Rules,
 ) -> Network:
-  rules = pooling_rules(pool)
   written = header.get('format', _FORMAT)
   if written != _FORMAT:
     raise ValueError(f'{origin} has format {written!r}, expected {_FORMAT!r}')
@@ -148,7 +150,6 @@ def save(
   *,
   source: str | os.PathLike | None = None,
   half: bool = False,
-  notes: Mapping[str, str] | None = None,
 ) -> pathlib.Path:
   """Writes a net in vizlab's own format, whole or not at all.
 
@@ -157,7 +158,6 @@ def save(
     path: A ``.safetensors`` file.
     source: The file it was converted from; its name and SHA-256 are recorded.
     half: Whether to store float16 (half the size; loaded as float32).
-    notes: Further entries of the header, text by name.
 
   Returns:
     The path.
@@ -183,7 +183,6 @@ def save(
     'format': _FORMAT,
     'arch': net.arch,
     'input': json.dumps(dataclasses.asdict(net.spec)),
-    **(notes or {}),
   }
   if source is not None:
     header['source'] = pathlib.Path(source).name
