@@ -1,4 +1,8 @@
-"""Occlusion: what changes when a part of the image is covered."""
+"""Occlusion: what changes when a part of the image is covered.
+
+A net of `vizlab.nets` computes only what the occluder can change, and gives the
+same numbers; for any other function every occluded image is run.
+"""
 
 import dataclasses
 import math
@@ -9,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from vizlab.attribution.base import check_images, check_score
+from vizlab.objectives import Score
 from vizlab.types import Array, ScoreFn
 
 __all__ = ['Occluder', 'occlusion', 'occlusion_sweep']
@@ -45,6 +50,11 @@ class Occluder:
         f'patch: got {self.patch}, expected at most the image side of {n}'
       )
     return math.ceil((n - self.patch) / self.stride) + 1
+
+  def spans(self, n: int) -> list[tuple[int, int]]:
+    """First and one past the last pixel of each place on an axis of ``n``."""
+    starts = [i * self.stride for i in range(self.count(n))]
+    return [(start, min(start + self.patch, n)) for start in starts]
 
   def inside(self, i: Array, n: int) -> Array:
     """Whether each of ``n`` pixels of an axis lies in place ``i``: ``[n]``."""
@@ -96,8 +106,7 @@ def occlusion_sweep(
     raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
   occluder = Occluder(patch, stride)
   h, w = x.shape[-3:-1]
-  rows, columns = occluder.count(h), occluder.count(w)
-  batch = x.ndim - 3
+  rows, columns = occluder.spans(h), occluder.spans(w)
   fill = jnp.asarray(fill, x.dtype)
   if fill.shape not in ((), x.shape[-1:], x.shape[-3:], x.shape):
     raise ValueError(
@@ -105,6 +114,23 @@ def occlusion_sweep(
       f'{x.shape[-1:]} or an image {x.shape}'
     )
   fill = fill.reshape((1,) * (x.ndim - fill.ndim) + fill.shape)
+  if isinstance(fn, Score) and hasattr(fn.net, 'sweep'):
+    other = jnp.broadcast_to(fill, x.shape)
+    return fn.net.sweep(fn.read, x, other, rows, columns, chunk)
+  return _full_sweep(fn, x, fill, occluder, chunk)
+
+
+def _full_sweep(
+  fn: Callable[[Array], Any],
+  x: Array,
+  fill: Array,
+  occluder: Occluder,
+  chunk: int,
+) -> Any:
+  """Runs ``fn`` on every occluded image."""
+  h, w = x.shape[-3:-1]
+  rows, columns = occluder.count(h), occluder.count(w)
+  batch = x.ndim - 3
 
   def one(place: Array) -> Any:
     row = occluder.inside(place // columns, h)

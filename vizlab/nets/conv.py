@@ -87,10 +87,11 @@ def _input_gradient(
   )
 
 
-def _is_square3(kernel: Array, stride: int, padding: int, groups: int) -> bool:
+def _by_winograd(kernel: Array, stride: int, padding: int, groups: int) -> bool:
   """Whether this is a 3x3 layer for which Winograd's way pays on a CPU."""
   k, _, c, d = kernel.shape
-  return (k, stride, padding, groups) == (3, 1, 1, 1) and pays(c, d)
+  square = (k, stride, groups) == (3, 1, 1) and padding in (0, 1, 2)
+  return square and pays(c, d, padding)
 
 
 def _forward(
@@ -99,9 +100,10 @@ def _forward(
   direct = functools.partial(
     _conv, stride=stride, padding=padding, groups=groups
   )
-  if not _is_square3(kernel, stride, padding, groups):
+  if not _by_winograd(kernel, stride, padding, groups):
     return direct(x, kernel)
-  return lax.platform_dependent(x, kernel, cpu=winograd, default=direct)
+  fast = functools.partial(winograd, padding=padding)
+  return lax.platform_dependent(x, kernel, cpu=fast, default=direct)
 
 
 def _backward(
@@ -115,9 +117,9 @@ def _backward(
   def direct(g: Array, kernel: Array) -> Array:
     return _input_gradient(g, kernel, shape, stride, padding, groups)
 
-  if not _is_square3(kernel, stride, padding, groups):
+  if not _by_winograd(kernel, stride, padding, groups):
     return direct(g, kernel)
-  fast = functools.partial(winograd, transposed=True)
+  fast = functools.partial(winograd, padding=2 - padding, transposed=True)
   return lax.platform_dependent(g, kernel, cpu=fast, default=direct)
 
 

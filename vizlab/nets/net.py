@@ -3,13 +3,14 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vizlab.nets import patches
 from vizlab.nets.graph import infer_shapes, wiring
 from vizlab.nets.ops import Layer, Shape
 from vizlab.nets.receptive_field import Field
@@ -163,6 +164,21 @@ class Network(nnx.Module):
         y = act.reshape(y.shape)
       values[op.name], acts[op.name] = y, act
     return (act if act.ndim == len(batch) + 1 else None), acts
+
+  def sweep(
+    self,
+    read: Callable[[Array | None, Acts], Any],
+    x: Array,
+    other: Array,
+    rows: Sequence[tuple[int, int]],
+    columns: Sequence[tuple[int, int]],
+    chunk: int = 16,
+  ) -> Any:
+    """Reads the net with each box of ``x`` in turn replaced by ``other``'s.
+
+    Only what a box can change is computed; see `vizlab.nets.patches.sweep`.
+    """
+    return patches.sweep(self, read, x, other, rows, columns, chunk)
 
 
 def layers(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:

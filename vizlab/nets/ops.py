@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vizlab.nets.conv import conv2d
-from vizlab.nets.receptive_field import Field
+from vizlab.nets.receptive_field import Field, Slide
 from vizlab.rules import Rules, Window
 from vizlab.types import Array
 
@@ -62,9 +62,27 @@ class Layer:
     """The output's shape from those of the inputs."""
     return shapes[0]
 
+  @property
+  def slide(self) -> Slide | None:
+    """How its window slides; ``None`` if it reads the whole input."""
+    return Slide()
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The layer for an input ``shape`` around which its zeros lie already.
+
+    ``None`` where its padding is something else than zeros.
+    """
+    return self
+
   def field(self, *fields: Field | None) -> Field | None:
-    """The output's receptive field from those of the inputs."""
-    return fields[0]
+    """The output's receptive field from those of the inputs.
+
+    ``None`` stands for the whole image.
+    """
+    first, *rest = fields
+    for field in rest:
+      first = first and field and first.union(field)
+    return first and self.slide and first.after(self.slide)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Runs the layer."""
@@ -98,9 +116,14 @@ class Conv(Layer):
     h, w = ((n + room) // self.stride + 1 for n in shapes[0][:2])
     return h, w, self.features
 
-  def field(self, *fields: Field | None) -> Field | None:
-    """Grows by ``(kernel - 1) * stride so far``."""
-    return _slide(fields[0], self.kernel, self.stride, self.padding)
+  @property
+  def slide(self) -> Slide | None:
+    """Its kernel."""
+    return Slide(self.kernel, self.stride, self.padding)
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The same kernel without padding."""
+    return dataclasses.replace(self, padding=0)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``x * kernel + bias``."""
@@ -126,8 +149,9 @@ class Dense(Layer):
     """``(features,)``."""
     return (self.features,)
 
-  def field(self, *fields: Field | None) -> Field | None:
-    """Sees everything."""
+  @property
+  def slide(self) -> Slide | None:
+    """It reads everything."""
     return None
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -155,10 +179,20 @@ class Pool(Layer):
     h, w, c = shapes[0]
     return self.window.length(h), self.window.length(w), c
 
-  def field(self, *fields: Field | None) -> Field | None:
-    """Grows by ``(size - 1) * stride so far``."""
-    w = self.window
-    return _slide(fields[0], w.size, w.stride, w.padding)
+  @property
+  def slide(self) -> Slide | None:
+    """Its window."""
+    return Slide(self.window.size, self.window.stride, self.window.padding)
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The same, if all its windows lie inside the input."""
+    ends = ((self.window.length(n) - 1) * self.window.stride for n in shape[:2])
+    last = [end + self.window.size for end in ends]
+    if self.window.padding or last[0] > shape[0] or last[1] > shape[1]:
+      return None
+    return dataclasses.replace(
+      self, window=dataclasses.replace(self.window, ceil=False)
+    )
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Maximum (or mean) of every window."""
@@ -215,9 +249,3 @@ def _he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
   kernel = shapes['kernel']
   params = {'kernel': jax.nn.initializers.he_normal()(key, kernel)}
   return params | {n: jnp.zeros(s) for n, s in shapes.items() if n == 'bias'}
-
-
-def _slide(
-  field: Field | None, size: int, stride: int, padding: int
-) -> Field | None:
-  return field and field.slide(size, stride, padding)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vizlab.nets.ops import Layer, Params, Shape
-from vizlab.nets.receptive_field import Field
+from vizlab.nets.receptive_field import Slide
 from vizlab.rules import Rules
 from vizlab.types import Array
 
@@ -17,10 +17,6 @@ __all__ = ['AdaptivePool', 'Add', 'Concat', 'Flatten', 'GlobalPool']
 @dataclasses.dataclass(frozen=True)
 class Add(Layer):
   """Sum of several maps: a residual connection."""
-
-  def field(self, *fields: Field | None) -> Field | None:
-    """The union of the inputs' fields."""
-    return _union(*fields)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``x + y``."""
@@ -34,10 +30,6 @@ class Concat(Layer):
   def out_shape(self, *shapes: Shape) -> Shape:
     """The channels add up."""
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-
-  def field(self, *fields: Field | None) -> Field | None:
-    """The union of the inputs' fields."""
-    return _union(*fields)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Concatenates along the last axis."""
@@ -57,7 +49,8 @@ class AdaptivePool(Layer):
     """``(size, size, C)``."""
     return self.size, self.size, shapes[0][-1]
 
-  def field(self, *fields: Field | None) -> Field | None:
+  @property
+  def slide(self) -> Slide | None:
     """Depends on the image's size, so it counts as everything."""
     return None
 
@@ -77,8 +70,9 @@ class GlobalPool(Layer):
     """``(C,)``."""
     return shapes[0][-1:]
 
-  def field(self, *fields: Field | None) -> Field | None:
-    """Sees everything."""
+  @property
+  def slide(self) -> Slide | None:
+    """It reads everything."""
     return None
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -94,20 +88,14 @@ class Flatten(Layer):
     """``(H W C,)``."""
     return (math.prod(shapes[0]),)
 
-  def field(self, *fields: Field | None) -> Field | None:
-    """Sees everything."""
+  @property
+  def slide(self) -> Slide | None:
+    """It reads everything."""
     return None
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Reshapes."""
     return xs[0].reshape(xs[0].shape[0], -1)
-
-
-def _union(*fields: Field | None) -> Field | None:
-  first, *rest = fields
-  for field in rest:
-    first = first and field and first.union(field)
-  return first
 
 
 def _mean_bins(x: Array, bins: int, axis: int) -> Array:

@@ -2,7 +2,26 @@
 
 import dataclasses
 
-__all__ = ['Field']
+__all__ = ['Field', 'Slide']
+
+
+@dataclasses.dataclass(frozen=True)
+class Slide:
+  """How a layer's window slides over its input, the same on both axes.
+
+  Output ``i`` reads inputs ``i * stride - padding`` to
+  ``i * stride - padding + size - 1``; a layer that treats every position alone
+  has a window of 1.
+
+  Attributes:
+    size: Side of the window, in positions of the input.
+    stride: Step of the window.
+    padding: Positions added before the first one.
+  """
+
+  size: int = 1
+  stride: int = 1
+  padding: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +41,12 @@ class Field:
   stride: int = 1
   offset: int = 0
 
-  def slide(self, size: int, stride: int, padding: int) -> 'Field':
-    """The field after a window of that size, stride and padding."""
+  def after(self, slide: Slide) -> 'Field':
+    """The field of a unit that reads a window of such units."""
     return Field(
-      self.size + (size - 1) * self.stride,
-      self.stride * stride,
-      self.offset - padding * self.stride,
+      self.size + (slide.size - 1) * self.stride,
+      self.stride * slide.stride,
+      self.offset - slide.padding * self.stride,
     )
 
   def union(self, other: 'Field') -> 'Field':

@@ -127,7 +127,10 @@ class Score:
 
   def __call__(self, x: Array, edits: Edits | None = None) -> Any:
     """Scores images ``[..., H, W, 3]``: ``[...]``, or a dict of them."""
-    logits, acts = self.net(x, edits)
+    return self.read(*self.net(x, edits))
+
+  def read(self, logits: Array | None, acts: Acts) -> Any:
+    """The objective of what a net gave: ``[...]``, or a dict of them."""
     if isinstance(self.objective, Mapping):
       return {k: each(logits, acts) for k, each in self.objective.items()}
     return self.objective(logits, acts)
