@@ -31,6 +31,7 @@ setup(
   },
   install_requires=[
     'absl-py>=2.1',
+    'dm-pix>=0.4.4',  # blur and SSIM
     'flax>=0.12.4',
     'jax>=0.10',
     'jinja2>=3.1',

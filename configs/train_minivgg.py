@@ -15,8 +15,8 @@ vizlab/nets/data are copies of such.
 from ml_collections import ConfigDict
 
 
-def get_config() -> ConfigDict:
-  """The settings that made the net that ships."""
+def get_config(arg: str = '') -> ConfigDict:
+  """The settings that made the nets that ship: '' or ``random_labels``."""
   config = ConfigDict()
   config.experiment = 'train_minivgg'
   config.seed = 0
@@ -30,9 +30,18 @@ def get_config() -> ConfigDict:
   config.noise = 0.1  # the strongest noise on an image, in units of 1
   config.two_objects = 0.25  # share of the scenes that hold two objects
   config.correlation = 0.0  # of texture with shape, in [0, 1]
+  config.fixed_scenes = 0  # learn one set of so many scenes; 0: always fresh
+  config.random_labels = False  # of the fixed set: there is nothing to learn
   config.calibration_batches = 16  # for the statistics that are folded in
   config.eval_scenes = 2048
   config.checkpoint_every = 100
+  if arg == 'random_labels':
+    config.fixed_scenes = 512
+    config.random_labels = True
+    config.stages = ((64, 600),)
+    config.noise = 0.0
+    config.two_objects = 0.0
+    config.weight_decay = 0.0
   return config
 
 

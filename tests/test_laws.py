@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from tools import METHODS, make_tiny
 
-from vizlab import attribution
+from vizlab import attribution, nets
 from vizlab.objectives import logit, probability, score
 
-NOT_METHODS = {'Occluder', 'activation_and_gradient'}
+# What methods are made of.
+NOT_METHODS = {
+  'FullGradient',
+  'Occluder',
+  'Taps',
+  'activation_and_gradient',
+  'blurred',
+  'full_gradient',
+  'random_baselines',
+  'taps',
+}
 each_method = pytest.mark.parametrize('name', METHODS)
 
 
@@ -153,21 +163,46 @@ def temporary_bytes(fn, *args):
   return compiled.memory_analysis().temp_size_in_bytes
 
 
-def test_memory_of_occlusion_does_not_grow_with_the_number_of_places(tiny):
-  x = jnp.zeros((1, 40, 40, 3))
+def occlusion_at(few):
+  """Occlusion with a few or many places on images of 40 pixels."""
+  stride = 7 if few else 1
+  return lambda asked, x: attribution.occlusion(
+    asked, x, patch=8, stride=stride, chunk=8
+  )
 
-  def sweep(stride):
-    occluder = attribution.Occluder(8, stride)
-    used = temporary_bytes(
-      lambda asked, x: attribution.occlusion(
-        asked, x, patch=8, stride=stride, chunk=8
+
+def smoothgrad_of(few):
+  return lambda asked, x: attribution.smoothgrad(
+    asked, x, jax.random.key(0), samples=32 if few else 1024, chunk=8
+  )
+
+
+def integrated_of(few):
+  return lambda asked, x: attribution.integrated_gradients(
+    asked, x, steps=32 if few else 1024, chunk=8
+  )
+
+
+@pytest.mark.parametrize('method', [occlusion_at, smoothgrad_of, integrated_of])
+def test_memory_does_not_grow_with_the_number_of_samples(method, tiny):
+  x = jnp.zeros((1, 40, 40, 3))
+  asked = score(tiny, logit(0))
+  few = temporary_bytes(method(True), asked, x)
+  assert temporary_bytes(method(False), asked, x) <= 1.1 * few
+
+
+def test_memory_of_score_cam_does_not_grow_with_the_number_of_maps():
+  x = jnp.zeros((1, 32, 32, 3))
+
+  def used(layer, chunk):
+    net = nets.load('minivgg')
+    return temporary_bytes(
+      lambda asked, x: attribution.score_cam(
+        asked, x, layer=layer, chunk=chunk
       ),
-      score(tiny, logit(0)),
+      score(net, logit(0)),
       x,
     )
-    return occluder.count(40) ** 2, used
 
-  few, used_few = sweep(7)
-  many, used_many = sweep(1)
-  assert few <= 36 and many >= 1024
-  assert used_many <= 1.1 * used_few
+  assert used('relu5_2', 4) <= used('relu5_2', 16)
+  assert used('relu4_2', 4) < 0.5 * used('relu4_2', 64)

@@ -55,21 +55,41 @@ def _places(h, w):
   return occluder.count(h), occluder.count(w)
 
 
+def _at(method, layer='relu2', **settings):
+  """A method that looks at a layer, as ``(score, x) -> map``."""
+  return lambda score, x: method(score, x, layer=layer, **settings)
+
+
+KEY = jax.random.key(7)
+
 METHODS = {
   'gradient': Method(attribution.gradient),
   'saliency': Method(attribution.saliency, colour=False),
   'gradient_x_input': Method(attribution.gradient_x_input),
   'deconvnet': Method(attribution.deconvnet, net=True),
   'guided_backprop': Method(attribution.guided_backprop, net=True),
-  'grad_cam': Method(
-    lambda score, x: attribution.grad_cam(score, x, layer='relu2'),
-    colour=False,
-    net=True,
+  'fullgrad': Method(attribution.fullgrad, colour=False, net=True),
+  'integrated_gradients': Method(
+    lambda score, x: attribution.integrated_gradients(
+      score, x, baseline=0.1, steps=7, chunk=15
+    )
   ),
-  'guided_grad_cam': Method(
-    lambda score, x: attribution.guided_grad_cam(score, x, layer='relu2'),
-    net=True,
+  'smoothgrad': Method(
+    lambda score, x: attribution.smoothgrad(
+      score, x, KEY, samples=7, sigma=0.1, chunk=15
+    )
   ),
+  'cam': Method(
+    _at(attribution.cam, layer='pool2', pooled='gap'), colour=False, net=True
+  ),
+  **{
+    name: Method(_at(getattr(attribution, name)), colour=False, net=True)
+    for name in ('grad_cam', 'grad_cam_pp', 'hires_cam', 'layer_cam')
+  },
+  'score_cam': Method(
+    _at(attribution.score_cam, chunk=15), colour=False, net=True
+  ),
+  'guided_grad_cam': Method(_at(attribution.guided_grad_cam), net=True),
   'occlusion': Method(
     lambda score, x: attribution.occlusion(
       score, x, patch=6, stride=4, chunk=15

@@ -40,9 +40,10 @@ class Net(Protocol):
   ``edits`` maps a layer's name to a function that is applied to its activation
   before the next layer reads it; the edited value is the one in ``acts``.
 
-  A net may also have a method ``sweep``, which reads it with each of many boxes
-  of the image replaced, faster than by running it as often; see
-  `vizlab.nets.Network.sweep`. Occlusion uses it where it is there.
+  A net may know more of itself, as `vizlab.nets.Network` does. ``sweep`` reads
+  it with each of many boxes of the image replaced, faster than by running it as
+  often; occlusion uses it where it is there. ``biases`` tells what each layer
+  adds; FullGrad needs it.
   """
 
   def __call__(

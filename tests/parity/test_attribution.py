@@ -44,10 +44,10 @@ def assert_close(ours, theirs):
   assert error < 1e-4, error
 
 
-def run(method, *args, **kwargs):
+def run(attribute, *args, **kwargs):
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # Captum announces its hooks
-    return method.attribute(*args, target=TARGETS.tolist(), **kwargs)
+    return attribute.attribute(*args, target=TARGETS.tolist(), **kwargs)
 
 
 def test_gradient_and_saliency(pair):
@@ -113,3 +113,61 @@ def test_occlusion(patch, stride, pair):
     )
   ours = attribution.occlusion(asked, x, patch=patch, stride=stride, fill=0.25)
   assert_close(ours, to_jax(theirs)[..., 0])
+
+
+@pytest.mark.parametrize('start', [0.0, 0.4])
+def test_integrated_gradients(start, pair):
+  model, asked, x = pair
+  theirs = run(
+    captum.IntegratedGradients(model),
+    to_torch(x),
+    baselines=start,
+    n_steps=9,
+    method='riemann_middle',
+  )
+  ours = attribution.integrated_gradients(asked, x, baseline=start, steps=9)
+  # The mean: where a rounding turns a ReLU, single pixels differ by a percent
+  # (ours are the nearer ones to torch in double precision).
+  error = np.abs(np.asarray(ours) - to_jax(theirs))
+  assert error.mean() / np.abs(to_jax(theirs)).mean() < 3e-3
+
+
+def cam_family(model, x, name, place):
+  """A raw map of pytorch-grad-cam: before it scales it for display."""
+  library = pytest.importorskip('cam_library')
+  try:
+    library = library.load()
+  except ModuleNotFoundError:
+    pytest.skip('pytorch-grad-cam is not installed')
+  from pytorch_grad_cam import base_cam
+  from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(base_cam, 'scale_cam_image', lambda cam, size=None: cam)
+    patch.setattr('tqdm.tqdm', lambda items: items)
+    method = getattr(library, name)(model, [model.features[place]])
+    targets = [ClassifierOutputTarget(t) for t in TARGETS.tolist()]
+    return method(to_torch(x), targets)
+
+
+@pytest.mark.parametrize(
+  ('name', 'ours'),
+  [
+    ('GradCAM', attribution.grad_cam),
+    ('GradCAMPlusPlus', attribution.grad_cam_pp),
+    ('HiResCAM', attribution.hires_cam),
+    ('LayerCAM', attribution.layer_cam),
+    ('ScoreCAM', attribution.score_cam),
+  ],
+)
+def test_cam_family(name, ours, pair):
+  model, asked, x = pair
+  theirs = cam_family(model, x, name, 14)
+  error = (
+    np.abs(ours(asked, x, layer='relu4_2', resize=False) - theirs).max()
+    / np.abs(theirs).max()
+  )
+  # Grad-CAM++ adds 1e-6 to a denominator of small squares there; Score-CAM
+  # upsamples with corners aligned.
+  loose = {'GradCAMPlusPlus': 2e-2, 'ScoreCAM': 2e-2}
+  assert error < loose.get(name, 1e-4), error

@@ -1,10 +1,14 @@
 """Which pixels a score comes from."""
 
 from vizlab.attribution.cam import (
-  activation_and_gradient,
+  cam,
   grad_cam,
+  grad_cam_pp,
   guided_grad_cam,
+  hires_cam,
+  layer_cam,
 )
+from vizlab.attribution.fullgrad import FullGradient, full_gradient, fullgrad
 from vizlab.attribution.gradient import (
   deconvnet,
   gradient,
@@ -12,22 +16,44 @@ from vizlab.attribution.gradient import (
   guided_backprop,
   saliency,
 )
+from vizlab.attribution.integrated import (
+  blurred,
+  integrated_gradients,
+  random_baselines,
+)
 from vizlab.attribution.occlusion import (
   Occluder,
   occlusion,
   occlusion_sweep,
 )
+from vizlab.attribution.score_cam import score_cam
+from vizlab.attribution.smoothgrad import smoothgrad
+from vizlab.attribution.taps import Taps, activation_and_gradient, taps
 
 __all__ = [
+  'FullGradient',
   'Occluder',
+  'Taps',
   'activation_and_gradient',
+  'blurred',
+  'cam',
   'deconvnet',
+  'full_gradient',
+  'fullgrad',
   'grad_cam',
+  'grad_cam_pp',
   'gradient',
   'gradient_x_input',
   'guided_backprop',
   'guided_grad_cam',
+  'hires_cam',
+  'integrated_gradients',
+  'layer_cam',
   'occlusion',
   'occlusion_sweep',
+  'random_baselines',
   'saliency',
+  'score_cam',
+  'smoothgrad',
+  'taps',
 ]

@@ -6,9 +6,18 @@ from typing import Any
 import jax.numpy as jnp
 
 from vizlab.objectives import Score
-from vizlab.types import Array
+from vizlab.objectives.base import activation
+from vizlab.types import Acts, Array
 
-__all__ = ['check_images', 'check_score', 'nan_where_nan', 'need_score']
+__all__ = [
+  'as_image',
+  'check_chunk',
+  'check_images',
+  'check_score',
+  'nan_where_nan',
+  'need_map',
+  'need_score',
+]
 
 
 def check_images(x: Array) -> None:
@@ -22,6 +31,32 @@ def check_images(x: Array) -> None:
     raise ValueError(f'x: got {dtype}, expected float32 in [0, 1]')
   if math.prod(shape) == 0:
     raise ValueError(f'x: got shape {shape}, expected at least one image')
+
+
+def check_chunk(chunk: int) -> None:
+  """Raises a `ValueError` unless ``chunk`` is a number of images."""
+  if chunk < 1:
+    raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
+
+
+def as_image(value: float | Array, x: Array, name: str) -> Array:
+  """A number, a colour or an image as something that broadcasts to ``x``.
+
+  Args:
+    value: ``[]``, ``[C]``, ``[H, W, C]`` or of the shape of ``x``.
+    x: Images ``[..., H, W, C]``.
+    name: Of the argument, for errors.
+
+  Returns:
+    An array of the rank of ``x``.
+  """
+  value = jnp.asarray(value, x.dtype)
+  if value.shape not in ((), x.shape[-1:], x.shape[-3:], x.shape):
+    raise ValueError(
+      f'{name}: got shape {value.shape}, expected a number, a colour '
+      f'{x.shape[-1:]} or an image {x.shape}'
+    )
+  return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
 def check_score(y: Array, x: Array) -> None:
@@ -45,6 +80,16 @@ def nan_where_nan(gradient: Array, y: Array) -> Array:
   would be a plausible zero.
   """
   return jnp.where(jnp.isnan(y)[..., None, None, None], jnp.nan, gradient)
+
+
+def need_map(acts: Acts, layer: str, x: Array) -> Array:
+  """A layer's map, or a `ValueError` if it is unknown or a vector."""
+  a = activation(acts, layer)
+  if a.ndim != x.ndim:
+    raise ValueError(
+      f'layer: {layer!r} gives a vector {a.shape}, expected a map'
+    )
+  return a
 
 
 def need_score(score: Any, method: str) -> Score:

@@ -1,70 +1,62 @@
-"""Grad-CAM and Guided Grad-CAM."""
+"""Class activation maps: a layer's maps, weighted and summed.
+
+All of them are ``sum_k w_k A_k`` for the maps ``A_k`` of one layer and differ
+in the weights:
+
+================  ==========================================================
+`cam`             the linear classifier's weights behind global pooling
+`grad_cam`        the mean gradient of a map
+`grad_cam_pp`     a weighted mean of its positive gradients
+`hires_cam`       the gradient at each place, instead of a weight
+`layer_cam`       the positive gradient at each place
+`score_cam`       how much the score rises when only that map is left to see
+================  ==========================================================
+"""
 
 import math
 
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import (
-  check_images,
-  check_score,
-  nan_where_nan,
-  need_score,
-)
+from vizlab.attribution.base import need_map
 from vizlab.attribution.gradient import guided_backprop
+from vizlab.attribution.taps import activation_and_gradient, taps
 from vizlab.objectives import Score
 from vizlab.types import Array
 
-__all__ = ['activation_and_gradient', 'grad_cam', 'guided_grad_cam', 'upsample']
+__all__ = [
+  'cam',
+  'grad_cam',
+  'grad_cam_pp',
+  'guided_grad_cam',
+  'hires_cam',
+  'keep_positive',
+  'layer_cam',
+  'upsample',
+  'weigh',
+]
 
 
-def activation_and_gradient(
-  score: Score, x: Array, layer: str
-) -> tuple[Array, Array]:
-  """A layer's activation and the gradient of the score with respect to it.
-
-  ``A`` and ``dy / dA``; the gradient is taken with respect to an offset that is
-  added to the layer, at zero.
+def weigh(
+  a: Array, weight: Array, x: Array, rectify: bool, resize: bool
+) -> Array:
+  """``sum_k w_k A_k``, rectified and upsampled to the images if so wished.
 
   Args:
-    score: A `Score`.
-    x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: Name of a layer that gives a map.
-
-  Returns:
-    Two maps ``[..., H', W', C']``.
-
-  Raises:
-    ValueError: An unknown layer, or one that gives a vector.
+    a: Maps ``[..., H', W', C']``.
+    weight: Weights that broadcast to them.
+    x: The images ``[..., H, W, C]``.
+    rectify: Whether only what is positive is kept.
+    resize: Whether the sum is upsampled.
   """
-  score = need_score(score, 'grad_cam')
-  check_images(x)
-  acts = jax.eval_shape(lambda x: score.net(x, {layer: lambda a: a})[1], x)
-  if layer not in acts:
-    raise ValueError(f'layer: got {layer!r}, expected one of {list(acts)}')
-  shape = acts[layer].shape
-  if len(shape) != x.ndim:
-    raise ValueError(f'layer: {layer!r} gives a vector {shape}, expected a map')
+  summed = (weight * a).sum(-1)
+  summed = keep_positive(summed) if rectify else summed
+  return upsample(summed, x.shape[-3:-1]) if resize else summed
 
-  def total(offset: Array) -> tuple[Array, tuple[Array, Array]]:
-    seen = []
 
-    def edit(a: Array) -> Array:
-      seen.append(a)
-      return a + offset
-
-    y = score(x, {layer: edit})
-    check_score(y, x)
-    if len(seen) != 1:
-      raise ValueError(
-        f'score: its net applied the edit of {layer!r} {len(seen)} times, '
-        'expected once'
-      )
-    return y.sum(), (y, jax.lax.stop_gradient(seen[0]))
-
-  zero = jnp.zeros(shape, acts[layer].dtype)
-  gradient, (y, a) = jax.grad(total, has_aux=True)(zero)
-  return a, nan_where_nan(gradient, y)
+def keep_positive(values: Array) -> Array:
+  """``max(values, 0)`` that keeps NaN, which XLA's CPU backend may lose."""
+  return jnp.where(values < 0, 0, values)
 
 
 def upsample(cam: Array, size: tuple[int, int]) -> Array:
@@ -105,9 +97,151 @@ def grad_cam(
     Selvaraju et al. 2017, equations 1 and 2.
   """
   a, g = activation_and_gradient(score, x, layer)
-  cam = (g.mean((-3, -2), keepdims=True) * a).sum(-1)
-  cam = jnp.maximum(cam, 0) if rectify else cam
-  return upsample(cam, x.shape[-3:-1]) if resize else cam
+  return weigh(a, g.mean((-3, -2), keepdims=True), x, rectify, resize)
+
+
+def grad_cam_pp(
+  score: Score,
+  x: Array,
+  *,
+  layer: str,
+  rectify: bool = True,
+  resize: bool = True,
+) -> Array:
+  """Grad-CAM++: positive gradients, weighted so that small objects count.
+
+  ``w_k = sum_ij alpha_ijk ReLU(dy / dA_ijk)`` with
+  ``alpha = g^2 / (2 g^2 + sum_ij(A_k) g^3)`` and ``g = dy / dA``.
+
+  The paper derives it for ``exp(y)``, whose factor cancels in alpha; the one
+  left before the weights, the same for the whole image, is dropped.
+
+  Args:
+    score: A `Score`; the paper explains a logit.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: As in `grad_cam`.
+    rectify: As in `grad_cam`.
+    resize: As in `grad_cam`.
+
+  Returns:
+    ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``.
+
+  Raises:
+    ValueError: As in `grad_cam`.
+
+  Reference:
+    Chattopadhay, Sarkar, Howlader & Balasubramanian 2018, equations 7 and 19.
+  """
+  a, g = activation_and_gradient(score, x, layer)
+  below = 2 * g**2 + a.sum((-3, -2), keepdims=True) * g**3
+  # Where the denominator vanishes the paper's weight has no value: no share.
+  alpha = jnp.where(below == 0, 0, g**2 / jnp.where(below == 0, 1, below))
+  weight = (alpha * keep_positive(g)).sum((-3, -2), keepdims=True)
+  return weigh(a, weight, x, rectify, resize)
+
+
+def hires_cam(
+  score: Score,
+  x: Array,
+  *,
+  layer: str,
+  rectify: bool = True,
+  resize: bool = True,
+) -> Array:
+  """HiResCAM: every place with its own gradient, ``sum_k dy / dA_k * A_k``.
+
+  On a net that is linear behind the layer it is the exact share of every place,
+  which the mean of Grad-CAM is not.
+
+  Args:
+    score: A `Score`.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: As in `grad_cam`.
+    rectify: As in `grad_cam`.
+    resize: As in `grad_cam`.
+
+  Returns:
+    ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
+    score units.
+
+  Raises:
+    ValueError: As in `grad_cam`.
+
+  Reference:
+    Draelos & Carin 2020, equation 4.
+  """
+  a, g = activation_and_gradient(score, x, layer)
+  return weigh(a, g, x, rectify, resize)
+
+
+def layer_cam(
+  score: Score,
+  x: Array,
+  *,
+  layer: str,
+  rectify: bool = True,
+  resize: bool = True,
+) -> Array:
+  """LayerCAM: every place with its positive gradient, for any layer.
+
+  ``map = ReLU(sum_k ReLU(dy / dA_k) * A_k)``. Shallow layers give fine maps.
+
+  Args:
+    score: A `Score`.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: As in `grad_cam`.
+    rectify: As in `grad_cam`.
+    resize: As in `grad_cam`.
+
+  Returns:
+    ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
+    score units.
+
+  Raises:
+    ValueError: As in `grad_cam`.
+
+  Reference:
+    Jiang, Zhang, Hou, Cheng & Wei 2021, equations 4 to 6.
+  """
+  a, g = activation_and_gradient(score, x, layer)
+  return weigh(a, keep_positive(g), x, rectify, resize)
+
+
+def cam(
+  score: Score, x: Array, *, layer: str, pooled: str, resize: bool = True
+) -> Array:
+  """The class activation map of a net with global average pooling.
+
+  ``map = sum_k w_k A_k``, where ``w_k`` is the weight of the pooled map ``k``
+  in the score: the classifier's, read off as ``dy / d pooled_k``. It is
+  Grad-CAM before its ReLU, times the number of places that are pooled.
+
+  Args:
+    score: A `Score` that is linear in the pooled vector, such as a logit.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: The last map, which is pooled.
+    pooled: The layer that is its mean over all places, a vector.
+    resize: As in `grad_cam`.
+
+  Returns:
+    ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
+    score units, with a sign.
+
+  Raises:
+    ValueError: An unknown layer; or ``pooled`` is not a vector with one number
+      for each map of ``layer``.
+
+  Reference:
+    Zhou, Khosla, Lapedriza, Oliva & Torralba 2016, equation 2.
+  """
+  acts, gradients, _ = taps(score, x, [layer, pooled])
+  a, weight = need_map(acts, layer, x), gradients[pooled]
+  if weight.shape != (*x.shape[:-3], a.shape[-1]):
+    raise ValueError(
+      f'pooled: {pooled!r} gives {weight.shape}, expected a vector with one '
+      f'number for each map of {layer!r}, {a.shape}'
+    )
+  return weigh(a, weight[..., None, None, :], x, False, resize)
 
 
 def guided_grad_cam(score: Score, x: Array, *, layer: str) -> Array:

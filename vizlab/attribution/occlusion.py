@@ -12,7 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import check_images, check_score
+from vizlab.attribution.base import (
+  as_image,
+  check_chunk,
+  check_images,
+  check_score,
+)
 from vizlab.objectives import Score
 from vizlab.types import Array, ScoreFn
 
@@ -102,18 +107,11 @@ def occlusion_sweep(
     Zeiler & Fergus 2014, section 4.2 and figure 6.
   """
   check_images(x)
-  if chunk < 1:
-    raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
+  check_chunk(chunk)
   occluder = Occluder(patch, stride)
   h, w = x.shape[-3:-1]
   rows, columns = occluder.spans(h), occluder.spans(w)
-  fill = jnp.asarray(fill, x.dtype)
-  if fill.shape not in ((), x.shape[-1:], x.shape[-3:], x.shape):
-    raise ValueError(
-      f'fill: got shape {fill.shape}, expected a number, a colour '
-      f'{x.shape[-1:]} or an image {x.shape}'
-    )
-  fill = fill.reshape((1,) * (x.ndim - fill.ndim) + fill.shape)
+  fill = as_image(fill, x, 'fill')
   if isinstance(fn, Score) and hasattr(fn.net, 'sweep'):
     other = jnp.broadcast_to(fill, x.shape)
     return fn.net.sweep(fn.read, x, other, rows, columns, chunk)

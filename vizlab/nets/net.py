@@ -165,6 +165,20 @@ class Network(nnx.Module):
       values[op.name], acts[op.name] = y, act
     return (act if act.ndim == len(batch) + 1 else None), acts
 
+  def biases(self) -> dict[str, Array]:
+    """What each layer adds to what is linear in its input: ``{layer: [C]}``.
+
+    Under ``'input'``, ``[3]``: what the preprocessing adds to an image.
+    """
+    mean = jnp.asarray(self.spec.mean) / self.spec.scale
+    added = {'input': -(mean if self.spec.order == 'rgb' else mean[::-1])}
+    params = get_params(self)
+    for op in self.ops:
+      offset = op.offset(params.get(op.name, {}))
+      if offset is not None:
+        added[op.name] = offset
+    return added
+
   def sweep(
     self,
     read: Callable[[Array | None, Acts], Any],

@@ -84,6 +84,10 @@ class Layer:
       first = first and field and first.union(field)
     return first and self.slide and first.after(self.slide)
 
+  def offset(self, params: Params) -> Array | None:
+    """What it adds to what is linear in its input: ``[C]``, or nothing."""
+    return params.get('bias')
+
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Runs the layer."""
     raise NotImplementedError
@@ -240,9 +244,17 @@ class BatchNorm(Layer):
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``(x - mean) / sqrt(var + epsilon) * scale + bias``."""
-    scale = params['scale'] * lax.rsqrt(params['var'] + self.epsilon)
-    shift = params['bias'] - params['mean'] * scale
-    return xs[0] * scale[None, None, None] + shift[None, None, None]
+    shift = self.offset(params)
+    return (
+      xs[0] * self._scale(params)[None, None, None] + shift[None, None, None]
+    )
+
+  def offset(self, params: Params) -> Array | None:
+    """``bias - mean / sqrt(var + epsilon) * scale``."""
+    return params['bias'] - params['mean'] * self._scale(params)
+
+  def _scale(self, params: Params) -> Array:
+    return params['scale'] * lax.rsqrt(params['var'] + self.epsilon)
 
 
 def _he_normal(key: Array, shapes: dict[str, Shape]) -> Params:

@@ -1,0 +1,109 @@
+"""FullGrad: the gradient of the input and of every bias, together the score."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from vizlab.attribution.base import check_images, need_score
+from vizlab.attribution.cam import upsample
+from vizlab.attribution.taps import taps
+from vizlab.objectives import Score
+from vizlab.types import Array
+
+__all__ = ['FullGradient', 'full_gradient', 'fullgrad']
+
+
+class FullGradient(NamedTuple):
+  """The parts that a score is the sum of; see `full_gradient`.
+
+  Attributes:
+    input: ``[..., H, W, C]``, the input's part.
+    biases: The biases' parts, ``{layer: [..., H', W', C']}`` or ``[..., C']``.
+  """
+
+  input: Array
+  biases: dict[str, Array]
+
+  def sum(self) -> Array:
+    """All parts summed: ``[...]``, the score of a net of ReLUs."""
+    lead = self.input.ndim - 3
+    parts = (self.input, *self.biases.values())
+    return sum(part.sum(tuple(range(lead, part.ndim))) for part in parts)
+
+
+def full_gradient(score: Score, x: Array) -> FullGradient:
+  """Splits a score among the input and all biases of a net.
+
+  ``y = sum(z * dy/dz) + sum_l sum(b_l * dy/db_l)``, with ``z`` the input as the
+  net sees it after its preprocessing. Exact for nets that are linear between
+  ReLUs and maxima, and a score that is linear in their logits or activations;
+  not for local response normalisation, nor for probabilities.
+
+  Args:
+    score: A `Score`. Its net has ``biases()``, ``{layer: [C']}``: what each
+      layer adds to what is linear in its input; under ``'input'``, ``[C]``,
+      what the preprocessing adds, in units of the image.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+
+  Returns:
+    A `FullGradient`, in score units.
+
+  Raises:
+    ValueError: As in `vizlab.attribution.gradient`; or the net does not tell
+      its biases.
+
+  Reference:
+    Srinivas & Fleuret 2019, proposition 1 and equation 2.
+  """
+  score = need_score(score, 'full_gradient')
+  check_images(x)
+  if not hasattr(score.net, 'biases'):
+    raise ValueError(
+      f'score: {type(score.net).__name__} has no method biases() that gives '
+      '{layer: [C]}, what each layer adds'
+    )
+  biases = dict(score.net.biases())
+  shift = biases.pop('input', jnp.zeros(x.shape[-1:], x.dtype))
+  _, gradients, dx = taps(score, x, list(biases))
+
+  def part(g: Array, bias: Array) -> Array:
+    return g * bias.reshape((1,) * (g.ndim - 1) + bias.shape)
+
+  return FullGradient(
+    x * dx + part(dx, shift),
+    {name: part(gradients[name], bias) for name, bias in biases.items()},
+  )
+
+
+def fullgrad(score: Score, x: Array) -> Array:
+  """The FullGrad saliency: all parts with a place, made alike and summed.
+
+  ``map = psi(input part) + sum_l sum_k psi(bias part of map k of layer l)``;
+  ``psi`` takes the absolute value, scales a layer's maps together to [0, 1] for
+  each image, and upsamples them. The parts of fully connected layers have no
+  place and are left out.
+
+  Args:
+    score: As in `full_gradient`.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+
+  Returns:
+    ``[..., H, W]``, not negative, without a unit.
+
+  Raises:
+    ValueError: As in `full_gradient`.
+
+  Reference:
+    Srinivas & Fleuret 2019, equation 5.
+  """
+  parts = full_gradient(score, x)
+  total = 0.0
+  for part in (parts.input, *parts.biases.values()):
+    if part.ndim == x.ndim:
+      size = jnp.abs(part)
+      low, high = (
+        f(size, (-3, -2, -1), keepdims=True) for f in (jnp.min, jnp.max)
+      )
+      size = (size - low) / jnp.where(high > low, high - low, 1)
+      total += upsample(size.sum(-1), x.shape[-3:-1])
+  return total

@@ -1,0 +1,119 @@
+"""Integrated Gradients, and the baselines that it can start from."""
+
+import math
+
+import dm_pix as pix
+import jax
+import jax.numpy as jnp
+
+from vizlab.attribution.base import as_image, check_images
+from vizlab.attribution.gradient import gradient
+from vizlab.attribution.mean import mean_over
+from vizlab.types import Array, ScoreFn
+
+__all__ = ['blurred', 'integrated_gradients', 'random_baselines']
+
+
+def integrated_gradients(
+  score: ScoreFn,
+  x: Array,
+  *,
+  baseline: float | Array = 0.0,
+  steps: int = 50,
+  chunk: int = 16,
+) -> Array:
+  """The gradient averaged on the way from a baseline, times the way.
+
+  ``(x - x0) * mean_a dy/dx (x0 + a (x - x0))``, ``a`` in the middles of
+  ``steps`` equal parts of [0, 1]. It sums to ``y(x) - y(x0)``, up to the error
+  of the midpoint rule.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    baseline: ``x0``: a number (0 is black, the paper's choice; 0.5 is grey), a
+      colour ``[C]``, an image (`blurred`), or several whole batches
+      ``[N, ..., H, W, C]`` (`random_baselines`), over which the mean is taken.
+    steps: Points on the way from each baseline.
+    chunk: Images at once, but at least one point of the whole batch. Memory
+      grows with it, and not with the number of points.
+
+  Returns:
+    ``[..., H, W, C]``, in score units.
+
+  Raises:
+    ValueError: As in `gradient`; or fewer than one step.
+
+  Reference:
+    Sundararajan, Taly & Yan 2017, equations 1 and 3; the mean over baselines is
+    that of Erion et al. 2021 (expected gradients).
+
+  >>> import jax.numpy as jnp
+  >>> x = jnp.full((2, 2, 3), 0.5)
+  >>> y = integrated_gradients(lambda x: (x**2).sum((-3, -2, -1)), x)
+  >>> round(float(y.sum()), 4)  # y(x) - y(black)
+  3.0
+  """
+  check_images(x)
+  if steps < 1:
+    raise ValueError(f'steps: got {steps}, expected at least 1')
+  if jnp.ndim(baseline) == x.ndim + 1:
+    several = jnp.asarray(baseline, x.dtype)
+    if several.shape[1:] != x.shape or not len(several):
+      raise ValueError(
+        f'baseline: got shape {several.shape}, expected [N, ...] of {x.shape}'
+      )
+  else:
+    several = as_image(baseline, x, 'baseline')[None]
+
+  def one(i: Array) -> Array:
+    x0 = several[i // steps % len(several)]
+    a = (i % steps + 0.5).astype(x.dtype) / steps
+    return (x - x0) * gradient(score, x0 + a * (x - x0))
+
+  return mean_over(one, steps * len(several), x, chunk)
+
+
+def blurred(x: Array, sigma: float = 8.0) -> Array:
+  """Images without their detail, a baseline: a Gaussian blur.
+
+  Args:
+    x: Images ``[..., H, W, C]``.
+    sigma: Standard deviation in pixels; cut at three of them. Beyond the border
+      the image is mirrored.
+
+  Returns:
+    ``[..., H, W, C]``.
+
+  Raises:
+    ValueError: ``sigma`` is not positive.
+  """
+  if not sigma > 0:
+    raise ValueError(f'sigma: got {sigma}, expected more than 0 pixels')
+  radius = math.ceil(3 * sigma)
+  flat = x.reshape(-1, *x.shape[-3:])
+  edges = ((0, 0), (radius, radius), (radius, radius), (0, 0))
+  padded = jnp.pad(flat, edges, mode='symmetric')
+  blur = pix.gaussian_blur(padded, sigma, 2 * radius + 1, padding='VALID')
+  return blur.reshape(x.shape)
+
+
+def random_baselines(key: Array, x: Array, n: int = 8) -> Array:
+  """Uniform noise as baselines for `integrated_gradients`.
+
+  Args:
+    key: A JAX random key. All images of a batch get the same ones.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    n: How many baselines.
+
+  Returns:
+    ``[n, ..., H, W, C]`` in [0, 1].
+
+  Raises:
+    ValueError: ``n`` is less than 1.
+  """
+  if n < 1:
+    raise ValueError(f'n: got {n}, expected at least 1')
+  noise = jax.random.uniform(key, (n, *x.shape[-3:]), x.dtype)
+  noise = noise.reshape(n, *(1,) * (x.ndim - 3), *x.shape[-3:])
+  return jnp.broadcast_to(noise, (n, *x.shape))

@@ -1,0 +1,89 @@
+"""Score-CAM: a class activation map without gradients."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.attribution.base import (
+  as_image,
+  check_chunk,
+  check_images,
+  check_score,
+  need_map,
+  need_score,
+)
+from vizlab.attribution.cam import upsample, weigh
+from vizlab.objectives import Score
+from vizlab.types import Array
+
+__all__ = ['score_cam']
+
+
+def score_cam(
+  score: Score,
+  x: Array,
+  *,
+  layer: str,
+  baseline: float | Array = 0.0,
+  rectify: bool = True,
+  resize: bool = True,
+  chunk: int = 16,
+) -> Array:
+  """Score-CAM: weighs a map by the score when only what it marks is seen.
+
+  ``w = softmax_k y(x0 + M_k (x - x0))``, ``M_k`` the map ``A_k`` upsampled to
+  the image and scaled to [0, 1]. No gradients.
+
+  A map that is constant marks nothing, so its image is the baseline: such maps
+  (in a trained net often half of them) are not run.
+
+  Args:
+    score: A `Score`; the weights compare logits or probabilities.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: As in `grad_cam`.
+    baseline: ``x0``, what is seen where nothing is marked: a number, a colour
+      ``[C]`` or an image.
+    rectify: As in `grad_cam`.
+    resize: As in `grad_cam`.
+    chunk: Images at once, but at least one map of the whole batch.
+
+  Returns:
+    ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``.
+
+  Raises:
+    ValueError: As in `grad_cam`.
+
+  Reference:
+    Wang et al. 2020, equations 6 to 8; the score of the baseline, which the
+    paper subtracts, cancels in the softmax.
+  """
+  check_images(x)
+  check_chunk(chunk)
+  score = need_score(score, 'score_cam')
+  a = need_map(score.net(x)[1], layer, x)
+  x0 = as_image(baseline, x, 'baseline')
+  low, high = (f(a, (-3, -2), keepdims=True) for f in (jnp.min, jnp.max))
+  marks = high > low
+  masks = (a - low) / jnp.where(marks, high - low, 1)
+  channels = a.shape[-1]
+  maps = max(1, min(channels, chunk // math.prod(x.shape[:-3])))
+  # Those that mark something in any image come first, and only those are run.
+  runs = marks.any(tuple(range(marks.ndim - 1)))
+  order = jnp.argsort(~runs, stable=True)
+  order = jnp.pad(order, (0, -channels % maps), mode='edge')
+
+  def seen(k: Array) -> Array:
+    mask = upsample(jnp.take(masks, k, axis=-1), x.shape[-3:-1])[..., None]
+    return score(x0 + mask * (x - x0))
+
+  def some(i: Array, y: Array) -> Array:
+    which = jax.lax.dynamic_slice_in_dim(order, i * maps, maps)
+    return y.at[which].set(jax.vmap(seen)(which))
+
+  blank = score(jnp.broadcast_to(x0, x.shape))
+  check_score(blank, x)
+  y = jnp.broadcast_to(blank, (channels, *blank.shape))
+  y = jax.lax.fori_loop(0, -(-runs.sum() // maps), some, y)
+  weight = jnp.moveaxis(jax.nn.softmax(y, 0), 0, -1)
+  return weigh(a, weight[..., None, None, :], x, rectify, resize)

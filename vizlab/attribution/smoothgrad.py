@@ -1,0 +1,67 @@
+"""SmoothGrad: the mean of an attribution over noisy copies of the image."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.attribution.base import check_images
+from vizlab.attribution.gradient import gradient
+from vizlab.attribution.mean import mean_over
+from vizlab.types import Array, ScoreFn
+
+__all__ = ['smoothgrad']
+
+
+def smoothgrad(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  *,
+  samples: int = 50,
+  sigma: float | Array = 0.15,
+  squared: bool = False,
+  method: Callable[[ScoreFn, Array], Array] = gradient,
+  chunk: int = 16,
+) -> Array:
+  """The mean attribution of noisy images: ``mean_i dy/dx (x + n_i)``.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    key: A JAX random key. All images of a batch get the same noise, so that a
+      map does not depend on what else is in the batch.
+    samples: Number of noisy copies of an image.
+    sigma: Standard deviation of the noise as a share of the image's range,
+      ``max x - min x``.
+    squared: Whether attributions are squared before the mean: SmoothGrad-
+      Squared (Hooker et al. 2019).
+    method: The attribution that is averaged: a function ``(score, images)``
+      such as `gradient` or `guided_backprop`.
+    chunk: Images at once, but at least one copy of the whole batch. Memory
+      grows with it, and not with the number of samples.
+
+  Returns:
+    What ``method`` gives; for the gradient ``[..., H, W, C]``.
+
+  Raises:
+    ValueError: As in `gradient`; fewer than one sample, or a negative sigma.
+
+  Reference:
+    Smilkov, Thorat, Kim, Viegas & Wattenberg 2017, section 2.
+  """
+  check_images(x)
+  if samples < 1:
+    raise ValueError(f'samples: got {samples}, expected at least 1')
+  if not isinstance(sigma, jax.Array) and not sigma >= 0:
+    raise ValueError(f'sigma: got {sigma}, expected 0 or more')
+  axes = (-3, -2, -1)
+  span = x.max(axes, keepdims=True) - x.min(axes, keepdims=True)
+
+  def one(i: Array) -> Array:
+    noise = jax.random.normal(jax.random.fold_in(key, i), x.shape[-3:], x.dtype)
+    noise = noise.reshape((1,) * (x.ndim - 3) + noise.shape)
+    map_ = method(score, x + sigma * span * noise)
+    return jnp.square(map_) if squared else map_
+
+  return mean_over(one, samples, x, chunk)

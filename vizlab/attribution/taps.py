@@ -1,0 +1,115 @@
+"""Gradients with respect to inner activations, through edits."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.attribution.base import (
+  check_images,
+  check_score,
+  need_map,
+  need_score,
+)
+from vizlab.objectives import Score
+from vizlab.types import Array
+
+__all__ = ['Taps', 'activation_and_gradient', 'taps']
+
+
+class Taps(NamedTuple):
+  """What `taps` gives.
+
+  Attributes:
+    acts: ``{layer: [..., H', W', C']}`` (or ``[..., C']``), the activations.
+    gradients: The score's gradient with respect to each of them.
+    input: ``[..., H, W, C]``, its gradient with respect to the images.
+  """
+
+  acts: dict[str, Array]
+  gradients: dict[str, Array]
+  input: Array
+
+
+def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
+  """Activations of layers, and the score's gradient with respect to each.
+
+  ``A`` and ``dy / dA``; the gradient is taken with respect to an offset that is
+  added to the layer, at zero.
+
+  Args:
+    score: A `Score`.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layers: Names of layers.
+
+  Returns:
+    A `Taps`. Gradients are NaN where the score of the image is; under ``jit``
+    what is not used of it is not computed.
+
+  Raises:
+    ValueError: An unknown layer; or ``score`` does not give one number an
+      image.
+  """
+  score = need_score(score, 'a gradient of a layer')
+  check_images(x)
+  acts = jax.eval_shape(
+    lambda x: score.net(x, dict.fromkeys(layers, _same))[1], x
+  )
+  for name in layers:
+    if name not in acts:
+      raise ValueError(f'layer: got {name!r}, expected one of {list(acts)}')
+
+  def total(x: Array, offsets: dict[str, Array]) -> tuple[Array, tuple]:
+    seen: dict[str, list[Array]] = {name: [] for name in layers}
+
+    def edit(name: str) -> Callable[[Array], Array]:
+      def tap(a: Array) -> Array:
+        seen[name].append(jax.lax.stop_gradient(a))
+        return a + offsets[name]
+
+      return tap
+
+    y = score(x, {name: edit(name) for name in layers})
+    check_score(y, x)
+    for name, several in seen.items():
+      if len(several) != 1:
+        raise ValueError(
+          f'score: its net applied the edit of {name!r} {len(several)} times, '
+          'expected once'
+        )
+    return y.sum(), (y, {name: several[0] for name, several in seen.items()})
+
+  zeros = {n: jnp.zeros(acts[n].shape, acts[n].dtype) for n in layers}
+  differentiate = jax.grad(total, argnums=(0, 1), has_aux=True)
+  (dx, gradients), (y, found) = differentiate(x, zeros)
+
+  def or_nan(g: Array) -> Array:
+    wrong = jnp.isnan(y).reshape(*y.shape, *(1,) * (g.ndim - y.ndim))
+    return jnp.where(wrong, jnp.nan, g)
+
+  return Taps(found, jax.tree.map(or_nan, gradients), or_nan(dx))
+
+
+def activation_and_gradient(
+  score: Score, x: Array, layer: str
+) -> tuple[Array, Array]:
+  """A map's activation and the score's gradient with respect to it.
+
+  Args:
+    score: A `Score`.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: Name of a layer that gives a map.
+
+  Returns:
+    Two maps ``[..., H', W', C']``.
+
+  Raises:
+    ValueError: As in `taps`; or the layer gives a vector.
+  """
+  acts, gradients, _ = taps(score, x, [layer])
+  return need_map(acts, layer, x), gradients[layer]
+
+
+def _same(a: Array) -> Array:
+  return a
