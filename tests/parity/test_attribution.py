@@ -132,6 +132,10 @@ def test_integrated_gradients(start, pair):
   assert error.mean() / np.abs(to_jax(theirs)).mean() < 3e-3
 
 
+def half_pixel_upsampling(size):
+  return torch.nn.Upsample(tuple(size), mode='bilinear', align_corners=False)
+
+
 def cam_family(model, x, name, place):
   """A raw map of pytorch-grad-cam: before it scales it for display."""
   library = pytest.importorskip('cam_library')
@@ -145,6 +149,9 @@ def cam_family(model, x, name, place):
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(base_cam, 'scale_cam_image', lambda cam, size=None: cam)
     patch.setattr('tqdm.tqdm', lambda items: items)
+    # Score-CAM there aligns the corners of its masks; ours are resized as the
+    # maps of all methods are.
+    patch.setattr(torch.nn, 'UpsamplingBilinear2d', half_pixel_upsampling)
     method = getattr(library, name)(model, [model.features[place]])
     targets = [ClassifierOutputTarget(t) for t in TARGETS.tolist()]
     return method(to_torch(x), targets)
@@ -167,7 +174,5 @@ def test_cam_family(name, ours, pair):
     np.abs(ours(asked, x, layer='relu4_2', resize=False) - theirs).max()
     / np.abs(theirs).max()
   )
-  # Grad-CAM++ adds 1e-6 to a denominator of small squares there; Score-CAM
-  # upsamples with corners aligned.
-  loose = {'GradCAMPlusPlus': 2e-2, 'ScoreCAM': 2e-2}
-  assert error < loose.get(name, 1e-4), error
+  # Grad-CAM++ adds 1e-6 to a denominator of small squares there.
+  assert error < (2e-2 if name == 'GradCAMPlusPlus' else 1e-4), error
