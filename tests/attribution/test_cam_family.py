@@ -91,11 +91,12 @@ def test_score_cam_is_the_loop_of_the_paper(baseline, minivgg, images):
     asked, x, layer=layer, baseline=baseline, resize=False, chunk=10
   )
   a = np.asarray(minivgg(x)[1][layer])
-  span = np.ptp(a, (1, 2))[:, None, None]
-  masks = (a - a.min((1, 2), keepdims=True)) / np.where(span > 0, span, 1)
-  masks = np.stack(
-    [upsample(masks[..., k], (48, 48)) for k in range(a.shape[-1])]
-  )[..., None]
+  maps = [upsample(a[..., k], (48, 48)) for k in range(a.shape[-1])]
+  masks = []
+  for m in np.stack(maps):
+    low, high = m.min((1, 2), keepdims=True), m.max((1, 2), keepdims=True)
+    masks.append((m - low) / np.where(high > low, high - low, 1))
+  masks = np.stack(masks)[..., None]
   seen = jax.jit(lambda asked, x: asked(x))
   x0 = np.broadcast_to(np.float32(baseline), x.shape)
   y = np.stack([seen(asked, x0 + m * (np.asarray(x) - x0)) for m in masks])

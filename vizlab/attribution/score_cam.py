@@ -63,9 +63,7 @@ def score_cam(
   score = need_score(score, 'score_cam')
   a = need_map(score.net(x)[1], layer, x)
   x0 = as_image(baseline, x, 'baseline')
-  low, high = (f(a, (-3, -2), keepdims=True) for f in (jnp.min, jnp.max))
-  marks = high > low
-  masks = (a - low) / jnp.where(marks, high - low, 1)
+  marks = a.max((-3, -2)) > a.min((-3, -2))
   channels = a.shape[-1]
   maps = max(1, min(channels, chunk // math.prod(x.shape[:-3])))
   # Those that mark something in any image come first, and only those are run.
@@ -74,7 +72,9 @@ def score_cam(
   order = jnp.pad(order, (0, -channels % maps), mode='edge')
 
   def seen(k: Array) -> Array:
-    mask = upsample(jnp.take(masks, k, axis=-1), x.shape[-3:-1])[..., None]
+    map_ = upsample(jnp.take(a, k, axis=-1), x.shape[-3:-1])[..., None]
+    low, high = (f(map_, (-3, -2), keepdims=True) for f in (jnp.min, jnp.max))
+    mask = (map_ - low) / jnp.where(high > low, high - low, 1)
     return score(x0 + mask * (x - x0))
 
   def some(i: Array, y: Array) -> Array:
