@@ -74,16 +74,18 @@ def score_cam(
   def seen(k: Array) -> Array:
     map_ = upsample(jnp.take(a, k, axis=-1), x.shape[-3:-1])[..., None]
     low, high = (f(map_, (-3, -2), keepdims=True) for f in (jnp.min, jnp.max))
-    mask = (map_ - low) / jnp.where(high > low, high - low, 1)
+    # A flat map is not flat to the last bit once it is upsampled.
+    some = jnp.take(marks, k, axis=-1)[..., None, None, None] & (high > low)
+    mask = jnp.where(some, (map_ - low) / jnp.where(some, high - low, 1), 0)
     return score(x0 + mask * (x - x0))
 
-  def some(i: Array, y: Array) -> Array:
+  def run(i: Array, y: Array) -> Array:
     which = jax.lax.dynamic_slice_in_dim(order, i * maps, maps)
     return y.at[which].set(jax.vmap(seen)(which))
 
   blank = score(jnp.broadcast_to(x0, x.shape))
   check_score(blank, x)
   y = jnp.broadcast_to(blank, (channels, *blank.shape))
-  y = jax.lax.fori_loop(0, -(-runs.sum() // maps), some, y)
+  y = jax.lax.fori_loop(0, -(-runs.sum() // maps), run, y)
   weight = jnp.moveaxis(jax.nn.softmax(y, 0), 0, -1)
   return weigh(a, weight[..., None, None, :], x, rectify, resize)

@@ -1,10 +1,12 @@
 """How much of an attribution lies where the truth is known to be."""
 
 import jax.numpy as jnp
+from jax import lax
 
+from vizlab.evaluate.base import check_map
 from vizlab.types import Array
 
-__all__ = ['energy_inside']
+__all__ = ['energy_inside', 'iou', 'pointing_game']
 
 
 def energy_inside(attribution: Array, mask: Array) -> Array:
@@ -33,12 +35,70 @@ def energy_inside(attribution: Array, mask: Array) -> Array:
   >>> float(energy_inside(jnp.array([[3.0, 1.0], [-9.0, 0.0]]), mask))
   0.75
   """
-  if jnp.shape(attribution) != jnp.shape(mask):
-    raise ValueError(
-      f'mask: got shape {jnp.shape(mask)}, expected that of the attribution, '
-      f'{jnp.shape(attribution)}'
-    )
+  check_map(mask, attribution, 'mask')
   positive = jnp.maximum(attribution, 0)
   inside, total = (positive * mask).sum((-2, -1)), positive.sum((-2, -1))
   empty = total == 0
   return jnp.where(empty, 0, inside / jnp.where(empty, 1, total))
+
+
+def pointing_game(
+  attribution: Array, mask: Array, *, tolerance: int = 0
+) -> Array:
+  """Whether the strongest pixel of a map lies inside a mask.
+
+  Args:
+    attribution: Maps ``[..., H, W]``.
+    mask: ``[..., H, W]``; a pixel is inside where it is at least 0.5.
+    tolerance: Pixels, along each axis, by which the peak may miss the mask (the
+      paper allows 15 in photos).
+
+  Returns:
+    ``[...]``, 1 or 0. Where several pixels are equally strong it is the share
+    of them inside, so a map that is the same everywhere gives chance.
+
+  Raises:
+    ValueError: The two have different shapes, or a negative tolerance.
+
+  Reference:
+    Zhang, Lin, Brandt, Shen & Sclaroff 2016 (excitation backprop), section 4.1.
+  """
+  check_map(mask, attribution, 'mask')
+  if tolerance < 0:
+    raise ValueError(f'tolerance: got {tolerance}, expected 0 pixels or more')
+  inside = (mask >= 0.5).astype(attribution.dtype)
+  if tolerance:
+    side = (1,) * (inside.ndim - 2) + (2 * tolerance + 1,) * 2
+    inside = lax.reduce_window(
+      inside, 0.0, lax.max, side, (1,) * inside.ndim, 'same'
+    )
+  peak = attribution == attribution.max((-2, -1), keepdims=True)
+  return (peak * inside).sum((-2, -1)) / peak.sum((-2, -1))
+
+
+def iou(attribution: Array, mask: Array, *, threshold: float = 0.5) -> Array:
+  """Intersection over union of a mask and the strong part of a map.
+
+  Args:
+    attribution: Maps ``[..., H, W]``.
+    mask: ``[..., H, W]``; a pixel is inside where it is at least 0.5.
+    threshold: Share of the map's maximum from which a pixel counts as strong,
+      in (0, 1].
+
+  Returns:
+    ``[...]`` in [0, 1]; 0 for a map that is nowhere positive.
+
+  Raises:
+    ValueError: The two have different shapes, or a threshold outside (0, 1].
+
+  Reference:
+    Zhou et al. 2016 (CAM), section 3.2, with a threshold of 0.2 and boxes.
+  """
+  check_map(mask, attribution, 'mask')
+  if not 0 < threshold <= 1:
+    raise ValueError(f'threshold: got {threshold}, expected in (0, 1]')
+  top = attribution.max((-2, -1), keepdims=True)
+  strong = (attribution >= threshold * top) & (top > 0)
+  inside = mask >= 0.5
+  both, either = (v.sum((-2, -1)) for v in (strong & inside, strong | inside))
+  return both / jnp.maximum(either, 1)

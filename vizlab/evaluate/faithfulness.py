@@ -1,0 +1,166 @@
+"""Does a map say what the score does, and does it stay when the image does."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.attribution.base import check_images, check_score
+from vizlab.attribution.mean import mean_over
+from vizlab.types import Array, ScoreFn
+
+__all__ = ['infidelity', 'max_sensitivity', 'sparseness']
+
+
+def infidelity(
+  score: ScoreFn,
+  x: Array,
+  attribution: Array,
+  key: Array,
+  *,
+  sigma: float = 0.2,
+  samples: int = 64,
+  scale: bool = True,
+  chunk: int = 16,
+) -> Array:
+  """How badly a map predicts what a perturbation does to the score.
+
+  ``E_I (b I.a - (y(x) - y(x - I)))^2`` over Gaussian ``I``.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    attribution: ``[..., H, W, C]``; or ``[..., H, W]``, the same for every
+      colour.
+    key: A JAX random key. All images of a batch get the same perturbations.
+    sigma: Standard deviation of ``I``, in units of intensity.
+    samples: Number of perturbations.
+    scale: Whether each map is first multiplied by the number ``b`` that suits
+      it best (section 2.3 of the paper), so that maps of other units can be
+      compared; else ``b`` is 1.
+    chunk: Images at once, but at least one sample of the whole batch.
+
+  Returns:
+    ``[...]``, in squared score units; 0 is best, and a map of zeros has the
+    mean square of the score's change.
+
+  Raises:
+    ValueError: The attribution is not one number a pixel or a colour.
+
+  Reference:
+    Yeh, Hsieh, Suggala, Inouye & Ravikumar 2019, definition 2.1.
+  """
+  check_images(x)
+  if jnp.shape(attribution) not in (x.shape, x.shape[:-1]):
+    raise ValueError(
+      f'attribution: got shape {jnp.shape(attribution)}, expected '
+      f'{x.shape[:-1]} or {x.shape}'
+    )
+  a = attribution.reshape(*x.shape[:-1], -1)
+  y = score(x)
+  check_score(y, x)
+
+  def one(i: Array) -> Array:
+    change = sigma * jax.random.normal(
+      jax.random.fold_in(key, i), x.shape[-3:], x.dtype
+    )
+    change = change.reshape((1,) * (x.ndim - 3) + change.shape)
+    told = (change * a).sum((-3, -2, -1))
+    happened = y - score(x - change)
+    return jnp.stack([told * told, told * happened, happened * happened])
+
+  told2, both, happened2 = mean_over(one, samples, x, chunk)
+  if scale:  # the best b is both / told2
+    return happened2 - both**2 / jnp.where(told2 > 0, told2, 1)
+  return told2 - 2 * both + happened2
+
+
+def max_sensitivity(
+  explain: Callable[[Array], Array],
+  x: Array,
+  key: Array,
+  *,
+  radius: float = 0.02,
+  samples: int = 10,
+  chunk: int = 16,
+) -> Array:
+  """The greatest change of a map under small changes of its image.
+
+  ``max_d ||a(x + d) - a(x)|| / ||a(x)||`` over random ``|d| <= radius``.
+
+  Args:
+    explain: ``[..., H, W, C] -> [..., H, W]`` or ``[..., H, W, C]``, the method
+      on its score.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    key: A JAX random key. All images of a batch get the same changes.
+    radius: Of the cube of changes, in units of intensity.
+    samples: Number of changes.
+    chunk: Images at once, but at least one sample of the whole batch.
+
+  Returns:
+    ``[...]``, not negative; 0 is best. A map of zeros gives 0.
+
+  Raises:
+    ValueError: Not images, a radius that is not positive, or no sample.
+
+  Reference:
+    Yeh et al. 2019, definition 3.1, relative to the map's own size.
+  """
+  check_images(x)
+  if not radius > 0 or samples < 1:
+    raise ValueError(
+      f'radius, samples: got {radius}, {samples}, expected more than 0'
+    )
+  before = explain(x)
+  axes = tuple(range(x.ndim - 3, before.ndim))
+
+  def norm(values: Array) -> Array:
+    return jnp.sqrt(jnp.square(values).sum(axes))
+
+  def one(i: Array) -> Array:
+    change = jax.random.uniform(
+      jax.random.fold_in(key, i), x.shape[-3:], x.dtype, -radius, radius
+    )
+    change = change.reshape((1,) * (x.ndim - 3) + change.shape)
+    return norm(explain(x + change) - before)
+
+  images = max(1, x.size // (x.shape[-3] * x.shape[-2] * x.shape[-1]))
+  changes = jax.lax.map(
+    one, jnp.arange(samples), batch_size=max(1, chunk // images)
+  )
+  size = norm(before)
+  return changes.max(0) / jnp.where(size > 0, size, 1)
+
+
+def sparseness(attribution: Array) -> Array:
+  """How unequally a map is spread: the Gini index of its absolute values.
+
+  Args:
+    attribution: Maps ``[..., H, W]``.
+
+  Returns:
+    ``[...]`` in [0, 1): 0 for a map that is the same everywhere (or zero), and
+    ``1 - 1 / (H W)`` for a single pixel.
+
+  Raises:
+    ValueError: Not a map.
+
+  Reference:
+    Chalasani et al. 2020, section 6.
+
+  >>> import jax.numpy as jnp
+  >>> float(sparseness(jnp.array([[0.0, 0.0], [0.0, -2.0]])))
+  0.75
+  """
+  if jnp.ndim(attribution) < 2:
+    raise ValueError(
+      f'attribution: got shape {jnp.shape(attribution)}, expected [..., H, W]'
+    )
+  flat = jnp.abs(attribution.reshape(*attribution.shape[:-2], -1))
+  rising = jnp.sort(flat, -1)
+  n = flat.shape[-1]
+  weight = 2 * jnp.arange(1, n + 1, dtype=flat.dtype) - n - 1
+  weight = weight.reshape((1,) * (flat.ndim - 1) + (n,))
+  total = flat.sum(-1)
+  gini = (weight * rising).sum(-1) / (n * jnp.where(total > 0, total, 1))
+  return jnp.maximum(gini, 0)

@@ -1,0 +1,73 @@
+"""Parameters randomised layer by layer (Adebayo et al. 2018, section 4).
+
+Parameters are ``{layer: {parameter: array}}``, as `vizlab.nets.get_params`
+gives them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import jax
+
+from vizlab.types import Array
+
+__all__ = ['cascading', 'independent']
+
+_Params = Mapping[str, Mapping[str, Array]]
+
+
+def cascading(
+  params: _Params, fresh: _Params, layers: Sequence[str]
+) -> Iterator[tuple[str, _Params]]:
+  """Randomises more and more layers, from the last one downwards.
+
+  Args:
+    params: The trained parameters.
+    fresh: Freshly drawn ones of the same layers and shapes.
+    layers: Names in the order in which they are randomised: the last first.
+
+  Yields:
+    A layer, and parameters in which it and all before it in ``layers`` are
+    fresh.
+
+  Raises:
+    ValueError: A layer without parameters, or shapes that differ.
+  """
+  _check(params, fresh, layers)
+  changed = dict(params)
+  for layer in layers:
+    changed[layer] = fresh[layer]
+    yield layer, dict(changed)
+
+
+def independent(
+  params: _Params, fresh: _Params, layers: Sequence[str]
+) -> Iterator[tuple[str, _Params]]:
+  """Randomises one layer at a time, all others as trained.
+
+  Args:
+    params: The trained parameters.
+    fresh: Freshly drawn ones of the same layers and shapes.
+    layers: Names of the layers.
+
+  Yields:
+    A layer, and parameters in which only it is fresh.
+
+  Raises:
+    ValueError: A layer without parameters, or shapes that differ.
+  """
+  _check(params, fresh, layers)
+  for layer in layers:
+    yield layer, {**params, layer: fresh[layer]}
+
+
+def _check(params: _Params, fresh: _Params, layers: Sequence[str]) -> None:
+  for layer in layers:
+    if layer not in params or layer not in fresh:
+      raise ValueError(
+        f'layers: got {layer!r}, expected some of {sorted(params)}'
+      )
+    old, new = (
+      jax.tree.map(jax.numpy.shape, dict(p[layer])) for p in (params, fresh)
+    )
+    if old != new:
+      raise ValueError(f'fresh: {layer!r} has shapes {new}, expected {old}')

@@ -1,0 +1,294 @@
+"""What becomes of a score when pixels go, in the order of an attribution."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.attribution.base import (
+  as_image,
+  check_chunk,
+  check_images,
+  check_score,
+)
+from vizlab.attribution.integrated import blurred
+from vizlab.evaluate.base import check_on_image
+from vizlab.evaluate.imputation import impute
+from vizlab.types import Array, ScoreFn
+
+__all__ = [
+  'Curve',
+  'DropIncrease',
+  'deletion',
+  'drop_increase',
+  'insertion',
+  'removal_curve',
+  'road',
+]
+
+
+class Curve(NamedTuple):
+  """Scores along a removal.
+
+  Attributes:
+    shares: ``[S]``, the share of pixels that are gone.
+    scores: ``[..., S]``, the score then.
+    area: ``[...]``, the area under the curve (trapezoids) over the range of
+      the shares: the mean score on the way.
+  """
+
+  shares: Array
+  scores: Array
+  area: Array
+
+
+class DropIncrease(NamedTuple):
+  """What `drop_increase` gives for every image, ``[...]`` each.
+
+  Attributes:
+    drop: The lost share of the score, in [0, 1].
+    increase: 1 where the score rose, else 0.
+  """
+
+  drop: Array
+  increase: Array
+
+
+def _ranks(attribution: Array) -> Array:
+  """The place of every pixel in descending order: int ``[..., H, W]``.
+
+  Equal pixels are in row-major order.
+  """
+  flat = attribution.reshape(*attribution.shape[:-2], -1)
+  order = jnp.argsort(flat, -1, stable=True, descending=True)
+  return jnp.argsort(order, -1).reshape(attribution.shape)
+
+
+def removal_curve(
+  score: ScoreFn,
+  x: Array,
+  attribution: Array,
+  remove: Callable[[Array, Array], Array],
+  *,
+  shares: Sequence[float],
+  chunk: int = 16,
+) -> Curve:
+  """The score while more and more of the strongest pixels are removed.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    attribution: ``[..., H, W]``; negate it to remove the weakest first.
+    remove: ``(images, gone) -> images`` fills the pixels where the bool mask
+      ``gone`` ``[..., H, W]`` is true.
+    shares: Shares of the pixels to remove, rising, in [0, 1].
+    chunk: Images at once, but at least one share of the whole batch.
+
+  Returns:
+    A `Curve`.
+
+  Raises:
+    ValueError: The attribution is not one number a pixel, or the shares do not
+      rise in [0, 1].
+  """
+  check_images(x)
+  check_chunk(chunk)
+  check_on_image(attribution, x)
+  at = np.asarray(shares, np.float32)
+  if at.ndim != 1 or len(at) < 2 or not (np.diff(at) > 0).all():
+    raise ValueError(f'shares: got {shares}, expected two or more, rising')
+  if not 0 <= at[0] <= at[-1] <= 1:
+    raise ValueError(f'shares: got {shares}, expected in [0, 1]')
+  place = _ranks(attribution)
+  pixels = attribution.shape[-2] * attribution.shape[-1]
+
+  def one(count: Array) -> Array:
+    y = score(remove(x, place < count))
+    check_score(y, x)
+    return y
+
+  counts = jnp.asarray(np.round(at * pixels).astype(np.int32))
+  images = max(1, x.size // np.prod(x.shape[-3:]))
+  scores = jax.lax.map(one, counts, batch_size=max(1, chunk // images))
+  scores = jnp.moveaxis(scores, 0, -1)
+  widths = jnp.asarray(np.diff(at)).reshape((1,) * (scores.ndim - 1) + (-1,))
+  area = ((scores[..., 1:] + scores[..., :-1]) / 2 * widths).sum(-1)
+  return Curve(jnp.asarray(at), scores, area / (at[-1] - at[0]))
+
+
+def deletion(
+  score: ScoreFn,
+  x: Array,
+  attribution: Array,
+  *,
+  baseline: float | Array = 0.5,
+  steps: int = 32,
+  chunk: int = 16,
+) -> Curve:
+  """The score while the strongest pixels are covered; low areas are good.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    attribution: ``[..., H, W]``.
+    baseline: What covers: grey, a colour ``[C]`` or an image.
+    steps: Number of steps from the whole image to the baseline.
+    chunk: Images at once, but at least one step of the whole batch.
+
+  Returns:
+    A `Curve` of ``steps + 1`` scores.
+
+  Raises:
+    ValueError: As in `removal_curve`.
+
+  Reference:
+    Petsiuk, Das & Saenko 2018 (RISE), section 4.2.
+  """
+  check_images(x)
+  x0 = as_image(baseline, x, 'baseline')
+  return removal_curve(
+    score,
+    x,
+    attribution,
+    lambda x, gone: jnp.where(gone[..., None], x0, x),
+    shares=_even(steps),
+    chunk=chunk,
+  )
+
+
+def insertion(
+  score: ScoreFn,
+  x: Array,
+  attribution: Array,
+  *,
+  baseline: float | Array | None = None,
+  steps: int = 32,
+  chunk: int = 16,
+) -> Curve:
+  """The score while the strongest pixels are laid open; high areas are good.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    attribution: ``[..., H, W]``.
+    baseline: What is laid open from: grey, a colour, an image; ``None`` for the
+      blurred image, as in the paper.
+    steps: Number of steps from the baseline to the whole image.
+    chunk: Images at once, but at least one step of the whole batch.
+
+  Returns:
+    A `Curve` of ``steps + 1`` scores; its shares are what is laid open.
+
+  Raises:
+    ValueError: As in `removal_curve`.
+
+  Reference:
+    Petsiuk, Das & Saenko 2018 (RISE), section 4.2.
+  """
+  check_images(x)
+  x0 = blurred(x) if baseline is None else as_image(baseline, x, 'baseline')
+  return removal_curve(
+    score,
+    x,
+    attribution,
+    lambda x, seen: jnp.where(seen[..., None], x, x0),
+    shares=_even(steps),
+    chunk=chunk,
+  )
+
+
+def road(
+  score: ScoreFn,
+  x: Array,
+  attribution: Array,
+  key: Array,
+  *,
+  shares: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
+  noise: float = 0.01,
+  chunk: int = 16,
+) -> Array:
+  """ROAD: least minus most relevant first, pixels filled from their neighbours.
+
+  A filled-in pixel tells nothing, and its shape little: unlike a grey hole it
+  does not leak which pixels were taken.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    attribution: ``[..., H, W]``.
+    key: A JAX random key, for the noise on what is filled in.
+    shares: Shares of the pixels that are removed.
+    noise: Its standard deviation.
+    chunk: Images at once, but at least one share of the whole batch.
+
+  Returns:
+    ``[...]``: half the mean over the shares of the score with the least
+    relevant pixels removed, minus that with the most relevant. High is good.
+
+  Raises:
+    ValueError: As in `removal_curve`.
+
+  Reference:
+    Rong, Leemann, Borisov, Kasneci & Kasneci 2022, section 4; combined as in
+    pytorch-grad-cam.
+  """
+  check_images(x)
+  grain = noise * jax.random.normal(key, x.shape[-3:], x.dtype)
+  grain = grain.reshape((1,) * (x.ndim - 3) + grain.shape)
+
+  def fill(x: Array, gone: Array) -> Array:
+    return jnp.where(gone[..., None], impute(x, gone) + grain, x)
+
+  curve = functools.partial(
+    removal_curve, score, x, remove=fill, shares=shares, chunk=chunk
+  )
+  least, most = curve(-attribution).scores, curve(attribution).scores
+  return (least - most).mean(-1) / 2
+
+
+def drop_increase(
+  score: ScoreFn,
+  x: Array,
+  attribution: Array,
+  *,
+  baseline: float | Array = 0.0,
+) -> DropIncrease:
+  """How the score changes when only what the map marks is seen.
+
+  The image is weighed by the map's positive part, scaled to a maximum of 1.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, a probability.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    attribution: ``[..., H, W]``.
+    baseline: What is seen where the map is 0: black, a colour or an image.
+
+  Returns:
+    A `DropIncrease`; the paper's *average drop* and *increase in confidence*
+    are the means over many images.
+
+  Raises:
+    ValueError: The attribution is not one number a pixel.
+
+  Reference:
+    Chattopadhay et al. 2018 (Grad-CAM++), section 4.1.
+  """
+  check_images(x)
+  check_on_image(attribution, x)
+  x0 = as_image(baseline, x, 'baseline')
+  positive = jnp.maximum(attribution, 0)
+  top = positive.max((-2, -1), keepdims=True)
+  seen = positive / jnp.where(top > 0, top, 1)
+  before, after = score(x), score(x0 + seen[..., None] * (x - x0))
+  check_score(before, x)
+  drop = jnp.maximum(before - after, 0) / jnp.where(before > 0, before, 1)
+  return DropIncrease(drop, (after > before).astype(x.dtype))
+
+
+def _even(steps: int) -> np.ndarray:
+  if steps < 1:
+    raise ValueError(f'steps: got {steps}, expected at least 1')
+  return np.linspace(0, 1, steps + 1)
