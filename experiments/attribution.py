@@ -1,7 +1,6 @@
 """Explains pictures, and measures the methods on scenes with known truth."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -13,8 +12,21 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import Recorder, each_of, listed, load_net
-from experiments.methods import METHODS, Options, every_class
+from experiments.common import (
+  Recorder,
+  listed,
+  load_classifier,
+  shorter_side,
+)
+from experiments.methods import (
+  METHODS,
+  Options,
+  as_map,
+  chosen_methods,
+  chosen_options,
+  class_names,
+  every_class,
+)
 from experiments.report import Figure, Table
 from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, scenes
@@ -38,18 +50,13 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  methods = listed(config.methods)
-  each_of('config.methods', methods, METHODS)
-  if not methods:
-    raise ValueError(f'config.methods: got none, expected some of {[*METHODS]}')
-  net = load_net(config.net)
-  if not net.has_classifier:
-    raise ValueError(
-      f'config.net.weights: {config.net.weights} holds no classifier, and '
-      'this experiment explains classes'
-    )
-  options = _options(config, net)
-  names = _class_names(config, net)
+  methods = chosen_methods(config)
+  net = load_classifier(config.net)
+  options = chosen_options(config, net)
+  names = class_names(config, net)
+  for name in ('scenes', 'score_scenes'):
+    if config[name] < 0:
+      raise ValueError(f'config.{name}: got {config[name]}, expected 0 or more')
   if config.score_scenes and len(names) != len(SHAPE_NAMES):
     raise ValueError(
       f'config.score_scenes: got {config.score_scenes}, expected 0 for a net '
@@ -57,10 +64,6 @@ def run(
       f'for photos is configs/attribution.py:{net.arch}'
     )
   _check_targets(config, len(names))
-  if config.classes > len(names):
-    raise ValueError(
-      f'config.classes: got {config.classes}, expected at most {len(names)}'
-    )
   pictures = _pictures(config, net)
   recorder.open()
   figure, rows, maps = _explain(config, net, pictures, methods, options, names)
@@ -81,45 +84,6 @@ def run(
   return recorder.finish(results)
 
 
-def _options(config: ConfigDict, net: nets.Network) -> Options:
-  maps = [row.name for row in nets.layers(net) if row.field is not None]
-  layer = config.layer or maps[-1]
-  nets.check_layers(net, [layer])
-  if layer not in maps:
-    raise ValueError(
-      f'config.layer: {layer!r} gives no map, expected one of {maps[-6:]}'
-    )
-  for name in ('patch', 'scenes', 'score_scenes'):
-    if config[name] < 0:
-      raise ValueError(f'config.{name}: got {config[name]}, expected 0 or more')
-  for name in ('chunk', 'classes'):
-    if config[name] < 1:
-      raise ValueError(f'config.{name}: got {config[name]}, expected 1 or more')
-  if config.patch > net.spec.size:
-    raise ValueError(
-      f'config.patch: got {config.patch}, expected at most the image side of '
-      f'{net.spec.size}'
-    )
-  return Options(layer, config.patch or net.spec.size // 6, config.chunk)
-
-
-def _class_names(config: ConfigDict, net: nets.Network) -> list[str]:
-  count = nets.layers(net)[-1].shape[-1]
-  if not config.labels:
-    if net.arch == 'minivgg' and count == len(SHAPE_NAMES):
-      return list(SHAPE_NAMES)
-    return [f'class {i}' for i in range(count)]
-  try:
-    names = json.loads(pathlib.Path(config.labels).read_text())
-  except (OSError, ValueError) as error:
-    raise ValueError(f'config.labels: {config.labels}: {error}') from error
-  if not isinstance(names, list) or len(names) != count:
-    raise ValueError(
-      f'config.labels: {config.labels}: expected a JSON list of {count} names'
-    )
-  return [str(name) for name in names]
-
-
 def _check_targets(config: ConfigDict, count: int) -> None:
   for target in config.targets:
     if type(target) is not int or not 0 <= target < count:
@@ -134,9 +98,7 @@ def _pictures(config: ConfigDict, net: nets.Network) -> list[Picture]:
   pictures = [
     Picture(
       pathlib.Path(source).stem.removeprefix('sample:'),
-      io.read_image(source, shorter=round(size * 8 / 7), crop=size)
-      if not source.startswith('sample:')
-      else io.read_image(source, shorter=size, crop=size),
+      io.read_image(source, shorter=shorter_side(source, size), crop=size),
     )
     for source in listed(config.images)
   ]
@@ -213,9 +175,7 @@ def _measure(
     bar.set_description(f'measuring: {name}')
     explain = every_class(METHODS[name], options)
     values = explain(net, data.image, data.labels)
-    if METHODS[name].signless:
-      values = jnp.abs(values)
-    values = values.sum(-1) if values.ndim == 5 else values
+    values = as_map(METHODS[name], values, own.ndim)
     inside = float(energy_inside(values, own).mean())
     rows.append([name, inside, float(energy_inside(values, other).mean())])
     shares[f'inside/{name}'] = inside

@@ -22,13 +22,16 @@ __all__ = [
   'each_of',
   'known',
   'listed',
+  'load_classifier',
   'load_net',
+  'shorter_side',
   'validate',
 ]
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
-_OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, 'record.json'}
+_OTHERS = {'index.json', 'record.json'}
+_OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.safetensors'}
 
 
@@ -243,6 +246,25 @@ def load_net(settings: ConfigDict) -> nets.Network:
     preprocess=settings.preprocess or None,
     pool=settings.pool,
   )
+
+
+def load_classifier(settings: ConfigDict) -> nets.Network:
+  """The net that ``config.net`` asks for, which must have classes."""
+  net = load_net(settings)
+  if not net.has_classifier:
+    raise ValueError(
+      f'config.net.weights: {settings.weights} holds no classifier, and '
+      'this experiment explains classes'
+    )
+  return net
+
+
+def shorter_side(source: str, size: int) -> int:
+  """Pixels of a photo's shorter side before a net's ``size`` is cut out.
+
+  A sample was drawn to be seen whole.
+  """
+  return size if source.startswith('sample:') else round(size * 8 / 7)
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

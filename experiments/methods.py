@@ -1,16 +1,30 @@
 """The attribution methods as experiments call and show them."""
 
 import dataclasses
+import json
+import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
+from experiments.common import each_of, listed
 from vizlab import attribution, nets, render
+from vizlab.data.scenes import SHAPE_NAMES
 from vizlab.objectives import Score, logit, score
 from vizlab.types import Array
 
-__all__ = ['METHODS', 'Method', 'Options', 'every_class']
+__all__ = [
+  'METHODS',
+  'Method',
+  'Options',
+  'chosen_methods',
+  'chosen_options',
+  'class_names',
+  'every_class',
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +34,7 @@ class Options:
   layer: str
   patch: int
   chunk: int
+  samples: int = 32  # of methods that take a mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +63,54 @@ def _sweep(score: Score, x: Array, options: Options) -> Array:
   )
 
 
+def _smooth(squared: bool) -> Callable[[Score, Array, Options], Array]:
+  def explain(score: Score, x: Array, options: Options) -> Array:
+    return attribution.smoothgrad(
+      score,
+      x,
+      jax.random.key(0),
+      samples=options.samples,
+      squared=squared,
+      chunk=options.chunk,
+    )
+
+  return explain
+
+
+def _integrated(
+  start: Callable[[Array], float | Array],
+) -> Callable[[Score, Array, Options], Array]:
+  def explain(score: Score, x: Array, options: Options) -> Array:
+    baseline = start(x)
+    several = jax.numpy.ndim(baseline) > x.ndim
+    steps = -(-options.samples // (len(baseline) if several else 1))
+    return attribution.integrated_gradients(
+      score, x, baseline=baseline, steps=steps, chunk=options.chunk
+    ).sum(-1)
+
+  return explain
+
+
+def _pooled(net: nets.Network) -> tuple[str, str] | None:
+  """The last map of a net with global pooling, and the pooled vector."""
+  rows = nets.layers(net)
+  for before, row in zip(rows, rows[1:], strict=False):
+    if row.kind == 'GlobalPool':
+      return before.name, row.name
+  return None
+
+
+def _cam(score: Score, x: Array, options: Options) -> Array:
+  layer, pooled = _pooled(score.net)
+  return attribution.cam(score, x, layer=layer, pooled=pooled)
+
+
+def _at_layer(
+  method: Callable[..., Array], **settings: Any
+) -> Callable[[Score, Array, Options], Array]:
+  return lambda s, x, o: method(s, x, layer=o.layer, **settings)
+
+
 METHODS = {
   'gradient': Method(
     lambda s, x, o: attribution.gradient(s, x), lambda m, x: render.rgb(m)
@@ -67,8 +130,37 @@ METHODS = {
     lambda s, x, o: attribution.guided_backprop(s, x),
     lambda m, x: render.rgb(m),
   ),
-  'grad_cam': Method(
-    lambda s, x, o: attribution.grad_cam(s, x, layer=o.layer),
+  'smoothgrad': Method(_smooth(False), lambda m, x: render.rgb(m)),
+  'smoothgrad_squared': Method(
+    _smooth(True), lambda m, x: render.heat(m.mean(-1))
+  ),
+  'integrated_gradients': Method(
+    _integrated(lambda x: 0.0), lambda m, x: render.signed(m)
+  ),
+  'integrated_grey': Method(
+    _integrated(lambda x: 0.5), lambda m, x: render.signed(m)
+  ),
+  'integrated_blurred': Method(
+    _integrated(attribution.blurred), lambda m, x: render.signed(m)
+  ),
+  'integrated_random': Method(
+    _integrated(
+      lambda x: attribution.random_baselines(jax.random.key(1), x, 8)
+    ),
+    lambda m, x: render.signed(m),
+  ),
+  'fullgrad': Method(
+    lambda s, x, o: attribution.fullgrad(s, x), lambda m, x: render.heat(m)
+  ),
+  'cam': Method(_cam, render.overlay, signless=False),
+  **{
+    name: Method(
+      _at_layer(getattr(attribution, name)), render.overlay, signless=False
+    )
+    for name in ('grad_cam', 'grad_cam_pp', 'hires_cam', 'layer_cam')
+  },
+  'score_cam': Method(
+    lambda s, x, o: attribution.score_cam(s, x, layer=o.layer, chunk=o.chunk),
     render.overlay,
     signless=False,
   ),
@@ -78,6 +170,21 @@ METHODS = {
   ),
   'occlusion': Method(_sweep, render.overlay, signless=False),
 }
+
+
+def as_map(method: Method, values: Array, rank: int) -> Array:
+  """What a method gave as one number a pixel, large where it matters.
+
+  Args:
+    method: The method.
+    values: ``[..., H, W]`` or ``[..., H, W, 3]``.
+    rank: Number of axes of a batch of maps, ``[..., H, W]``.
+
+  Returns:
+    ``[..., H, W]``: absolute where the sign means nothing, summed over colours.
+  """
+  values = jax.numpy.abs(values) if method.signless else values
+  return values.sum(-1) if values.ndim > rank else values
 
 
 def every_class(
@@ -102,3 +209,62 @@ def every_class(
     return jax.vmap(one, in_axes=1, out_axes=1)(targets)
 
   return jax.jit(explain)
+
+
+def chosen_methods(config: ConfigDict) -> tuple[str, ...]:
+  """The names in ``config.methods``, each one known."""
+  methods = listed(config.methods)
+  each_of('config.methods', methods, METHODS)
+  if not methods:
+    raise ValueError(f'config.methods: got none, expected some of {[*METHODS]}')
+  return methods
+
+
+def chosen_options(config: ConfigDict, net: nets.Network) -> Options:
+  """The settings of the methods, checked against a net."""
+  maps = [row.name for row in nets.layers(net) if row.field is not None]
+  layer = config.layer or maps[-1]
+  nets.check_layers(net, [layer])
+  if layer not in maps:
+    raise ValueError(
+      f'config.layer: {layer!r} gives no map, expected one of {maps[-6:]}'
+    )
+  if not 0 <= config.patch <= net.spec.size:
+    raise ValueError(
+      f'config.patch: got {config.patch}, expected at most the image side of '
+      f'{net.spec.size} and at least 0'
+    )
+  if config.chunk < 1:
+    raise ValueError(f'config.chunk: got {config.chunk}, expected 1 or more')
+  if 'cam' in listed(config.methods) and not _pooled(net):
+    raise ValueError(
+      'config.methods: cam needs a net with global pooling, and '
+      f'{net.arch} has none'
+    )
+  return Options(layer, config.patch or net.spec.size // 6, config.chunk)
+
+
+def class_names(config: ConfigDict, net: nets.Network) -> list[str]:
+  """The names of a net's classes, of which ``config.classes`` are explained.
+
+  They are those of ``config.labels``, a JSON file, where there is one.
+  """
+  count = nets.layers(net)[-1].shape[-1]
+  if not 1 <= config.classes <= count:
+    raise ValueError(
+      f'config.classes: got {config.classes}, expected at most {count} and at '
+      'least 1'
+    )
+  if not config.labels:
+    if net.arch == 'minivgg' and count == len(SHAPE_NAMES):
+      return list(SHAPE_NAMES)
+    return [f'class {i}' for i in range(count)]
+  try:
+    names = json.loads(pathlib.Path(config.labels).read_text())
+  except (OSError, ValueError) as error:
+    raise ValueError(f'config.labels: {config.labels}: {error}') from error
+  if not isinstance(names, list) or len(names) != count:
+    raise ValueError(
+      f'config.labels: {config.labels}: expected a JSON list of {count} names'
+    )
+  return [str(name) for name in names]

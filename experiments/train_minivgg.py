@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from experiments import training_data
 from experiments.common import Recorder
 from experiments.normalisation import (
   Moments,
@@ -166,70 +167,6 @@ def optimiser(config: ConfigDict) -> optax.GradientTransformation:
   )
 
 
-def batch(config: ConfigDict, step: int) -> Scene:
-  """The scenes of a step: a pure function of the seed and the step.
-
-  They are fresh in every step, or drawn from one small set, which the net then
-  learns by heart.
-  """
-  n = config.batch_size
-  if config.fixed_scenes:
-    key = jax.random.fold_in(jax.random.key(config.seed), step)
-    which = jax.random.choice(key, config.fixed_scenes, (n,))
-    known = fixed_set(
-      config.seed,
-      config.fixed_scenes,
-      _size(config, step),
-      config.random_labels,
-    )
-    return jax.tree.map(lambda v: v[which], known)
-  two = round(n * config.two_objects)
-  key = jax.random.fold_in(jax.random.key(config.seed), step)
-  data = scenes(
-    key,
-    n,
-    objects=jnp.where(jnp.arange(n) < n - two, 1, 2),
-    size=_size(config, step),
-    correlation=config.correlation,
-  )
-  noise_key = jax.random.fold_in(key, n)  # scenes fold in 0 to n - 1
-  return data._replace(image=_noisy(noise_key, data.image, config.noise))
-
-
-@functools.lru_cache(maxsize=2)
-def fixed_set(seed: int, n: int, size: int, random_labels: bool) -> Scene:
-  """One set of one-object scenes, with their own labels or with random ones."""
-  key = jax.random.key(seed)
-  known = scenes(key, n, size=size)
-  if not random_labels:
-    return known
-  drawn = jax.random.randint(
-    jax.random.fold_in(key, n), (n,), 0, len(SHAPE_NAMES)
-  )
-  return known._replace(labels=known.labels.at[:, 0].set(drawn))
-
-
-@jax.jit
-def _noisy(key: Array, image: Array, most: float) -> Array:
-  """Adds noise of another strength to every image.
-
-  Scenes have none of their own, so without it nothing keeps the first kernels
-  from being as rough as they please.
-  """
-  strength_key, noise_key = jax.random.split(key)
-  strength = most * jax.random.uniform(strength_key, (len(image), 1, 1, 1))
-  noise = jax.random.normal(noise_key, image.shape)
-  return jnp.clip(image + strength * noise, 0, 1)
-
-
-def _size(config: ConfigDict, step: int) -> int:
-  for size, steps in config.stages[:-1]:
-    if step < steps:
-      return size
-    step -= steps
-  return config.stages[-1][0]
-
-
 def loss_fn(
   trained: Trained, net: nets.Network, data: Scene
 ) -> tuple[Array, Array]:
@@ -298,7 +235,7 @@ def _train(
     for step in tqdm(
       range(first, steps), 'training', steps, initial=first, unit='step'
     ):
-      state, value, hit = train_step(state, batch(config, step))
+      state, value, hit = train_step(state, training_data.batch(config, step))
       window.append((value, hit))
       done = step + 1
       if done % _LOG_EVERY == 0 or done == steps:
@@ -325,7 +262,7 @@ def _calibrate(
 
   steps = sum(steps for _, steps in config.stages)
   several = [
-    moments_of(batch(config, steps + i).image)
+    moments_of(training_data.batch(config, steps + i).image)
     for i in range(config.calibration_batches)
   ]
   return jax.tree.map(lambda *values: sum(values) / len(values), *several)
@@ -339,7 +276,7 @@ def evaluate(net: nets.Network, config: ConfigDict) -> float:
   predict = jax.jit(lambda net, x: net(x)[0].argmax(-1))
   if config.fixed_scenes:
     size = config.stages[-1][0]
-    data = fixed_set(
+    data = training_data.fixed_set(
       config.seed, config.fixed_scenes, size, config.random_labels
     )
     hits = [

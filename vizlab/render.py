@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 __all__ = [
+  'crop',
   'filters',
   'grid',
   'heat',
@@ -132,6 +133,31 @@ def resize(picture: np.ndarray, side: int) -> np.ndarray:
   size = max(1, round(width * scale)), max(1, round(height * scale))
   kind = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
   return np.asarray(Image.fromarray(picture).resize(size, kind))
+
+
+def crop(
+  picture: np.ndarray,
+  rows: tuple[int, int],
+  columns: tuple[int, int],
+  fill: int = 128,
+) -> np.ndarray:
+  """Cuts a part of a picture ``[H, W, 3]``; outside of it there is grey.
+
+  Args:
+    picture: uint8 ``[H, W, 3]``.
+    rows: First and one past the last row; they may lie outside.
+    columns: The same for the columns.
+    fill: The grey of what lies outside, 0 to 255.
+  """
+  pads = [
+    (max(0, -start), max(0, stop - n))
+    for (start, stop), n in zip((rows, columns), picture.shape, strict=False)
+  ]
+  padded = np.pad(picture, (*pads, (0, 0)), constant_values=fill)
+  top, left = rows[0] + pads[0][0], columns[0] + pads[1][0]
+  return padded[
+    top : top + rows[1] - rows[0], left : left + columns[1] - columns[0]
+  ]
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 4) -> np.ndarray:

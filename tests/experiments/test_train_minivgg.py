@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs import train_minivgg as configs
-from experiments import normalisation
+from experiments import normalisation, training_data
 from experiments import train_minivgg as training
 from vizlab import nets
 
@@ -33,18 +33,19 @@ def test_folding_gives_the_normalised_net(config):
 
 def test_batches_are_functions_of_the_step(config):
   config = configs.get_test_config()
-  one, two = training.batch(config, 1), training.batch(config, 1)
+  one, two = training_data.batch(config, 1), training_data.batch(config, 1)
   np.testing.assert_array_equal(one.image, two.image)
-  assert not jnp.array_equal(one.image, training.batch(config, 2).image)
+  assert not jnp.array_equal(one.image, training_data.batch(config, 2).image)
   assert (
-    one.image.shape[1] == 32 and training.batch(config, 3).image.shape[1] == 48
+    one.image.shape[1] == 32
+    and training_data.batch(config, 3).image.shape[1] == 48
   )
   assert (one.labels[:, 1] >= 0).sum() == 1  # a quarter of four
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
   whole = training.run(config, tmp_path / 'whole')
-  draw, killed = training.batch, []
+  draw, killed = training_data.batch, []
 
   def killing(config, step):
     if step == 3 and not killed:
@@ -52,7 +53,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
       raise KeyboardInterrupt
     return draw(config, step)
 
-  monkeypatch.setattr(training, 'batch', killing)
+  monkeypatch.setattr(training_data, 'batch', killing)
   with pytest.raises(KeyboardInterrupt):
     training.run(config, tmp_path / 'killed')
   assert not (tmp_path / 'killed' / 'DONE').exists()
@@ -81,6 +82,33 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
   ],
 )
 def test_bad_settings_are_named(change, message, tmp_path):
+  config = configs.get_test_config()
+  config.update(change)
+  with pytest.raises(ValueError, match=message):
+    training.run(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_a_net_can_learn_random_labels_by_heart(tmp_path):
+  config = configs.get_config('random_labels')
+  config.fixed_scenes, config.batch_size = 6, 12
+  config.stages, config.warmup_steps = ((32, 40),), 5
+  config.calibration_batches = 2
+  data = training_data.fixed_set(config.seed, 6, 32, True)
+  truth = training_data.fixed_set(config.seed, 6, 32, False)
+  np.testing.assert_array_equal(data.image, truth.image)
+  assert (data.labels[:, 0] != truth.labels[:, 0]).any()
+  assert training.run(config, tmp_path / 'run')['accuracy'] == 1
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'random_labels': True}, 'random_labels: got True with fixed_scenes 0'),
+    ({'fixed_scenes': -1}, 'fixed_scenes: got -1'),
+  ],
+)
+def test_random_labels_need_a_fixed_set(change, message, tmp_path):
   config = configs.get_test_config()
   config.update(change)
   with pytest.raises(ValueError, match=message):

@@ -24,7 +24,7 @@ from vizlab.rules import Rules
 
 __all__ = ['EMBEDDED', 'from_tensors', 'load', 'save']
 
-EMBEDDED = ('minivgg',)
+EMBEDDED = ('minivgg', 'minivgg_random_labels')
 _FORMAT = 'vizlab-1'
 
 
@@ -59,9 +59,11 @@ def load(
   without the tensors of the classifier gives a net without one.
 
   Args:
-    source: ``'minivgg'``, the net that ships with vizlab, or the path of a file
-      in vizlab's own format (``.safetensors``), with torchvision's names
-      (``.safetensors``, ``.pth``) or with Keras' (``.h5``).
+    source: ``'minivgg'``, the net that ships with vizlab; or
+      ``'minivgg_random_labels'``, one that learned 512 scenes with random
+      labels by heart, for sanity checks; or the path of a file in vizlab's own
+      format (``.safetensors``), with torchvision's names (``.safetensors``,
+      ``.pth``) or with Keras' (``.h5``).
     arch: The architecture, one of `vizlab.nets.names`; found from the file
       where it is ``None``.
     preprocess: ``'torchvision'`` or ``'caffe'``; where it is ``None``, what the

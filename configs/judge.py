@@ -1,0 +1,64 @@
+"""Judges the attribution methods: by known masks, and by what scores do.
+
+Commands:
+  python scripts/run.py --config=configs/judge.py --workdir=runs/judge
+  python scripts/run.py --config=configs/judge.py:vgg19 \\
+    --config.net.weights=vgg19.safetensors --config.photos=FOLDER \\
+    --workdir=runs/judge_vgg19
+
+The folder holds photos whose names begin with the number of their class, such
+as 282_cat.png. Needs matplotlib: pip install -e '.[analysis]'.
+
+Runtime: TODO
+
+Expected: TODO
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """1,024 scenes with minivgg; ``vgg19`` and others, labelled photos."""
+  config = ConfigDict()
+  config.experiment = 'judge'
+  config.seed = 0
+  config.net = ConfigDict()
+  config.net.weights = 'minivgg'  # or a file
+  config.net.arch = ''  # '' for what the file says
+  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
+  config.net.pool = 'max'  # or 'avg'
+  config.scenes = 1024  # scenes of two objects, both explained
+  config.photos = ''  # a folder of labelled photos instead
+  config.methods = (  # by commas
+    'saliency,gradient_x_input,deconvnet,guided_backprop,smoothgrad,'
+    'smoothgrad_squared,integrated_gradients,integrated_grey,'
+    'integrated_blurred,integrated_random,fullgrad,cam,grad_cam,grad_cam_pp,'
+    'hires_cam,layer_cam,score_cam,guided_grad_cam,occlusion'
+  )
+  config.layer = ''  # of the CAMs; '' for the last map before the classifier
+  config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  config.samples = 16  # of SmoothGrad, Integrated Gradients and infidelity
+  config.faithful = 64  # pictures that are judged by their scores, too
+  config.steps = 16  # of deletion and insertion
+  config.changes = 4  # small changes of a picture, for the sensitivity
+  config.batch = 64  # pictures explained at once
+  config.chunk = 64  # images that a method evaluates at once
+  if arg not in ('', 'minivgg'):
+    config.net.weights = f'{arg}.safetensors'
+    config.net.arch = arg
+    config.methods = (
+      'saliency,gradient_x_input,guided_backprop,fullgrad,grad_cam,grad_cam_pp,'
+      'hires_cam,layer_cam,guided_grad_cam'
+    )
+    config.samples, config.changes, config.steps = 8, 2, 8
+    config.batch, config.chunk = 4, 8
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.scenes = config.batch = 3
+  config.methods = 'saliency,cam'
+  config.faithful = config.steps = config.samples = config.changes = 2
+  return config

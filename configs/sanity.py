@@ -1,0 +1,49 @@
+"""Sanity checks: does a map change when the net forgets what it learned?
+
+Command:
+  python scripts/run.py --config=configs/sanity.py --workdir=runs/sanity
+
+Layers are randomised from the top, or one at a time, and a net that learned
+random labels by heart (configs/train_minivgg.py:random_labels) is compared with
+the one that learned shapes. Needs matplotlib: pip install -e '.[analysis]'.
+
+Runtime: TODO
+
+Expected: TODO
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+  """32 scenes with minivgg."""
+  config = ConfigDict()
+  config.experiment = 'sanity'
+  config.seed = 0
+  config.net = ConfigDict()
+  config.net.weights = 'minivgg'  # or a file
+  config.net.arch = ''  # '' for what the file says
+  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
+  config.net.pool = 'max'  # or 'avg'
+  config.random_labels = 'minivgg_random_labels'  # or a file; '' for none
+  config.scenes = 32  # scenes of two objects, the first one explained
+  config.photos = ''  # a folder of labelled photos instead
+  config.methods = (  # by commas
+    'gradient,gradient_x_input,smoothgrad,integrated_gradients,deconvnet,'
+    'guided_backprop,guided_grad_cam,fullgrad,cam,grad_cam,grad_cam_pp,'
+    'hires_cam,layer_cam,score_cam,occlusion'
+  )
+  config.layer = ''  # of the CAMs; '' for the last map before the classifier
+  config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  config.samples = 16  # of SmoothGrad and Integrated Gradients
+  config.batch = 32  # pictures explained at once
+  config.chunk = 64  # images that a method evaluates at once
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.scenes = config.batch = 2
+  config.methods = 'gradient,grad_cam'
+  return config

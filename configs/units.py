@@ -1,0 +1,60 @@
+"""What makes units of an inner layer fire, as the deconvnet's paper shows it.
+
+For every channel the pictures in which it fires most strongly, and what the
+deconvnet and guided backprop send back from it to the pixels, cropped to what
+the unit sees (Zeiler & Fergus 2014, figure 2; Springenberg et al. 2015, figure
+3).
+
+Commands:
+  python scripts/run.py --config=configs/units.py --workdir=runs/units
+  python scripts/run.py --config=configs/units.py:vgg19 \\
+    --config.net.weights=vgg19.safetensors --config.photos=FOLDER \\
+    --workdir=runs/units_vgg19
+
+The folder holds photos whose names begin with the number of their class, such
+as 282_cat.png.
+
+Runtime: about half a minute on 2 CPU cores; with VGG-19 and 22 photos about
+one minute.
+
+Expected: report.html with a row for every channel. The nine patches of a row
+have something in common, such as an edge, a texture or a corner, and guided
+backprop draws it sharply on grey.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """Channels of minivgg over 512 scenes; ``vgg19`` and others, photos."""
+  config = ConfigDict()
+  config.experiment = 'units'
+  config.seed = 0
+  config.net = ConfigDict()
+  config.net.weights = 'minivgg'  # or a file
+  config.net.arch = ''  # '' for what the file says
+  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
+  config.net.pool = 'max'  # or 'avg'
+  config.layer = 'relu3_2'
+  config.channels = ''  # numbers by commas; '' for those that fire most
+  config.count = 6  # how many of those
+  config.unit = 'neuron'  # the one at the peak, or 'channel': all of its map
+  config.top = 9  # pictures of a channel
+  config.scenes = 512  # scenes of two objects to search
+  config.photos = ''  # a folder of labelled photos instead
+  config.batch = 32  # pictures at once
+  if arg not in ('', 'minivgg'):
+    config.net.weights = f'{arg}.safetensors'
+    config.net.arch = arg
+    config.layer = 'relu4_1'
+    config.batch = 4
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.layer = 'relu2_1'
+  config.scenes, config.batch = 6, 3
+  config.count, config.top = 2, 4
+  return config

@@ -1,0 +1,79 @@
+"""Pictures whose classes are known: scenes, and labelled photos."""
+
+import pathlib
+import re
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.common import shorter_side
+from vizlab import io, nets
+from vizlab.data.scenes import SHAPE_NAMES, scenes
+
+__all__ = ['Cases', 'load_cases', 'need_positive']
+
+
+class Cases(NamedTuple):
+  """What is looked at: ``N`` images and ``E`` classes of each.
+
+  Attributes:
+    images: ``[N, H, W, 3]``.
+    targets: int ``[N, E]``.
+    masks: ``[N, E, H, W]`` where each class is, or ``None`` where unknown.
+  """
+
+  images: np.ndarray
+  targets: np.ndarray
+  masks: np.ndarray | None
+
+
+def need_positive(config: ConfigDict, *names: str) -> None:
+  """Raises a `ValueError` unless those settings are 1 or more."""
+  for name in names:
+    if config[name] < 1:
+      raise ValueError(f'config.{name}: got {config[name]}, expected 1 or more')
+
+
+def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
+  """The pictures that ``config.scenes`` and ``config.photos`` ask for.
+
+  Scenes of two objects, drawn from ``config.seed``; or all photos of a folder,
+  whose names begin with the number of their class, as in ``282_cat.png``.
+  """
+  need_positive(config, 'scenes')
+  if config.photos:
+    return _photos(config, net)
+  count = nets.layers(net)[-1].shape[-1]
+  if count != len(SHAPE_NAMES):
+    raise ValueError(
+      f'config.photos: got none for a net of {count} classes; scenes have '
+      f'{len(SHAPE_NAMES)}, so it needs a folder of labelled photos'
+    )
+  key = jax.random.key(config.seed)
+  drawn = scenes(key, config.scenes, objects=2, size=net.spec.size)
+  return Cases(
+    *(np.asarray(v) for v in (drawn.image, drawn.labels, drawn.masks))
+  )
+
+
+def _photos(config: ConfigDict, net: nets.Network) -> Cases:
+  folder = pathlib.Path(config.photos).expanduser()
+  if not folder.is_dir():
+    raise ValueError(f'config.photos: got {folder}, expected a folder')
+  named = [(p, re.match(r'(\d+)_', p.name)) for p in sorted(folder.iterdir())]
+  named = [(path, int(match[1])) for path, match in named if match]
+  count = nets.layers(net)[-1].shape[-1]
+  wrong = [path.name for path, target in named if target >= count]
+  if not named or wrong:
+    raise ValueError(
+      f'config.photos: {folder} holds {wrong[:3] or "no photo"}, expected '
+      f'names such as 282_cat.png that begin with a class below {count}'
+    )
+  size = net.spec.size
+  images = [
+    io.read_image(path, shorter=shorter_side(str(path), size), crop=size)
+    for path, _ in named
+  ]
+  return Cases(np.stack(images), np.array([[t] for _, t in named]), None)

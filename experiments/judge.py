@@ -1,0 +1,265 @@
+"""Judges the attribution methods: by known masks, and by what scores do."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from experiments import plots
+from experiments.cases import Cases, load_cases, need_positive
+from experiments.common import Recorder, load_classifier
+from experiments.methods import (
+  METHODS,
+  Method,
+  Options,
+  as_map,
+  chosen_methods,
+  chosen_options,
+  every_class,
+)
+from experiments.report import Figure, Table
+from vizlab import evaluate, nets, render
+from vizlab.objectives import logit, probability, score
+from vizlab.types import Array
+
+__all__ = ['run']
+
+# Each metric and whether much of it is good.
+BY_MASK = {
+  'pointing': '+',
+  'energy': '+',
+  'on the other': '-',
+  'own share': '+',
+  'iou': '+',
+}
+BY_SCORE = {
+  'deletion': '-',
+  'insertion': '+',
+  'road': '+',
+  'drop': '-',
+  'increase': '+',
+  'infidelity': '-',
+  'sensitivity': '-',
+  'sparseness': '',
+}
+_SHOWN = 2  # best and worst pictures of each method
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Judges every method of the config and writes the tables."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  plots.need_matplotlib()
+  methods = chosen_methods(config)
+  net = load_classifier(config.net)
+  options = dataclasses.replace(
+    chosen_options(config, net), samples=config.samples
+  )
+  need_positive(config, 'faithful', 'samples', 'steps', 'changes', 'batch')
+  cases = load_cases(config, net)
+  recorder.open()
+  judged = {}
+  for name in (bar := tqdm(methods)):
+    bar.set_description(f'judging {name}')
+    path = recorder.workdir / f'judged_{name}.npz'
+    if not path.exists():  # else an interrupted run has judged it
+      found = _judge(config, METHODS[name], options, net, cases)
+      recorder.arrays(path.stem, **found)
+    with np.load(path) as found:
+      judged[name] = dict(found)
+  metrics = [m for m in (*BY_MASK, *BY_SCORE) if m in judged[methods[0]]]
+  means = {
+    name: {m: float(judged[name][m].mean()) for m in metrics}
+    for name in methods
+  }
+  recorder.report(
+    f'Attribution methods judged with {net.arch}',
+    _summary(cases, config),
+    [
+      _table(means, cases),
+      _curves(judged),
+      _extremes(judged, cases),
+    ],
+  )
+  return recorder.finish(
+    {f'{m}/{n}': v for n, row in means.items() for m, v in row.items()}
+  )
+
+
+def _judge(
+  config: ConfigDict,
+  method: Method,
+  options: Options,
+  net: nets.Network,
+  cases: Cases,
+) -> dict[str, np.ndarray]:
+  """All metrics of a method, one number a case, and its extreme maps."""
+  explain = every_class(method, options)
+  maps, found = [], []
+  for i in range(0, len(cases.images), config.batch):
+    some = slice(i, i + config.batch)
+    maps.append(
+      np.asarray(explain(net, cases.images[some], cases.targets[some]))
+    )
+    if cases.masks is not None:
+      by_mask = _by_mask(as_map(method, maps[-1], 4), cases.masks[some])
+      found.append(jax.tree.map(np.asarray, by_mask))
+  maps = np.concatenate(maps)
+  scores = {
+    k: np.concatenate([f[k] for f in found]) for k in found[:1] and found[0]
+  }
+  scores['sparseness'] = np.asarray(
+    jax.jit(evaluate.sparseness)(as_map(method, maps, 4))
+  )
+  faithful = []
+  judge = _by_score(config, method, options)
+  size = min(config.batch, 16)
+  for i in range(0, min(config.faithful, len(cases.images)), size):
+    some = slice(i, min(i + size, config.faithful))
+    key = jax.random.fold_in(jax.random.key(config.seed), i)
+    values = judge(net, cases.images[some], cases.targets[some, 0], key)
+    faithful.append(jax.tree.map(np.asarray, values))
+  scores |= {k: np.concatenate([f[k] for f in faithful]) for k in faithful[0]}
+  quality = (
+    scores['energy'][:, 0] if cases.masks is not None else (-scores['deletion'])
+  )
+  order = np.argsort(-quality, kind='stable')
+  extremes = np.concatenate([order[:_SHOWN], order[-_SHOWN:]])
+  return scores | {
+    'extremes': extremes,
+    'maps': maps[extremes, 0],
+    'quality': quality[extremes],
+  }
+
+
+@jax.jit
+def _by_mask(maps: Array, masks: Array) -> dict[str, Array]:
+  """Metrics of maps ``[B, E, H, W]``, one number an image and class."""
+  energy = evaluate.energy_inside(maps, masks)
+  other = evaluate.energy_inside(maps, masks[:, ::-1])
+  return {
+    'pointing': evaluate.pointing_game(maps, masks),
+    'energy': energy,
+    'on the other': other,
+    'own share': energy / jnp.maximum(energy + other, 1e-12),
+    'iou': evaluate.iou(maps, masks),
+  }
+
+
+def _by_score(
+  config: ConfigDict, method: Method, options: Options
+) -> Callable[..., dict[str, Array]]:
+  """A jitted function ``(net, images, targets, key) -> {metric: [B]}``."""
+
+  def judge(net: nets.Network, x: Array, target: Array, key: Array) -> dict:
+    asked, chance = (score(net, f(target)) for f in (logit, probability))
+
+    def explain(x: Array) -> Array:
+      return method.explain(asked, x, options)
+
+    raw = explain(x)
+    map_ = as_map(method, raw, 3)
+    chunk = {'chunk': config.chunk}
+    curves = {
+      'deletion': evaluate.deletion(
+        chance, x, map_, steps=config.steps, **chunk
+      ),
+      'insertion': evaluate.insertion(
+        chance, x, map_, steps=config.steps, **chunk
+      ),
+    }
+    seen = evaluate.drop_increase(chance, x, map_)
+    return {
+      **{name: curve.area for name, curve in curves.items()},
+      **{f'{name}_curve': curve.scores for name, curve in curves.items()},
+      'road': evaluate.road(chance, x, map_, key, **chunk),
+      'drop': seen.drop,
+      'increase': seen.increase,
+      'infidelity': evaluate.infidelity(
+        asked, x, raw, key, sigma=0.05, samples=config.samples, **chunk
+      ),
+      'sensitivity': evaluate.max_sensitivity(
+        explain, x, key, samples=config.changes, **chunk
+      ),
+    }
+
+  return jax.jit(judge)
+
+
+def _summary(cases: Cases, config: ConfigDict) -> str:
+  n, e = cases.targets.shape
+  text = f'{n} pictures, {e} class{"es" * (e > 1)} of each explained. '
+  if cases.masks is not None:
+    text += (
+      'By the masks, which are known: does the peak lie inside the object '
+      'that is asked about (pointing), how much of the map (energy), how much '
+      'on the other object, the own share of the two, and the overlap at half '
+      'the maximum (iou). '
+    )
+  return text + (
+    f'By the scores of {min(n, config.faithful)} pictures: the probability '
+    'while the strongest pixels are deleted or inserted, ROAD, average drop '
+    'and increase, infidelity of the scaled map, sensitivity to small changes, '
+    'and sparseness (Gini), which is neither good nor bad. A + marks metrics '
+    'of which much is good, a - those of which little is.'
+  )
+
+
+def _table(means: Mapping[str, Mapping[str, float]], cases: Cases) -> Table:
+  metrics = list(next(iter(means.values())))
+  signs = BY_MASK | BY_SCORE
+  rows = [[name, *row.values()] for name, row in means.items()]
+  if cases.masks is not None:
+    share = float(cases.masks.mean())
+    flat = {'pointing': share, 'energy': share, 'on the other': share}
+    flat |= {'own share': 0.5, 'iou': share}
+    rows.insert(0, ['a flat map', *(flat.get(m, '') for m in metrics)])
+  columns = ['method', *(f'{m} {signs[m]}'.strip() for m in metrics)]
+  return Table('Means over all pictures', columns, rows)
+
+
+def _curves(judged: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+  panels = {
+    title: {n: found[f'{kind}_curve'].mean(0) for n, found in judged.items()}
+    for kind, title in (
+      ('deletion', 'Deletion: probability, low is good'),
+      ('insertion', 'Insertion: probability, high is good'),
+    )
+  }
+  points = len(next(iter(panels.values()))[next(iter(judged))])
+  return Figure(
+    'curves',
+    'The probability of the class while pixels go grey, or come into view from '
+    'a blur, the strongest first',
+    plots.curves(panels, list(np.linspace(0, 1, points)), 'share of pixels'),
+  )
+
+
+def _extremes(
+  judged: Mapping[str, Mapping[str, np.ndarray]], cases: Cases
+) -> Figure:
+  rows = []
+  for name, found in judged.items():
+    row = []
+    for i, map_ in zip(found['extremes'], found['maps'], strict=True):
+      image = cases.images[i]
+      row += [render.to_uint8(image), METHODS[name].show(map_, image)]
+    rows.append(row)
+  titles = [f'{k} {i + 1}' for k in ('best', 'worst') for i in range(_SHOWN)]
+  what = 'energy inside the object' if cases.masks is not None else 'deletion'
+  return Figure(
+    'extremes',
+    f'The best and the worst pictures of each method by {what}',
+    render.table(
+      rows, [t for title in titles for t in (title, '')], list(judged), side=112
+    ),
+  )

@@ -1,0 +1,57 @@
+"""Plots as pictures, drawn with matplotlib."""
+
+import io as streams
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+__all__ = ['curves', 'need_matplotlib']
+
+
+def need_matplotlib() -> None:
+  """Raises a `ValueError` that says how to install matplotlib, if need be."""
+  try:
+    import matplotlib  # noqa: F401
+  except ModuleNotFoundError as error:
+    raise ValueError(
+      "matplotlib is not installed; it draws the plots: pip install -e '"
+      ".[analysis]'"
+    ) from error
+
+
+def curves(
+  panels: Mapping[str, Mapping[str, Sequence[float]]],
+  x: Sequence[float] | Sequence[str],
+  x_label: str,
+) -> np.ndarray:
+  """Lines in panels side by side, with one legend for all.
+
+  Args:
+    panels: ``{title: {line: values}}``; all panels have the same lines.
+    x: Places of the values, numbers or names.
+    x_label: What they are.
+
+  Returns:
+    A uint8 picture ``[H, W, 3]``.
+  """
+  from matplotlib import colormaps
+  from matplotlib.figure import Figure
+
+  figure = Figure((5.2 * len(panels), 4.6), 100, layout='constrained')
+  names = list(next(iter(panels.values())))
+  axes = figure.subplots(1, len(panels), squeeze=False)[0]
+  for axis, (title, lines) in zip(axes, panels.items(), strict=True):
+    for i, name in enumerate(names):
+      colour = colormaps['tab20'](i % 20)
+      style = '-' if i < 10 else '--'
+      axis.plot(x, lines[name], style, color=colour, label=name)
+    axis.set(title=title, xlabel=x_label)
+    axis.grid(alpha=0.3)
+    if isinstance(x[0], str):
+      axis.tick_params('x', rotation=60)
+  handles, labels = axes[0].get_legend_handles_labels()
+  figure.legend(handles, labels, loc='outside right center', fontsize=8)
+  buffer = streams.BytesIO()
+  figure.savefig(buffer, format='png')
+  return np.asarray(Image.open(buffer).convert('RGB'))

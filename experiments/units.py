@@ -1,0 +1,181 @@
+"""What makes units of an inner layer fire, shown as in the papers."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.cases import Cases, load_cases, need_positive
+from experiments.common import Recorder, listed, load_net
+from experiments.report import Figure, Table
+from vizlab import attribution, nets, render
+from vizlab.objectives import channel, neuron, score
+from vizlab.types import Array
+
+__all__ = ['run']
+
+PROJECTIONS = {
+  'deconvnet': attribution.deconvnet,
+  'guided backprop': attribution.guided_backprop,
+}
+UNITS = ('neuron', 'channel')
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Shows the strongest pictures of channels and what of them is projected."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  need_positive(config, 'top', 'count', 'batch')
+  net = load_net(config.net)
+  info = _layer(config, net)
+  if config.unit not in UNITS:
+    raise ValueError(
+      f'config.unit: got {config.unit!r}, expected one of {UNITS}'
+    )
+  channels = _channels(config, info.shape[-1])
+  cases = load_cases(config, net)
+  recorder.open()
+  values, places = _peaks(net, info.name, cases, config.batch)
+  if not channels:
+    channels = np.argsort(-values.max(0), kind='stable')[: config.count]
+  project = _projector(config.unit, info.name)
+  rows, lines = [], []
+  for k in map(int, channels):
+    top = np.argsort(-values[:, k], kind='stable')[: config.top]
+    found = project(net, cases.images[top], k, places[top, k])
+    boxes = [_box(config.unit, info, place) for place in places[top, k]]
+    maps = {name: np.asarray(map_) for name, map_ in found.items()}
+    rows.append(_row(cases.images[top], maps, boxes))
+    lines.append([k, *map(float, values[top[[0, -1]], k])])
+  what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'
+  recorder.report(
+    f'{info.name} of {net.arch}',
+    f'The {config.top} pictures out of {len(cases.images)} in which each '
+    f'channel fires most strongly, and what {" and ".join(PROJECTIONS)} send '
+    f'back from the {what}'
+    + (', cropped to the pixels that the unit sees. ' if boxes[0] else '. ')
+    + 'Grey is zero, or lies outside of the picture.',
+    [
+      Figure(
+        'units',
+        f'Channels of {info.name}',
+        render.table(
+          rows,
+          ['picture', *PROJECTIONS],
+          [f'channel {k}' for k in channels],
+          300,
+        ),
+      ),
+      Table(
+        'The activation at its peak',
+        ['channel', 'in the strongest picture', f'in number {config.top}'],
+        lines,
+      ),
+    ],
+  )
+  return recorder.finish(
+    {'channels': len(rows), 'dead': int((values.max(0) <= 0).sum())}
+  )
+
+
+def _layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
+  nets.check_layers(net, [config.layer])
+  info = next(row for row in nets.layers(net) if row.name == config.layer)
+  if info.field is None:
+    raise ValueError(f'config.layer: {config.layer!r} gives no map')
+  return info
+
+
+def _channels(config: ConfigDict, count: int) -> list[int]:
+  try:
+    channels = [int(value) for value in listed(config.channels)]
+  except ValueError as error:
+    raise ValueError(
+      f'config.channels: got {config.channels!r}, expected numbers by commas'
+    ) from error
+  wrong = [k for k in channels if not 0 <= k < count]
+  if wrong:
+    raise ValueError(
+      f'config.channels: got {wrong[0]}, expected 0 to {count - 1}'
+    )
+  return channels
+
+
+def _peaks(
+  net: nets.Network, layer: str, cases: Cases, batch: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Each picture's peak in every channel ``[N, C]``, and its place."""
+
+  @jax.jit
+  def peaks(net: nets.Network, x: Array) -> tuple[Array, Array]:
+    a = net(x)[1][layer]
+    flat = a.reshape(len(a), -1, a.shape[-1])
+    at = flat.argmax(1)
+    return flat.max(1), jnp.stack([at // a.shape[2], at % a.shape[2]], -1)
+
+  found = [
+    jax.tree.map(np.asarray, peaks(net, cases.images[i : i + batch]))
+    for i in range(0, len(cases.images), batch)
+  ]
+  values, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
+  return values, places
+
+
+def _projector(
+  unit: str, layer: str
+) -> Callable[[nets.Network, Array, Array, Array], dict[str, Array]]:
+  """A jitted function of a net, images, a channel and the peaks' places."""
+
+  def project(
+    net: nets.Network, x: Array, k: Array, places: Array
+  ) -> dict[str, Array]:
+    if unit == 'neuron':
+      each = jnp.broadcast_to(k, len(x))
+      objective = neuron(layer, each, (places[:, 0], places[:, 1]))
+    else:
+      objective = channel(layer, jnp.asarray(k))
+    asked = score(net, objective)
+    return {name: method(asked, x) for name, method in PROJECTIONS.items()}
+
+  return jax.jit(project)
+
+
+def _box(
+  unit: str, info: nets.LayerInfo, place: np.ndarray
+) -> tuple[tuple[int, int], ...] | None:
+  """Rows and columns of pixels that a unit sees; None for a whole channel."""
+  if unit == 'channel':
+    return None
+  return tuple(info.field.pixels(int(i)) for i in place)
+
+
+def _row(
+  images: np.ndarray,
+  maps: dict[str, np.ndarray],
+  boxes: Sequence[tuple[tuple[int, int], ...] | None],
+) -> list[np.ndarray]:
+  """A grid of pictures, and one for each projection."""
+  columns = int(np.ceil(np.sqrt(len(images))))
+
+  def grid(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    cut = [
+      picture if box is None else render.crop(picture, *box)
+      for picture, box in zip(pictures, boxes, strict=True)
+    ]
+    side = max(96, *cut[0].shape[:2])
+    large = [render.resize(picture, side) for picture in cut]
+    return render.grid(
+      [large[i : i + columns] for i in range(0, len(large), columns)]
+    )
+
+  # Scaled by what lies inside of the box; all the rest is zero.
+  shown = [[render.to_uint8(image) for image in images]]
+  shown += [[render.rgb(map_) for map_ in each] for each in maps.values()]
+  return [grid(pictures) for pictures in shown]

@@ -1,0 +1,113 @@
+"""The experiments that judge, check and show: judge, sanity, units."""
+
+import importlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.methods import chosen_options
+from vizlab import nets
+
+BAD = [
+  ('judge', {'methods': 'salience'}, "config.methods: got 'salience'"),
+  ('judge', {'scenes': 0}, 'config.scenes: got 0'),
+  ('judge', {'steps': 0}, 'config.steps: got 0'),
+  ('judge', {'layer': 'relu9'}, "layer: got 'relu9'"),
+  ('judge', {'photos': '/no/such'}, 'config.photos: got /no/such, expected a'),
+  ('sanity', {'batch': 0}, 'config.batch: got 0'),
+  ('sanity', {'random_labels': 'no.safetensors'}, 'no such file'),
+  ('sanity', {'random_labels': 'alexnet'}, 'expected a file of its weights'),
+  ('units', {'layer': 'fc'}, "config.layer: 'fc' gives no map"),
+  ('units', {'layer': 'relu33'}, "layer: got 'relu33'"),
+  (
+    'units',
+    {'channels': '3,x'},
+    "config.channels: got '3,x', expected numbers",
+  ),
+  ('units', {'channels': '64'}, 'config.channels: got 64, expected 0 to 63'),
+  ('units', {'unit': 'layer'}, "config.unit: got 'layer', expected one of"),
+  ('units', {'top': 0}, 'config.top: got 0'),
+]
+
+
+def start(name, workdir, **changes):
+  config = importlib.import_module(f'configs.{name}').get_test_config()
+  config.update(changes)
+  run = importlib.import_module(f'experiments.{name}').run
+  return run(config, workdir)
+
+
+@pytest.mark.parametrize(('name', 'change', 'message'), BAD)
+def test_bad_settings_leave_no_work_directory(name, change, message, tmp_path):
+  with pytest.raises(ValueError, match=message):
+    start(name, tmp_path / 'run', **change)
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+  ('files', 'message'),
+  [([], 'no photo'), (['cat.png'], 'no photo'), (['16_cat.png'], '16_cat.png')],
+)
+def test_photos_say_their_class(files, message, tmp_path):
+  for name in files:
+    Image.new('RGB', (120, 100), 'red').save(tmp_path / name)
+  with pytest.raises(ValueError, match=f'config.photos: .*{message}'):
+    start('judge', tmp_path / 'run', photos=str(tmp_path))
+
+
+def test_the_cam_needs_a_pooled_net():
+  config = importlib.import_module('configs.judge').get_test_config()
+  net = nets.create('alexnet', classifier=False)
+  with pytest.raises(ValueError, match='cam needs a net with global pooling'):
+    chosen_options(config, net)
+
+
+def test_a_killed_run_goes_on_with_the_next_method(tmp_path, monkeypatch):
+  whole = start('judge', tmp_path / 'whole')
+  module = importlib.import_module('experiments.judge')
+  judge, asked = module._judge, []
+
+  def killing(config, method, *rest):
+    asked.append(method)
+    if len(asked) == 2:
+      raise KeyboardInterrupt
+    return judge(config, method, *rest)
+
+  monkeypatch.setattr(module, '_judge', killing)
+  with pytest.raises(KeyboardInterrupt):
+    start('judge', tmp_path / 'killed')
+  assert not (tmp_path / 'killed' / 'DONE').exists()
+  assert start('judge', tmp_path / 'killed') == whole
+  assert len(asked) == 3, 'what was judged is not judged again'
+  assert whole['energy/cam'] > whole['energy/saliency'] > 0
+
+
+def test_photos_are_judged_without_masks(tmp_path):
+  rng = np.random.default_rng(0)
+  for target in (3, 13):
+    noise = rng.integers(0, 255, (120, 100, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / f'{target}_noise.png')
+  results = start(
+    'judge', tmp_path / 'run', photos=str(tmp_path), methods='grad_cam'
+  )
+  assert 'deletion/grad_cam' in results and 'energy/grad_cam' not in results
+
+
+def test_sanity_tells_who_failed(tmp_path):
+  results = start(
+    'sanity', tmp_path / 'run', methods='guided_backprop,grad_cam'
+  )
+  assert results['parameters/guided_backprop'] > 0.7
+  assert results['parameters/grad_cam'] < 0.5
+  assert {'labels/guided_backprop', 'labels/grad_cam'} < set(results)
+  page = (tmp_path / 'run' / 'report.html').read_text()
+  assert 'FAILED (SSIM' in page and 'passed (SSIM' in page
+
+
+def test_units_are_cut_to_what_they_see(tmp_path):
+  results = start('units', tmp_path / 'run', channels='5, 9')
+  assert results['channels'] == 2
+  sheet = np.asarray(Image.open(tmp_path / 'run' / 'units.png'))
+  assert sheet.std() > 20
+  start('units', tmp_path / 'whole', unit='channel')
