@@ -1,26 +1,41 @@
-"""What the README shows is what works."""
+"""What the README and its page show is what works."""
 
 import pathlib
 import re
 
 import pytest
+from tools import examples
 
 from experiments import common
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text()
-EXAMPLES = re.findall(r'```python\n(.*?)```', README, re.S)
+PAGES = ('README.md', '.github/your_own_model.md')
 
 
-@pytest.mark.parametrize('number', range(len(EXAMPLES)))
-def test_example_runs(number, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+  ('page', 'number'),
+  [(page, i) for page in PAGES for i in range(len(examples(page)))],
+)
+def test_example_runs(page, number, tmp_path, monkeypatch):
+  example = examples(page)[number]
   monkeypatch.chdir(tmp_path)
-  exec(compile(EXAMPLES[number], f'README example {number}', 'exec'), {})
+  exec(compile(example, f'{page} example {number}', 'exec'), {})
 
 
 def test_library_example_is_short():
-  lines = [line for line in EXAMPLES[0].splitlines() if line.strip()]
+  lines = [line for line in examples('README.md')[0].splitlines() if line]
   assert len(lines) <= 10
+
+
+def test_links_lead_somewhere():
+  for page in PAGES:
+    text = re.sub('```.*?```', '', (ROOT / page).read_text(), flags=re.S)
+    headings = re.findall(r'^#+ (.*)$', text, re.M)
+    for path, anchor in re.findall(r'\]\(([^)#]*)#?([^)]*)\)', text):
+      assert '://' in path or ((ROOT / page).parent / path).exists(), path
+      assert not anchor or anchor in map(str.lower, headings), anchor
+  assert PAGES[1] in README
 
 
 def test_every_experiment_has_a_row():

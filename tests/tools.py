@@ -1,6 +1,9 @@
-"""A small net for tests, and the one table of methods for the laws."""
+"""A small net, a page's examples, and the one table of methods for the laws."""
 
+import ast
 import dataclasses
+import pathlib
+import re
 from collections.abc import Callable
 
 import jax
@@ -31,6 +34,26 @@ def make_tiny(seed):
     bias = jax.random.normal(jax.random.fold_in(key, i), layer['bias'].shape)
     layer['bias'] = 0.1 * bias
   return Network('tiny', ops, spec, params)
+
+
+def examples(page):
+  """The python blocks of a Markdown file of the repository."""
+  text = (pathlib.Path(__file__).parent.parent / page).read_text()
+  return re.findall(r'```python\n(.*?)```', text, re.S)
+
+
+def definitions(page, name):
+  """What the one example that defines ``name`` imports and defines, unrun."""
+  keep = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
+  found = []
+  for example in examples(page):
+    tree = ast.parse(example)
+    tree.body = [node for node in tree.body if isinstance(node, keep)]
+    space: dict = {}
+    exec(compile(tree, page, 'exec'), space)
+    found += [space] if name in space else []
+  (only,) = found
+  return only
 
 
 @dataclasses.dataclass(frozen=True)
