@@ -1,5 +1,6 @@
 """Gradients with respect to inner activations, through edits."""
 
+import collections
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -61,24 +62,26 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
       raise ValueError(f'layer: got {name!r}, expected one of {list(acts)}')
 
   def total(x: Array, offsets: dict[str, Array]) -> tuple[Array, tuple]:
-    seen: dict[str, list[Array]] = {name: [] for name in layers}
+    calls = collections.Counter()
 
     def edit(name: str) -> Callable[[Array], Array]:
-      def tap(a: Array) -> Array:
-        seen[name].append(jax.lax.stop_gradient(a))
+      def add(a: Array) -> Array:
+        calls[name] += 1
         return a + offsets[name]
 
-      return tap
+      return add
 
-    y = score(x, {name: edit(name) for name in layers})
+    logits, acts = score.net(x, {name: edit(name) for name in layers})
+    y = score.read(logits, acts)
     check_score(y, x)
-    for name, several in seen.items():
-      if len(several) != 1:
+    for name in layers:
+      if calls[name] != 1:
         raise ValueError(
-          f'score: its net applied the edit of {name!r} {len(several)} times, '
+          f'score: its net applied the edit of {name!r} {calls[name]} times, '
           'expected once'
         )
-    return y.sum(), (y, {name: several[0] for name, several in seen.items()})
+    found = {name: jax.lax.stop_gradient(acts[name]) for name in layers}
+    return y.sum(), (y, found)
 
   zeros = {n: jnp.zeros(acts[n].shape, acts[n].dtype) for n in layers}
   differentiate = jax.grad(total, argnums=(0, 1), has_aux=True)
