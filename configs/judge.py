@@ -31,9 +31,9 @@ def get_config(arg: str = '') -> ConfigDict:
   config.photos = ''  # a folder of labelled photos instead
   config.methods = (  # by commas
     'saliency,gradient_x_input,deconvnet,guided_backprop,smoothgrad,'
-    'smoothgrad_squared,integrated_gradients,integrated_grey,'
-    'integrated_blurred,integrated_random,fullgrad,cam,grad_cam,grad_cam_pp,'
-    'hires_cam,layer_cam,score_cam,guided_grad_cam,occlusion'
+    'smoothgrad_squared,integrated_gradients,integrated_blurred,fullgrad,cam,'
+    'grad_cam,grad_cam_pp,hires_cam,layer_cam,score_cam,guided_grad_cam,'
+    'occlusion'  # also: gradient, integrated_grey, integrated_random
   )
   config.layer = ''  # of the CAMs; '' for the last map before the classifier
   config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image

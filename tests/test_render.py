@@ -68,3 +68,18 @@ def test_resize_keeps_small_pixels_visible():
   dots = np.zeros((2, 2, 3), np.uint8)
   dots[0, 0] = 255
   assert set(np.unique(render.resize(dots, 8))) == {0, 255}
+
+
+@pytest.mark.parametrize(
+  ('rows', 'columns'),
+  [((1, 4), (2, 5)), ((-3, 2), (4, 9)), ((-2, 8), (-1, 7)), ((9, 12), (0, 2))],
+)
+def test_crop_is_grey_outside(rows, columns):
+  picture = np.random.default_rng(0).integers(0, 255, (6, 7, 3), np.uint8)
+  got = render.crop(picture, rows, columns)
+  for i, y in enumerate(range(*rows)):
+    for j, x in enumerate(range(*columns)):
+      inside = 0 <= y < 6 and 0 <= x < 7
+      expected = picture[y, x] if inside else (128, 128, 128)
+      np.testing.assert_array_equal(got[i, j], expected)
+  assert got.shape == (rows[1] - rows[0], columns[1] - columns[0], 3)
