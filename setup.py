@@ -12,7 +12,8 @@ VERSION = re.search(
 
 WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
-TEST = ['pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.11', 'h5py>=3.10']
+SCALE = ['grain>=0.2.16']
+TEST = [*SCALE, 'pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.11', 'h5py>=3.10']
 
 setup(
   name='vizlab',
@@ -46,6 +47,7 @@ setup(
   extras_require={
     'weights': WEIGHTS,  # reading .pth and .h5 files
     'analysis': ANALYSIS,
+    'scale': SCALE,  # folders of photos
     'test': TEST,
     # The oracles of the parity tests.
     'parity': [*TEST, 'torch==2.13.0', 'captum>=0.9'],

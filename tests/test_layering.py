@@ -17,7 +17,7 @@ ALLOWED = {
   'io': {'types', 'io'},
   'render': {'types'},
   'nets': {*_LOW, 'io', 'nets'},
-  'data': {*_LOW, 'data'},
+  'data': {*_LOW, 'io', 'data'},
   'penalties': _LOW,
   'objectives': {*_LOW, 'objectives'},
   'optimize': _MIDDLE,

@@ -1,5 +1,6 @@
-"""Data whose truth is known."""
+"""Data whose truth is known, and folders of photos."""
 
+from vizlab.data.folder import Batch, folder, photos
 from vizlab.data.scenes import (
   SHAPE_NAMES,
   TEXTURE_NAMES,
@@ -8,4 +9,13 @@ from vizlab.data.scenes import (
   scenes,
 )
 
-__all__ = ['SHAPE_NAMES', 'TEXTURE_NAMES', 'Scene', 'scene', 'scenes']
+__all__ = [
+  'SHAPE_NAMES',
+  'TEXTURE_NAMES',
+  'Batch',
+  'Scene',
+  'folder',
+  'photos',
+  'scene',
+  'scenes',
+]

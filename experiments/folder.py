@@ -1,0 +1,278 @@
+"""Explains every photo of a folder, batch by batch, and can be killed."""
+
+import contextlib
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from experiments.common import Recorder, load_classifier, shorter_side
+from experiments.devices import on_every_device, replicate, shard
+from experiments.methods import (
+  METHODS,
+  Options,
+  chosen_methods,
+  chosen_options,
+  class_names,
+  every_class,
+)
+from experiments.report import Figure, Table
+from vizlab import io, nets, render
+from vizlab.data.folder import Batch, folder, photos
+from vizlab.types import Array
+
+__all__ = ['run']
+
+_SAMPLES = 'sample:'
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """What a run explains, and with what.
+
+  Attributes:
+    config: The config.
+    recorder: Of the work directory, which holds a shard a batch.
+    net: The net.
+    methods: Names of methods.
+    options: Their settings.
+    files: Names of all files of the folder, in order.
+    stream: The folder's batches, from batch ``start`` on.
+  """
+
+  config: ConfigDict
+  recorder: Recorder
+  net: nets.Network
+  methods: tuple[str, ...]
+  options: Options
+  files: tuple[str, ...]
+  stream: Callable[..., Iterator[Batch]]
+
+  @property
+  def shards(self) -> list[pathlib.Path]:
+    """The file of each batch, whether it is there or not."""
+    count = math.ceil(len(self.files) / self.config.batch_size)
+    return [self.recorder.workdir / f'maps-{k:05d}.npz' for k in range(count)]
+
+  def batch(self, k: int) -> list[str]:
+    """The files of a batch."""
+    size = self.config.batch_size
+    return list(self.files[k * size : (k + 1) * size])
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Explains the photos of the config's folder and writes a report."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  methods = chosen_methods(config)
+  net = load_classifier(config.net)
+  options = chosen_options(config, net)
+  names = class_names(config, net)
+  if config.shown < 1:
+    raise ValueError(f'config.shown: got {config.shown}, expected 1 or more')
+  job = Job(config, recorder, net, methods, options, *_folder(config, net))
+  recorder.open()
+  _check_shards(job)
+  _explain(job)
+  index, skipped = _index(job)
+  io.write_json(recorder.workdir / 'index.json', index)
+  results = {
+    'photos': sum(map(len, index.values())),
+    'skipped': len(skipped),
+    'shards': len(index),
+  }
+  recorder.report(
+    f'A folder explained by {net.arch}',
+    f'Photos explained: {results["photos"]}; files that could not be read: '
+    f'{len(skipped)}. The maps are in {len(index)} shards, maps-00000.npz and '
+    'so on, and index.json tells which photo is in which. The picture shows '
+    'the first photos, one row for each class that is explained.',
+    [*_contact(job, names), *_skipped(skipped)],
+  )
+  return recorder.finish(results)
+
+
+def _folder(
+  config: ConfigDict, net: nets.Network
+) -> tuple[tuple[str, ...], Callable[..., Iterator[Batch]]]:
+  """All files of the folder, and how to stream them."""
+  if not config.folder:
+    raise ValueError(
+      'config.folder: got none, expected a folder; give --config.folder=PHOTOS'
+    )
+  path = pathlib.Path(config.folder)
+  if config.folder == _SAMPLES:
+    path = pathlib.Path(io.__file__).parent / 'samples'
+  stream = functools.partial(
+    folder,
+    path,
+    size=net.spec.size,
+    shorter=shorter_side(config.folder, net.spec.size),
+    batch_size=config.batch_size,
+    workers=config.workers,
+  )
+  stream()  # tells what is wrong, before anything is written
+  return photos(path), stream
+
+
+def _check_shards(job: Job) -> None:
+  """Raises unless the shards of an earlier run are of the same files."""
+  wanted = {path: job.batch(k) for k, path in enumerate(job.shards)}
+  for path in sorted(job.recorder.workdir.glob('maps-*.npz')):
+    old = _read(path, 'names', 'skipped') if path in wanted else {}
+    if not old or sorted(old['names'] + old['skipped']) != wanted[path]:
+      raise ValueError(
+        f'config.folder: {job.config.folder} holds other files than when this '
+        f'run wrote {path.name}; choose another work directory, or start anew '
+        'with --overwrite'
+      )
+
+
+def _explain(job: Job) -> None:
+  """Writes the shards that are not there."""
+  shards, rows = job.shards, min(job.config.batch_size, len(job.files))
+  first = next((k for k, path in enumerate(shards) if not path.exists()), None)
+  if first is None:
+    return
+  net = replicate(job.net)
+  predict, explain = _programs(job.config.classes, job.methods, job.options)
+  bar = tqdm(total=len(shards), initial=first, desc='batches')
+  with contextlib.closing(job.stream(start=first)) as stream, bar:
+    for path, batch in zip(shards[first:], stream, strict=True):
+      if not path.exists():
+        n, x = len(batch.images), shard(batch.images, rows)
+        chances, targets = predict(net, x)
+        maps = {name: fn(net, x, targets) for name, fn in explain.items()}
+        job.recorder.arrays(
+          path.stem,
+          names=np.array(batch.names, str),
+          skipped=np.array([name for name, _ in batch.skipped], str),
+          reasons=np.array([reason for _, reason in batch.skipped], str),
+          targets=np.asarray(targets)[:n],
+          probabilities=np.asarray(chances)[:n],
+          **{
+            name: _packed(np.asarray(values)[:n], job.config.half)
+            for name, values in maps.items()
+          },
+        )
+      bar.update()
+
+
+@functools.lru_cache(maxsize=2)  # two runs in a process compile once
+def _programs(
+  classes: int, methods: tuple[str, ...], options: Options
+) -> tuple[Callable[..., Any], dict[str, Callable[..., Array]]]:
+  """What predicts the most probable classes, and what explains them."""
+  explain = {
+    name: on_every_device(every_class(METHODS[name], options))
+    for name in methods
+  }
+  return on_every_device(functools.partial(_top, classes)), explain
+
+
+def _top(classes: int, net: nets.Network, x: Array) -> tuple[Array, Array]:
+  """The probabilities of the most probable classes, and these classes."""
+  chances, targets = jax.lax.top_k(jax.nn.softmax(net(x)[0]), classes)
+  return chances, targets
+
+
+def _packed(maps: np.ndarray, half: bool) -> np.ndarray:
+  """Maps ``[B, E, ...]`` in float16, where that holds them.
+
+  A rounded map is off by at most 1/2000 of its largest value. Where one is too
+  large or too faint for that, all of the batch stay float32.
+  """
+  top = np.abs(maps).max(axis=tuple(range(2, maps.ndim)))
+  known = np.finfo(np.float16)
+  fits = (top == 0) | ((top >= known.smallest_normal) & (top <= known.max))
+  return maps.astype(np.float16) if half and fits.all() else maps
+
+
+def _read(path: pathlib.Path, *names: str) -> dict[str, Any]:
+  """Some arrays of a shard, those of texts as lists."""
+  with np.load(path) as file:
+    arrays = {name: file[name] for name in names}
+  return {
+    name: value.tolist() if value.dtype.kind == 'U' else value
+    for name, value in arrays.items()
+  }
+
+
+def _index(job: Job) -> tuple[dict[str, list[str]], list[list[str]]]:
+  """The photos of each shard; and name and reason of what was skipped."""
+  index, skipped = {}, []
+  for path in job.shards:
+    part = _read(path, 'names', 'skipped', 'reasons')
+    index[path.name] = part['names']
+    skipped += zip(part['skipped'], part['reasons'], strict=True)
+  return index, [[_shown(text) for text in row] for row in skipped]
+
+
+def _skipped(rows: list[list[str]]) -> list[Table]:
+  if not rows:
+    return []
+  return [Table('Files that could not be read', ['file', 'reason'], rows)]
+
+
+def _contact(job: Job, names: list[str]) -> list[Figure | Table]:
+  """The first photos with their maps, read from the shards.
+
+  So they are the same after a kill. Nothing where no photo could be read.
+  """
+  pictures, lines, labels = [], [], []
+  for name, image, part in _first(job):
+    chances = part['probabilities'].tolist()
+    for j, k in enumerate(part['targets']):
+      pictures.append(
+        [
+          METHODS[m].show(part[m][j].astype(np.float32), image)
+          for m in job.methods
+        ]
+      )
+      pictures[-1].insert(0, render.to_uint8(image))
+      lines.append([_shown(name), names[k], chances[j]])
+      short = _shown(pathlib.PurePosixPath(name).stem)
+      short = short if len(short) <= 24 else f'{short[:21]}...'
+      labels.append(f'{short}\n{names[k]}\n{chances[j]:.1%}')
+  if not pictures:
+    return []
+  side = max(128, job.net.spec.size - 24)
+  sheet = render.table(pictures, ['photo', *job.methods], labels, side=side)
+  at = f'The first photos, explained by {job.net.arch}'
+  caption = 'The classes that are explained in them'
+  return [
+    Figure('photos', f'{at}; Grad-CAM at {job.options.layer}', sheet),
+    Table(caption, ['photo', 'class', 'probability'], lines),
+  ]
+
+
+def _first(job: Job) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
+  """Name, image and shard's row of each of the first photos."""
+  left = job.config.shown
+  keys = 'targets', 'probabilities', *job.methods
+  with contextlib.closing(job.stream()) as stream:
+    for path, batch in zip(job.shards, stream, strict=True):
+      names, part = _read(path, 'names')['names'], _read(path, *keys)
+      images = dict(zip(batch.names, batch.images, strict=True))
+      for i, name in enumerate(names):
+        if name in images and left:  # it may have been damaged since
+          left -= 1
+          yield name, images[name], {key: part[key][i] for key in keys}
+      if not left:
+        return
+
+
+def _shown(text: str) -> str:
+  """A text that can be written: a file's name may be no Unicode."""
+  return text.encode(errors='replace').decode()
