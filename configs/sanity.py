@@ -7,9 +7,15 @@ Layers are randomised from the top, or one at a time, and a net that learned
 random labels by heart (configs/train_minivgg.py:random_labels) is compared with
 the one that learned shapes. Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: TODO
+Runtime: about 15 minutes on 2 CPU cores (25 on busy ones). It can be killed and
+started again: it goes on with the next method.
 
-Expected: TODO
+Expected: report.html with who passed. Of the parameters: guided backprop, the
+deconvnet and Guided Grad-CAM fail (SSIM 0.85, 0.71 and 0.74 with the upper half
+of the net random), all others pass (0.22 to 0.37), as Adebayo et al. found. Of
+the labels: gradients, SmoothGrad, Integrated Gradients, FullGrad, the deconvnet
+and occlusion pass; the CAMs fail (0.77): with one object in a scene both nets
+look at it, and a coarse map shows no more than that.
 """
 
 from ml_collections import ConfigDict
