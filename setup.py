@@ -13,7 +13,15 @@ VERSION = re.search(
 WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
 SCALE = ['grain>=0.2.16']
-TEST = [*SCALE, 'pytest>=8.3', 'pytest-xdist>=3.6', 'ruff>=0.11', 'h5py>=3.10']
+TEST = [
+  *ANALYSIS,
+  *SCALE,
+  'pytest>=8.3',
+  'pytest-xdist>=3.6',
+  'ruff>=0.11',
+  'h5py>=3.10',
+]
+PARITY = ['torch==2.13.0', 'captum>=0.9', 'opencv-python-headless', 'ttach']
 
 setup(
   name='vizlab',
@@ -49,7 +57,8 @@ setup(
     'analysis': ANALYSIS,
     'scale': SCALE,  # folders of photos
     'test': TEST,
-    # The oracles of the parity tests.
-    'parity': [*TEST, 'torch==2.13.0', 'captum>=0.9'],
+    # The oracles of the parity tests. pytorch-grad-cam comes on its own, with
+    # --no-deps: it names torchvision, of which the tests need nothing.
+    'parity': [*TEST, *PARITY],
   },
 )
