@@ -32,6 +32,10 @@ def get_config() -> ConfigDict:
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
   config.random_labels = 'minivgg_random_labels'  # or a file; '' for none
+  config.learned = ConfigDict()  # the scenes that it learned by heart
+  config.learned.seed = 0
+  config.learned.scenes = 512
+  config.learned.size = 64
   config.scenes = 32  # scenes of two objects, the first one explained
   config.photos = ''  # a folder of labelled photos instead
   config.methods = (  # by commas

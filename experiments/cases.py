@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments.common import shorter_side
 from vizlab import io, nets
+from vizlab.data.folder import photos
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 
 __all__ = ['Cases', 'load_cases', 'need_positive']
@@ -62,8 +63,10 @@ def _photos(config: ConfigDict, net: nets.Network) -> Cases:
   folder = pathlib.Path(config.photos).expanduser()
   if not folder.is_dir():
     raise ValueError(f'config.photos: got {folder}, expected a folder')
-  named = [(p, re.match(r'(\d+)_', p.name)) for p in sorted(folder.iterdir())]
-  named = [(path, int(match[1])) for path, match in named if match]
+  named = [
+    (name, re.match(r'(\d+)_', name.split('/')[-1])) for name in photos(folder)
+  ]
+  named = [(folder / name, int(match[1])) for name, match in named if match]
   count = nets.layers(net)[-1].shape[-1]
   wrong = [path.name for path, target in named if target >= count]
   if not named or wrong:

@@ -167,6 +167,7 @@ def _by_score(
       return method.explain(asked, x, options)
 
     raw = explain(x)
+    road_key, noise_key, change_key = jax.random.split(key, 3)
     map_ = as_map(method, raw, 3)
     chunk = {'chunk': config.chunk}
     curves = {
@@ -181,14 +182,14 @@ def _by_score(
     return {
       **{name: curve.area for name, curve in curves.items()},
       **{f'{name}_curve': curve.scores for name, curve in curves.items()},
-      'road': evaluate.road(chance, x, map_, key, **chunk),
+      'road': evaluate.road(chance, x, map_, road_key, **chunk),
       'drop': seen.drop,
       'increase': seen.increase,
       'infidelity': evaluate.infidelity(
-        asked, x, raw, key, sigma=0.05, samples=config.samples, **chunk
+        asked, x, raw, noise_key, sigma=0.05, samples=config.samples, **chunk
       ),
       'sensitivity': evaluate.max_sensitivity(
-        explain, x, key, samples=config.changes, **chunk
+        explain, x, change_key, samples=config.changes
       ),
     }
 

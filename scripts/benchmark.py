@@ -1,16 +1,19 @@
-"""Times vizlab against torch and Captum: VGG-16 at 224 px, one process run.
+"""Times vizlab against torch, Captum and pytorch-grad-cam: VGG-16 at 224 px.
 
   python scripts/benchmark.py [--batch=8] [--repeats=7] [--out=benchmark.json]
 
-The contenders take turns, so that a slow moment of a shared machine meets all
-of them; medians and ratios are reported, and for each the peak of the
-process's memory above its level before the call. torch and Captum come with the
-extra: pip install -e '.[parity]'. Without them, vizlab is timed alone.
+One process run; the contenders take turns, so that a slow moment of a shared
+machine meets all of them. Medians and ratios are reported, the time that
+compilation took apart, and for each the peak of the process's memory above its
+level before the call. All have the same images and the same weights: random
+ones, or those of --weights. torch and Captum come with the extra, pip install
+-e '.[parity]', pytorch-grad-cam with pip install grad-cam; what is not
+installed is left out.
 """
 
 import dataclasses
+import functools
 import gc
-import math
 import os
 import pathlib
 import statistics
@@ -23,24 +26,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import peers
 from absl import app, flags, logging
 
 from vizlab import attribution, io, nets
 from vizlab.data import scenes
-from vizlab.nets.graph import infer_shapes, param_shapes
-from vizlab.objectives import logit, score
+from vizlab.nets import windows
+from vizlab.objectives import Score, logit, score
+from vizlab.types import Array
 
 BATCH = flags.DEFINE_integer('batch', 8, 'Images at once.', lower_bound=1)
 REPEATS = flags.DEFINE_integer('repeats', 7, 'Turns of each.', lower_bound=1)
 SIZE = flags.DEFINE_integer('size', 224, 'Side of the images in pixels.')
 PATCH = flags.DEFINE_integer('patch', 32, 'Side of the occluder in pixels.')
 STRIDE = flags.DEFINE_integer('stride', 16, 'Step of the occluder in pixels.')
+WEIGHTS = flags.DEFINE_string('weights', '', 'A file of VGG-16; else random.')
 ONLY = flags.DEFINE_list('only', [], 'Tasks to run; all where empty.')
 OUT = flags.DEFINE_string('out', '', 'A JSON file for the figures.')
 
-LAYER, TORCH_LAYER = 'relu5_3', 29
-CHUNK = 16  # images that occlusion evaluates at once, on both sides
-OURS = 'vizlab'
+OURS, SWEEP = 'vizlab', 'vizlab full sweep'
+# They run the net tens to hundreds of times: one image, at most three turns,
+# and no first call to warm up, which their median forgives.
+LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion')
 
 
 @dataclasses.dataclass
@@ -48,6 +55,7 @@ class Contender:
   """One way to do a task: a call, and what was measured of it."""
 
   call: Callable[[], Any]
+  compile_seconds: float | None = None
   seconds: list[float] = dataclasses.field(default_factory=list)
   peak_mib: float = 0.0
 
@@ -77,108 +85,91 @@ def measure(contender: Contender) -> None:
   contender.peak_mib = max(contender.peak_mib, peak[0])
 
 
-def ours(x: np.ndarray) -> dict[str, Callable[[], Any]]:
-  """The tasks in vizlab; ``scenes`` draws 256 and has no peer."""
-  net = nets.create('vgg16')
-  asked = score(net, logit(243))
-  images = jnp.asarray(x)
-
-  def task(fn: Callable, x: jax.Array) -> Callable[[], Any]:
-    compiled = jax.jit(fn)
-    return lambda: jax.block_until_ready(compiled(asked, x))
-
+def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
+  """The tasks in vizlab, functions of a score and images."""
+  bind = functools.partial
+  many = {'chunk': work.chunk}
+  noisy = {'key': jax.random.key(0), 'sigma': work.sigma}
+  window = {'patch': work.patch, 'stride': work.stride, 'fill': 0.0}
+  layer = {'layer': work.layer}
   return {
-    'forward': task(lambda asked, x: asked.net(x)[0], images),
-    'saliency': task(attribution.saliency, images),
-    'guided_backprop': task(attribution.guided_backprop, images),
-    'grad_cam': task(
-      lambda asked, x: attribution.grad_cam(asked, x, layer=LAYER), images
+    'forward': lambda asked, x: asked.net(x)[0],
+    'saliency': attribution.saliency,
+    'gradient_x_input': attribution.gradient_x_input,
+    'guided_backprop': attribution.guided_backprop,
+    'deconvnet': bind(attribution.deconvnet, seed=1.0),
+    'grad_cam': bind(attribution.grad_cam, **layer),
+    'guided_grad_cam': bind(attribution.guided_grad_cam, **layer),
+    'grad_cam_pp': bind(attribution.grad_cam_pp, **layer),
+    'hires_cam': bind(attribution.hires_cam, **layer),
+    'layer_cam': bind(attribution.layer_cam, **layer),
+    'fullgrad': attribution.fullgrad,
+    'smoothgrad': bind(
+      attribution.smoothgrad, samples=work.samples, **noisy, **many
     ),
-    'occlusion': task(
-      lambda asked, x: attribution.occlusion(
-        asked, x, patch=PATCH.value, stride=STRIDE.value, chunk=CHUNK
-      ),
-      images[:1],
+    'integrated_gradients': bind(
+      attribution.integrated_gradients, steps=work.samples, **many
     ),
-    'scenes': lambda: jax.block_until_ready(scenes(jax.random.key(0), 256)),
+    'score_cam': bind(attribution.score_cam, **layer, **many),
+    'occlusion': bind(attribution.occlusion, **window, **many),
+    # Its seed is an argument: of a constant the compiler could do the work.
+    'scenes': lambda asked, x: scenes(
+      jax.random.key(asked.objective.target), 256
+    ),
   }
 
 
-def torch_vgg16(torch: Any) -> Any:
-  """VGG-16 with random weights, as torchvision builds it."""
-  nn = torch.nn
-  features, before = [], 3
-  for depth, width in zip(
-    (2, 2, 3, 3, 3), (64, 128, 256, 512, 512), strict=True
-  ):
-    for _ in range(depth):
-      features += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
-      before = width
-    features.append(nn.MaxPool2d(2))
-  head = [nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(25088, 4096)]
-  head += [nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
-  return nn.Sequential(*features, *head).eval()
+def compiled(fn: Callable, *args: Any) -> Contender:
+  """A function of vizlab, compiled for its arguments."""
+  start = time.perf_counter()
+  run = jax.jit(fn).lower(*args).compile()
+  seconds = time.perf_counter() - start
+  return Contender(lambda: jax.block_until_ready(run(*args)), seconds)
 
 
-def theirs(x: np.ndarray) -> dict[str, dict[str, Callable[[], Any]]]:
-  """The tasks in torch, default and channels_last, and in Captum."""
-  try:
-    import captum.attr as captum
-    import torch
-  except ModuleNotFoundError as error:
-    print(f'{error.name} is not installed: vizlab is timed alone')
-    return {}
-  tasks: dict[str, dict[str, Callable[[], Any]]] = {}
-  for name, layout in (
-    ('torch', torch.contiguous_format),
-    ('torch channels_last', torch.channels_last),
-  ):
-    model = torch_vgg16(torch).to(memory_format=layout)
-    images = torch.tensor(x.transpose(0, 3, 1, 2).copy())
-    images = images.contiguous(memory_format=layout)
-
-    def forward(model: Any = model, images: Any = images) -> Any:
-      with torch.no_grad():
-        return model(images)
-
-    def saliency(model: Any = model, images: Any = images) -> Any:
-      leaf = images.detach().requires_grad_()
-      (grad,) = torch.autograd.grad(model(leaf)[:, 243].sum(), leaf)
-      return grad.abs().amax(1)
-
-    tasks.setdefault('forward', {})[name] = forward
-    tasks.setdefault('saliency', {})[name] = saliency
-    for method, call in captum_calls(captum, torch, model, images).items():
-      label = name.replace('torch', 'captum')
-      tasks.setdefault(method, {})[label] = call
-  return tasks
+def ours(
+  name: str, fn: Callable, asked: Score, x: Array
+) -> dict[str, Contender]:
+  """The ways in which vizlab does a task."""
+  made = {OURS: compiled(fn, asked, x)}
+  if name == 'occlusion':
+    # Inside of a plain function occlusion cannot see the net.
+    made[SWEEP] = compiled(
+      lambda asked, x: fn(lambda seen: asked(seen), x), asked, x
+    )
+  return made
 
 
-def captum_calls(
-  captum: Any, torch: Any, model: Any, images: Any
-) -> dict[str, Callable[[], Any]]:
-  """The tasks that Captum does, on one model."""
+def check_agreement(contenders: dict[str, Contender]) -> None:
+  """Stops unless all contenders give the same numbers."""
+  first, *rest = (np.asarray(c.call()) for c in contenders.values())
+  for label, other in zip([*contenders][1:], rest, strict=True):
+    error = np.abs(other - first).max() / np.abs(first).max()
+    if not error < 1e-3:
+      sys.exit(f'error: {label}: differs from vizlab by {error:.1%}')
 
-  def leaf() -> Any:
-    return images.detach().requires_grad_()
 
-  def occlusion() -> Any:
-    with torch.no_grad():
-      return captum.Occlusion(model).attribute(
-        images[:1],
-        sliding_window_shapes=(3, PATCH.value, PATCH.value),
-        strides=(3, STRIDE.value, STRIDE.value),
-        target=243,
-        perturbations_per_eval=CHUNK,
-      )
-
-  guided = captum.GuidedBackprop(model)
-  cam = captum.LayerGradCam(model, model[TORCH_LAYER])
-  return {
-    'guided_backprop': lambda: guided.attribute(leaf(), target=243),
-    'grad_cam': lambda: cam.attribute(leaf(), target=243),
-    'occlusion': occlusion,
-  }
+def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
+  """What a task's ratios must be read with."""
+  if name == 'occlusion':
+    occluder = attribution.Occluder(work.patch, work.stride)
+    spans = occluder.spans(x.shape[-3])
+    boxes = [(row, column) for row in spans for column in spans]
+    ops, shape = asked.net.ops, x.shape[-3:]
+    plan = windows.plan(ops, shape, *zip(*boxes, strict=True))
+    count = functools.partial(windows.multiplications, ops, shape)
+    return (
+      f'{len(boxes)} places; by counted multiplications a full sweep takes '
+      f'{count() / count(plan):.2f} times as long'
+    )
+  if name == 'score_cam':
+    read = jax.jit(lambda asked, x: asked.net(x)[1][work.layer])
+    a = read(asked, x)
+    marks = (a.max((-3, -2)) > a.min((-3, -2))).any(0)
+    return f'{marks.sum()} of {marks.size} maps mark something, and are run'
+  if name == 'fullgrad':
+    return 'vizlab scales the maps of a layer together, pytorch-grad-cam each'
+  return ''
 
 
 def matmul_rate() -> float:
@@ -197,18 +188,15 @@ def matmul_rate() -> float:
 def forward_gflop(size: int) -> float:
   """Operations of one VGG-16 forward: two for each multiplication."""
   ops = nets.architecture('vgg16').layers()
-  shapes = infer_shapes(ops, (size, size, 3))
-  return sum(
-    2 * math.prod(params['kernel']) * math.prod(shapes[name][:-1]) / 1e9
-    for name, params in param_shapes(ops, (224, 224, 3)).items()
-  )
+  return 2 * windows.multiplications(ops, (size, size, 3)) / 1e9
 
 
 def run_task(name: str, contenders: dict[str, Contender]) -> list[dict]:
   """All turns of a task, and its rows of figures."""
-  for contender in contenders.values():
-    contender.call()  # compiles, and warms the caches
-  for _ in range(3 if name == 'occlusion' else REPEATS.value):
+  if name not in LONG:
+    for contender in contenders.values():
+      contender.call()  # warms the caches
+  for _ in range(min(3, REPEATS.value) if name in LONG else REPEATS.value):
     for contender in contenders.values():
       measure(contender)
   best = statistics.median(contenders[OURS].seconds)
@@ -219,37 +207,80 @@ def run_task(name: str, contenders: dict[str, Contender]) -> list[dict]:
       'seconds': statistics.median(contender.seconds),
       'spread': max(contender.seconds) - min(contender.seconds),
       'ratio': statistics.median(contender.seconds) / best,
+      'compile_seconds': contender.compile_seconds,
       'peak_mib': contender.peak_mib,
     }
     for label, contender in contenders.items()
   ]
 
 
+def show(row: dict) -> None:
+  """Prints a row of figures."""
+  compiling = row['compile_seconds']
+  compiling = '' if compiling is None else f'{compiling:.1f}'
+  print(
+    f'{row["task"]:20} {row["contender"]:30} {row["seconds"]:8.3f} '
+    f'{row["ratio"]:6.2f} {compiling:>7} {row["peak_mib"]:6.0f}',
+    flush=True,
+  )
+
+
+def setting() -> tuple[nets.Network, Array]:
+  """The net, and images as it takes them.
+
+  Preprocessing is done beforehand, so that all explain the same function.
+  """
+  if WEIGHTS.value:
+    net = nets.load(WEIGHTS.value, arch='vgg16')
+  else:
+    net = nets.create('vgg16')
+  side = SIZE.value
+  pictures = [
+    io.read_image(f'sample:{name}', shorter=side, crop=side)
+    for name in io.samples()
+  ]
+  x = net.spec(jnp.stack((pictures * BATCH.value)[: BATCH.value]))
+  net.spec = nets.InputSpec(side, (0.0,) * 3, (1.0,) * 3)
+  return net, x
+
+
 def main(argv: list[str]) -> None:
   """Runs all tasks and prints the table."""
   del argv
   logging.set_verbosity(logging.WARNING)
-  x = np.random.default_rng(0).random(
-    (BATCH.value, SIZE.value, SIZE.value, 3), np.float32
-  )
-  mine, peers = ours(x), theirs(x)
+  work = peers.Work(PATCH.value, STRIDE.value)
+  mine = methods(work)
   unknown = set(ONLY.value) - set(mine)
   if unknown:
     sys.exit(f'error: only: got {sorted(unknown)}, expected some of {[*mine]}')
-  rate = matmul_rate()
-  print(f'{os.cpu_count()} cores, matrix product {rate:.0f} GFLOP/s')
-  print(f'{"task":16} {"contender":20} {"seconds":>8} {"ratio":>6} {"MiB":>6}')
-  rows = []
+  net, x = setting()
+  asked = score(net, logit(work.target))
+  others = peers.calls(net, np.asarray(x), work)
+  rate, load = matmul_rate(), os.getloadavg()[0]
+  print(
+    f'{os.cpu_count()} cores, load {load:.1f}, '
+    f'matrix product {rate:.0f} GFLOP/s'
+  )
+  print(
+    f'{"task":20} {"contender":30} {"seconds":>8} {"ratio":>6} {"compile":>7} '
+    f'{"MiB":>6}'
+  )
+  rows, notes = [], {}
   for name in ONLY.value or mine:
-    calls = {OURS: mine[name], **peers.get(name, {})}
-    for row in run_task(name, {k: Contender(v) for k, v in calls.items()}):
+    images = x[:1] if name in LONG else x
+    contenders = ours(name, mine[name], asked, images)
+    for label, call in others.get(name, {}).items():
+      contenders[label] = Contender(call)
+    if name == 'forward':
+      check_agreement(contenders)
+    for row in run_task(name, contenders):
       rows.append(row)
-      print(
-        f'{name:16} {row["contender"]:20} {row["seconds"]:8.3f} '
-        f'{row["ratio"]:6.2f} {row["peak_mib"]:6.0f}',
-        flush=True,
-      )
-  report = {'matmul_gflops': rate, 'batch': BATCH.value, 'rows': rows}
+      show(row)
+    if told := note(name, asked, images, work):
+      notes[name] = told
+      print(f'{name}: {told}')
+  report = {'batch': BATCH.value, 'rows': rows, 'notes': notes}
+  report |= {'matmul_gflops': rate, 'load': load}
   forward = [r for r in rows if r['task'] == 'forward']
   if forward:
     gflops = BATCH.value * forward_gflop(SIZE.value) / forward[0]['seconds']

@@ -191,7 +191,7 @@ def test_memory_does_not_grow_with_the_number_of_samples(method, tiny):
   assert temporary_bytes(method(False), asked, x) <= 1.1 * few
 
 
-def test_memory_of_score_cam_does_not_grow_with_the_number_of_maps():
+def test_the_chunk_bounds_the_memory_of_score_cam():
   x = jnp.zeros((1, 32, 32, 3))
 
   def used(layer, chunk):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vizlab import attribution
-from vizlab.attribution.cam import upsample
+from vizlab.attribution.cam import upsample, weigh
 from vizlab.objectives import channel, logit, neuron, probability, score
 
 LAYER = 'relu4_2'
@@ -122,6 +122,38 @@ def test_score_cam_runs_only_maps_that_mark_something(minivgg, images):
   ).block_until_ready()
   jax.effects_barrier()
   assert len(runs) <= 2 + 8
+
+
+def test_score_cam_may_be_differentiated(minivgg, images):
+  def total(x):
+    return attribution.score_cam(
+      score(minivgg, logit(3)), x, layer='relu5_2', chunk=64
+    ).sum()
+
+  slope = jax.jit(jax.grad(total))(images[:1])
+  assert jnp.isfinite(slope).all() and slope.any()
+
+
+@pytest.mark.parametrize('unit', [1e-18, 1e14])
+def test_grad_cam_pp_does_not_over_or_underflow(unit, minivgg, images):
+  small, plain = (
+    attribution.grad_cam_pp(
+      score(minivgg, weight * logit(3)), images[:1], layer=LAYER
+    )
+    for weight in (unit, 1.0)
+  )
+  assert plain.any()
+  a, _ = attribution.activation_and_gradient(
+    score(minivgg, logit(3)), images[:1], LAYER
+  )
+  assert jnp.isfinite(small).all() and small.any()
+  if unit < 1:  # alpha is 1/2 there
+    g = attribution.activation_and_gradient(
+      score(minivgg, logit(3)), images[:1], LAYER
+    )[1]
+    weight = jnp.maximum(g, 0).sum((1, 2), keepdims=True) / 2
+    expected = weigh(a, weight, images[:1], True, True)
+    close(small / unit, expected)
 
 
 @pytest.mark.parametrize(

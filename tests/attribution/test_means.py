@@ -120,6 +120,16 @@ def test_it_is_the_mean_over_noisy_images(chunk, squared, x):
   np.testing.assert_allclose(got, total / 5, rtol=1e-4)
 
 
+def test_sigma_may_differ_by_image(x):
+  sigma = np.array([0.0, 0.1, 0.3], np.float32)
+  got = smoothgrad(cubes, x, KEY, samples=3, sigma=sigma)
+  for i in range(3):
+    one = smoothgrad(cubes, x[i], KEY, samples=3, sigma=float(sigma[i]))
+    np.testing.assert_allclose(got[i], one, rtol=1e-5)
+  with pytest.raises(ValueError, match=r'sigma: got shape \(2,\)'):
+    smoothgrad(cubes, x, KEY, sigma=sigma[:2])
+
+
 def test_it_smooths_any_method(minivgg, images):
   asked = score(minivgg, logit(3))
   got = smoothgrad(

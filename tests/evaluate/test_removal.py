@@ -163,7 +163,7 @@ def test_road_prefers_the_true_order_and_is_odd(x, weight):
     ),
     (
       lambda x: evaluate.impute(x, x > 0),
-      'attribution: got shape',
+      'gone: got shape',
     ),
   ],
 )

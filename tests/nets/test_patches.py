@@ -95,6 +95,33 @@ def test_average_pooling(images):
   check(net, total('relu4', 2), x, patch=20, stride=17)
 
 
+def test_a_subclass_that_runs_in_another_way_is_swept_in_full(minivgg, images):
+  class Inverted(nets.Network):
+    def __call__(self, x, edits=None):
+      return super().__call__(1 - x, edits)
+
+  net = Inverted(
+    minivgg.arch, minivgg.ops, minivgg.spec, nets.get_params(minivgg)
+  )
+  check(net, logit(3), images[:1], patch=24, stride=24)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'rows': []}, 'rows: got none, expected'),
+    ({'columns': [(8, 3)]}, r'columns: got \(8, 3\), expected'),
+    ({'columns': [(48, 60)]}, r'columns: got \(48, 60\), expected'),
+    ({'chunk': 0}, 'chunk: got 0'),
+    ({'other': jnp.zeros((48, 48, 3))}, 'other: got shape'),
+  ],
+)
+def test_wrong_boxes_are_named(change, message, minivgg, images):
+  boxes = {'rows': [(0, 8)], 'columns': [(4, 12)], 'other': images}
+  with pytest.raises(ValueError, match=message):
+    minivgg.sweep(score(minivgg, logit(0)).read, images, **boxes | change)
+
+
 CHANGED = [('alexnet', 80), ('squeezenet11', 60), ('resnet18', 64)]
 
 

@@ -1,6 +1,14 @@
+import importlib.util
 import json
 
 from test_scripts import call
+
+# The module that each peer needs, and a task of it.
+PEERS = {
+  'torch channels_last': ('torch', 'forward'),
+  'captum': ('captum', 'grad_cam'),
+  'pytorch-grad-cam': ('pytorch_grad_cam', 'grad_cam'),
+}
 
 
 def test_benchmark_of_small_images(tmp_path):
@@ -10,14 +18,24 @@ def test_benchmark_of_small_images(tmp_path):
     '--batch=1',
     '--repeats=2',
     '--size=32',
-    '--only=forward,saliency',
+    '--only=forward,grad_cam',
     f'--out={out}',
   )
   assert done.returncode == 0, done.stderr
   report = json.loads(out.read_text())
-  rows = [r for r in report['rows'] if r['contender'] == 'vizlab']
-  assert [r['task'] for r in rows] == ['forward', 'saliency']
-  assert all(r['seconds'] > 0 and r['ratio'] == 1 for r in rows)
+  rows = {(r['task'], r['contender']): r for r in report['rows']}
+  for task in ('forward', 'grad_cam'):
+    row = rows[task, 'vizlab']
+    assert row['seconds'] > 0 and row['ratio'] == 1
+    assert row['compile_seconds'] > 0
+  for peer, (module, task) in PEERS.items():
+    if importlib.util.find_spec(module):
+      assert rows[task, peer]['seconds'] > 0
+    else:
+      assert (task, peer) not in rows
   assert 0 < report['fraction'] < 2
+
+
+def test_benchmark_of_an_unknown_task():
   done = call('benchmark', '--only=nothing')
   assert "only: got ['nothing'], expected some of" in done.stderr

@@ -133,10 +133,13 @@ def grad_cam_pp(
     Chattopadhay, Sarkar, Howlader & Balasubramanian 2018, equations 7 and 19.
   """
   a, g = activation_and_gradient(score, x, layer)
-  below = 2 * g**2 + a.sum((-3, -2), keepdims=True) * g**3
-  # Where the denominator vanishes the paper's weight has no value: no share.
-  alpha = jnp.where(below == 0, 0, g**2 / jnp.where(below == 0, 1, below))
-  weight = (alpha * keep_positive(g)).sum((-3, -2), keepdims=True)
+  # Only positive g is left by the ReLU, and there alpha is 1 / (2 + sum A g):
+  # no squares and cubes that over- or underflow.
+  g = keep_positive(g)
+  below = 2 + a.sum((-3, -2), keepdims=True) * g
+  # It vanishes for negative activations only: there the paper has no value.
+  alpha = jnp.where(below == 0, 0, 1 / jnp.where(below == 0, 1, below))
+  weight = (alpha * g).sum((-3, -2), keepdims=True)
   return weigh(a, weight, x, rectify, resize)
 
 

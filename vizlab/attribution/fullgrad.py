@@ -53,7 +53,7 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
       its biases.
 
   Reference:
-    Srinivas & Fleuret 2019, proposition 1 and equation 2.
+    Srinivas & Fleuret 2019, section 4: the full-gradient representation.
   """
   score = need_score(score, 'full_gradient')
   check_images(x)
@@ -94,7 +94,7 @@ def fullgrad(score: Score, x: Array) -> Array:
     ValueError: As in `full_gradient`.
 
   Reference:
-    Srinivas & Fleuret 2019, equation 5.
+    Srinivas & Fleuret 2019, section 5: the approximate saliency map.
   """
   parts = full_gradient(score, x)
   total = 0.0

@@ -27,6 +27,8 @@ def mean_over(
     An array like one that ``fn`` gives.
   """
   check_chunk(chunk)
+  if samples < 1:
+    raise ValueError(f'samples: got {samples}, expected at least 1')
   most = max(1, min(samples, chunk // math.prod(x.shape[:-3])))
   chunks = math.ceil(samples / most)
   size = math.ceil(samples / chunks)  # of equal size, so one program

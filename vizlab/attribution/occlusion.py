@@ -112,7 +112,7 @@ def occlusion_sweep(
   h, w = x.shape[-3:-1]
   rows, columns = occluder.spans(h), occluder.spans(w)
   fill = as_image(fill, x, 'fill')
-  if isinstance(fn, Score) and hasattr(fn.net, 'sweep'):
+  if isinstance(fn, Score) and getattr(fn.net, 'sweep', None):
     other = jnp.broadcast_to(fill, x.shape)
     return fn.net.sweep(fn.read, x, other, rows, columns, chunk)
   return _full_sweep(fn, x, fill, occluder, chunk)

@@ -79,13 +79,16 @@ def score_cam(
     mask = jnp.where(some, (map_ - low) / jnp.where(some, high - low, 1), 0)
     return score(x0 + mask * (x - x0))
 
-  def run(i: Array, y: Array) -> Array:
-    which = jax.lax.dynamic_slice_in_dim(order, i * maps, maps)
-    return y.at[which].set(jax.vmap(seen)(which))
+  def run(y: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
+    i, which = item
+    there = i * maps < runs.sum()
+    found = jax.lax.cond(there, jax.vmap(seen), lambda which: y[which], which)
+    return y.at[which].set(found), None
 
   blank = score(jnp.broadcast_to(x0, x.shape))
   check_score(blank, x)
   y = jnp.broadcast_to(blank, (channels, *blank.shape))
-  y = jax.lax.fori_loop(0, -(-runs.sum() // maps), run, y)
+  order = order.reshape(-1, maps)
+  y, _ = jax.lax.scan(run, y, (jnp.arange(len(order)), order))
   weight = jnp.moveaxis(jax.nn.softmax(y, 0), 0, -1)
   return weigh(a, weight[..., None, None, :], x, rectify, resize)

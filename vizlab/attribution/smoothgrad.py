@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab.attribution.base import check_images
 from vizlab.attribution.gradient import gradient
@@ -33,7 +34,7 @@ def smoothgrad(
       map does not depend on what else is in the batch.
     samples: Number of noisy copies of an image.
     sigma: Standard deviation of the noise as a share of the image's range,
-      ``max x - min x``.
+      ``max x - min x``; one number, or one an image ``[...]``.
     squared: Whether attributions are squared before the mean: SmoothGrad-
       Squared (Hooker et al. 2019).
     method: The attribution that is averaged: a function ``(score, images)``
@@ -53,15 +54,23 @@ def smoothgrad(
   check_images(x)
   if samples < 1:
     raise ValueError(f'samples: got {samples}, expected at least 1')
-  if not isinstance(sigma, jax.Array) and not sigma >= 0:
+  if jnp.shape(sigma) not in ((), x.shape[:-3]):
+    raise ValueError(
+      f'sigma: got shape {jnp.shape(sigma)}, expected one number, or one an '
+      f'image {x.shape[:-3]}'
+    )
+  if not isinstance(sigma, jax.Array) and not (np.asarray(sigma) >= 0).all():
     raise ValueError(f'sigma: got {sigma}, expected 0 or more')
   axes = (-3, -2, -1)
-  span = x.max(axes, keepdims=True) - x.min(axes, keepdims=True)
+  sigma = jnp.asarray(sigma, x.dtype)[..., None, None, None]
+  if sigma.ndim < x.ndim:
+    sigma = sigma.reshape((1,) * x.ndim)
+  sigma = sigma * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
 
   def one(i: Array) -> Array:
     noise = jax.random.normal(jax.random.fold_in(key, i), x.shape[-3:], x.dtype)
     noise = noise.reshape((1,) * (x.ndim - 3) + noise.shape)
-    map_ = method(score, x + sigma * span * noise)
+    map_ = method(score, x + sigma * noise)
     return jnp.square(map_) if squared else map_
 
   return mean_over(one, samples, x, chunk)

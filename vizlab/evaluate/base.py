@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from vizlab.types import Array
 
-__all__ = ['check_map', 'check_on_image']
+__all__ = ['check_map', 'check_on_image', 'nan_where_nan']
 
 
 def check_map(value: Array, attribution: Array, name: str) -> None:
@@ -16,10 +16,18 @@ def check_map(value: Array, attribution: Array, name: str) -> None:
     )
 
 
-def check_on_image(attribution: Array, x: Array) -> None:
+def check_on_image(value: Array, x: Array, name: str) -> None:
   """Raises a `ValueError` unless there is one number a pixel of ``x``."""
-  if jnp.shape(attribution) != x.shape[:-1]:
+  if jnp.shape(value) != x.shape[:-1]:
     raise ValueError(
-      f'attribution: got shape {jnp.shape(attribution)}, expected one number a '
-      f'pixel of the images {x.shape}: {x.shape[:-1]}; sum over colours first'
+      f'{name}: got shape {jnp.shape(value)}, expected one number a pixel of '
+      f'the images {x.shape}: {x.shape[:-1]}'
     )
+
+
+def nan_where_nan(values: Array, attribution: Array) -> Array:
+  """Makes a metric ``[...]`` NaN where its map ``[..., H, W]`` has a NaN.
+
+  Order and thresholds would make a plausible number of it.
+  """
+  return jnp.where(jnp.isnan(attribution).any((-2, -1)), jnp.nan, values)

@@ -1,11 +1,12 @@
 """Does a map say what the score does, and does it stay when the image does."""
 
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import check_images, check_score
+from vizlab.attribution.base import check_chunk, check_images, check_score
 from vizlab.attribution.mean import mean_over
 from vizlab.types import Array, ScoreFn
 
@@ -36,8 +37,7 @@ def infidelity(
     sigma: Standard deviation of ``I``, in units of intensity.
     samples: Number of perturbations.
     scale: Whether each map is first multiplied by the number ``b`` that suits
-      it best (section 2.3 of the paper), so that maps of other units can be
-      compared; else ``b`` is 1.
+      it best, so that maps of other units can be compared; else ``b`` is 1.
     chunk: Images at once, but at least one sample of the whole batch.
 
   Returns:
@@ -56,7 +56,13 @@ def infidelity(
       f'attribution: got shape {jnp.shape(attribution)}, expected '
       f'{x.shape[:-1]} or {x.shape}'
     )
+  if not sigma > 0 or samples < 1:
+    raise ValueError(
+      f'sigma, samples: got {sigma}, {samples}, expected more than 0'
+    )
   a = attribution.reshape(*x.shape[:-1], -1)
+  if scale:  # what is best scaled in the end must not over- or underflow
+    a = _scaled(a, (-3, -2, -1))
   y = score(x)
   check_score(y, x)
 
@@ -67,12 +73,14 @@ def infidelity(
     change = change.reshape((1,) * (x.ndim - 3) + change.shape)
     told = (change * a).sum((-3, -2, -1))
     happened = y - score(x - change)
-    return jnp.stack([told * told, told * happened, happened * happened])
+    miss = told - happened
+    return jnp.stack([told * told, told * happened, happened**2, miss**2])
 
-  told2, both, happened2 = mean_over(one, samples, x, chunk)
-  if scale:  # the best b is both / told2
-    return happened2 - both**2 / jnp.where(told2 > 0, told2, 1)
-  return told2 - 2 * both + happened2
+  told2, both, happened2, miss2 = mean_over(one, samples, x, chunk)
+  if not scale:
+    return miss2
+  rest = happened2 - both * (both / jnp.where(told2 > 0, told2, 1))
+  return jnp.where(rest < 0, 0, rest)  # by rounding; the best b is both / told2
 
 
 def max_sensitivity(
@@ -82,7 +90,7 @@ def max_sensitivity(
   *,
   radius: float = 0.02,
   samples: int = 10,
-  chunk: int = 16,
+  chunk: int = 1,
 ) -> Array:
   """The greatest change of a map under small changes of its image.
 
@@ -95,7 +103,8 @@ def max_sensitivity(
     key: A JAX random key. All images of a batch get the same changes.
     radius: Of the cube of changes, in units of intensity.
     samples: Number of changes.
-    chunk: Images at once, but at least one sample of the whole batch.
+    chunk: Images explained at once, but at least one change of the whole batch;
+      a method that has a chunk of its own evaluates as many for each.
 
   Returns:
     ``[...]``, not negative; 0 is best. A map of zeros gives 0.
@@ -111,6 +120,7 @@ def max_sensitivity(
     raise ValueError(
       f'radius, samples: got {radius}, {samples}, expected more than 0'
     )
+  check_chunk(chunk)
   before = explain(x)
   axes = tuple(range(x.ndim - 3, before.ndim))
 
@@ -124,7 +134,7 @@ def max_sensitivity(
     change = change.reshape((1,) * (x.ndim - 3) + change.shape)
     return norm(explain(x + change) - before)
 
-  images = max(1, x.size // (x.shape[-3] * x.shape[-2] * x.shape[-1]))
+  images = math.prod(x.shape[:-3])
   changes = jax.lax.map(
     one, jnp.arange(samples), batch_size=max(1, chunk // images)
   )
@@ -146,7 +156,7 @@ def sparseness(attribution: Array) -> Array:
     ValueError: Not a map.
 
   Reference:
-    Chalasani et al. 2020, section 6.
+    Chalasani et al. 2020.
 
   >>> import jax.numpy as jnp
   >>> float(sparseness(jnp.array([[0.0, 0.0], [0.0, -2.0]])))
@@ -157,6 +167,7 @@ def sparseness(attribution: Array) -> Array:
       f'attribution: got shape {jnp.shape(attribution)}, expected [..., H, W]'
     )
   flat = jnp.abs(attribution.reshape(*attribution.shape[:-2], -1))
+  flat = _scaled(flat, -1)
   rising = jnp.sort(flat, -1)
   n = flat.shape[-1]
   weight = 2 * jnp.arange(1, n + 1, dtype=flat.dtype) - n - 1
@@ -164,3 +175,9 @@ def sparseness(attribution: Array) -> Array:
   total = flat.sum(-1)
   gini = (weight * rising).sum(-1) / (n * jnp.where(total > 0, total, 1))
   return jnp.maximum(gini, 0)
+
+
+def _scaled(values: Array, axes: int | tuple[int, ...]) -> Array:
+  """Values divided by their largest size, so that squares stay in range."""
+  top = jnp.abs(values).max(axes, keepdims=True)
+  return values / jnp.where(top > 0, top, 1)

@@ -12,19 +12,20 @@ __all__ = ['impute']
 _BESIDE, _CORNER = 1 / 6, 1 / 12
 
 
-def impute(x: Array, gone: Array, *, tolerance: float = 1e-4) -> Array:
+def impute(x: Array, gone: Array, *, tolerance: float = 1e-5) -> Array:
   """Replaces pixels by the weighted mean of their eight neighbours.
 
   Neighbours that are gone themselves are unknowns, so this solves a linear
   system, ``sum_j w_ij (u_i - u_j) = 0`` at every pixel that is gone (a membrane
-  over the hole). The system is symmetric; conjugate gradients solve it for all
-  images at once.
+  over the hole). The system is symmetric; conjugate gradients solve it, each
+  image for itself.
 
   Args:
     x: Images ``[..., H, W, C]``.
     gone: bool ``[..., H, W]``, the pixels to fill in. Where all are gone there
       is nothing to fill in from, and the image becomes its mean colour.
-    tolerance: Of the solution, relative to the image's own size.
+    tolerance: At which the solution of an image is good enough: its residual
+      relative to the system's right-hand side, by their norms.
 
   Returns:
     ``[..., H, W, C]``, with the other pixels as they are.
@@ -33,17 +34,11 @@ def impute(x: Array, gone: Array, *, tolerance: float = 1e-4) -> Array:
     ValueError: ``gone`` is not one number a pixel.
 
   Reference:
-    Rong et al. 2022 (ROAD), section 4.2 and appendix: noisy linear imputation.
+    Rong et al. 2022 (ROAD): noisy linear imputation.
   """
-  check_on_image(gone, x)
+  check_on_image(gone, x, 'gone')
   hole = gone[..., None].astype(x.dtype)
-  weight = _neighbours(jnp.ones((1, *x.shape[-3:-1], 1), x.dtype))
-  weight = weight.reshape((1,) * (x.ndim - 3) + weight.shape[1:])
-
-  def operator(u: Array) -> Array:
-    u = hole * u
-    return hole * (weight * u - _neighbours(u))
-
+  weight = _neighbours(jnp.ones((*x.shape[-3:-1], 1), x.dtype))
   kept = (1 - hole).sum((-3, -2), keepdims=True)
   mean = jnp.where(
     kept > 0,
@@ -52,9 +47,18 @@ def impute(x: Array, gone: Array, *, tolerance: float = 1e-4) -> Array:
   )
   # Unknowns are the differences to the mean colour, a good first guess.
   right = hole * _neighbours((1 - hole) * (x - mean))
-  u, _ = jax.scipy.sparse.linalg.cg(
-    operator, right, tol=tolerance, maxiter=4 * sum(x.shape[-3:-1])
-  )
+
+  def solve(hole: Array, right: Array) -> Array:
+    u, _ = jax.scipy.sparse.linalg.cg(
+      lambda u: hole * (weight * (hole * u) - _neighbours(hole * u)),
+      right,
+      tol=tolerance,
+      maxiter=4 * sum(x.shape[-3:-1]),
+    )
+    return u
+
+  each = (v.reshape(-1, *v.shape[-3:]) for v in (hole, right))
+  u = jax.vmap(solve)(*each).reshape(x.shape)
   return jnp.where(gone[..., None], mean + u, x)
 
 

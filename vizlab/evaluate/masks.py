@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import lax
 
-from vizlab.evaluate.base import check_map
+from vizlab.evaluate.base import check_map, nan_where_nan
 from vizlab.types import Array
 
 __all__ = ['energy_inside', 'iou', 'pointing_game']
@@ -66,7 +66,7 @@ def pointing_game(
   check_map(mask, attribution, 'mask')
   if tolerance < 0:
     raise ValueError(f'tolerance: got {tolerance}, expected 0 pixels or more')
-  inside = (mask >= 0.5).astype(attribution.dtype)
+  inside = (mask >= 0.5).astype(jnp.float32)
   if tolerance:
     side = (1,) * (inside.ndim - 2) + (2 * tolerance + 1,) * 2
     inside = lax.reduce_window(
@@ -101,4 +101,4 @@ def iou(attribution: Array, mask: Array, *, threshold: float = 0.5) -> Array:
   strong = (attribution >= threshold * top) & (top > 0)
   inside = mask >= 0.5
   both, either = (v.sum((-2, -1)) for v in (strong & inside, strong | inside))
-  return both / jnp.maximum(either, 1)
+  return nan_where_nan(both / jnp.maximum(either, 1), attribution)

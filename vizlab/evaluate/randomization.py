@@ -1,4 +1,4 @@
-"""Parameters randomised layer by layer (Adebayo et al. 2018, section 4).
+"""Parameters randomised layer by layer (Adebayo et al. 2018).
 
 Parameters are ``{layer: {parameter: array}}``, as `vizlab.nets.get_params`
 gives them.
@@ -25,18 +25,18 @@ def cascading(
     fresh: Freshly drawn ones of the same layers and shapes.
     layers: Names in the order in which they are randomised: the last first.
 
-  Yields:
-    A layer, and parameters in which it and all before it in ``layers`` are
-    fresh.
+  Returns:
+    An iterator of a layer, and parameters in which it and all before it in
+    ``layers`` are fresh.
 
   Raises:
     ValueError: A layer without parameters, or shapes that differ.
   """
   _check(params, fresh, layers)
-  changed = dict(params)
-  for layer in layers:
-    changed[layer] = fresh[layer]
-    yield layer, dict(changed)
+  return (
+    (layer, {**params, **{name: fresh[name] for name in layers[: i + 1]}})
+    for i, layer in enumerate(layers)
+  )
 
 
 def independent(
@@ -49,15 +49,14 @@ def independent(
     fresh: Freshly drawn ones of the same layers and shapes.
     layers: Names of the layers.
 
-  Yields:
-    A layer, and parameters in which only it is fresh.
+  Returns:
+    An iterator of a layer, and parameters in which only it is fresh.
 
   Raises:
     ValueError: A layer without parameters, or shapes that differ.
   """
   _check(params, fresh, layers)
-  for layer in layers:
-    yield layer, {**params, layer: fresh[layer]}
+  return ((layer, {**params, layer: fresh[layer]}) for layer in layers)
 
 
 def _check(params: _Params, fresh: _Params, layers: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a score when pixels go, in the order of an attribution."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from vizlab.attribution.base import (
   check_score,
 )
 from vizlab.attribution.integrated import blurred
-from vizlab.evaluate.base import check_on_image
+from vizlab.evaluate.base import check_on_image, nan_where_nan
 from vizlab.evaluate.imputation import impute
 from vizlab.types import Array, ScoreFn
 
@@ -96,7 +97,7 @@ def removal_curve(
   """
   check_images(x)
   check_chunk(chunk)
-  check_on_image(attribution, x)
+  check_on_image(attribution, x, 'attribution')
   at = np.asarray(shares, np.float32)
   if at.ndim != 1 or len(at) < 2 or not (np.diff(at) > 0).all():
     raise ValueError(f'shares: got {shares}, expected two or more, rising')
@@ -111,9 +112,9 @@ def removal_curve(
     return y
 
   counts = jnp.asarray(np.round(at * pixels).astype(np.int32))
-  images = max(1, x.size // np.prod(x.shape[-3:]))
+  images = math.prod(x.shape[:-3])
   scores = jax.lax.map(one, counts, batch_size=max(1, chunk // images))
-  scores = jnp.moveaxis(scores, 0, -1)
+  scores = jnp.moveaxis(nan_where_nan(scores, attribution), 0, -1)
   widths = jnp.asarray(np.diff(at)).reshape((1,) * (scores.ndim - 1) + (-1,))
   area = ((scores[..., 1:] + scores[..., :-1]) / 2 * widths).sum(-1)
   return Curve(jnp.asarray(at), scores, area / (at[-1] - at[0]))
@@ -145,7 +146,7 @@ def deletion(
     ValueError: As in `removal_curve`.
 
   Reference:
-    Petsiuk, Das & Saenko 2018 (RISE), section 4.2.
+    Petsiuk, Das & Saenko 2018 (RISE): the causal metrics.
   """
   check_images(x)
   x0 = as_image(baseline, x, 'baseline')
@@ -186,7 +187,7 @@ def insertion(
     ValueError: As in `removal_curve`.
 
   Reference:
-    Petsiuk, Das & Saenko 2018 (RISE), section 4.2.
+    Petsiuk, Das & Saenko 2018 (RISE): the causal metrics.
   """
   check_images(x)
   x0 = blurred(x) if baseline is None else as_image(baseline, x, 'baseline')
@@ -219,7 +220,8 @@ def road(
     score: ``[..., H, W, C] -> [...]``, by custom a probability.
     x: Images ``[..., H, W, C]`` in [0, 1].
     attribution: ``[..., H, W]``.
-    key: A JAX random key, for the noise on what is filled in.
+    key: A JAX random key, for the noise on what is filled in; the same noise
+      for all images and both orders.
     shares: Shares of the pixels that are removed.
     noise: Its standard deviation.
     chunk: Images at once, but at least one share of the whole batch.
@@ -232,8 +234,8 @@ def road(
     ValueError: As in `removal_curve`.
 
   Reference:
-    Rong, Leemann, Borisov, Kasneci & Kasneci 2022, section 4; combined as in
-    pytorch-grad-cam.
+    Rong, Leemann, Borisov, Kasneci & Kasneci 2022; the two orders combined as
+    in pytorch-grad-cam.
   """
   check_images(x)
   grain = noise * jax.random.normal(key, x.shape[-3:], x.dtype)
@@ -277,7 +279,7 @@ def drop_increase(
     Chattopadhay et al. 2018 (Grad-CAM++), section 4.1.
   """
   check_images(x)
-  check_on_image(attribution, x)
+  check_on_image(attribution, x, 'attribution')
   x0 = as_image(baseline, x, 'baseline')
   positive = jnp.maximum(attribution, 0)
   top = positive.max((-2, -1), keepdims=True)
@@ -285,7 +287,10 @@ def drop_increase(
   before, after = score(x), score(x0 + seen[..., None] * (x - x0))
   check_score(before, x)
   drop = jnp.maximum(before - after, 0) / jnp.where(before > 0, before, 1)
-  return DropIncrease(drop, (after > before).astype(x.dtype))
+  increase = (after > before).astype(x.dtype)
+  return DropIncrease(
+    *(nan_where_nan(v, attribution) for v in (drop, increase))
+  )
 
 
 def _even(steps: int) -> np.ndarray:

@@ -24,12 +24,13 @@ def ssim(a: Array, b: Array) -> Array:
     ValueError: The two have different shapes, or are too small.
 
   Reference:
-    Wang, Bovik, Sheikh & Simoncelli 2004; Adebayo et al. 2018, section 3.1.
+    Wang, Bovik, Sheikh & Simoncelli 2004; Adebayo et al. 2018.
   """
   check_map(b, a, 'b')
   if min(a.shape[-2:]) < 11:
     raise ValueError(f'a: got shape {a.shape}, expected at least 11 pixels')
-  return pix.ssim(_unit(a)[..., None], _unit(b)[..., None])
+  flat = (_unit(v).reshape(-1, *v.shape[-2:], 1) for v in (a, b))
+  return pix.ssim(*flat).reshape(a.shape[:-2])
 
 
 def spearman(a: Array, b: Array) -> Array:
@@ -47,7 +48,7 @@ def spearman(a: Array, b: Array) -> Array:
     ValueError: The two have different shapes.
 
   Reference:
-    Adebayo et al. 2018, section 3.1.
+    Adebayo et al. 2018.
   """
   check_map(b, a, 'b')
   return _correlation(
@@ -84,7 +85,8 @@ def hog(image: Array, *, bins: int = 9, cell: int = 8) -> Array:
   right = right.at[..., 1:-1].set(image[..., 2:] - image[..., :-2])
   size = jnp.hypot(down, right)
   turn = jnp.rad2deg(jnp.arctan2(down, right)) % 180
-  kind = jnp.floor(turn / (180 / bins)).astype(jnp.int32)
+  # A turn just below 180 may round to it.
+  kind = jnp.floor(turn / (180 / bins)).astype(jnp.int32) % bins
   one_hot = (
     jnp.arange(bins).reshape((1,) * image.ndim + (bins,)) == (kind[..., None])
   )
@@ -124,7 +126,7 @@ def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
     ValueError: The two have different shapes, or are too small.
 
   Reference:
-    Adebayo et al. 2018, section 3.1.
+    Adebayo et al. 2018.
   """
   check_map(b, a, 'b')
   lead = a.shape[:-2]

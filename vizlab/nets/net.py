@@ -123,6 +123,12 @@ class Network(nnx.Module):
       }
     )
 
+  def __init_subclass__(cls, **settings: Any) -> None:
+    """Takes `sweep` from a subclass that runs in another way."""
+    super().__init_subclass__(**settings)
+    if '__call__' in vars(cls) and 'sweep' not in vars(cls):
+      cls.sweep = None
+
   @property
   def has_classifier(self) -> bool:
     """Whether the last layer gives logits, a vector."""

@@ -53,9 +53,14 @@ def sweep(
     columns: The same for the columns of boxes.
     chunk: Images at once, but at least one place of the whole batch.
 
+  Raises:
+    ValueError: No box, a box of no pixels or outside of the image, or ``other``
+      is not like ``x``.
+
   Returns:
     What ``read`` gives, each array ``[..., len(rows), len(columns), *rest]``.
   """
+  _check(x, other, rows, columns, chunk)
   lead, (h, w, c) = x.shape[:-3], x.shape[-3:]
   most = max(1, chunk // math.prod(lead))
   flat, other = (net.spec(v).reshape(-1, h, w, c) for v in (x, other))
@@ -80,6 +85,28 @@ def sweep(
     return jnp.moveaxis(values, (0, 1), (len(lead), len(lead) + 1))
 
   return jax.tree.map(arrange, _in_chunks(at, len(boxes), most))
+
+
+def _check(
+  x: Array,
+  other: Array,
+  rows: Sequence[tuple[int, int]],
+  columns: Sequence[tuple[int, int]],
+  chunk: int,
+) -> None:
+  if other.shape != x.shape:
+    raise ValueError(f'other: got shape {other.shape}, expected {x.shape}')
+  if chunk < 1:
+    raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
+  for name, spans, n in zip(
+    ('rows', 'columns'), (rows, columns), x.shape[-3:-1], strict=True
+  ):
+    wrong = [s for s in spans if not max(0, s[0]) < min(s[1], n)]
+    if wrong or not len(spans):
+      raise ValueError(
+        f'{name}: got {wrong[0] if wrong else "none"}, expected (first, one '
+        f'past the last) with some of the {n} pixels between'
+      )
 
 
 def _in_chunks(fn: Callable[[Array], Any], count: int, most: int) -> Any:

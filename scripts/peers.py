@@ -1,0 +1,215 @@
+"""The tasks of the benchmark as torch, Captum and pytorch-grad-cam do them.
+
+All get vizlab's weights and images. No weight asks for its gradient, as ours do
+not either: pytorch-grad-cam calls ``backward``, which would compute them all.
+"""
+
+import copy
+import importlib
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vizlab import nets
+
+__all__ = ['Work', 'calls', 'torch_vgg16']
+
+Calls = dict[str, Callable[[], Any]]
+
+
+class Work(NamedTuple):
+  """How much there is to do, the same for everybody.
+
+  Attributes:
+    patch: Side of the occluder in pixels.
+    stride: Its step in pixels.
+    samples: Noisy copies in SmoothGrad, points of Integrated Gradients.
+    chunk: Images at once, where a method runs the net many times.
+    captum_chunk: The same for Captum where it samples.
+    sigma: Noise of SmoothGrad as a share of the image's range.
+    target: The logit that is explained.
+    layer: The layer of the class activation maps, here.
+    place: The same layer among torch's modules.
+  """
+
+  patch: int = 32
+  stride: int = 16
+  samples: int = 32
+  chunk: int = 16
+  captum_chunk: int = 8  # of 8, 16 and 32 the fastest, on 2 cores at 224 px
+  sigma: float = 0.15
+  target: int = 243
+  layer: str = 'relu5_3'
+  place: int = 29
+
+
+def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
+  """``{task: {contender: call}}`` of what is installed.
+
+  Args:
+    net: A VGG-16 that takes its images as they are.
+    x: Images ``[N, H, W, 3]``.
+    work: How much there is to do.
+  """
+  # Score-CAM there draws bars; tqdm asks once, when somebody first imports it.
+  os.environ.setdefault('TQDM_DISABLE', '1')
+  torch = _imported('torch')
+  if torch is None:
+    return {}
+  captum, cams = _imported('captum.attr'), _cam_library()
+  model = torch_vgg16(torch, net)
+  # The gradient ends at the bias before the layer, and goes on to no weight.
+  model[work.place - 1].bias.requires_grad_()
+  tasks: dict[str, Calls] = {}
+  for suffix, layout in (
+    ('', torch.contiguous_format),
+    (' channels_last', torch.channels_last),
+  ):
+    laid = copy.deepcopy(model).to(memory_format=layout)
+    images = torch.tensor(x.transpose(0, 3, 1, 2).copy())
+    images = images.contiguous(memory_format=layout)
+    for task, peer, call in (
+      *_torch_calls(torch, laid, images, work),
+      *(_captum_calls(captum, laid, images, work) if captum else ()),
+      *(_cam_calls(cams, laid, images, work) if cams else ()),
+    ):
+      tasks.setdefault(task, {})[peer + suffix] = call
+  return tasks
+
+
+def torch_vgg16(torch: Any, net: nets.Network) -> Any:
+  """VGG-16 as torchvision builds it, with the weights of ours."""
+  nn = torch.nn
+  features, before = [], 3
+  with torch.device('meta'):  # the weights come from our net
+    for depth, width in zip(
+      (2, 2, 3, 3, 3), (64, 128, 256, 512, 512), strict=True
+    ):
+      for _ in range(depth):
+        features += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
+        before = width
+      features.append(nn.MaxPool2d(2))
+    head = [nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(25088, 4096)]
+    head += [nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+  model = nn.Sequential(*features, *head)
+  weighted = [module for module in model if hasattr(module, 'weight')]
+  for module, (layer, params) in zip(
+    weighted, nets.get_params(net).items(), strict=True
+  ):
+    kernel, bias = np.asarray(params['kernel']), np.array(params['bias'])
+    if layer == 'fc6':  # torch flattens C, H, W
+      kernel = kernel.reshape(49, 512, -1).swapaxes(0, 1).reshape(25088, -1)
+    kernel = kernel.transpose((3, 2, 0, 1) if kernel.ndim == 4 else (1, 0))
+    for name, value in (('weight', kernel), ('bias', bias)):
+      tensor = torch.from_numpy(np.ascontiguousarray(value))
+      setattr(module, name, nn.Parameter(tensor, requires_grad=False))
+  return model.eval()
+
+
+def _torch_calls(
+  torch: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+  def forward() -> Any:
+    with torch.no_grad():
+      return model(images)
+
+  def saliency() -> Any:
+    leaf = images.detach().requires_grad_()
+    (grad,) = torch.autograd.grad(model(leaf)[:, work.target].sum(), leaf)
+    return grad.abs().amax(1)
+
+  yield 'forward', 'torch', forward
+  yield 'saliency', 'torch', saliency
+
+
+def _captum_calls(
+  captum: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+  layer, one = model[work.place], images[:1]
+  noise = work.sigma * float(one.max() - one.min())
+  window = {
+    'sliding_window_shapes': (3, work.patch, work.patch),
+    'strides': (3, work.stride, work.stride),
+    'perturbations_per_eval': work.chunk,
+  }
+  many = {
+    'nt_samples': work.samples,
+    'nt_samples_batch_size': work.captum_chunk,
+    'stdevs': noise,
+    'abs': False,
+  }
+  steps = {
+    'n_steps': work.samples,
+    'method': 'riemann_middle',
+    'internal_batch_size': work.captum_chunk,
+  }
+  like_ours = {'interpolate_mode': 'bilinear'}
+  for task, method, x, options in (
+    ('gradient_x_input', captum.InputXGradient(model), images, {}),
+    ('guided_backprop', captum.GuidedBackprop(model), images, {}),
+    ('deconvnet', captum.Deconvolution(model), images, {}),
+    ('grad_cam', captum.LayerGradCam(model, layer), images, {}),
+    ('guided_grad_cam', captum.GuidedGradCam(model, layer), images, like_ours),
+    ('smoothgrad', captum.NoiseTunnel(captum.Saliency(model)), one, many),
+    ('integrated_gradients', captum.IntegratedGradients(model), one, steps),
+    ('occlusion', captum.Occlusion(model), one, window),
+  ):
+
+    def call(method: Any = method, x: Any = x, options: dict = options) -> Any:
+      leaf = x.detach().requires_grad_()
+      return method.attribute(leaf, target=work.target, **options)
+
+    yield task, 'captum', call
+
+
+def _cam_calls(
+  library: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+  targets = importlib.import_module('pytorch_grad_cam.utils.model_targets')
+  target = targets.ClassifierOutputTarget(work.target)
+  layers = [model[work.place]]
+  for task, method, x, read in (
+    ('grad_cam', library.GradCAM, images, layers),
+    ('grad_cam_pp', library.GradCAMPlusPlus, images, layers),
+    ('hires_cam', library.HiResCAM, images, layers),
+    ('layer_cam', library.LayerCAM, images, layers),
+    ('score_cam', library.ScoreCAM, images[:1], layers),
+    # Not quite ours: it scales each map, we all maps of a layer together.
+    ('fullgrad', library.FullGrad, images, []),
+  ):
+
+    def call(
+      method: Any = method, x: Any = x, read: list[Any] = read
+    ) -> np.ndarray:
+      # Its hooks stay on the model as long as the object lives.
+      with method(model, read) as cam:
+        return cam(x, [target] * len(x))
+
+    yield task, 'pytorch-grad-cam', call
+
+
+def _imported(name: str) -> Any:
+  try:
+    return importlib.import_module(name)
+  except ModuleNotFoundError as error:
+    print(f'{error.name} is not installed: {name} is left out')
+    return None
+
+
+def _cam_library() -> Any:
+  """pytorch-grad-cam; of torchvision, if missing, it names only helpers."""
+  try:
+    importlib.import_module('torchvision')
+  except ModuleNotFoundError:
+    for name, helpers in {
+      'torchvision': (),
+      'torchvision.transforms': ('Compose', 'Normalize', 'ToTensor'),
+      'torchvision.transforms.functional': ('resize',),
+    }.items():
+      sys.modules[name] = types.ModuleType(name)
+      vars(sys.modules[name]).update(dict.fromkeys(helpers))
+  return _imported('pytorch_grad_cam')

@@ -1,0 +1,107 @@
+"""What holds for every metric at once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vizlab import evaluate
+
+KEY = jax.random.key(3)
+HELPERS = {'Curve', 'DropIncrease', 'cascading', 'independent', 'hog'}
+
+
+def probability(x):
+  return jax.nn.sigmoid(3 * (x[..., 3:9, 2:7, :].mean((-3, -2, -1)) - 0.5))
+
+
+def explain(x):
+  return (x**2).sum(-1)
+
+
+# Each as (images [..., 32, 24, 3], map, mask) -> [...].
+METRICS = {
+  'energy_inside': lambda x, a, m: evaluate.energy_inside(a, m),
+  'pointing_game': lambda x, a, m: evaluate.pointing_game(a, m, tolerance=2),
+  'iou': lambda x, a, m: evaluate.iou(a, m),
+  'deletion': lambda x, a, m: evaluate.deletion(probability, x, a).area,
+  'insertion': lambda x, a, m: evaluate.insertion(probability, x, a).area,
+  'removal_curve': lambda x, a, m: evaluate.removal_curve(
+    probability,
+    x,
+    a,
+    lambda x, gone: jnp.where(gone[..., None], 0, x),
+    shares=(0.1, 0.3),
+  ).scores[..., 1],
+  'road': lambda x, a, m: evaluate.road(
+    probability, x, a, KEY, shares=(0.2, 0.6)
+  ),
+  'impute': lambda x, a, m: evaluate.impute(x, a > 0.7).mean((-3, -2, -1)),
+  'drop_increase': lambda x, a, m: (
+    evaluate.drop_increase(probability, x, a).drop
+  ),
+  'infidelity': lambda x, a, m: evaluate.infidelity(
+    probability, x, a, KEY, samples=5
+  ),
+  'max_sensitivity': lambda x, a, m: evaluate.max_sensitivity(
+    explain, x, KEY, samples=3
+  ),
+  'sparseness': lambda x, a, m: evaluate.sparseness(a),
+  'ssim': lambda x, a, m: evaluate.ssim(a, m),
+  'spearman': lambda x, a, m: evaluate.spearman(a, m),
+  'hog_correlation': lambda x, a, m: evaluate.hog_correlation(a, m),
+}
+each_metric = pytest.mark.parametrize('name', METRICS)
+
+
+@pytest.fixture(scope='module')
+def case():
+  keys = jax.random.split(jax.random.key(0), 3)
+  x = jax.random.uniform(keys[0], (5, 32, 24, 3))
+  a = jax.random.uniform(keys[1], (5, 32, 24))
+  mask = jnp.zeros((5, 32, 24)).at[:, 5:20, 4:16].set(1.0)
+  return x, a, mask
+
+
+def test_every_public_metric_has_a_row():
+  assert {*METRICS} == {*evaluate.__all__} - HELPERS
+
+
+@each_metric
+def test_batch_equals_loop_and_jit_equals_eager(name, case):
+  metric = METRICS[name]
+  batch = jax.jit(metric)(*case)
+  assert batch.shape == (5,)
+  one = jax.jit(metric)
+  for i in range(5):
+    np.testing.assert_allclose(batch[i], one(*(v[i] for v in case)), atol=1e-5)
+  np.testing.assert_allclose(metric(*case), batch, atol=1e-5)
+
+
+@each_metric
+def test_any_leading_batch_and_vmap(name, case):
+  metric = METRICS[name]
+  flat = metric(*case)
+  nested = metric(*(v.reshape(5, 1, *v.shape[1:]) for v in case))
+  assert nested.shape == (5, 1)
+  np.testing.assert_allclose(nested[:, 0], flat, atol=1e-5)
+  np.testing.assert_allclose(jax.vmap(metric)(*case), flat, atol=1e-5)
+
+
+@each_metric
+def test_a_map_with_nan_is_nan_and_the_others_are_not(name, case):
+  if name in ('impute', 'max_sensitivity'):
+    return  # they judge no given map
+  x, a, mask = case
+  got = METRICS[name](x, a.at[2, 3, 4].set(jnp.nan), mask)
+  assert jnp.isnan(got[2])
+  assert jnp.isfinite(got[jnp.array([0, 1, 3, 4])]).all()
+
+
+@pytest.mark.parametrize('scale', [1e-25, 1e25])
+@pytest.mark.parametrize('name', ['infidelity', 'sparseness', 'energy_inside'])
+def test_the_unit_of_a_map_does_not_matter(name, scale, case):
+  x, a, mask = case
+  np.testing.assert_allclose(
+    METRICS[name](x, a * scale, mask), METRICS[name](x, a, mask), rtol=1e-3
+  )
