@@ -29,10 +29,10 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.pool = 'max'  # or 'avg'
   config.scenes = 1024  # scenes of two objects, both explained
   config.photos = ''  # a folder of labelled photos instead
-  config.methods = (  # by commas; see experiments/methods.py for more
-    'saliency,gradient_x_input,deconvnet,guided_backprop,smoothgrad,'
-    'integrated_gradients,fullgrad,cam,grad_cam,grad_cam_pp,hires_cam,'
-    'layer_cam,guided_grad_cam,occlusion,score_cam'
+  config.methods = (  # by commas; the slow ones come last
+    'saliency,gradient_x_input,deconvnet,guided_backprop,fullgrad,cam,grad_cam,'
+    'grad_cam_pp,hires_cam,layer_cam,guided_grad_cam,occlusion,smoothgrad,'
+    'integrated_gradients,score_cam'
   )
   config.layer = ''  # of the CAMs; '' for the last map before the classifier
   config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image

@@ -61,11 +61,11 @@ def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
 
 def _photos(config: ConfigDict, net: nets.Network) -> Cases:
   folder = pathlib.Path(config.photos).expanduser()
-  if not folder.is_dir():
-    raise ValueError(f'config.photos: got {folder}, expected a folder')
-  named = [
-    (name, re.match(r'(\d+)_', name.split('/')[-1])) for name in photos(folder)
-  ]
+  try:
+    names = photos(folder)
+  except ValueError as error:
+    raise ValueError(f'config.photos: {error}') from error
+  named = [(name, re.match(r'(\d+)_', name.split('/')[-1])) for name in names]
   named = [(folder / name, int(match[1])) for name, match in named if match]
   count = nets.layers(net)[-1].shape[-1]
   wrong = [path.name for path, target in named if target >= count]

@@ -14,7 +14,7 @@ BAD = [
   ('judge', {'scenes': 0}, 'config.scenes: got 0'),
   ('judge', {'steps': 0}, 'config.steps: got 0'),
   ('judge', {'layer': 'relu9'}, "layer: got 'relu9'"),
-  ('judge', {'photos': '/no/such'}, 'config.photos: got /no/such, expected a'),
+  ('judge', {'photos': '/no/such'}, 'config.photos: path: got /no/such'),
   ('sanity', {'batch': 0}, 'config.batch: got 0'),
   ('sanity', {'random_labels': 'no.safetensors'}, 'no such file'),
   ('sanity', {'random_labels': 'alexnet'}, 'expected a file of its weights'),
