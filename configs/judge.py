@@ -9,9 +9,14 @@ Commands:
 The folder holds photos whose names begin with the number of their class, such
 as 282_cat.png. Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: TODO
+Runtime: about 20 minutes on 2 quiet CPU cores. It can be killed and started
+again: it goes on with the next method.
 
-Expected: TODO
+Expected: report.html with the table, the curves and pictures. On 1,024 scenes
+the peak lies inside the object that is asked about in 65 % for CAM, Grad-CAM
+and HiResCAM, 62 % for guided backprop and 20 % for saliency (a flat map: 6 %);
+of Guided Grad-CAM 54 % lies inside and 1 % on the other object. Deletion leaves
+a mean probability of 0.04 for CAM and Grad-CAM, 0.13 for saliency.
 """
 
 from ml_collections import ConfigDict

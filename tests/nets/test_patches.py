@@ -89,6 +89,12 @@ def test_any_leading_batch_and_a_fill_for_each_image(lead, minivgg, images):
   assert swept.shape == (*lead, 3, 3)
 
 
+@pytest.mark.parametrize(('patch', 'chunk'), [(24, 1), (48, 16)])
+def test_one_place_at_once(patch, chunk, minivgg, images):
+  settings = {'patch': patch, 'stride': patch, 'chunk': chunk}
+  check(minivgg, logit(3), images[:2], **settings)
+
+
 def test_average_pooling(images):
   net = nets.create('zfnet', classifier=False, pool='avg')
   x = jnp.pad(images[:1], ((0, 0), (10, 10), (10, 10), (0, 0)))

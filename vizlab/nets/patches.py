@@ -51,7 +51,7 @@ def sweep(
     rows: First and one past the last row of each row of boxes; what lies
       outside of the image is cut off.
     columns: The same for the columns of boxes.
-    chunk: Images at once, but at least one place of the whole batch.
+    chunk: Images at once, but at least two places of the whole batch.
 
   Raises:
     ValueError: No box, a box of no pixels or outside of the image, or ``other``
@@ -113,10 +113,11 @@ def _in_chunks(fn: Callable[[Array], Any], count: int, most: int) -> Any:
   """``fn`` of places 0 to ``count - 1``, at most ``most`` at once.
 
   The chunks are of one size, so there is one program; the last place is
-  repeated to fill the last of them.
+  repeated to fill the last of them. There are two or more in a chunk: XLA's
+  CPU backend fails to compile the loops over a single one (jax 0.10.2).
   """
-  chunks = math.ceil(count / most)
-  size = math.ceil(count / chunks)
+  chunks = math.ceil(count / max(2, most))
+  size = max(2, math.ceil(count / chunks))
   places = np.minimum(np.arange(chunks * size), count - 1)
   found = lax.map(fn, jnp.asarray(places.reshape(chunks, size)))
   return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:count], found)
