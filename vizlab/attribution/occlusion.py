@@ -93,7 +93,7 @@ def occlusion_sweep(
     patch: Side of the occluder in pixels.
     stride: Its step in pixels.
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
-    chunk: Images evaluated at once, but at least one place of the whole batch.
+    chunk: Images evaluated at once, but at least two places of the whole batch.
       Memory grows with it, and not with the number of places.
 
   Returns:
@@ -169,7 +169,7 @@ def occlusion(
     patch: Side of the occluder in pixels.
     stride: Its step in pixels.
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
-    chunk: Images evaluated at once, but at least one place of the whole batch.
+    chunk: Images evaluated at once, but at least two places of the whole batch.
       Memory grows with it, and not with the number of places.
 
   Returns:
