@@ -16,7 +16,7 @@ import numpy as np
 
 from vizlab import nets
 
-__all__ = ['Work', 'calls', 'torch_vgg16']
+__all__ = ['Work', 'calls', 'cam_library', 'torch_vgg16']
 
 Calls = dict[str, Callable[[], Any]]
 
@@ -60,7 +60,7 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
   torch = _imported('torch')
   if torch is None:
     return {}
-  captum, cams = _imported('captum.attr'), _cam_library()
+  captum, cams = _imported('captum.attr'), cam_library()
   model = torch_vgg16(torch, net)
   # The gradient ends at the bias before the layer, and goes on to no weight.
   model[work.place - 1].bias.requires_grad_()
@@ -79,6 +79,25 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
     ):
       tasks.setdefault(task, {})[peer + suffix] = call
   return tasks
+
+
+def cam_library() -> Any:
+  """pytorch-grad-cam, or None where it is not installed.
+
+  Its pictures and detection targets name helpers of torchvision; where that is
+  missing, an empty one stands in, as the methods themselves use none of it.
+  """
+  try:
+    importlib.import_module('torchvision')
+  except ModuleNotFoundError:
+    for name, helpers in {
+      'torchvision': (),
+      'torchvision.transforms': ('Compose', 'Normalize', 'ToTensor'),
+      'torchvision.transforms.functional': ('resize',),
+    }.items():
+      sys.modules[name] = types.ModuleType(name)
+      vars(sys.modules[name]).update(dict.fromkeys(helpers))
+  return _imported('pytorch_grad_cam')
 
 
 def torch_vgg16(torch: Any, net: nets.Network) -> Any:
@@ -198,18 +217,3 @@ def _imported(name: str) -> Any:
   except ModuleNotFoundError as error:
     print(f'{error.name} is not installed: {name} is left out')
     return None
-
-
-def _cam_library() -> Any:
-  """pytorch-grad-cam; of torchvision, if missing, it names only helpers."""
-  try:
-    importlib.import_module('torchvision')
-  except ModuleNotFoundError:
-    for name, helpers in {
-      'torchvision': (),
-      'torchvision.transforms': ('Compose', 'Normalize', 'ToTensor'),
-      'torchvision.transforms.functional': ('resize',),
-    }.items():
-      sys.modules[name] = types.ModuleType(name)
-      vars(sys.modules[name]).update(dict.fromkeys(helpers))
-  return _imported('pytorch_grad_cam')

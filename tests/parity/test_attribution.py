@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from scripts.peers import cam_library
 from vizlab import attribution, nets
 from vizlab.objectives import logit, score
 
@@ -138,10 +139,8 @@ def half_pixel_upsampling(size):
 
 def cam_family(model, x, name, place):
   """A raw map of pytorch-grad-cam: before it scales it for display."""
-  library = pytest.importorskip('cam_library')
-  try:
-    library = library.load()
-  except ModuleNotFoundError:
+  library = cam_library()
+  if library is None:
     pytest.skip('pytorch-grad-cam is not installed')
   from pytorch_grad_cam import base_cam
   from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget

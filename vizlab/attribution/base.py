@@ -11,12 +11,13 @@ from vizlab.types import Acts, Array
 
 __all__ = [
   'as_image',
-  'check_chunk',
+  'at_once',
   'check_images',
   'check_score',
   'nan_where_nan',
   'need_map',
   'need_score',
+  'unit_range',
 ]
 
 
@@ -33,10 +34,14 @@ def check_images(x: Array) -> None:
     raise ValueError(f'x: got shape {shape}, expected at least one image')
 
 
-def check_chunk(chunk: int) -> None:
-  """Raises a `ValueError` unless ``chunk`` is a number of images."""
+def at_once(x: Array, chunk: int) -> int:
+  """How many variants of a batch ``[..., H, W, C]`` hold ``chunk`` images.
+
+  At least one. Raises a `ValueError` unless ``chunk`` is a number of images.
+  """
   if chunk < 1:
     raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
+  return max(1, chunk // math.prod(x.shape[:-3]))
 
 
 def as_image(value: float | Array, x: Array, name: str) -> Array:
@@ -74,12 +79,19 @@ def check_score(y: Array, x: Array) -> None:
 
 
 def nan_where_nan(gradient: Array, y: Array) -> Array:
-  """Makes a gradient ``[..., H, W, C]`` NaN where its score ``[...]`` is.
+  """Makes a gradient, ``[..., H, W, C]`` or ``[..., C]``, NaN where ``y`` is.
 
-  The mask of a ReLU is false where its input is NaN, so the gradient of a NaN
-  would be a plausible zero.
+  ``y`` is the score ``[...]``. The mask of a ReLU is false where its input is
+  NaN, so the gradient of a NaN would be a plausible zero.
   """
-  return jnp.where(jnp.isnan(y)[..., None, None, None], jnp.nan, gradient)
+  wrong = jnp.isnan(y).reshape(*y.shape, *(1,) * (gradient.ndim - y.ndim))
+  return jnp.where(wrong, jnp.nan, gradient)
+
+
+def unit_range(values: Array, axes: tuple[int, ...]) -> Array:
+  """Values scaled to [0, 1] over some axes; zeros where they are flat."""
+  low, high = (f(values, axes, keepdims=True) for f in (jnp.min, jnp.max))
+  return (values - low) / jnp.where(high > low, high - low, 1)
 
 
 def need_map(acts: Acts, layer: str, x: Array) -> Array:

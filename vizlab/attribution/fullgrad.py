@@ -4,7 +4,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from vizlab.attribution.base import check_images, need_score
+from vizlab.attribution.base import (
+  check_images,
+  need_score,
+  unit_range,
+)
 from vizlab.attribution.cam import upsample
 from vizlab.attribution.taps import taps
 from vizlab.objectives import Score
@@ -100,10 +104,6 @@ def fullgrad(score: Score, x: Array) -> Array:
   total = 0.0
   for part in (parts.input, *parts.biases.values()):
     if part.ndim == x.ndim:
-      size = jnp.abs(part)
-      low, high = (
-        f(size, (-3, -2, -1), keepdims=True) for f in (jnp.min, jnp.max)
-      )
-      size = (size - low) / jnp.where(high > low, high - low, 1)
+      size = unit_range(jnp.abs(part), (-3, -2, -1))
       total += upsample(size.sum(-1), x.shape[-3:-1])
   return total

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import check_chunk
+from vizlab.attribution.base import at_once
 from vizlab.types import Array
 
 __all__ = ['mean_over']
@@ -26,10 +26,9 @@ def mean_over(
   Returns:
     An array like one that ``fn`` gives.
   """
-  check_chunk(chunk)
   if samples < 1:
     raise ValueError(f'samples: got {samples}, expected at least 1')
-  most = max(1, min(samples, chunk // math.prod(x.shape[:-3])))
+  most = min(samples, at_once(x, chunk))
   chunks = math.ceil(samples / most)
   size = math.ceil(samples / chunks)  # of equal size, so one program
   places = jnp.arange(chunks * size).reshape(chunks, size)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from vizlab.attribution.base import (
   as_image,
-  check_chunk,
+  at_once,
   check_images,
   check_score,
 )
@@ -107,7 +107,6 @@ def occlusion_sweep(
     Zeiler & Fergus 2014, section 4.2 and figure 6.
   """
   check_images(x)
-  check_chunk(chunk)
   occluder = Occluder(patch, stride)
   h, w = x.shape[-3:-1]
   rows, columns = occluder.spans(h), occluder.spans(w)
@@ -137,10 +136,8 @@ def _full_sweep(
     cover = cover.reshape((1,) * batch + cover.shape)
     return fn(jnp.where(cover, fill, x))
 
-  images = math.prod(x.shape[:-3])
-  swept = jax.lax.map(
-    one, jnp.arange(rows * columns), batch_size=max(1, chunk // images)
-  )
+  places = jnp.arange(rows * columns)
+  swept = jax.lax.map(one, places, batch_size=at_once(x, chunk))
 
   def arrange(values: Array) -> Array:
     values = jnp.moveaxis(values, 0, batch)

@@ -1,17 +1,16 @@
 """Score-CAM: a class activation map without gradients."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
 from vizlab.attribution.base import (
   as_image,
-  check_chunk,
+  at_once,
   check_images,
   check_score,
   need_map,
   need_score,
+  unit_range,
 )
 from vizlab.attribution.cam import upsample, weigh
 from vizlab.objectives import Score
@@ -59,13 +58,12 @@ def score_cam(
     paper subtracts, cancels in the softmax.
   """
   check_images(x)
-  check_chunk(chunk)
   score = need_score(score, 'score_cam')
   a = need_map(score.net(x)[1], layer, x)
   x0 = as_image(baseline, x, 'baseline')
   marks = a.max((-3, -2)) > a.min((-3, -2))
   channels = a.shape[-1]
-  maps = max(1, min(channels, chunk // math.prod(x.shape[:-3])))
+  maps = min(channels, at_once(x, chunk))
   # Those that mark something in any image come first, and only those are run.
   runs = marks.any(tuple(range(marks.ndim - 1)))
   order = jnp.argsort(~runs, stable=True)
@@ -73,10 +71,9 @@ def score_cam(
 
   def seen(k: Array) -> Array:
     map_ = upsample(jnp.take(a, k, axis=-1), x.shape[-3:-1])[..., None]
-    low, high = (f(map_, (-3, -2), keepdims=True) for f in (jnp.min, jnp.max))
     # A flat map is not flat to the last bit once it is upsampled.
-    some = jnp.take(marks, k, axis=-1)[..., None, None, None] & (high > low)
-    mask = jnp.where(some, (map_ - low) / jnp.where(some, high - low, 1), 0)
+    some = jnp.take(marks, k, axis=-1)[..., None, None, None]
+    mask = jnp.where(some, unit_range(map_, (-3, -2)), 0)
     return score(x0 + mask * (x - x0))
 
   def run(y: Array, item: tuple[Array, Array]) -> tuple[Array, None]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.attribution.base import check_images
+from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
 from vizlab.attribution.mean import mean_over
 from vizlab.types import Array, ScoreFn
@@ -69,8 +69,7 @@ def smoothgrad(
 
   def one(i: Array) -> Array:
     noise = jax.random.normal(jax.random.fold_in(key, i), x.shape[-3:], x.dtype)
-    noise = noise.reshape((1,) * (x.ndim - 3) + noise.shape)
-    map_ = method(score, x + sigma * noise)
+    map_ = method(score, x + sigma * as_image(noise, x, 'noise'))
     return jnp.square(map_) if squared else map_
 
   return mean_over(one, samples, x, chunk)

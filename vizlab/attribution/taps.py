@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from vizlab.attribution.base import (
   check_images,
   check_score,
+  nan_where_nan,
   need_map,
   need_score,
 )
@@ -87,11 +88,8 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
   differentiate = jax.grad(total, argnums=(0, 1), has_aux=True)
   (dx, gradients), (y, found) = differentiate(x, zeros)
 
-  def or_nan(g: Array) -> Array:
-    wrong = jnp.isnan(y).reshape(*y.shape, *(1,) * (g.ndim - y.ndim))
-    return jnp.where(wrong, jnp.nan, g)
-
-  return Taps(found, jax.tree.map(or_nan, gradients), or_nan(dx))
+  gradients = {n: nan_where_nan(g, y) for n, g in gradients.items()}
+  return Taps(found, gradients, nan_where_nan(dx, y))
 
 
 def activation_and_gradient(

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from vizlab.types import Array
 
-__all__ = ['check_map', 'check_on_image', 'nan_where_nan']
+__all__ = ['check_map', 'check_on_image', 'nan_where_nan', 'over_top']
 
 
 def check_map(value: Array, attribution: Array, name: str) -> None:
@@ -31,3 +31,9 @@ def nan_where_nan(values: Array, attribution: Array) -> Array:
   Order and thresholds would make a plausible number of it.
   """
   return jnp.where(jnp.isnan(attribution).any((-2, -1)), jnp.nan, values)
+
+
+def over_top(values: Array, axes: int | tuple[int, ...]) -> Array:
+  """Values divided by their largest size over some axes; zeros stay zeros."""
+  top = jnp.abs(values).max(axes, keepdims=True)
+  return values / jnp.where(top > 0, top, 1)

@@ -1,13 +1,18 @@
 """Does a map say what the score does, and does it stay when the image does."""
 
-import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import check_chunk, check_images, check_score
+from vizlab.attribution.base import (
+  as_image,
+  at_once,
+  check_images,
+  check_score,
+)
 from vizlab.attribution.mean import mean_over
+from vizlab.evaluate.base import over_top
 from vizlab.types import Array, ScoreFn
 
 __all__ = ['infidelity', 'max_sensitivity', 'sparseness']
@@ -62,7 +67,7 @@ def infidelity(
     )
   a = attribution.reshape(*x.shape[:-1], -1)
   if scale:  # what is best scaled in the end must not over- or underflow
-    a = _scaled(a, (-3, -2, -1))
+    a = over_top(a, (-3, -2, -1))
   y = score(x)
   check_score(y, x)
 
@@ -70,7 +75,7 @@ def infidelity(
     change = sigma * jax.random.normal(
       jax.random.fold_in(key, i), x.shape[-3:], x.dtype
     )
-    change = change.reshape((1,) * (x.ndim - 3) + change.shape)
+    change = as_image(change, x, 'change')
     told = (change * a).sum((-3, -2, -1))
     happened = y - score(x - change)
     miss = told - happened
@@ -120,7 +125,6 @@ def max_sensitivity(
     raise ValueError(
       f'radius, samples: got {radius}, {samples}, expected more than 0'
     )
-  check_chunk(chunk)
   before = explain(x)
   axes = tuple(range(x.ndim - 3, before.ndim))
 
@@ -131,13 +135,10 @@ def max_sensitivity(
     change = jax.random.uniform(
       jax.random.fold_in(key, i), x.shape[-3:], x.dtype, -radius, radius
     )
-    change = change.reshape((1,) * (x.ndim - 3) + change.shape)
+    change = as_image(change, x, 'change')
     return norm(explain(x + change) - before)
 
-  images = math.prod(x.shape[:-3])
-  changes = jax.lax.map(
-    one, jnp.arange(samples), batch_size=max(1, chunk // images)
-  )
+  changes = jax.lax.map(one, jnp.arange(samples), batch_size=at_once(x, chunk))
   size = norm(before)
   return changes.max(0) / jnp.where(size > 0, size, 1)
 
@@ -167,7 +168,7 @@ def sparseness(attribution: Array) -> Array:
       f'attribution: got shape {jnp.shape(attribution)}, expected [..., H, W]'
     )
   flat = jnp.abs(attribution.reshape(*attribution.shape[:-2], -1))
-  flat = _scaled(flat, -1)
+  flat = over_top(flat, -1)
   rising = jnp.sort(flat, -1)
   n = flat.shape[-1]
   weight = 2 * jnp.arange(1, n + 1, dtype=flat.dtype) - n - 1
@@ -175,9 +176,3 @@ def sparseness(attribution: Array) -> Array:
   total = flat.sum(-1)
   gini = (weight * rising).sum(-1) / (n * jnp.where(total > 0, total, 1))
   return jnp.maximum(gini, 0)
-
-
-def _scaled(values: Array, axes: int | tuple[int, ...]) -> Array:
-  """Values divided by their largest size, so that squares stay in range."""
-  top = jnp.abs(values).max(axes, keepdims=True)
-  return values / jnp.where(top > 0, top, 1)

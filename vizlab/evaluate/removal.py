@@ -1,7 +1,6 @@
 """What becomes of a score when pixels go, in the order of an attribution."""
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,12 +10,12 @@ import numpy as np
 
 from vizlab.attribution.base import (
   as_image,
-  check_chunk,
+  at_once,
   check_images,
   check_score,
 )
 from vizlab.attribution.integrated import blurred
-from vizlab.evaluate.base import check_on_image, nan_where_nan
+from vizlab.evaluate.base import check_on_image, nan_where_nan, over_top
 from vizlab.evaluate.imputation import impute
 from vizlab.types import Array, ScoreFn
 
@@ -96,7 +95,6 @@ def removal_curve(
       rise in [0, 1].
   """
   check_images(x)
-  check_chunk(chunk)
   check_on_image(attribution, x, 'attribution')
   at = np.asarray(shares, np.float32)
   if at.ndim != 1 or len(at) < 2 or not (np.diff(at) > 0).all():
@@ -112,8 +110,7 @@ def removal_curve(
     return y
 
   counts = jnp.asarray(np.round(at * pixels).astype(np.int32))
-  images = math.prod(x.shape[:-3])
-  scores = jax.lax.map(one, counts, batch_size=max(1, chunk // images))
+  scores = jax.lax.map(one, counts, batch_size=at_once(x, chunk))
   scores = jnp.moveaxis(nan_where_nan(scores, attribution), 0, -1)
   widths = jnp.asarray(np.diff(at)).reshape((1,) * (scores.ndim - 1) + (-1,))
   area = ((scores[..., 1:] + scores[..., :-1]) / 2 * widths).sum(-1)
@@ -239,7 +236,7 @@ def road(
   """
   check_images(x)
   grain = noise * jax.random.normal(key, x.shape[-3:], x.dtype)
-  grain = grain.reshape((1,) * (x.ndim - 3) + grain.shape)
+  grain = as_image(grain, x, 'noise')
 
   def fill(x: Array, gone: Array) -> Array:
     return jnp.where(gone[..., None], impute(x, gone) + grain, x)
@@ -281,9 +278,7 @@ def drop_increase(
   check_images(x)
   check_on_image(attribution, x, 'attribution')
   x0 = as_image(baseline, x, 'baseline')
-  positive = jnp.maximum(attribution, 0)
-  top = positive.max((-2, -1), keepdims=True)
-  seen = positive / jnp.where(top > 0, top, 1)
+  seen = over_top(jnp.maximum(attribution, 0), (-2, -1))
   before, after = score(x), score(x0 + seen[..., None] * (x - x0))
   check_score(before, x)
   drop = jnp.maximum(before - after, 0) / jnp.where(before > 0, before, 1)

@@ -4,6 +4,7 @@ import dm_pix as pix
 import jax.numpy as jnp
 import jax.scipy.stats as stats
 
+from vizlab.attribution.base import unit_range
 from vizlab.evaluate.base import check_map
 from vizlab.types import Array
 
@@ -29,7 +30,7 @@ def ssim(a: Array, b: Array) -> Array:
   check_map(b, a, 'b')
   if min(a.shape[-2:]) < 11:
     raise ValueError(f'a: got shape {a.shape}, expected at least 11 pixels')
-  flat = (_unit(v).reshape(-1, *v.shape[-2:], 1) for v in (a, b))
+  flat = (unit_range(v, (-2, -1)).reshape(-1, *v.shape[-2:], 1) for v in (a, b))
   return pix.ssim(*flat).reshape(a.shape[:-2])
 
 
@@ -131,18 +132,14 @@ def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
   check_map(b, a, 'b')
   lead = a.shape[:-2]
   return _correlation(
-    *(hog(_unit(v), cell=cell).reshape(*lead, -1) for v in (a, b))
+    *(
+      hog(unit_range(v, (-2, -1)), cell=cell).reshape(*lead, -1) for v in (a, b)
+    )
   )
 
 
 def _flat(values: Array) -> Array:
   return values.reshape(*values.shape[:-2], -1)
-
-
-def _unit(values: Array) -> Array:
-  """Maps scaled to [0, 1]; zeros where they are flat."""
-  low, high = (f(values, (-2, -1), keepdims=True) for f in (jnp.min, jnp.max))
-  return (values - low) / jnp.where(high > low, high - low, 1)
 
 
 def _normalised(blocks: Array) -> Array:

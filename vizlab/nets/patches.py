@@ -53,16 +53,15 @@ def sweep(
     columns: The same for the columns of boxes.
     chunk: Images at once, but at least two places of the whole batch.
 
+  Returns:
+    What ``read`` gives, each array ``[..., len(rows), len(columns), *rest]``.
+
   Raises:
     ValueError: No box, a box of no pixels or outside of the image, or ``other``
       is not like ``x``.
-
-  Returns:
-    What ``read`` gives, each array ``[..., len(rows), len(columns), *rest]``.
   """
   _check(x, other, rows, columns, chunk)
   lead, (h, w, c) = x.shape[:-3], x.shape[-3:]
-  most = max(1, chunk // math.prod(lead))
   flat, other = (net.spec(v).reshape(-1, h, w, c) for v in (x, other))
   acts = {k: a.reshape(-1, *a.shape[len(lead) :]) for k, a in net(x)[1].items()}
   shapes = {None: (h, w, c), **infer_shapes(net.ops, (h, w, c))}
@@ -84,7 +83,9 @@ def sweep(
     values = values.reshape(len(rows), len(columns), *values.shape[1:])
     return jnp.moveaxis(values, (0, 1), (len(lead), len(lead) + 1))
 
-  return jax.tree.map(arrange, _in_chunks(at, len(boxes), most))
+  return jax.tree.map(
+    arrange, _in_chunks(at, len(boxes), chunk // math.prod(lead))
+  )
 
 
 def _check(
@@ -110,11 +111,11 @@ def _check(
 
 
 def _in_chunks(fn: Callable[[Array], Any], count: int, most: int) -> Any:
-  """``fn`` of places 0 to ``count - 1``, at most ``most`` at once.
+  """``fn`` of places 0 to ``count - 1``, ``most`` at once but at least two.
 
   The chunks are of one size, so there is one program; the last place is
-  repeated to fill the last of them. There are two or more in a chunk: XLA's
-  CPU backend fails to compile the loops over a single one (jax 0.10.2).
+  repeated to fill the last of them. Two, because XLA's CPU backend fails to
+  compile the loops over a single one (jax 0.10.2).
   """
   chunks = math.ceil(count / max(2, most))
   size = max(2, math.ceil(count / chunks))
