@@ -34,13 +34,14 @@ def get_config(arg: str = '') -> ConfigDict:
   config.targets = ()  # classes to explain; () for the most probable ones
   config.classes = 2  # how many of the most probable classes to explain
   config.labels = ''  # a JSON list of class names
-  config.methods = (  # by commas; also: gradient
+  config.methods = (  # by commas; a wrong name lists all
     'saliency,gradient_x_input,deconvnet,guided_backprop,'
     'grad_cam,guided_grad_cam,occlusion'
   )
   config.layer = ''  # of Grad-CAM; '' for the last map before the classifier
   config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
-  config.chunk = 16  # images that occlusion evaluates at once
+  config.samples = 32  # of SmoothGrad and Integrated Gradients
+  config.chunk = 16  # images at once, where a method evaluates many
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
     config.net.arch = arg

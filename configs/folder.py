@@ -39,6 +39,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.methods = 'saliency,guided_backprop,grad_cam'  # by commas
   config.layer = ''  # of Grad-CAM; '' for the last map before the classifier
   config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  config.samples = 32  # of SmoothGrad and Integrated Gradients
   config.chunk = 16  # images a device evaluates at once, where there are many
   config.half = True  # maps in float16 where it holds them
   config.shown = 8  # photos in the report

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import shorter_side
+from experiments.common import need_positive, shorter_side
 from vizlab import io, nets
 from vizlab.data.folder import photos
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 
-__all__ = ['Cases', 'load_cases', 'need_positive']
+__all__ = ['Cases', 'load_cases']
 
 
 class Cases(NamedTuple):
@@ -28,13 +28,6 @@ class Cases(NamedTuple):
   images: np.ndarray
   targets: np.ndarray
   masks: np.ndarray | None
-
-
-def need_positive(config: ConfigDict, *names: str) -> None:
-  """Raises a `ValueError` unless those settings are 1 or more."""
-  for name in names:
-    if config[name] < 1:
-      raise ValueError(f'config.{name}: got {config[name]}, expected 1 or more')
 
 
 def load_cases(config: ConfigDict, net: nets.Network) -> Cases:

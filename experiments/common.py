@@ -8,7 +8,7 @@ import pathlib
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
   'listed',
   'load_classifier',
   'load_net',
+  'need_positive',
   'shorter_side',
   'validate',
 ]
@@ -161,6 +162,16 @@ class Recorder:
       self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
     )
 
+  def once(
+    self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
+  ) -> dict[str, np.ndarray]:
+    """What ``make`` gives, or has given to a run that was interrupted."""
+    path = self._path(f'{name}.npz')
+    if not path.exists():
+      self.arrays(name, **make())
+    with np.load(path) as found:
+      return dict(found)
+
   def picture(self, name: str, picture: np.ndarray) -> None:
     """Writes a uint8 picture as ``name.png``."""
     io.write_png(self._path(f'{name}.png'), picture)
@@ -210,6 +221,13 @@ def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
       raise ValueError(
         f'{name}: got {value!r}, expected one of {near or known}'
       )
+
+
+def need_positive(config: ConfigDict, *names: str) -> None:
+  """Raises a `ValueError` unless those settings are 1 or more."""
+  for name in names:
+    if config[name] < 1:
+      raise ValueError(f'config.{name}: got {config[name]}, expected 1 or more')
 
 
 def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:

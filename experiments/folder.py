@@ -14,7 +14,12 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import Recorder, load_classifier, shorter_side
+from experiments.common import (
+  Recorder,
+  load_classifier,
+  need_positive,
+  shorter_side,
+)
 from experiments.devices import on_every_device, replicate, shard
 from experiments.methods import (
   METHODS,
@@ -75,12 +80,11 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
+  need_positive(config, 'shown')
   methods = chosen_methods(config)
   net = load_classifier(config.net)
   options = chosen_options(config, net)
   names = class_names(config, net)
-  if config.shown < 1:
-    raise ValueError(f'config.shown: got {config.shown}, expected 1 or more')
   job = Job(config, recorder, net, methods, options, *_folder(config, net))
   recorder.open()
   _check_shards(job)

@@ -1,6 +1,6 @@
 """Judges the attribution methods: by known masks, and by what scores do."""
 
-import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from experiments import plots
-from experiments.cases import Cases, load_cases, need_positive
-from experiments.common import Recorder, load_classifier
+from experiments.cases import Cases, load_cases
+from experiments.common import Recorder, load_classifier, need_positive
 from experiments.methods import (
   METHODS,
   Method,
@@ -61,21 +61,17 @@ def run(
   plots.need_matplotlib()
   methods = chosen_methods(config)
   net = load_classifier(config.net)
-  options = dataclasses.replace(
-    chosen_options(config, net), samples=config.samples
-  )
-  need_positive(config, 'faithful', 'samples', 'steps', 'changes', 'batch')
+  options = chosen_options(config, net)
+  need_positive(config, 'faithful', 'steps', 'changes', 'batch')
   cases = load_cases(config, net)
   recorder.open()
   judged = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'judging {name}')
-    path = recorder.workdir / f'judged_{name}.npz'
-    if not path.exists():  # else an interrupted run has judged it
-      found = _judge(config, METHODS[name], options, net, cases)
-      recorder.arrays(path.stem, **found)
-    with np.load(path) as found:
-      judged[name] = dict(found)
+    judge = functools.partial(
+      _judge, config, METHODS[name], options, net, cases
+    )
+    judged[name] = recorder.once(f'judged_{name}', judge)
   metrics = [m for m in (*BY_MASK, *BY_SCORE) if m in judged[methods[0]]]
   means = {
     name: {m: float(judged[name][m].mean()) for m in metrics}

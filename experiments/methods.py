@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import each_of, listed
+from experiments.common import each_of, listed, need_positive
 from vizlab import attribution, nets, render
 from vizlab.data.scenes import SHAPE_NAMES
 from vizlab.objectives import Score, logit, score
@@ -20,6 +20,8 @@ __all__ = [
   'METHODS',
   'Method',
   'Options',
+  'as_map',
+  'chosen_layer',
   'chosen_methods',
   'chosen_options',
   'class_names',
@@ -34,7 +36,7 @@ class Options:
   layer: str
   patch: int
   chunk: int
-  samples: int = 32  # of methods that take a mean
+  samples: int  # of methods that take a mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,28 +222,37 @@ def chosen_methods(config: ConfigDict) -> tuple[str, ...]:
   return methods
 
 
-def chosen_options(config: ConfigDict, net: nets.Network) -> Options:
-  """The settings of the methods, checked against a net."""
-  maps = [row.name for row in nets.layers(net) if row.field is not None]
-  layer = config.layer or maps[-1]
+def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
+  """The map ``config.layer`` of a net; its last one if that is empty."""
+  maps = {row.name: row for row in nets.layers(net) if row.field is not None}
+  layer = config.layer or list(maps)[-1]
   nets.check_layers(net, [layer])
   if layer not in maps:
     raise ValueError(
-      f'config.layer: {layer!r} gives no map, expected one of {maps[-6:]}'
+      f'config.layer: {layer!r} gives no map, expected one of {[*maps][-6:]}'
     )
+  return maps[layer]
+
+
+def chosen_options(config: ConfigDict, net: nets.Network) -> Options:
+  """The settings of the methods, checked against a net."""
+  need_positive(config, 'chunk', 'samples')
   if not 0 <= config.patch <= net.spec.size:
     raise ValueError(
       f'config.patch: got {config.patch}, expected at most the image side of '
       f'{net.spec.size} and at least 0'
     )
-  if config.chunk < 1:
-    raise ValueError(f'config.chunk: got {config.chunk}, expected 1 or more')
   if 'cam' in listed(config.methods) and not _pooled(net):
     raise ValueError(
       'config.methods: cam needs a net with global pooling, and '
       f'{net.arch} has none'
     )
-  return Options(layer, config.patch or net.spec.size // 6, config.chunk)
+  return Options(
+    chosen_layer(config, net).name,
+    config.patch or net.spec.size // 6,
+    config.chunk,
+    config.samples,
+  )
 
 
 def class_names(config: ConfigDict, net: nets.Network) -> list[str]:

@@ -1,6 +1,6 @@
 """Sanity checks: does a map change when the net forgets what it learned?"""
 
-import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from experiments import plots, training_data
-from experiments.cases import Cases, load_cases, need_positive
-from experiments.common import Recorder, load_classifier
+from experiments.cases import Cases, load_cases
+from experiments.common import Recorder, load_classifier, need_positive
 from experiments.methods import (
   METHODS,
   Method,
@@ -46,12 +46,10 @@ def run(
   if recorder.results is not None:
     return recorder.results
   plots.need_matplotlib()
-  need_positive(config, 'samples', 'batch')
+  need_positive(config, 'batch')
   methods = chosen_methods(config)
   net = load_classifier(config.net)
-  options = dataclasses.replace(
-    chosen_options(config, net), samples=config.samples
-  )
+  options = chosen_options(config, net)
   cases = load_cases(config, net)
   other = nets.load(config.random_labels) if config.random_labels else None
   if other is not None and other.arch != net.arch:
@@ -63,12 +61,10 @@ def run(
   checked = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'checking {name}')
-    path = recorder.workdir / f'checked_{name}.npz'
-    if not path.exists():  # else an interrupted run has checked it
-      found = _check(config, METHODS[name], options, net, other, cases)
-      recorder.arrays(path.stem, **found)
-    with np.load(path) as found:
-      checked[name] = dict(found)
+    check = functools.partial(
+      _check, config, METHODS[name], options, net, other, cases
+    )
+    checked[name] = recorder.once(f'checked_{name}', check)
   order = _order(net)
   verdicts = {name: _verdict(found) for name, found in checked.items()}
   recorder.report(

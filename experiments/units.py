@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.cases import Cases, load_cases, need_positive
-from experiments.common import Recorder, listed, load_net
+from experiments.cases import Cases, load_cases
+from experiments.common import Recorder, listed, load_net, need_positive
+from experiments.methods import chosen_layer
 from experiments.report import Figure, Table
 from vizlab import attribution, nets, render
 from vizlab.objectives import channel, neuron, score
@@ -34,7 +35,7 @@ def run(
     return recorder.results
   need_positive(config, 'top', 'count', 'batch')
   net = load_net(config.net)
-  info = _layer(config, net)
+  info = chosen_layer(config, net)
   if config.unit not in UNITS:
     raise ValueError(
       f'config.unit: got {config.unit!r}, expected one of {UNITS}'
@@ -83,14 +84,6 @@ def run(
   return recorder.finish(
     {'channels': len(rows), 'dead': int((values.max(0) <= 0).sum())}
   )
-
-
-def _layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
-  nets.check_layers(net, [config.layer])
-  info = next(row for row in nets.layers(net) if row.name == config.layer)
-  if info.field is None:
-    raise ValueError(f'config.layer: {config.layer!r} gives no map')
-  return info
 
 
 def _channels(config: ConfigDict, count: int) -> list[int]:

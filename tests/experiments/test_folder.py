@@ -207,7 +207,7 @@ def test_every_method_can_be_spread_for_several_classes(minivgg):
   net = devices.replicate(minivgg)
   x = devices.shard(np.zeros((2, 96, 96, 3), np.float32), 2)
   targets = devices.shard(np.zeros((2, 2), np.int32), 2)
-  options = methods.Options('relu5_2', 48, 16)
+  options = methods.Options('relu5_2', 48, 16, 2)
   for method in methods.METHODS.values():
     explain = methods.every_class(method, options)
     devices.on_every_device(explain).lower(net, x, targets)
