@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # Each room and what it may import of ours. Beside the methods stand nets, data,
 # render and io: no method imports them.
 _LOW = {'types', 'rules'}
-_MIDDLE = {*_LOW, 'penalties', 'objectives', 'optimize'}
+_MIDDLE = {*_LOW, 'filters', 'penalties', 'objectives', 'optimize'}
 ALLOWED = {
   'types': set(),
   'rules': {'types'},
@@ -18,7 +18,8 @@ ALLOWED = {
   'render': {'types'},
   'nets': {*_LOW, 'io', 'nets'},
   'data': {*_LOW, 'io', 'data'},
-  'penalties': _LOW,
+  'filters': {'types'},
+  'penalties': {*_LOW, 'filters'},
   'objectives': {*_LOW, 'objectives'},
   'optimize': _MIDDLE,
   'attribution': {*_MIDDLE, 'attribution'},

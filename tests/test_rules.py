@@ -148,3 +148,19 @@ def test_impossible_windows_are_named(settings, message):
 def test_rules_are_values():
   assert rules.Rules() == dataclasses.replace(rules.Rules())
   assert hash(Window()) == hash(Window(2, 2))
+
+
+def test_redirected_relu_wakes_only_images_that_get_nothing():
+  x = jnp.array([[[[-1.0, 2.0, -3.0]]], [[[-1.0, -2.0, -3.0]]]])
+  g = jnp.array([[[[-5.0, 4.0, 3.0]]], [[[-5.0, 4.0, 3.0]]]])
+  y, back = jax.vjp(rules.redirected_relu, x)
+  np.testing.assert_array_equal(y, jnp.maximum(x, 0))
+  # The first image has a live unit, so its gradient is the true one; in the
+  # second only the unit that would lower the loss by rising gets its gradient.
+  np.testing.assert_array_equal(
+    back(g)[0][:, 0, 0], [[0.0, 4.0, 0.0], [-5.0, 0.0, 0.0]]
+  )
+  _, back = jax.vjp(rules.redirected_relu, x[:, 0, 0])
+  np.testing.assert_array_equal(
+    back(g[:, 0, 0])[0], [[0.0, 4.0, 0.0], [-5.0, 0.0, 0.0]]
+  )

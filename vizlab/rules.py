@@ -3,11 +3,13 @@
 All ReLU rules have one forward, ``max(x, 0)``; they differ in what they let
 through on the way back (Springenberg et al. 2015, figure 1):
 
-================  ==========================================
+================= ==========================================
 `relu`            where the input was positive
 `deconv_relu`     where the gradient is positive (Zeiler & Fergus 2014)
 `guided_relu`     where both are
-================  ==========================================
+`redirected_relu` where the input was positive; of an image that gets nothing
+                  so, where the gradient is negative, too (Olah 2017)
+================= ==========================================
 
 `with_rules` puts a rule into a net: same weights, same forward, another
 backward. Guided backprop is nothing but a gradient through such a net. A model
@@ -37,6 +39,7 @@ __all__ = [
   'deconv_relu',
   'guided_relu',
   'max_pool',
+  'redirected_relu',
   'relu',
   'with_rules',
 ]
@@ -74,6 +77,26 @@ guided_relu = _relu_rule(
   'guided_relu',
   """ReLU whose gradient is ``max(g, 0)`` where ``x > 0``: the guided one.""",
   lambda mask, g: jnp.where(mask, jnp.maximum(g, 0), 0),
+)
+
+
+def _redirect(mask: Array, g: Array) -> Array:
+  plain = jnp.where(mask, g, 0)
+  axes = tuple(range(-3, 0)) if g.ndim >= 3 else (-1,)
+  dead = (plain == 0).all(axes, keepdims=True)
+  return jnp.where(dead, jnp.minimum(g, 0), plain)
+
+
+redirected_relu = _relu_rule(
+  'redirected_relu',
+  """ReLU that wakes dead units while a loss is minimised.
+
+  Its gradient is the true one, but for an image (of ``[..., H, W, C]``, or a
+  vector ``[..., C]``) to which that sends nothing: it gets ``min(g, 0)``, which
+  raises the units that would lower the loss. (Olah, Mordvintsev & Schubert
+  2017; lucid's redirected ReLU.)
+  """,
+  _redirect,
 )
 
 

@@ -17,12 +17,13 @@ The six nouns:
 * Objective: ``objective(logits, acts) -> [...]``, closed under ``+ - *``.
 * Penalty: ``penalty(image) -> [...]``.
 * ImageParam: ``init(key) -> z`` and ``decode(z) -> image``.
-* Augment: ``augment(key, image) -> image``.
+* Augment: ``augment(key, image) -> image``, one draw for a whole batch.
 * step rule: an ``optax.GradientTransformation``.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import jax
 
@@ -31,7 +32,39 @@ Acts = dict[str, Array]
 Edits = Mapping[str, Callable[[Array], Array]]
 ScoreFn = Callable[[Array], Array]
 
-__all__ = ['Acts', 'Array', 'Edits', 'Net', 'ScoreFn']
+__all__ = [
+  'Acts',
+  'Array',
+  'Augment',
+  'Edits',
+  'ImageParam',
+  'Net',
+  'ScoreFn',
+  'value',
+]
+
+_Class = TypeVar('_Class', bound=type)
+
+
+def value(*meta: str) -> Callable[[_Class], _Class]:
+  """Makes a class a frozen dataclass and a pytree.
+
+  So are all nouns but the net: numbers in them are leaves, and another number
+  never compiles anew.
+
+  Args:
+    *meta: Fields that are structure (names of layers, shapes), not numbers.
+  """
+
+  def register(cls: _Class) -> _Class:
+    # Arrays have no equality that is a bool; by identity it can be hashed.
+    made = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    names = [field.name for field in dataclasses.fields(made)]
+    data = [name for name in names if name not in meta]
+    jax.tree_util.register_dataclass(made, data, list(meta))
+    return made
+
+  return register
 
 
 class Net(Protocol):
@@ -50,3 +83,20 @@ class Net(Protocol):
     self, x: Array, edits: Edits | None = None
   ) -> tuple[Array | None, Acts]:
     """Runs the net on images ``[..., H, W, 3]``."""
+
+
+class ImageParam(Protocol):
+  """How images are parameterised; a pytree.
+
+  Every array of ``z`` has the leading batch of the images, so that each image
+  of a batch is optimised on its own.
+  """
+
+  def init(self, key: Array) -> Any:
+    """Draws the parameters ``z`` that the optimisation starts from."""
+
+  def decode(self, z: Any) -> Array:
+    """Makes images ``[..., H, W, C]`` of them, within [0, 1] if it can."""
+
+
+Augment = Callable[[Array, Array], Array]

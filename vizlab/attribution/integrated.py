@@ -1,14 +1,12 @@
 """Integrated Gradients, and the baselines that it can start from."""
 
-import math
-
-import dm_pix as pix
 import jax
 import jax.numpy as jnp
 
 from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
 from vizlab.attribution.mean import mean_over
+from vizlab.filters import blur
 from vizlab.types import Array, ScoreFn
 
 __all__ = ['blurred', 'integrated_gradients', 'random_baselines']
@@ -90,12 +88,7 @@ def blurred(x: Array, sigma: float = 8.0) -> Array:
   """
   if not sigma > 0:
     raise ValueError(f'sigma: got {sigma}, expected more than 0 pixels')
-  radius = math.ceil(3 * sigma)
-  flat = x.reshape(-1, *x.shape[-3:])
-  edges = ((0, 0), (radius, radius), (radius, radius), (0, 0))
-  padded = jnp.pad(flat, edges, mode='symmetric')
-  blur = pix.gaussian_blur(padded, sigma, 2 * radius + 1, padding='VALID')
-  return blur.reshape(x.shape)
+  return blur(x, sigma)
 
 
 def random_baselines(key: Array, x: Array, n: int = 8) -> Array:

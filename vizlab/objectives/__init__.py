@@ -1,6 +1,13 @@
 """What is explained, maximised, matched or attacked."""
 
 from vizlab.objectives.base import Objective, Score, objective, score
+from vizlab.objectives.directions import (
+  alignment,
+  direction,
+  diversity,
+  guide,
+)
+from vizlab.objectives.matching import features
 from vizlab.objectives.units import (
   channel,
   layer_energy,
@@ -15,7 +22,12 @@ from vizlab.objectives.units import (
 __all__ = [
   'Objective',
   'Score',
+  'alignment',
   'channel',
+  'direction',
+  'diversity',
+  'features',
+  'guide',
   'layer_energy',
   'logit',
   'neuron',

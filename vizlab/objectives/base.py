@@ -11,14 +11,14 @@ import dataclasses
 import difflib
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vizlab import rules as rules_lib
-from vizlab.types import Acts, Array, Edits, Net
+from vizlab.types import Acts, Array, Edits, Net, value
 
 __all__ = [
   'Objective',
@@ -26,6 +26,8 @@ __all__ = [
   'Score',
   'Sum',
   'activation',
+  'batch_rank',
+  'feature_map',
   'index',
   'number',
   'objective',
@@ -33,24 +35,8 @@ __all__ = [
   'score',
 ]
 
-_Class = TypeVar('_Class', bound=type)
-
-
-def objective(*meta: str) -> Callable[[_Class], _Class]:
-  """Makes a class a frozen dataclass and a pytree.
-
-  Args:
-    *meta: Fields that are structure (names of layers), not numbers.
-  """
-
-  def register(cls: _Class) -> _Class:
-    made = dataclasses.dataclass(frozen=True)(cls)
-    names = [field.name for field in dataclasses.fields(made)]
-    data = [name for name in names if name not in meta]
-    jax.tree_util.register_dataclass(made, data, list(meta))
-    return made
-
-  return register
+# The decorator of an objective of one's own.
+objective = value
 
 
 class Objective:
@@ -85,7 +71,7 @@ class Objective:
     return self * -1.0
 
 
-@objective()
+@value()
 class Sum(Objective):
   """``first + second``."""
 
@@ -97,7 +83,7 @@ class Sum(Objective):
     return self.first(logits, acts) + self.second(logits, acts)
 
 
-@objective()
+@value()
 class Scaled(Objective):
   """``weight * inner``."""
 
@@ -231,6 +217,28 @@ def activation(acts: Acts, layer: str) -> Array:
       f'layer: got {layer!r}, expected one of {near or list(acts)}'
     )
   return acts[layer]
+
+
+def feature_map(acts: Acts, layer: str) -> Array:
+  """The map of a layer, or a `ValueError` if it gives a vector."""
+  a = activation(acts, layer)
+  if a.ndim < 3:
+    raise ValueError(
+      f'layer: {layer!r} gives a vector, expected a map; use neuron(layer, '
+      'channel)'
+    )
+  return a
+
+
+def batch_rank(a: Array, logits: Array | None, layer: str) -> int:
+  """The number of leading axes of an activation that are the batch."""
+  rank = a.ndim - 3 if logits is None else logits.ndim - 1
+  if rank < 0:
+    raise ValueError(
+      f'layer: {layer!r} gives a vector of a net without logits, so its '
+      'leading batch is unknown; read a map'
+    )
+  return rank
 
 
 def _an_objective(value: Any) -> Objective:

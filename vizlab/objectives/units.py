@@ -7,8 +7,15 @@ with one number an image.
 import jax
 import jax.numpy as jnp
 
-from vizlab.objectives.base import Objective, activation, index, objective, pick
-from vizlab.types import Acts, Array
+from vizlab.objectives.base import (
+  Objective,
+  activation,
+  batch_rank,
+  feature_map,
+  index,
+  pick,
+)
+from vizlab.types import Acts, Array, value
 
 __all__ = [
   'Channel',
@@ -30,7 +37,7 @@ __all__ = [
 ]
 
 
-@objective()
+@value()
 class Logit(Objective):
   """See `logit`."""
 
@@ -41,7 +48,7 @@ class Logit(Objective):
     return pick(_present(logits), self.target, 'target')
 
 
-@objective()
+@value()
 class Probability(Objective):
   """See `probability`."""
 
@@ -52,7 +59,7 @@ class Probability(Objective):
     return pick(jax.nn.softmax(_present(logits)), self.target, 'target')
 
 
-@objective()
+@value()
 class TopLabel(Objective):
   """See `top_label`."""
 
@@ -61,7 +68,7 @@ class TopLabel(Objective):
     return _present(logits).argmax(-1)
 
 
-@objective('layer')
+@value('layer')
 class Neuron(Objective):
   """See `neuron`."""
 
@@ -80,12 +87,14 @@ class Neuron(Objective):
           'gives a map'
         )
       return pick(a, self.channel, 'channel')
-    values = pick(_map(a, self.layer), _each(self.channel, 2), 'channel')
+    values = pick(
+      feature_map(acts, self.layer), _each(self.channel, 2), 'channel'
+    )
     row = pick(values.swapaxes(-1, -2), _each(self.row, 1), 'row')
     return pick(row, self.column, 'column')
 
 
-@objective('layer')
+@value('layer')
 class Channel(Objective):
   """See `channel`."""
 
@@ -94,11 +103,11 @@ class Channel(Objective):
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``mean A[:, :, channel]``."""
-    a = _map(activation(acts, self.layer), self.layer)
+    a = feature_map(acts, self.layer)
     return pick(a.mean((-3, -2)), self.channel, 'channel')
 
 
-@objective('layer')
+@value('layer')
 class Total(Objective):
   """See `total`."""
 
@@ -107,11 +116,11 @@ class Total(Objective):
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``sum A[:, :, channel]``."""
-    a = _map(activation(acts, self.layer), self.layer)
+    a = feature_map(acts, self.layer)
     return pick(a.sum((-3, -2)), self.channel, 'channel')
 
 
-@objective('layer')
+@value('layer')
 class Peak(Objective):
   """See `peak`."""
 
@@ -120,13 +129,13 @@ class Peak(Objective):
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``max A[:, :, channel]``, through the first place that has it."""
-    a = _map(activation(acts, self.layer), self.layer)
+    a = feature_map(acts, self.layer)
     flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
     values = pick(flat, _each(self.channel, 1), 'channel')
     return pick(values, jax.lax.stop_gradient(values).argmax(-1), 'position')
 
 
-@objective('layer')
+@value('layer')
 class LayerEnergy(Objective):
   """See `layer_energy`."""
 
@@ -135,13 +144,7 @@ class LayerEnergy(Objective):
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``mean A^2``."""
     a = activation(acts, self.layer)
-    rank = a.ndim - 3 if logits is None else logits.ndim - 1
-    if rank < 0:
-      raise ValueError(
-        f'layer: {self.layer!r} gives a vector of a net without logits, so its '
-        'leading batch is unknown; read a map'
-      )
-    axes = tuple(range(rank, a.ndim))
+    axes = tuple(range(batch_rank(a, logits, self.layer), a.ndim))
     return jnp.square(a).mean(axes)
 
 
@@ -218,15 +221,6 @@ def _present(logits: Array | None) -> Array:
   if logits is None:
     raise ValueError('target: this net has no classifier, so it has no logits')
   return logits
-
-
-def _map(a: Array, layer: str) -> Array:
-  if a.ndim < 3:
-    raise ValueError(
-      f'layer: {layer!r} gives a vector, expected a map; use neuron(layer, '
-      'channel)'
-    )
-  return a
 
 
 def _each(i: Array, axes: int) -> Array:

@@ -1,0 +1,263 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.tree_util import Partial
+from tools import make_tiny
+
+from vizlab import optimize, penalties, synthesis
+from vizlab.objectives import channel, logit, score
+
+KEY = jax.random.key(3)
+SHAPE = (4, 16, 20, 3)
+CHANNELS = np.array([0, 3, 5, 7])
+
+
+@pytest.fixture
+def wish(tiny):
+  return score(tiny, channel('relu2', CHANNELS))
+
+
+def sgd(rate):
+  return optax.sgd(rate)
+
+
+def take(wish, **settings):
+  settings = {
+    'image': synthesis.fourier(SHAPE),
+    'steps': 12,
+    'chunk': 4,
+    'augment': synthesis.jitter(3),
+    **settings,
+  }
+  return list(optimize.run(wish, key=KEY, **settings))
+
+
+def same(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_a_linear_net_moves_along_its_weights():
+  weight = jax.random.normal(KEY, (4, 5, 3))
+
+  def linear(x):
+    return (x * weight).sum((-3, -2, -1))
+
+  start = jnp.full((4, 5, 3), 0.5)
+  (end,) = optimize.run(
+    linear, synthesis.pixels(start), KEY, steps=6, rule=optax.sgd(0.1)
+  )
+  np.testing.assert_allclose(end.image, start + 0.6 * weight, rtol=1e-5)
+  np.testing.assert_allclose(
+    np.diff(end.scores), 0.1 * jnp.square(weight).sum(), rtol=1e-4
+  )
+
+
+def test_score_minus_penalty_has_the_known_maximum():
+  weight = jax.random.normal(KEY, (2, 4, 5, 3))
+
+  def linear(x):
+    return (x * weight).sum((-3, -2, -1))
+
+  end = optimize.final(
+    optimize.run(
+      linear,
+      synthesis.pixels(jnp.zeros(weight.shape)),
+      KEY,
+      steps=100,
+      rule=Partial(sgd, 0.2),
+      penalty=2.0 * penalties.l2(0.25),
+    )
+  )
+  # d/dx (w x - 2 (x - c)^2) = 0
+  np.testing.assert_allclose(end.image, 0.25 + weight / 4, atol=1e-5)
+  np.testing.assert_allclose(
+    end.penalties[-1], jnp.square(weight).sum((1, 2, 3)) / 8, rtol=1e-4
+  )
+
+
+@pytest.mark.parametrize('chunk', [1, 5, 12, 50])
+def test_the_chunk_does_not_matter(wish, chunk):
+  plain, other = take(wish, chunk=4)[-1], take(wish, chunk=chunk)
+  same(plain.state, other[-1].state)
+  scores = np.concatenate([p.scores for p in other])
+  assert scores.shape == (12, 4)
+  assert [p.step for p in other][-1] == 12
+
+
+@pytest.mark.parametrize(
+  'rule',
+  [
+    optimize.adam(0.05),
+    optax.lbfgs(1.0, memory_size=3, linesearch=None),
+    optax.chain(synthesis.blur_every(3), optax.sgd(0.1, momentum=0.9)),
+  ],
+  ids=['adam', 'lbfgs', 'momentum'],
+)
+def test_a_resumed_run_is_the_uninterrupted_one(wish, rule):
+  image = synthesis.pixels(jnp.full(SHAPE, 0.5), noise=0.01)
+  whole = take(wish, rule=rule, image=image)
+  half = take(wish, rule=rule, image=image, steps=8)[-1]
+  saved = jax.tree.map(np.asarray, half.state)
+  rest = take(wish, rule=rule, image=image, state=saved)
+  assert [p.step for p in rest] == [12]
+  same(rest[-1].state, whole[-1].state)
+
+
+@pytest.mark.parametrize(
+  'rule',
+  [
+    optimize.adam(0.05),
+    optax.lbfgs(1.0, memory_size=3, linesearch=None),
+    optax.chain(synthesis.normalise(), optax.sgd(0.05)),
+  ],
+  ids=['adam', 'lbfgs', 'normalised'],
+)
+def test_images_of_a_batch_are_independent(tiny, rule):
+  start = jax.random.uniform(KEY, SHAPE)
+
+  def end(channels, start):
+    wish = score(tiny, channel('relu2', channels))
+    return take(wish, image=synthesis.pixels(start), rule=rule)[-1]
+
+  batch = end(CHANNELS, start)
+  for i, k in enumerate(CHANNELS):
+    alone = end(k, start[i])
+    np.testing.assert_allclose(batch.image[i], alone.image, atol=2e-4)
+    np.testing.assert_allclose(batch.scores[:, i], alone.scores, rtol=1e-3)
+
+
+def test_a_sweep_compiles_once(tiny):
+  traces = []
+
+  def end(rate, weight, k, seed):
+    wish = score(make_tiny(seed), channel('relu2', np.full(4, k)))
+    progress = optimize.run(
+      wish,
+      synthesis.fourier(SHAPE),
+      jax.random.key(seed),
+      steps=5 + k,
+      chunk=6,
+      rule=optimize.adam(rate),
+      penalty=weight * penalties.tv(2.0),
+      augment=counting,
+    )
+    return optimize.final(progress).image
+
+  def counting(key, image):
+    traces.append(0)
+    return image
+
+  first = end(0.05, 0.1, 0, 0)
+  count = len(traces)
+  others = [end(0.1, 0.1, 0, 0), end(0.05, 0.2, 1, 0), end(0.05, 0.1, 0, 1)]
+  # Whether the parts fit together is looked at each time, without compiling.
+  assert len(traces) - count <= 3
+  for other in others:
+    assert float(jnp.abs(other - first).max()) > 1e-3
+
+
+def test_the_line_search_of_lbfgs_on_one_image(tiny):
+  wish = score(tiny, logit(2))
+  image = synthesis.pixels(jnp.full((16, 16, 3), 0.5), noise=0.01)
+  penalty = 0.1 * penalties.l2(0.5)
+  end = take(
+    wish, image=image, rule=optax.lbfgs(), penalty=penalty, augment=None
+  )
+  worth = np.concatenate([p.scores - p.penalties for p in end])
+  assert (np.diff(worth) >= -1e-6).all() and worth[-1] > worth[0] + 0.1
+  with pytest.raises(ValueError, match='rule: a line search evaluates'):
+    take(wish, image=synthesis.fourier(SHAPE), rule=optax.lbfgs())
+
+
+@pytest.mark.parametrize('bad', [0, 3])
+def test_what_is_not_finite_stops_and_the_rest_goes_on(tiny, bad):
+  """One image's score becomes NaN at a step; it stays as it was."""
+
+  def breaks(x):
+    y = (x * 1.0).sum((-3, -2, -1))
+    which = jnp.arange(3) == 1
+    return jnp.where(which & (y > 2.0 + bad), jnp.nan, y)
+
+  start = jnp.zeros((3, 1, 1, 3)).at[1].add(0.75)
+  settings = {'rule': optax.sgd(1 / 3), 'steps': 9, 'chunk': 2}
+  progress = list(
+    optimize.run(breaks, synthesis.pixels(start), KEY, **settings)
+  )
+  end = progress[-1]
+  failed = int(end.failed[1])
+  assert failed == bad and list(end.failed[[0, 2]]) == [-1, -1]
+  # The last good image is the one before the step that was not finite.
+  y = float(end.image[1].sum())
+  assert abs(y - (2.25 + bad)) < 1e-5
+  np.testing.assert_allclose(end.image[0], 3.0, rtol=1e-5)
+  assert np.isnan(
+    np.concatenate([p.scores for p in progress])[failed:, 1]
+  ).all()
+
+
+def test_a_run_of_no_finite_image_ends(wish):
+  broken = jax.tree.map(lambda a: a * jnp.nan, wish.net)
+  progress = take(score(broken, wish.objective), steps=100)
+  assert len(progress) == 1 and (progress[0].failed == 0).all()
+  assert jnp.isfinite(progress[0].image).all()
+
+
+def test_random_steps_differ_and_a_key_repeats_them(wish):
+  first = take(wish)[-1].image
+  same(first, take(wish)[-1].image)
+  other = optimize.final(
+    optimize.run(
+      wish,
+      synthesis.fourier(SHAPE),
+      jax.random.key(4),
+      steps=12,
+      augment=synthesis.jitter(3),
+    )
+  )
+  assert float(jnp.abs(first - other.image).max()) > 0.01
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    ({'steps': 0}, 'steps, chunk: got 0, 4, expected at least 1'),
+    ({'chunk': 0}, 'steps, chunk: got 12, 0'),
+    ({'image': synthesis.pixels(np.ones((0, 8, 8, 3)))}, 'image: gave a batch'),
+    ({'augment': lambda k, x: x.mean(0)}, 'score: gave .* expected one number'),
+  ],
+)
+def test_bad_settings_are_named(tiny, settings, message):
+  with pytest.raises(ValueError, match=message):
+    take(score(tiny, logit(1)), **settings)
+
+
+def test_the_state_of_another_problem_is_refused(wish):
+  state = take(wish)[-1].state
+  with pytest.raises(ValueError, match='state: its shapes differ'):
+    take(wish, image=synthesis.fourier((4, 16, 16, 3)), state=state)
+  with pytest.raises(ValueError, match='state: its shapes differ'):
+    take(wish, rule=optax.sgd(0.1), state=state)
+
+
+def test_an_unknown_layer_and_channel_are_named_before_anything_runs(tiny):
+  with pytest.raises(ValueError, match="layer: got 'relu9'"):
+    optimize.run(
+      score(tiny, channel('relu9', 0)), synthesis.fourier(SHAPE), KEY
+    )
+
+
+def test_nothing_to_do_is_no_progress(wish):
+  state = take(wish)[-1].state
+  with pytest.raises(ValueError, match='progress: got none'):
+    optimize.final(
+      optimize.run(
+        wish,
+        synthesis.fourier(SHAPE),
+        KEY,
+        steps=12,
+        state=state,
+        augment=synthesis.jitter(3),
+      )
+    )

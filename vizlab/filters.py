@@ -1,0 +1,122 @@
+"""Smoothing of images: blur, the bands of a pyramid, the bilateral filter.
+
+Images are ``[..., H, W, C]``. Strengths may be traced.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.types import Array
+
+__all__ = ['bands', 'bilateral', 'blur', 'resize', 'sum_of_bands']
+
+
+def blur(x: Array, sigma: float | Array) -> Array:
+  """Gaussian blur; beyond the border the image is mirrored.
+
+  Args:
+    x: Images ``[..., H, W, C]``.
+    sigma: Standard deviation in pixels, cut at three of them; 0 leaves the
+      image as it is.
+
+  Returns:
+    ``[..., H, W, C]``.
+  """
+  rows, columns = (_blurring(n, sigma, x.dtype) for n in x.shape[-3:-1])
+  return jnp.einsum(
+    'ih,jw,...hwc->...ijc', rows, columns, x, precision='highest'
+  )
+
+
+def _blurring(n: int, sigma: float | Array, dtype: jnp.dtype) -> Array:
+  """The blur of an axis of ``n`` pixels as a matrix ``[n, n]``."""
+  sigma = jnp.asarray(sigma, dtype)
+  reach = jnp.ceil(3 * sigma)
+  scale = jnp.where(sigma > 0, sigma, 1)
+  at = jnp.arange(n, dtype=dtype)
+  # A pixel and its mirror image, in the picture and its copies to each side.
+  images = [
+    2 * n * k + place for k in (-1, 0, 1) for place in (at, 2 * n - 1 - at)
+  ]
+  matrix = jnp.zeros((n, n), dtype)
+  for place in images:
+    far = at[:, None] - place[None]
+    weight = jnp.exp(-jnp.square(far / scale) / 2)
+    matrix += jnp.where(jnp.abs(far) <= reach, weight, 0)
+  return matrix / matrix.sum(1, keepdims=True)
+
+
+def resize(x: Array, size: Sequence[int]) -> Array:
+  """Linear interpolation to ``(H', W')``; smoothed first where it shrinks."""
+  shape = (*x.shape[:-3], *size, x.shape[-1])
+  return jax.image.resize(x, shape, 'linear')
+
+
+def bands(x: Array, levels: int) -> list[Array]:
+  """Splits images into frequency bands, the finest first.
+
+  Args:
+    x: Images ``[..., H, W, C]``.
+    levels: How many bands, each half as fine as the one before; the last one
+      holds all that is left. There are fewer where the image becomes too small.
+
+  Returns:
+    Bands at their own resolutions; `sum_of_bands` puts them together again.
+
+  Reference:
+    Burt & Adelson 1983: the Laplacian pyramid.
+  """
+  found = []
+  for _ in range(levels - 1):
+    h, w = x.shape[-3:-1]
+    if min(h, w) < 4:
+      break
+    low = resize(x, (-(-h // 2), -(-w // 2)))
+    found.append(x - resize(low, (h, w)))
+    x = low
+  return [*found, x]
+
+
+def sum_of_bands(parts: Sequence[Array]) -> Array:
+  """The images that `bands` has split."""
+  *fine, x = parts
+  for part in fine[::-1]:
+    x = part + resize(x, part.shape[-3:-1])
+  return x
+
+
+def bilateral(
+  x: Array,
+  *,
+  space: float | Array = 1.5,
+  colour: float | Array = 0.2,
+  radius: int = 2,
+) -> Array:
+  """Smooths all but edges: the mean of near pixels of about the same colour.
+
+  Args:
+    x: Images ``[..., H, W, C]``.
+    space: Standard deviation in pixels.
+    colour: Standard deviation of the difference of colours, in intensity.
+    radius: Of the square of neighbours, in pixels.
+
+  Returns:
+    ``[..., H, W, C]``.
+
+  Reference:
+    Tomasi & Manduchi 1998.
+  """
+  h, w = x.shape[-3:-1]
+  edges = [(0, 0)] * (x.ndim - 3) + [(radius, radius)] * 2 + [(0, 0)]
+  padded = jnp.pad(x, edges, mode='edge')
+  total, weights = jnp.zeros_like(x), jnp.zeros_like(x[..., :1])
+  for i in range(2 * radius + 1):
+    for j in range(2 * radius + 1):
+      other = padded[..., i : i + h, j : j + w, :]
+      apart = jnp.square(other - x).sum(-1, keepdims=True)
+      far = (i - radius) ** 2 + (j - radius) ** 2
+      weight = jnp.exp(-far / (2 * space**2) - apart / (2 * colour**2))
+      total, weights = total + weight * other, weights + weight
+  return total / weights

@@ -1,0 +1,298 @@
+"""The one loop: every image that is optimised goes through `run`.
+
+It maximises ``score(augment(key, image)) - penalty(image)`` over the parameters
+``z`` of ``image = decode(z)``. To minimise a distance, give its negative.
+"""
+
+import collections
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.tree_util import Partial
+
+from vizlab.types import Array, Augment, ImageParam, ScoreFn
+
+__all__ = ['Progress', 'State', 'adam', 'final', 'run']
+
+Rule = optax.GradientTransformation | Callable[[], optax.GradientTransformation]
+
+
+class State(NamedTuple):
+  """All that a run changes: arrays, to be saved and taken up again.
+
+  Attributes:
+    z: The parameters of the images.
+    rule: The state of the step rule, for each image.
+    step: int32 ``[]``, steps done.
+    failed: int32 ``[...]``, the step at which an image's score, gradient or
+      parameters were not finite, or -1. Such an image stays as it was before.
+  """
+
+  z: Any
+  rule: Any
+  step: Array
+  failed: Array
+
+
+class Progress(NamedTuple):
+  """What a run gives after each chunk.
+
+  Attributes:
+    step: Steps done.
+    image: ``[..., H, W, C]``, the images now.
+    scores: ``[n, ...]``, the scores at each of the chunk's ``n`` steps, of the
+      images as they were seen, before the step was taken.
+    penalties: ``[n, ...]``, likewise.
+    failed: int ``[...]``, as in `State`.
+    state: To be saved; `run` goes on from it.
+  """
+
+  step: int
+  image: Array
+  scores: np.ndarray
+  penalties: np.ndarray
+  failed: np.ndarray
+  state: State
+
+
+class _Problem(NamedTuple):
+  """What does not change in a run; a pytree."""
+
+  score: ScoreFn
+  image: ImageParam
+  rule: Callable[[], optax.GradientTransformation]
+  penalty: Callable[[Array], Array] | None
+  augment: Augment | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fixed:
+  """A rule that is made already; the same one is the same program."""
+
+  rule: optax.GradientTransformation
+
+  def __call__(self) -> optax.GradientTransformation:
+    return self.rule
+
+
+def adam(learning_rate: float | Array = 0.05) -> Partial:
+  """Adam as a step rule; another learning rate runs the same program."""
+  return Partial(optax.adam, learning_rate)
+
+
+def run(
+  score: ScoreFn,
+  image: ImageParam,
+  key: Array,
+  *,
+  steps: int = 512,
+  rule: Rule | None = None,
+  penalty: Callable[[Array], Array] | None = None,
+  augment: Augment | None = None,
+  chunk: int = 32,
+  state: State | None = None,
+) -> Iterator[Progress]:
+  """Maximises ``score(augment(key, image)) - penalty(image)``.
+
+  The images of a batch are independent (unless the score compares them): each
+  has a step rule's state of its own. Randomness at a step is ``fold_in(key,
+  step)``, so the result does not depend on the chunk, and a run that goes on
+  from a saved state equals an uninterrupted one.
+
+  All but ``steps`` and ``chunk`` are values: for other weights, targets,
+  penalties and learning rates of a `Partial` the same program runs.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, maximised.
+    image: How the images are parameterised: `vizlab.synthesis.fourier` ...
+    key: A JAX random key, for the start and for ``augment``.
+    steps: Steps in all, those of ``state`` included.
+    rule: The step rule: an `optax.GradientTransformation`, or a function that
+      makes one. As a ``jax.tree_util.Partial``, such as `adam(0.05)`, its
+      arguments are traced. Rules may read ``value`` and ``grad`` of what is
+      minimised; a line search, which evaluates the function by itself, takes
+      a single image ``[H, W, C]`` only. The default is ``adam(0.05)``.
+    penalty: ``image -> [...]``; see `vizlab.penalties`.
+    augment: ``(key, image) -> image``; see `vizlab.synthesis`.
+    chunk: Steps between two reports; one compiled program takes them all.
+    state: Where to go on, from an earlier `Progress`.
+
+  Yields:
+    A `Progress` after each chunk. To stop early, stop iterating. It ends before
+    ``steps`` when no image is finite any more.
+
+  Raises:
+    ValueError: ``steps`` or ``chunk`` is less than 1, ``state`` is of another
+      problem, or the score does not give one number an image.
+  """
+  if steps < 1 or chunk < 1:
+    raise ValueError(f'steps, chunk: got {steps}, {chunk}, expected at least 1')
+  rule = adam() if rule is None else rule
+  if isinstance(rule, optax.GradientTransformation):
+    rule = _Fixed(rule)
+  problem = _Problem(
+    *(_value(part) for part in (score, image, rule, penalty, augment))
+  )
+  begin = _like(problem, key)
+  state = _start(problem, key) if state is None else _checked(state, begin)
+  return _chunks(problem, key, state, steps, chunk)
+
+
+def final(progress: Iterable[Progress]) -> Progress:
+  """The last one of a run: ``final(run(...)).image``."""
+  last = collections.deque(progress, maxlen=1)
+  if not last:
+    raise ValueError('progress: got none, expected a run with steps to take')
+  return last[0]
+
+
+def _chunks(
+  problem: _Problem, key: Array, state: State, steps: int, chunk: int
+) -> Iterator[Progress]:
+  step = int(state.step)
+  while step < steps and (np.asarray(state.failed) < 0).any():
+    count = min(chunk, steps - step)
+    state, scores, penalties, image = _advance(
+      problem, key, state, count, chunk
+    )
+    step += count
+    scores, penalties = (np.asarray(v)[:count] for v in (scores, penalties))
+    failed = np.asarray(state.failed)
+    yield Progress(step, image, scores, penalties, failed, state)
+
+
+@functools.partial(jax.jit, static_argnames='chunk')
+def _advance(
+  problem: _Problem, key: Array, state: State, count: Array, chunk: int
+) -> tuple[State, Array, Array, Array]:
+  """``count`` steps, at most ``chunk``; scores, penalties, and the images."""
+  logs = jnp.zeros((2, chunk, *state.failed.shape))
+
+  def body(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+    state, logs = carry
+    state, seen = _step(problem, key, state)
+    return state, logs.at[:, i].set(jnp.stack(seen))
+
+  # The number of steps is traced: a shorter last chunk is no new program.
+  state, logs = jax.lax.fori_loop(0, count, body, (state, logs))
+  return state, logs[0], logs[1], problem.image.decode(state.z)
+
+
+def _step(
+  problem: _Problem, key: Array, state: State
+) -> tuple[State, tuple[Array, Array]]:
+  """One step, and the score and penalty before it."""
+  now = jax.random.fold_in(key, state.step)
+  lead = state.failed.shape
+
+  def loss(z: Any) -> tuple[Array, tuple[Array, ...]]:
+    image = problem.image.decode(z)
+    seen = image if problem.augment is None else problem.augment(now, image)
+    score = problem.score(seen)
+    if getattr(score, 'shape', None) != lead:
+      raise ValueError(
+        f'score: gave {score} for images {image.shape}, expected one number an '
+        f'image: {lead}'
+      )
+    free = problem.penalty is None
+    penalty = jnp.zeros(lead) if free else problem.penalty(image)
+    value = penalty - score
+    return value.sum(), (value, score, penalty)
+
+  differentiate = jax.value_and_grad(loss, has_aux=True)
+  (_, (value, score, penalty)), grad = differentiate(state.z)
+  tx = optax.with_extra_args_support(problem.rule())
+
+  def value_fn(z: Any) -> Array:
+    if lead:
+      raise ValueError(
+        f'rule: a line search evaluates the function by itself, so it takes '
+        f'one image [H, W, C], and there are {lead}; give linesearch=None'
+      )
+    return loss(z)[0]
+
+  def update(grad: Any, rule: Any, z: Any, value: Array) -> tuple[Any, Any]:
+    updates, rule = tx.update(
+      grad, rule, z, value=value, grad=grad, value_fn=value_fn
+    )
+    return optax.apply_updates(z, updates), rule
+
+  for _ in lead:
+    update = jax.vmap(update)
+  z, rule = update(grad, state.rule, state.z, value)
+  # A step that is not finite is not taken, and none after it.
+  good = _finite((value, grad, z), lead) & (state.failed < 0)
+  failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
+  z, rule = _where(good, (z, rule), (state.z, state.rule))
+  return State(z, rule, state.step + 1, failed), (score, penalty)
+
+
+@jax.jit
+def _start(problem: _Problem, key: Array) -> State:
+  z = problem.image.init(key)
+  lead = problem.image.decode(z).shape[:-3]
+  init = problem.rule().init
+  for _ in lead:
+    init = jax.vmap(init)
+  return State(z, init(z), jnp.int32(0), jnp.full(lead, -1, jnp.int32))
+
+
+def _like(problem: _Problem, key: Array) -> State:
+  """The shapes of a state; raises if the parts do not fit together."""
+  state = jax.eval_shape(_start, problem, key)
+  lead = state.failed.shape
+  if math.prod(lead) == 0:
+    raise ValueError(f'image: gave a batch of shape {lead}, expected some')
+  for leaf in jax.tree.leaves(state.z):
+    if leaf.shape[: len(lead)] != lead:
+      raise ValueError(
+        f'image: its parameters have shape {leaf.shape}, expected the batch '
+        f'{lead} first'
+      )
+  jax.eval_shape(_step, problem, key, state)
+  return state
+
+
+def _checked(state: State, like: State) -> State:
+  """A state that was saved, if it is of this problem."""
+  shapes = [
+    jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), each)
+    for each in (state, like)
+  ]
+  if shapes[0] != shapes[1]:
+    raise ValueError(
+      'state: its shapes differ from those of these images and this rule'
+    )
+  return jax.tree.map(jnp.asarray, state)
+
+
+def _finite(tree: Any, lead: tuple[int, ...]) -> Array:
+  """Whether all numbers of each image are finite: bool ``[...]``."""
+  good = jnp.ones(lead, bool)
+  for leaf in jax.tree.leaves(tree):
+    axes = tuple(range(len(lead), leaf.ndim))
+    good &= jnp.isfinite(leaf).all(axes)
+  return good
+
+
+def _where(good: Array, new: Any, old: Any) -> Any:
+  """The new arrays of the good images, the old ones of the others."""
+
+  def choose(new: Array, old: Array) -> Array:
+    mask = good.reshape(good.shape + (1,) * (new.ndim - good.ndim))
+    return jnp.where(mask, new, old)
+
+  return jax.tree.map(choose, new, old)
+
+
+def _value(part: Any) -> Any:
+  """A function as a pytree; a pytree as it is."""
+  leaf = jax.tree.structure(part) == jax.tree.structure(0)
+  return Partial(part) if leaf and callable(part) else part

@@ -1,0 +1,213 @@
+"""How a step is taken: priors as optax transformations.
+
+They are chained like any other: what works on the gradient stands before the
+rule that scales it, what works on the image after it (so it sees the step)::
+
+    optax.chain(blur_gradient(1.0), normalise(), optax.sgd(0.02), project())
+
+Those on the image need parameters that are pixels ``[H, W, C]``. They see one
+image at a time: `vizlab.optimize.run` maps them over a batch.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vizlab.filters import bands, bilateral, blur, sum_of_bands
+from vizlab.types import Array
+
+__all__ = [
+  'Count',
+  'bilateral_every',
+  'blur_every',
+  'blur_gradient',
+  'clip_small_contribution',
+  'clip_small_norm',
+  'laplacian_normalise',
+  'normalise',
+  'project',
+]
+
+Rule = optax.GradientTransformation
+_TINY = 1e-12
+
+
+class Count(NamedTuple):
+  """The state of a rule that acts every ``n`` steps: int32 ``[]``."""
+
+  count: Array
+
+
+def blur_gradient(sigma: float | Array = 1.0) -> Rule:
+  """Blurs the gradient, so that coarse structure grows first.
+
+  Args:
+    sigma: Standard deviation in pixels.
+
+  Reference:
+    Oygard 2015: visualizing GoogLeNet classes.
+  """
+  return _on_updates(lambda g: blur(g, sigma))
+
+
+def normalise(power: float = 1.0) -> Rule:
+  """Divides each array of the gradient by its mean absolute value.
+
+  Args:
+    power: Of the mean: 1 normalises fully, 0 not at all.
+
+  Reference:
+    Mordvintsev, Olah & Tyka 2015 (DeepDream).
+  """
+
+  def apply(g: Array) -> Array:
+    size = jnp.abs(g).mean()
+    return g / jnp.where(size > _TINY, size, 1) ** power
+
+  return _on_updates(apply)
+
+
+def laplacian_normalise(levels: int = 4) -> Rule:
+  """Gives every frequency band of the gradient the same strength.
+
+  Args:
+    levels: Number of bands.
+
+  Raises:
+    ValueError: Fewer than one.
+
+  Reference:
+    Mordvintsev 2015 (DeepDream with TensorFlow): Laplacian-pyramid gradient
+    normalisation.
+  """
+  if levels < 1:
+    raise ValueError(f'levels: got {levels}, expected at least 1')
+
+  def apply(g: Array) -> Array:
+    parts = []
+    for band in bands(g, levels):
+      size = jnp.sqrt(jnp.square(band).mean())
+      parts.append(band / jnp.where(size > _TINY, size, 1))
+    return sum_of_bands(parts)
+
+  return _on_updates(apply)
+
+
+def blur_every(n: int = 4, sigma: float | Array = 0.5) -> Rule:
+  """Blurs the image after every ``n``-th step.
+
+  Args:
+    n: Steps between two blurs.
+    sigma: Standard deviation in pixels.
+
+  Reference:
+    Yosinski et al. 2015, section 3: Gaussian blur.
+  """
+  return _every(n, lambda image: blur(image, sigma))
+
+
+def bilateral_every(
+  n: int = 4, *, space: float | Array = 1.5, colour: float | Array = 0.2
+) -> Rule:
+  """Smooths all but edges after every ``n``-th step.
+
+  Args:
+    n: Steps between two.
+    space: As in `vizlab.filters.bilateral`.
+    colour: As there.
+
+  Reference:
+    Tyka 2016: class visualization with bilateral filters.
+  """
+  return _every(n, lambda image: bilateral(image, space=space, colour=colour))
+
+
+def clip_small_norm(
+  share: float | Array = 0.1, *, centre: float | Array = 0.5
+) -> Rule:
+  """Sets the pixels that are nearest to grey to grey, after each step.
+
+  Args:
+    share: Share of the pixels, in [0, 1].
+    centre: Grey.
+
+  Reference:
+    Yosinski et al. 2015, section 3: clipping pixels with small norm.
+  """
+
+  def apply(image: Array) -> Array:
+    norm = jnp.sqrt(jnp.square(image - centre).sum(-1, keepdims=True))
+    return jnp.where(norm < jnp.quantile(norm, share), centre, image)
+
+  return _on_image(lambda image, grad: apply(image))
+
+
+def clip_small_contribution(
+  share: float | Array = 0.1, *, centre: float | Array = 0.5
+) -> Rule:
+  """Sets the pixels that matter least to grey, after each step.
+
+  What matters is ``|sum_c (x_c - centre) g_c|``, what the score would lose.
+
+  Args:
+    share: Share of the pixels, in [0, 1].
+    centre: Grey.
+
+  Reference:
+    Yosinski et al. 2015, section 3: clipping pixels with small contribution.
+  """
+
+  def apply(image: Array, grad: Array) -> Array:
+    much = jnp.abs(((image - centre) * grad).sum(-1, keepdims=True))
+    return jnp.where(much < jnp.quantile(much, share), centre, image)
+
+  return _on_image(apply)
+
+
+def project(low: float | Array = 0.0, high: float | Array = 1.0) -> Rule:
+  """Keeps the image in ``[low, high]`` (to the rounding of a sum)."""
+  return _on_image(lambda image, grad: jnp.clip(image, low, high))
+
+
+def _on_updates(apply: Callable[[Array], Array]) -> Rule:
+  """A rule that changes each array of the gradient."""
+  return optax.stateless(lambda updates, params: jax.tree.map(apply, updates))
+
+
+def _on_image(apply: Callable[[Array, Array], Array]) -> Rule:
+  """A rule that changes the image a step has led to; ``(image, grad)``."""
+
+  def update(
+    updates: Any, state: Any, params: Any = None, *, grad: Any, **_: Any
+  ) -> tuple[Any, Any]:
+    def one(u: Array, z: Array, g: Array) -> Array:
+      return apply(z + u, g) - z
+
+    return jax.tree.map(one, updates, params, grad), state
+
+  return optax.GradientTransformationExtraArgs(
+    lambda params: optax.EmptyState(), update
+  )
+
+
+def _every(n: int, apply: Callable[[Array], Array]) -> Rule:
+  """A rule that changes the image after each ``n``-th step."""
+  if n < 1:
+    raise ValueError(f'n: got {n}, expected at least 1')
+
+  def update(
+    updates: Any, state: Count, params: Any = None, **_: Any
+  ) -> tuple[Any, Count]:
+    count = state.count + 1
+
+    def one(u: Array, z: Array) -> Array:
+      return jnp.where(count % n == 0, apply(z + u) - z, u)
+
+    return jax.tree.map(one, updates, params), Count(count)
+
+  return optax.GradientTransformationExtraArgs(
+    lambda params: Count(jnp.int32(0)), update
+  )
