@@ -248,6 +248,13 @@ def test_an_unknown_layer_and_channel_are_named_before_anything_runs(tiny):
     )
 
 
+def test_a_channel_that_is_not_there_is_named(tiny):
+  with pytest.raises(ValueError, match='channel: got 12, expected 0 to 11'):
+    optimize.run(
+      score(tiny, channel('relu2', 12)), synthesis.fourier(SHAPE), KEY
+    )
+
+
 def test_nothing_to_do_is_no_progress(wish):
   state = take(wish)[-1].state
   with pytest.raises(ValueError, match='progress: got none'):

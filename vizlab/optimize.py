@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -97,7 +97,7 @@ def run(
   penalty: Callable[[Array], Array] | None = None,
   augment: Augment | None = None,
   chunk: int = 32,
-  state: State | None = None,
+  state: State | Sequence[Array] | None = None,
 ) -> Iterator[Progress]:
   """Maximises ``score(augment(key, image)) - penalty(image)``.
 
@@ -122,7 +122,7 @@ def run(
     penalty: ``image -> [...]``; see `vizlab.penalties`.
     augment: ``(key, image) -> image``; see `vizlab.synthesis`.
     chunk: Steps between two reports; one compiled program takes them all.
-    state: Where to go on, from an earlier `Progress`.
+    state: Where to go on: that of an earlier `Progress`, or its arrays.
 
   Yields:
     A `Progress` after each chunk. To stop early, stop iterating. It ends before
@@ -256,21 +256,23 @@ def _like(problem: _Problem, key: Array) -> State:
         f'image: its parameters have shape {leaf.shape}, expected the batch '
         f'{lead} first'
       )
-  jax.eval_shape(_step, problem, key, state)
+  # Not an argument: a channel that is not there is an error while it is known.
+  jax.eval_shape(functools.partial(_step, problem, key), state)
   return state
 
 
-def _checked(state: State, like: State) -> State:
+def _checked(state: Any, like: State) -> State:
   """A state that was saved, if it is of this problem."""
-  shapes = [
-    jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), each)
-    for each in (state, like)
-  ]
-  if shapes[0] != shapes[1]:
+  leaves, tree = jax.tree.flatten(like)
+  have, want = (
+    [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in each]
+    for each in (jax.tree.leaves(state), leaves)
+  )
+  if have != want:
     raise ValueError(
       'state: its shapes differ from those of these images and this rule'
     )
-  return jax.tree.map(jnp.asarray, state)
+  return tree.unflatten(map(jnp.asarray, jax.tree.leaves(state)))
 
 
 def _finite(tree: Any, lead: tuple[int, ...]) -> Array:

@@ -7,6 +7,7 @@ from vizlab.objectives import (
   channel,
   layer_energy,
   logit,
+  margin,
   neuron,
   peak,
   probability,
@@ -135,3 +136,14 @@ def test_wrong_arguments_are_named(make, message):
 def test_only_objectives_add():
   with pytest.raises(ValueError, match='other: got 1, expected an objective'):
     logit(1) + 1
+
+
+def test_margin_is_to_the_largest_other_and_stops_at_enough():
+  logits = jnp.array([[1.0, 4.0, 2.5], [1.0, 4.0, 2.5]])
+  target = jnp.array([1, 2])
+  np.testing.assert_allclose(margin(target)(logits, {}), [1.5, -1.5])
+  np.testing.assert_allclose(margin(1, 1.0)(logits, {}), [1.0, 1.0])
+  slope = jax.grad(lambda a: margin(target, 1.0)(a, {}).sum())(logits)
+  np.testing.assert_allclose(slope, [[0, 0, 0], [0, -1, 1]])
+  with pytest.raises(ValueError, match='target: got 3, expected 0 to 2'):
+    margin(3)(logits, {})

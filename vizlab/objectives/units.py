@@ -21,6 +21,7 @@ __all__ = [
   'Channel',
   'LayerEnergy',
   'Logit',
+  'Margin',
   'Neuron',
   'Peak',
   'Probability',
@@ -29,6 +30,7 @@ __all__ = [
   'channel',
   'layer_energy',
   'logit',
+  'margin',
   'neuron',
   'peak',
   'probability',
@@ -57,6 +59,23 @@ class Probability(Objective):
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``softmax(logits)[target]``."""
     return pick(jax.nn.softmax(_present(logits)), self.target, 'target')
+
+
+@value()
+class Margin(Objective):
+  """See `margin`."""
+
+  target: Array
+  enough: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``min(logits[target] - max of the others, enough)``."""
+    logits = _present(logits)
+    mine = pick(logits, self.target, 'target')
+    target = jnp.broadcast_to(self.target, logits.shape[:-1])
+    own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
+    others = jnp.where(own, -jnp.inf, logits).max(-1)
+    return jnp.minimum(mine - others, self.enough)
 
 
 @value()
@@ -164,6 +183,22 @@ def logit(target: int | Array) -> Objective:
 def probability(target: int | Array) -> Objective:
   """The probability of a class: ``softmax(logits)[target]``, in [0, 1]."""
   return Probability(index(target, 'target'))
+
+
+def margin(target: int | Array, enough: float = jnp.inf) -> Objective:
+  """How far a class is ahead of all others, in logits.
+
+  Args:
+    target: Class, 0 to K - 1.
+    enough: Where it stops to count, so that it has no slope any more.
+
+  Raises:
+    ValueError: As in `logit`.
+
+  Reference:
+    Carlini & Wagner 2017, their function f6, of the opposite sign.
+  """
+  return Margin(index(target, 'target'), jnp.asarray(enough, dtype=jnp.float32))
 
 
 def top_label() -> Objective:

@@ -13,6 +13,8 @@ from vizlab.synthesis.augment import (
 )
 from vizlab.synthesis.colours import AXES, colour_axes, from_rgb, to_rgb
 from vizlab.synthesis.cppn import cppn
+from vizlab.synthesis.dream import dream, octave_sizes, tiled, zoom
+from vizlab.synthesis.fool import fool
 from vizlab.synthesis.images import (
   fourier,
   maco,
@@ -20,7 +22,9 @@ from vizlab.synthesis.images import (
   pixels,
   pyramid,
 )
+from vizlab.synthesis.invert import inversion, normalised_error
 from vizlab.synthesis.step_rules import (
+  ascent,
   bilateral_every,
   blur_every,
   blur_gradient,
@@ -33,6 +37,7 @@ from vizlab.synthesis.step_rules import (
 
 __all__ = [
   'AXES',
+  'ascent',
   'bilateral_every',
   'blur_every',
   'blur_gradient',
@@ -43,13 +48,18 @@ __all__ = [
   'compose',
   'cppn',
   'crop',
+  'dream',
+  'fool',
   'fourier',
   'from_rgb',
+  'inversion',
   'jitter',
   'laplacian_normalise',
   'maco',
   'magnitude_of',
   'normalise',
+  'normalised_error',
+  'octave_sizes',
   'on_noise',
   'pad',
   'pixels',
@@ -58,5 +68,7 @@ __all__ = [
   'robust',
   'rotate',
   'scale',
+  'tiled',
   'to_rgb',
+  'zoom',
 ]

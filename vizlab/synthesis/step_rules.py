@@ -21,6 +21,7 @@ from vizlab.types import Array
 
 __all__ = [
   'Count',
+  'ascent',
   'bilateral_every',
   'blur_every',
   'blur_gradient',
@@ -39,6 +40,15 @@ class Count(NamedTuple):
   """The state of a rule that acts every ``n`` steps: int32 ``[]``."""
 
   count: Array
+
+
+def ascent(rate: float | Array = 0.006) -> Rule:
+  """Steps along the normalised gradient, within [0, 1]: DeepDream's.
+
+  Args:
+    rate: How much a pixel changes in a step, in the mean.
+  """
+  return optax.chain(normalise(), optax.sgd(rate), project())
 
 
 def blur_gradient(sigma: float | Array = 1.0) -> Rule:

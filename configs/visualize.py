@@ -1,0 +1,56 @@
+"""Shows what channels of a net look for, by images that excite them.
+
+Commands:
+  python scripts/run.py --config=configs/visualize.py --workdir=runs/visualize
+  python scripts/run.py --config=configs/visualize.py:vgg19 \\
+    --config.net.weights=vgg19.safetensors --workdir=runs/visualize_vgg19
+
+Runtime: see below. It can be killed and started again: it goes on from the last
+checkpoint, 20 seconds before at most.
+
+Expected: report.html with a sheet, a row a layer.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """Channels of minivgg; ``vgg19`` and others at 224 pixels."""
+  config = ConfigDict()
+  config.experiment = 'visualize'
+  config.seed = 0
+  config.net = ConfigDict()
+  config.net.weights = 'minivgg'  # or a file
+  config.net.arch = ''  # '' for what the file says
+  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
+  config.net.pool = 'max'  # or 'avg'
+  config.layers = 'relu2_1,relu3_2,relu4_2,relu5_2,fc'  # by commas
+  config.channels = ''  # numbers by commas, of each layer; '' for some of all
+  config.count = 8  # how many of those
+  config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
+  config.size = 96  # side of the images in pixels
+  config.steps = 256
+  config.learning_rate = 0.0  # 0 for what suits the parameterisation
+  config.batch = 8  # images at once
+  config.negative = True  # also images that a channel likes least
+  config.examples = True  # also the strongest and weakest of a dataset
+  config.scenes = 512  # that dataset, drawn
+  config.photos = ''  # a folder of labelled photos instead
+  if arg not in ('', 'minivgg'):
+    config.net.weights = f'{arg}.safetensors'
+    config.net.arch = arg
+    config.layers = 'relu1_2,relu2_1,relu3_1,relu4_1,relu5_1'
+    config.count = config.batch = 5
+    config.size = 224
+    config.steps = 192
+    config.negative = config.examples = False
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.layers = 'relu2_1'
+  config.count = config.batch = 2
+  config.size, config.steps, config.scenes = 32, 3, 2
+  return config

@@ -1,0 +1,135 @@
+"""How experiments make images: with a progress bar, resumed after a kill."""
+
+import pathlib
+import shutil
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from tqdm import tqdm
+
+from experiments.common import Recorder
+from vizlab import optimize
+from vizlab.types import Array, ImageParam, ScoreFn
+
+__all__ = ['Made', 'make']
+
+# Between two checkpoints, in seconds: as much as a kill can cost.
+_EVERY = 20.0
+
+
+class Made(NamedTuple):
+  """Images that were optimised.
+
+  Attributes:
+    images: ``[..., H, W, C]``.
+    scores: ``[steps, ...]``, at each step before it was taken.
+    penalties: ``[steps, ...]``.
+    failed: int ``[...]``, the step at which an image was not finite any more;
+      it is as it was before that. Else -1.
+  """
+
+  images: np.ndarray
+  scores: np.ndarray
+  penalties: np.ndarray
+  failed: np.ndarray
+
+
+def make(
+  recorder: Recorder,
+  name: str,
+  wish: ScoreFn,
+  image: ImageParam,
+  key: Array,
+  *,
+  steps: int,
+  chunk: int = 16,
+  patience: float = 0.0,
+  **settings: Any,
+) -> Made:
+  """Optimises images, or reads what an interrupted run has made already.
+
+  Args:
+    recorder: Of the run; the result goes to ``name.npz`` there.
+    name: Of the result, unlike all others of the run.
+    wish: What is maximised.
+    image: How the images are parameterised.
+    key: A JAX random key.
+    steps: How many.
+    chunk: Steps between two looks at the clock.
+    patience: Stops once the mean score of a chunk rises by less than this share
+      of it; 0 never does.
+    **settings: Further ones of `vizlab.optimize.run`.
+
+  Raises:
+    ValueError: As `vizlab.optimize.run`; or no image was finite.
+  """
+  folder = recorder.workdir.resolve() / 'checkpoints' / name
+
+  def run() -> dict[str, np.ndarray]:
+    made = _run(
+      folder,
+      name,
+      lambda state: optimize.run(
+        wish, image, key, steps=steps, chunk=chunk, state=state, **settings
+      ),
+      steps,
+      patience,
+    )
+    return made._asdict()
+
+  found = Made(**recorder.once(name, run))
+  if folder.exists():
+    shutil.rmtree(folder)
+  failed = np.atleast_1d(found.failed)
+  if (failed >= 0).all():
+    raise ValueError(
+      f'{name}: its score was not finite at step {failed.max()}; the last '
+      f'finite image is in {name}.npz'
+    )
+  return found
+
+
+def _run(
+  folder: pathlib.Path, name: str, progress: Any, steps: int, patience: float
+) -> Made:
+  keep = ocp.v1.training.preservation_policies.LatestN(1)
+  with ocp.v1.training.Checkpointer(
+    folder, preservation_policy=keep
+  ) as checkpoints:
+    state, logs, first = None, [], 0
+    if checkpoints.latest is not None:
+      first = checkpoints.latest.step
+      saved = checkpoints.load(first)
+      state = [saved['state'][k] for k in sorted(saved['state'])]
+      logs = [(np.asarray(saved['scores']), np.asarray(saved['penalties']))]
+    saved_at = time.monotonic()
+    bar = tqdm(total=steps, initial=first, desc=name, unit='step')
+    with bar:
+      for now in progress(state):
+        bar.update(now.step - bar.n)
+        bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
+        logs.append((now.scores, now.penalties))
+        if _settled(logs, patience):
+          break
+        if time.monotonic() - saved_at > _EVERY and now.step < steps:
+          checkpoints.save(now.step, _tree(now.state, logs), force=True)
+          saved_at = time.monotonic()
+  scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
+  return Made(np.asarray(now.image), scores, penalties, now.failed)
+
+
+def _tree(state: optimize.State, logs: list) -> dict[str, Any]:
+  leaves = {f'{i:04d}': leaf for i, leaf in enumerate(jax.tree.leaves(state))}
+  scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
+  return {'state': leaves, 'scores': scores, 'penalties': penalties}
+
+
+def _settled(logs: list, patience: float) -> bool:
+  """Whether what is maximised rises too slowly to go on."""
+  if not patience or len(logs) < 2:
+    return False
+  before, after = ((s - p).mean() for s, p in logs[-2:])
+  return after - before < patience * abs(after)

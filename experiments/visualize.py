@@ -1,0 +1,193 @@
+"""What channels of a net look for: a contact sheet of images that excite them.
+
+Beside each image stand the dataset's strongest and weakest pictures, if wished.
+"""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.cases import load_cases
+from experiments.common import (
+  Recorder,
+  each_of,
+  listed,
+  load_net,
+  need_positive,
+)
+from experiments.making import make
+from experiments.report import Figure, Table
+from vizlab import nets, optimize, render, rules, synthesis
+from vizlab.objectives import channel, neuron, score
+from vizlab.objectives.base import Objective
+from vizlab.types import ImageParam
+
+__all__ = ['IMAGES', 'run', 'unit']
+
+# How images are parameterised, and the learning rate that suits it.
+IMAGES = {
+  'fourier': (synthesis.fourier, 0.05),
+  'pyramid': (synthesis.pyramid, 0.05),
+  'cppn': (synthesis.cppn, 0.01),
+  'maco': (synthesis.maco, 0.5),
+}
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Makes the images and writes the sheet."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  need_positive(config, 'steps', 'size', 'batch', 'count')
+  each_of('config.image', [config.image], IMAGES)
+  net = load_net(config.net)
+  layers = listed(config.layers)
+  nets.check_layers(net, layers)
+  if not layers:
+    raise ValueError('config.layers: got none, expected some by commas')
+  chosen = {layer: _channels(config, net, layer) for layer in layers}
+  cases = load_cases(config, net) if config.examples else None
+  recorder.open()
+  rows, lines, titles = [], [], []
+  for layer, channels in chosen.items():
+    images, scores = _excite(config, recorder, net, layer, channels, 1.0)
+    rows.append(images)
+    titles.append(layer)
+    lines += [
+      [layer, k, *map(float, s)] for k, s in zip(channels, scores, strict=True)
+    ]
+    if config.negative:
+      rows.append(_excite(config, recorder, net, layer, channels, -1.0)[0])
+      titles.append(f'{layer}\nnegative')
+    if cases is not None:
+      found = _examples(net, layer, channels, cases.images, config.batch)
+      rows += found
+      titles += [f'{layer}\nstrongest', f'{layer}\nweakest']
+  wide = max(map(len, chosen.values()))
+  recorder.report(
+    f'What channels of {net.arch} look for',
+    f'Images of {config.size} pixels that raise the mean of a channel, '
+    f'{config.steps} steps each, by the parameterisation {config.image}.',
+    [
+      Figure(
+        'sheet',
+        'One row a layer'
+        + (f'; channels {chosen[layers[0]]}' if len(chosen) == 1 else ''),
+        render.table(
+          rows,
+          [
+            str(i) if len(chosen) > 1 else f'{k}'
+            for i, k in zip(
+              range(wide), max(chosen.values(), key=len), strict=True
+            )
+          ],
+          titles,
+          max(112, min(224, config.size)),
+        ),
+      ),
+      Table(
+        'The mean activation',
+        ['layer', 'channel', 'of the first image', 'of the last'],
+        lines,
+      ),
+    ],
+  )
+  return recorder.finish(
+    {
+      'images': len(lines),
+      'risen': sum(line[3] > line[2] for line in lines),
+      **{f'{line[0]}/{line[1]}': line[3] for line in lines},
+    }
+  )
+
+
+def unit(net: nets.Network, layer: str, channels: np.ndarray) -> Objective:
+  """A channel's mean, or a unit of a layer that gives a vector."""
+  info = next(row for row in nets.layers(net) if row.name == layer)
+  make = channel if len(info.shape) == 3 else neuron
+  return make(layer, channels)
+
+
+def _channels(config: ConfigDict, net: nets.Network, layer: str) -> list[int]:
+  """The channels that the config names, or ``count`` spread over all."""
+  info = next(row for row in nets.layers(net) if row.name == layer)
+  total = info.shape[-1]
+  if not config.channels:
+    return np.linspace(
+      0, total - 1, min(config.count, total), dtype=int
+    ).tolist()
+  try:
+    channels = [int(k) for k in listed(config.channels)]
+  except ValueError as error:
+    raise ValueError(
+      f'config.channels: got {config.channels!r}, expected numbers by commas'
+    ) from error
+  wrong = [k for k in channels if not 0 <= k < total]
+  if wrong:
+    raise ValueError(
+      f'config.channels: got {wrong[0]} for {layer}, expected 0 to {total - 1}'
+    )
+  return channels
+
+
+def _excite(
+  config: ConfigDict,
+  recorder: Recorder,
+  net: nets.Network,
+  layer: str,
+  channels: list[int],
+  sign: float,
+) -> tuple[list[np.ndarray], np.ndarray]:
+  """Pictures for channels of a layer, and their first and last scores."""
+  pictures, scores = [], []
+  size = config.size
+  for i in range(0, len(channels), config.batch):
+    some = np.array(channels[i : i + config.batch])
+    kind, rate = IMAGES[config.image]
+    image: ImageParam = kind((len(some), size, size, 3))
+    wish = score(net, sign * unit(net, layer, some))
+    made = make(
+      recorder,
+      f'{layer}{"" if sign > 0 else "_negative"}_{i}',
+      wish.with_rules(relu=rules.redirected_relu),
+      image,
+      jax.random.key(config.seed),
+      steps=config.steps,
+      rule=optimize.adam(config.learning_rate or rate),
+      augment=synthesis.robust(size),
+    )
+    pictures += [render.to_uint8(x) for x in made.images]
+    scores.append(made.scores[[0, -1]] * sign)
+  return pictures, np.concatenate(scores, 1).T
+
+
+def _examples(
+  net: nets.Network,
+  layer: str,
+  channels: list[int],
+  images: np.ndarray,
+  batch: int,
+) -> list[list[np.ndarray]]:
+  """The pictures in which each channel is strongest, and weakest."""
+
+  @jax.jit
+  def means(net: nets.Network, x: jax.Array) -> jax.Array:
+    a = net(x)[1][layer]
+    return a if a.ndim == 2 else a.mean((1, 2))
+
+  values = np.concatenate(
+    [
+      np.asarray(means(net, jnp.asarray(images[i : i + batch])))
+      for i in range(0, len(images), batch)
+    ]
+  )[:, channels]
+  return [
+    [render.to_uint8(images[n]) for n in order]
+    for order in (values.argmax(0), values.argmin(0))
+  ]

@@ -1,0 +1,180 @@
+"""DeepDream: a picture grows what a layer sees in it, octave by octave."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from vizlab import optimize
+from vizlab.filters import resize
+from vizlab.synthesis.augment import jitter as jitter_by
+from vizlab.synthesis.images import pixels
+from vizlab.synthesis.step_rules import ascent
+from vizlab.types import Array, ScoreFn, value
+
+__all__ = ['Tiled', 'dream', 'octave_sizes', 'tiled', 'zoom']
+
+
+@value('size')
+class Tiled:
+  """See `tiled`."""
+
+  score: ScoreFn
+  size: int
+
+  def __call__(self, x: Array) -> Array:
+    """The mean of the tiles' scores."""
+    h, w = x.shape[-3:-1]
+    rows, columns = (_starts(n, self.size) for n in (h, w))
+    places = jnp.asarray([(i, j) for i in rows for j in columns])
+    side = min(self.size, h), min(self.size, w)
+
+    def one(place: Array) -> Array:
+      start = [0] * (x.ndim - 3) + [place[0], place[1], 0]
+      tile = jax.lax.dynamic_slice(
+        x, start, (*x.shape[:-3], *side, x.shape[-1])
+      )
+      return self.score(tile)
+
+    # One tile at a time: its activations are made anew on the way back.
+    return jax.lax.map(jax.checkpoint(one), places).mean(0)
+
+
+def tiled(score: ScoreFn, size: int = 512) -> Tiled:
+  """The score of images larger than memory, as the mean over square tiles.
+
+  Tiles that do not fit overlap. Seams vanish where the image is shifted at
+  random at each step, as `dream` does.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, of images of any size.
+    size: Side of a tile in pixels.
+
+  Raises:
+    ValueError: Less than one pixel.
+
+  Reference:
+    Mordvintsev 2015 (DeepDream with TensorFlow): tiled gradients.
+  """
+  if size < 1:
+    raise ValueError(f'size: got {size}, expected at least 1 pixel')
+  return Tiled(score, size)
+
+
+def octave_sizes(
+  height: int, width: int, octaves: int, scale: float, least: int = 32
+) -> list[tuple[int, int]]:
+  """Heights and widths of octaves, the smallest first.
+
+  Those of less than ``least`` pixels are left out, but for the last one.
+  """
+  if octaves < 1 or not scale > 1:
+    raise ValueError(
+      f'octaves, scale: got {octaves}, {scale}, expected at least 1, and more '
+      'than 1'
+    )
+  sizes = [
+    (round(height / scale**i), round(width / scale**i)) for i in range(octaves)
+  ]
+  return [s for s in sizes[:0:-1] if min(s) >= least] + sizes[:1]
+
+
+def dream(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  *,
+  octaves: int = 4,
+  scale: float = 1.4,
+  steps: int = 10,
+  rate: float = 0.006,
+  jitter: int = 32,
+) -> Iterator[Array]:
+  """Raises a score in a picture, from coarse to fine.
+
+  The picture is shrunk; in each octave the score is raised by steps along the
+  gradient, divided by its mean size, while the picture is shifted at random;
+  what came in is enlarged and added to the next octave.
+
+  Args:
+    score: ``[..., H, W, C] -> [...]``, for images of any size:
+      ``score(net, layer_energy('relu4_2'))``; see `tiled` for large ones.
+    x: Pictures ``[..., H, W, 3]`` in [0, 1].
+    key: A JAX random key, for the shifts.
+    octaves: How many sizes.
+    scale: The ratio of one to the next.
+    steps: Steps in each octave.
+    rate: How much a pixel changes in a step, in the mean.
+    jitter: Pixels of the largest shift.
+
+  Yields:
+    The picture after each octave, at its size; the last one has that of ``x``.
+
+  Raises:
+    ValueError: Not images, no octave, or a scale that is not above 1.
+
+  Reference:
+    Mordvintsev, Olah & Tyka 2015 (Inceptionism), and their notebook.
+  """
+  if jnp.ndim(x) < 3:
+    raise ValueError(f'x: got shape {jnp.shape(x)}, expected [..., H, W, 3]')
+  sizes = octave_sizes(*x.shape[-3:-1], octaves, scale)
+  rule = Partial(ascent, rate)
+  return _octaves(score, jnp.asarray(x), key, sizes, steps, rule, jitter)
+
+
+def _octaves(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  sizes: list[tuple[int, int]],
+  steps: int,
+  rule: Partial,
+  jitter: int,
+) -> Iterator[Array]:
+  detail = jnp.zeros((*x.shape[:-3], *sizes[0], x.shape[-1]), x.dtype)
+  for octave, size in enumerate(sizes):
+    base = resize(x, size)
+    start = jnp.clip(base + resize(detail, size), 0, 1)
+    end = optimize.final(
+      optimize.run(
+        score,
+        pixels(start),
+        jax.random.fold_in(key, octave),
+        steps=steps,
+        chunk=steps,
+        rule=rule,
+        augment=jitter_by(jitter),
+      )
+    )
+    detail = end.image - base
+    yield end.image
+
+
+def zoom(x: Array, factor: float = 1.05) -> Array:
+  """The middle of images, enlarged to their size: the next frame of a zoom.
+
+  Args:
+    x: Images ``[..., H, W, C]``.
+    factor: By how much, more than 1.
+  """
+  if not factor > 1:
+    raise ValueError(f'factor: got {factor}, expected more than 1')
+  h, w = x.shape[-3:-1]
+  size = jnp.asarray([h, w], x.dtype)
+  return jax.image.scale_and_translate(
+    x,
+    x.shape,
+    (x.ndim - 3, x.ndim - 2),
+    jnp.full(2, factor, x.dtype),
+    (1 - factor) * size / 2,
+    'cubic',
+  ).clip(0, 1)
+
+
+def _starts(n: int, size: int) -> list[int]:
+  """The first pixels of tiles that cover an axis of ``n``."""
+  count = -(-n // size)
+  return np.linspace(0, max(0, n - size), count).round().astype(int).tolist()
