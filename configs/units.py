@@ -14,8 +14,7 @@ Commands:
 The folder holds photos whose names begin with the number of their class, such
 as 282_cat.png.
 
-Runtime: about half a minute on 2 CPU cores; with VGG-19 and 22 photos about
-one minute.
+Runtime: ten seconds on 2 CPU cores; with VGG-19 and 22 photos half a minute.
 
 Expected: report.html with a row for every channel. The nine patches of a row
 have something in common, such as an edge, a texture or a corner, and guided

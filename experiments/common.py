@@ -33,7 +33,7 @@ _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
 _OTHERS = {'index.json', 'record.json'}
 _OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, *_OTHERS}
-_OUR_SUFFIXES = {'.npz', '.png', '.safetensors'}
+_OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 
 
 class Recorder:

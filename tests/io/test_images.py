@@ -127,3 +127,21 @@ def test_only_uint8_is_written(tmp_path):
   with pytest.raises(ValueError, match='picture: got float32, expected uint8'):
     io.write_png(tmp_path / 'a.png', np.zeros((4, 4, 3), np.float32))
   assert not list(tmp_path.iterdir())
+
+
+def test_a_gif_has_every_frame(tmp_path):
+  frames = [np.full((6, 8, 3), 40 * i, np.uint8) for i in range(4)]
+  path = io.write_gif(tmp_path / 'a.gif', frames, seconds=0.2)
+  with Image.open(path) as file:
+    assert (file.n_frames, file.size) == (4, (8, 6))
+    for i, frame in enumerate(frames):
+      file.seek(i)
+      np.testing.assert_allclose(file.convert('RGB'), frame, atol=4)
+      assert file.info['duration'] == 200
+
+
+def test_frames_of_several_sizes_are_refused(tmp_path):
+  for frames in ([], [np.zeros((4, n, 3), np.uint8) for n in (4, 5)]):
+    with pytest.raises(ValueError, match=f'frames: got {len(frames)}'):
+      io.write_gif(tmp_path / 'a.gif', frames)
+  assert not list(tmp_path.iterdir())

@@ -2,7 +2,7 @@
 
 from vizlab.io.download import cache_dir, download
 from vizlab.io.files import sha256, write_atomic, write_json, write_text
-from vizlab.io.images import read_image, samples, write_png
+from vizlab.io.images import read_image, samples, write_gif, write_png
 from vizlab.io.tensors import read_tensors, write_tensors
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
   'samples',
   'sha256',
   'write_atomic',
+  'write_gif',
   'write_json',
   'write_png',
   'write_tensors',

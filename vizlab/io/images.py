@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image, ImageOps
 
 from vizlab.io.files import write_atomic
 
-__all__ = ['read_image', 'samples', 'write_png']
+__all__ = ['read_image', 'samples', 'write_gif', 'write_png']
 
 _SAMPLE = 'sample:'
 _LONGEST = 16384  # pixels
@@ -75,6 +76,38 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> pathlib.Path:
     raise ValueError(f'picture: got {picture.dtype}, expected uint8')
   image = Image.fromarray(picture)
   return write_atomic(path, lambda file: image.save(file, 'PNG', optimize=True))
+
+
+def write_gif(
+  path: str | os.PathLike, frames: Sequence[np.ndarray], *, seconds: float = 0.1
+) -> pathlib.Path:
+  """Writes uint8 pictures ``[H, W, 3]`` of one size as an endless GIF.
+
+  Args:
+    path: Where the file goes.
+    frames: The pictures, one or more.
+    seconds: How long each is shown.
+
+  Raises:
+    ValueError: No frame, or frames of different sizes.
+  """
+  if len({np.shape(frame) for frame in frames}) != 1:
+    raise ValueError(
+      f'frames: got {len(frames)} of shapes '
+      f'{sorted({np.shape(frame) for frame in frames})}, expected one size'
+    )
+  first, *rest = (Image.fromarray(frame) for frame in frames)
+  return write_atomic(
+    path,
+    lambda file: first.save(
+      file,
+      'GIF',
+      save_all=True,
+      append_images=rest,
+      duration=round(1000 * seconds),
+      loop=0,
+    ),
+  )
 
 
 def _locate(source: str | os.PathLike) -> pathlib.Path:

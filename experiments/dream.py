@@ -1,0 +1,155 @@
+"""DeepDream: pictures that grow what a layer sees in them, and a zoom."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from experiments.common import Recorder, listed, load_net, need_positive
+from experiments.report import Figure
+from vizlab import io, nets, render, synthesis
+from vizlab.objectives import Objective, channel, guide, layer_energy, score
+from vizlab.types import Array, ScoreFn
+
+__all__ = ['run']
+
+NOISE = 'noise'
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Dreams and writes the pictures."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  need_positive(config, 'octaves', 'steps', 'size')
+  if config.frames < 0 or config.tile < 0:
+    raise ValueError(
+      f'config.frames, config.tile: got {config.frames}, {config.tile}, '
+      'expected 0 or more'
+    )
+  net = load_net(config.net)
+  layers = listed(config.layers)
+  nets.check_layers(net, layers)
+  if not layers:
+    raise ValueError('config.layers: got none, expected some by commas')
+  picture = _start(config)
+  wishes = {layer: _wish(config, net, layer) for layer in layers}
+  synthesis.octave_sizes(*picture.shape[:2], config.octaves, config.scale)
+  recorder.open()
+  found, rises = {}, {}
+  for layer, wish in (bar := tqdm(wishes.items())):
+    bar.set_description(f'dreaming {layer}')
+    found[layer] = recorder.once(
+      f'dream_{layer}',
+      lambda wish=wish: {'image': _dream(config, wish, picture, 0)},
+    )['image']
+    rises[layer] = float(wish(found[layer]) / wish(picture))
+    recorder.picture(f'dream_{layer}', render.to_uint8(found[layer]))
+  frames = _zoom(config, recorder, wishes[layers[-1]], found[layers[-1]])
+  parts = [
+    Figure(
+      'dreams',
+      f'{config.image} and what the layers make of it',
+      render.table(
+        [[render.to_uint8(x) for x in (picture, *found.values())]],
+        ['picture', *layers],
+        [''],
+        320,
+      ),
+    )
+  ]
+  if frames:
+    every = max(1, len(frames) // 8)
+    parts.append(
+      Figure(
+        'zoom',
+        f'Every {every} frames of the zoom into {layers[-1]}; zoom.gif has all',
+        render.grid([[render.resize(f, 160) for f in frames[::every]]]),
+      )
+    )
+  recorder.report(
+    f'Dreams of {net.arch}',
+    f'{config.octaves} octaves of {config.steps} steps. The score rises by a '
+    'factor of '
+    + ', '.join(f'{rise:.1f} in {layer}' for layer, rise in rises.items())
+    + '.',
+    parts,
+  )
+  return recorder.finish({f'rise/{k}': v for k, v in rises.items()})
+
+
+def _start(config: ConfigDict) -> np.ndarray:
+  if config.image != NOISE:
+    return io.read_image(config.image, shorter=config.size)
+  draw = np.random.default_rng(config.seed).normal
+  size = (config.size, config.size, 3)
+  return np.clip(0.5 + 0.1 * draw(size=size), 0, 1).astype(np.float32)
+
+
+def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
+  """The layer's energy, chosen channels of it, or the guide's features."""
+  objective: Objective = layer_energy(layer)
+  if config.channels:
+    try:
+      channels = [int(k) for k in listed(config.channels)]
+    except ValueError as error:
+      raise ValueError(
+        f'config.channels: got {config.channels!r}, expected numbers by commas'
+      ) from error
+    objective = channel(layer, channels[0])
+    for k in channels[1:]:
+      objective = objective + channel(layer, k)
+  elif config.guide:
+    picture = io.read_image(config.guide, shorter=config.size)
+    a = np.asarray(jax.jit(lambda net, x: net(x)[1][layer])(net, picture))
+    if a.ndim != 3:
+      raise ValueError(f'config.layers: {layer} gives no map to be guided by')
+    vectors = a.reshape(-1, a.shape[-1])
+    chosen = np.random.default_rng(config.seed).permutation(len(vectors))
+    objective = guide(layer, vectors[chosen[: config.guides]])
+  wish = score(net, objective)
+  wish(jnp.full((1, 64, 64, 3), 0.5))  # raises if it cannot be read
+  return synthesis.tiled(wish, config.tile) if config.tile else wish
+
+
+def _dream(
+  config: ConfigDict, wish: ScoreFn, x: np.ndarray, frame: int
+) -> np.ndarray:
+  key = jax.random.fold_in(jax.random.key(config.seed), frame)
+  *_, end = synthesis.dream(
+    wish,
+    x,
+    key,
+    octaves=config.octaves if frame == 0 else config.frame_octaves,
+    scale=config.scale,
+    steps=config.steps if frame == 0 else config.frame_steps,
+    rate=config.rate,
+    jitter=config.jitter,
+  )
+  return np.asarray(end)
+
+
+def _zoom(
+  config: ConfigDict, recorder: Recorder, wish: ScoreFn, x: np.ndarray
+) -> Sequence[np.ndarray]:
+  """Frames of a zoom into a dream, each dreamed on; also as a GIF."""
+  frames = []
+  zoom = jax.jit(synthesis.zoom, static_argnums=1)
+  for i in tqdm(range(config.frames), 'zooming', disable=not config.frames):
+
+    def next_frame(x: Array = x, i: int = i) -> dict[str, np.ndarray]:
+      start = np.asarray(zoom(jnp.asarray(x), config.zoom))
+      return {'image': _dream(config, wish, start, i + 1)}
+
+    x = recorder.once(f'frame_{i:04d}', next_frame)['image']
+    frames.append(render.to_uint8(x))
+  if frames:
+    io.write_gif(recorder.workdir / 'zoom.gif', frames)
+  return frames

@@ -1,0 +1,199 @@
+"""Fooling images: any picture becomes any class, by changes nobody sees."""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments import plots
+from experiments.common import (
+  Recorder,
+  listed,
+  load_classifier,
+  load_net,
+  need_positive,
+  shorter_side,
+)
+from experiments.methods import class_names
+from experiments.report import Figure, Table
+from vizlab import io, nets, render, synthesis
+from vizlab.types import Array
+
+__all__ = ['run']
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Fools the net with every picture and writes what it took."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  plots.need_matplotlib()
+  need_positive(config, 'steps', 'every')
+  net = load_classifier(config.net)
+  names = class_names(config, net)
+  other = load_net(_other(config)) if config.other else None
+  if other is not None and nets.layers(other)[-1].shape[-1] != len(names):
+    raise ValueError(
+      f'config.other: {config.other} has other classes than {net.arch}'
+    )
+  sources = listed(config.images)
+  if not sources:
+    raise ValueError('config.images: got none, expected some by commas')
+  wrong = [t for t in config.targets if not 0 <= t < len(names)]
+  if wrong or not config.targets:
+    raise ValueError(
+      f'config.targets: got {config.targets}, expected classes from 0 to '
+      f'{len(names) - 1}'
+    )
+  size = net.spec.size
+  pictures = [
+    io.read_image(s, shorter=shorter_side(s, size), crop=size) for s in sources
+  ]
+  # Every picture to every class.
+  x = np.repeat(np.stack(pictures), len(config.targets), 0)
+  targets = np.tile(np.array(config.targets), len(pictures))
+  recorder.open()
+  made = recorder.once(
+    'fooled', lambda: _fool(config, net, jnp.asarray(x), jnp.asarray(targets))
+  )
+  tell = jax.jit(lambda net, x: jax.nn.softmax(net(x)[0]))
+  before, after = (np.asarray(tell(net, v)) for v in (x, made['image']))
+  lines = _lines(config, names, targets, x, made, before, after)
+  columns = ['picture', 'was', '', 'shall be', '', 'mean change']
+  if other is not None:
+    seen = np.asarray(tell(other, made['image']))
+    columns += [f'{other.arch} says', '', f'{other.arch} is fooled']
+    for line, row, target in zip(lines, seen, targets, strict=True):
+      line += [
+        names[row.argmax()],
+        float(row.max()),
+        bool(row.argmax() == target),
+      ]
+  fooled = after.argmax(-1) == targets
+  recorder.report(
+    f'{net.arch} fooled',
+    f'{fooled.sum()} of {len(x)} pictures are taken for what they shall be, '
+    f'after at most {config.steps} steps. The mean change is in intensities '
+    'from 0 to 1; one of 0.004 is a single step of an 8-bit picture.',
+    [
+      _pictures(x, made['image'], names, before, after),
+      Figure(
+        'curves',
+        'The probability of the class that it shall be, along the steps',
+        plots.curves(
+          {
+            'probability': {
+              f'{names[before[i].argmax()]} to {names[t]}': made['curve'][:, i]
+              for i, t in enumerate(targets)
+            }
+          },
+          list(made['step']),
+          'step',
+        ),
+      ),
+      Table('What it took', columns, lines),
+    ],
+  )
+  return recorder.finish(
+    {
+      'fooled': float(fooled.mean()),
+      'mean_change': float(np.abs(made['image'] - x).mean()),
+      **(
+        {}
+        if other is None
+        else {'other_fooled': float((seen.argmax(-1) == targets).mean())}
+      ),
+    }
+  )
+
+
+def _other(config: ConfigDict) -> ConfigDict:
+  settings = ConfigDict(config.net.to_dict())
+  settings.weights, settings.arch, settings.preprocess = config.other, '', ''
+  return settings
+
+
+def _fool(
+  config: ConfigDict, net: nets.Network, x: Array, targets: Array
+) -> dict[str, np.ndarray]:
+  """Images ``[N, H, W, 3]`` and the probabilities ``[T, N]`` on the way."""
+
+  @jax.jit
+  def probability(net: nets.Network, x: Array) -> Array:
+    p = jax.nn.softmax(net(x)[0])
+    return jnp.take_along_axis(p, targets[:, None], -1)[:, 0]
+
+  steps, curve = [0], [np.asarray(probability(net, x))]
+  for now in synthesis.fool(
+    net,
+    x,
+    targets,
+    enough=config.enough,
+    rate=config.rate,
+    steps=config.steps,
+    chunk=config.every,
+  ):
+    steps.append(now.step)
+    curve.append(np.asarray(probability(net, now.image)))
+  return {
+    'image': np.clip(now.image, 0, 1),
+    'step': np.array(steps),
+    'curve': np.stack(curve),
+  }
+
+
+def _lines(
+  config: ConfigDict,
+  names: list[str],
+  targets: np.ndarray,
+  x: np.ndarray,
+  made: dict[str, np.ndarray],
+  before: np.ndarray,
+  after: np.ndarray,
+) -> list[list]:
+  change = np.abs(made['image'] - x).mean((1, 2, 3))
+  sources = np.repeat(listed(config.images), len(config.targets))
+  return [
+    [
+      str(source).split('/')[-1],
+      names[b.argmax()],
+      float(b.max()),
+      names[t],
+      float(a[t]),
+      float(c),
+    ]
+    for source, b, t, a, c in zip(
+      sources, before, targets, after, change, strict=True
+    )
+  ]
+
+
+def _pictures(
+  x: np.ndarray,
+  image: np.ndarray,
+  names: list[str],
+  before: np.ndarray,
+  after: np.ndarray,
+) -> Figure:
+  rows, titles = [], []
+  for old, new, b, a in zip(x, image, before, after, strict=True):
+    change = new - old
+    rows.append(
+      [render.to_uint8(v) for v in (old, new, 0.5 + change, 0.5 + 10 * change)]
+    )
+    titles.append(f'{names[b.argmax()]}\nto {names[a.argmax()]}\n{a.max():.0%}')
+  return Figure(
+    'fooled',
+    'The picture, what the net is shown, and the difference (grey is none)',
+    render.table(
+      rows,
+      ['picture', 'shown', 'difference', '10 times'],
+      titles,
+      min(224, x.shape[1] + 64),
+    ),
+  )

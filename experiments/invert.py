@@ -1,0 +1,185 @@
+"""What each layer keeps of a picture: images with the same activations."""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.tree_util import Partial
+from ml_collections import ConfigDict
+
+from experiments.common import (
+  Recorder,
+  each_of,
+  listed,
+  load_net,
+  need_positive,
+  shorter_side,
+)
+from experiments.making import make
+from experiments.report import Figure, Table
+from vizlab import io, nets, optimize, render, synthesis
+from vizlab.types import Array
+
+__all__ = ['run']
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Inverts every layer of the config and writes the table."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  need_positive(config, 'steps', 'size', 'seeds')
+  each_of('config.optimizer', [config.optimizer], RULES)
+  net = load_net(config.net)
+  layers = listed(config.layers)
+  nets.check_layers(net, layers)
+  names, strengths = listed(config.images), tuple(config.tv)
+  if not layers or not names or not strengths:
+    raise ValueError(
+      'config.layers, config.images, config.tv: got none of one of them'
+    )
+  if min(strengths) < 0:
+    raise ValueError(f'config.tv: got {strengths}, expected 0 or more')
+  pictures = np.stack([_read(name, config.size) for name in names])
+  recorder.open()
+  errors, shown = {}, []
+  for layer in layers:
+    made = _invert(config, recorder, net, layer, pictures, strengths)
+    errors[layer] = made[0]
+    shown.append([render.to_uint8(x) for x in made[1]])
+  several = _several(config, recorder, net, layers, pictures[0], strengths)
+  shown_at = strengths[len(strengths) // 2]
+  recorder.report(
+    f'{net.arch} inverted',
+    f'Images whose activations in a layer are those of a picture. The error is '
+    f'that of the activations, relative to their size; {config.steps} steps of '
+    f'{config.optimizer}.',
+    [
+      Table(
+        'Normalised error in percent, mean and deviation over the pictures, by '
+        'the weight of total variation',
+        ['layer', *map(str, strengths)],
+        [
+          [
+            layer,
+            *(f'{100 * e.mean():.2f} +- {100 * e.std():.2f}' for e in row),
+          ]
+          for layer, row in errors.items()
+        ],
+      ),
+      Figure(
+        'layers',
+        f'Each picture from each layer, at a weight of {shown_at}',
+        render.table(
+          [[render.to_uint8(x) for x in pictures], *shown],
+          [name.split('/')[-1].split(':')[-1] for name in names],
+          ['picture', *layers],
+          min(224, config.size),
+        ),
+      ),
+      Figure(
+        'seeds',
+        'The first picture from different starts: what differs, a layer has '
+        'forgotten',
+        render.table(
+          several,
+          [f'start {i + 1}' for i in range(config.seeds)],
+          layers,
+          min(192, config.size),
+        ),
+      ),
+    ],
+  )
+  return recorder.finish(
+    {
+      f'{layer}/{tv}': 100 * float(e.mean())
+      for layer, row in errors.items()
+      for tv, e in zip(strengths, row, strict=True)
+    }
+  )
+
+
+def _read(name: str, size: int) -> np.ndarray:
+  return io.read_image(name, shorter=shorter_side(name, size), crop=size)
+
+
+def _invert(
+  config: ConfigDict,
+  recorder: Recorder,
+  net: nets.Network,
+  layer: str,
+  pictures: np.ndarray,
+  strengths: tuple[float, ...],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Errors ``[strengths, pictures]``, and the images of the middle strength."""
+  n = len(pictures)
+  x = jnp.asarray(np.tile(pictures, (len(strengths), 1, 1, 1)))
+  tv = np.repeat(np.float32(strengths), n)
+  images = _optimise(config, recorder, f'{layer}', net, layer, x, tv)
+  error = jax.jit(synthesis.normalised_error, static_argnums=1)
+  errors = np.asarray(error(net, layer, jnp.asarray(images), x))
+  middle = len(strengths) // 2 * n
+  return errors.reshape(-1, n), images[middle : middle + n]
+
+
+def _several(
+  config: ConfigDict,
+  recorder: Recorder,
+  net: nets.Network,
+  layers: tuple[str, ...],
+  picture: np.ndarray,
+  strengths: tuple[float, ...],
+) -> list[list[np.ndarray]]:
+  """Images from several starts, a row a layer."""
+  x = jnp.asarray(np.repeat(picture[None], config.seeds, 0))
+  tv = np.float32(strengths[len(strengths) // 2])
+  rows = []
+  for layer in layers:
+    images = _optimise(config, recorder, f'{layer}_starts', net, layer, x, tv)
+    rows.append([render.to_uint8(image) for image in images])
+  return rows
+
+
+def _optimise(
+  config: ConfigDict,
+  recorder: Recorder,
+  name: str,
+  net: nets.Network,
+  layer: str,
+  x: Array,
+  tv: np.ndarray,
+) -> np.ndarray:
+  wish = synthesis.inversion(net, layer, x, tv=tv)
+  made = make(
+    recorder,
+    name,
+    wish.score,
+    synthesis.pixels(jnp.full(x.shape, 0.5), noise=config.noise),
+    jax.random.key(config.seed),
+    steps=config.steps,
+    penalty=wish.penalty,
+    rule=RULES[config.optimizer](config.learning_rate),
+  )
+  return np.clip(made.images, 0, 1)
+
+
+def _momentum(rate: float | Array) -> optax.GradientTransformation:
+  return optax.chain(
+    synthesis.normalise(), optax.sgd(rate, momentum=0.9), synthesis.project()
+  )
+
+
+def _lbfgs(rate: float | Array) -> optax.GradientTransformation:
+  return optax.lbfgs(rate, memory_size=20, linesearch=None)
+
+
+RULES = {
+  'adam': optimize.adam,
+  'lbfgs': lambda rate: Partial(_lbfgs, rate),
+  'momentum': lambda rate: Partial(_momentum, rate),
+}
