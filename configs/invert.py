@@ -38,6 +38,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.optimizer = 'lbfgs'  # 'momentum', 'adam'
   config.learning_rate = 1.0  # 0.0005 for 'momentum', 0.02 for 'adam'
   config.steps = 200
+  config.patience = 0.0  # stop below this share of rise in 16 steps
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
     config.net.arch = arg

@@ -30,6 +30,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
   config.size = 96  # side of the images in pixels
   config.steps = 256
+  config.patience = 0.0  # stop below this share of rise in 16 steps
   config.learning_rate = 0.0  # 0 for what suits the parameterisation
   config.batch = 8  # images at once
   config.negative = True  # also images that a channel likes least

@@ -162,6 +162,7 @@ def _optimise(
     synthesis.pixels(jnp.full(x.shape, 0.5), noise=config.noise),
     jax.random.key(config.seed),
     steps=config.steps,
+    patience=config.patience,
     penalty=wish.penalty,
     rule=RULES[config.optimizer](config.learning_rate),
   )

@@ -122,7 +122,11 @@ def _run(
 
 
 def _tree(state: optimize.State, logs: list) -> dict[str, Any]:
-  leaves = {f'{i:04d}': leaf for i, leaf in enumerate(jax.tree.leaves(state))}
+  # As arrays of numpy: those of jax would be bound to this machine's devices.
+  leaves = {
+    f'{i:04d}': np.asarray(leaf)
+    for i, leaf in enumerate(jax.tree.leaves(state))
+  }
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
   return {'state': leaves, 'scores': scores, 'penalties': penalties}
 

@@ -26,7 +26,7 @@ from vizlab.objectives import channel, neuron, score
 from vizlab.objectives.base import Objective
 from vizlab.types import ImageParam
 
-__all__ = ['IMAGES', 'run', 'unit']
+__all__ = ['IMAGES', 'chosen_channels', 'run', 'unit']
 
 # How images are parameterised, and the learning rate that suits it.
 IMAGES = {
@@ -51,7 +51,7 @@ def run(
   nets.check_layers(net, layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
-  chosen = {layer: _channels(config, net, layer) for layer in layers}
+  chosen = {layer: chosen_channels(config, net, layer) for layer in layers}
   cases = load_cases(config, net) if config.examples else None
   recorder.open()
   rows, lines, titles = [], [], []
@@ -114,7 +114,9 @@ def unit(net: nets.Network, layer: str, channels: np.ndarray) -> Objective:
   return make(layer, channels)
 
 
-def _channels(config: ConfigDict, net: nets.Network, layer: str) -> list[int]:
+def chosen_channels(
+  config: ConfigDict, net: nets.Network, layer: str
+) -> list[int]:
   """The channels that the config names, or ``count`` spread over all."""
   info = next(row for row in nets.layers(net) if row.name == layer)
   total = info.shape[-1]
@@ -159,6 +161,7 @@ def _excite(
       image,
       jax.random.key(config.seed),
       steps=config.steps,
+      patience=config.patience,
       rule=optimize.adam(config.learning_rate or rate),
       augment=synthesis.robust(size),
     )

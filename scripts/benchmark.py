@@ -11,28 +11,25 @@ ones, or those of --weights. torch and Captum come with the extra, pip install
 installed is left out.
 """
 
-import dataclasses
 import functools
-import gc
 import os
-import pathlib
 import statistics
 import sys
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import peers
+import turns
 from absl import app, flags, logging
 
-from vizlab import attribution, io, nets
+from vizlab import attribution, io, nets, optimize, synthesis
 from vizlab.data import scenes
 from vizlab.nets import windows
-from vizlab.objectives import Score, logit, score
+from vizlab.objectives import Score, channel, logit, score
 from vizlab.types import Array
 
 BATCH = flags.DEFINE_integer('batch', 8, 'Images at once.', lower_bound=1)
@@ -45,44 +42,10 @@ ONLY = flags.DEFINE_list('only', [], 'Tasks to run; all where empty.')
 OUT = flags.DEFINE_string('out', '', 'A JSON file for the figures.')
 
 OURS, SWEEP = 'vizlab', 'vizlab full sweep'
+STEPS = 'vizlab, step by step'
 # They run the net tens to hundreds of times: one image, at most three turns,
 # and no first call to warm up, which their median forgives.
 LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion')
-
-
-@dataclasses.dataclass
-class Contender:
-  """One way to do a task: a call, and what was measured of it."""
-
-  call: Callable[[], Any]
-  compile_seconds: float | None = None
-  seconds: list[float] = dataclasses.field(default_factory=list)
-  peak_mib: float = 0.0
-
-
-def resident_mib() -> float:
-  """Memory of this process in MiB."""
-  pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
-  return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
-
-
-def measure(contender: Contender) -> None:
-  """Takes one turn; the highest memory is that of any turn."""
-  gc.collect()
-  before, peak, done = resident_mib(), [0.0], threading.Event()
-
-  def watch() -> None:
-    while not done.wait(0.005):
-      peak[0] = max(peak[0], resident_mib() - before)
-
-  watcher = threading.Thread(target=watch)
-  watcher.start()
-  start = time.perf_counter()
-  contender.call()
-  contender.seconds.append(time.perf_counter() - start)
-  done.set()
-  watcher.join()
-  contender.peak_mib = max(contender.peak_mib, peak[0])
 
 
 def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
@@ -112,6 +75,7 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
     ),
     'score_cam': bind(attribution.score_cam, **layer, **many),
     'occlusion': bind(attribution.occlusion, **window, **many),
+    'ascent': bind(ascent, work),
     # Its seed is an argument: of a constant the compiler could do the work.
     'scenes': lambda asked, x: scenes(
       jax.random.key(asked.objective.target), 256
@@ -119,32 +83,65 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
   }
 
 
-def compiled(fn: Callable, *args: Any) -> Contender:
-  """A function of vizlab, compiled for its arguments."""
-  start = time.perf_counter()
-  run = jax.jit(fn).lower(*args).compile()
-  seconds = time.perf_counter() - start
-  return Contender(lambda: jax.block_until_ready(run(*args)), seconds)
+def ascent(work: peers.Work, asked: Score, x: Array) -> Array:
+  """A few steps of feature visualization, of images as they are."""
+  wish = score(asked.net, channel(work.excited, 7))
+  image, rule = synthesis.pixels(x), optimize.adam(work.rate)
+  progress = optimize.run(
+    wish,
+    image,
+    jax.random.key(0),
+    steps=work.steps,
+    chunk=work.steps,
+    rule=rule,
+  )
+  return optimize.final(progress).image
+
+
+def step_by_step(work: peers.Work, asked: Score, x: Array) -> turns.Contender:
+  """The same steps as `ascent` without the loop: what the loop costs."""
+  wish, tx = score(asked.net, channel(work.excited, 7)), optax.adam(work.rate)
+
+  def step(wish: Score, x: Array, state: Any) -> tuple[Array, Any]:
+    grad = jax.grad(lambda x: -wish(x).sum())(x)
+    updates, state = tx.update(grad, state)
+    return optax.apply_updates(x, updates), state
+
+  first = tx.init(x)
+  run = jax.jit(step).lower(wish, x, first).compile()
+
+  def call() -> Array:
+    image, state = x, first
+    for _ in range(work.steps):
+      image, state = run(wish, image, state)
+    return image
+
+  return turns.called(call)
 
 
 def ours(
   name: str, fn: Callable, asked: Score, x: Array
-) -> dict[str, Contender]:
+) -> dict[str, turns.Contender]:
   """The ways in which vizlab does a task."""
-  made = {OURS: compiled(fn, asked, x)}
+  if name == 'ascent':
+    return {
+      OURS: turns.called(lambda: fn(asked, x)),
+      STEPS: step_by_step(fn.args[0], asked, x),
+    }
+  made = {OURS: turns.compiled(fn, asked, x)}
   if name == 'occlusion':
     # Inside of a plain function occlusion cannot see the net.
-    made[SWEEP] = compiled(
+    made[SWEEP] = turns.compiled(
       lambda asked, x: fn(lambda seen: asked(seen), x), asked, x
     )
   return made
 
 
-def check_agreement(contenders: dict[str, Contender]) -> None:
+def check_agreement(contenders: dict[str, turns.Contender]) -> None:
   """Stops unless all contenders give the same numbers."""
   first, *rest = (np.asarray(c.call()) for c in contenders.values())
   for label, other in zip([*contenders][1:], rest, strict=True):
-    error = np.abs(other - first).max() / np.abs(first).max()
+    error = np.abs(other - first).mean() / np.abs(first).mean()
     if not error < 1e-3:
       sys.exit(f'error: {label}: differs from vizlab by {error:.1%}')
 
@@ -172,33 +169,20 @@ def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
   return ''
 
 
-def matmul_rate() -> float:
-  """The best rate of a float32 matrix product seen here, in GFLOP/s."""
-  n = 2048
-  a = jnp.ones((n, n))
-  product = jax.jit(jnp.matmul)
-  times = []
-  for _ in range(6):
-    start = time.perf_counter()
-    jax.block_until_ready(product(a, a))
-    times.append(time.perf_counter() - start)
-  return 2 * n**3 / min(times) / 1e9
-
-
 def forward_gflop(size: int) -> float:
   """Operations of one VGG-16 forward: two for each multiplication."""
   ops = nets.architecture('vgg16').layers()
   return 2 * windows.multiplications(ops, (size, size, 3)) / 1e9
 
 
-def run_task(name: str, contenders: dict[str, Contender]) -> list[dict]:
+def run_task(name: str, contenders: dict[str, turns.Contender]) -> list[dict]:
   """All turns of a task, and its rows of figures."""
   if name not in LONG:
     for contender in contenders.values():
       contender.call()  # warms the caches
   for _ in range(min(3, REPEATS.value) if name in LONG else REPEATS.value):
     for contender in contenders.values():
-      measure(contender)
+      turns.measure(contender)
   best = statistics.median(contenders[OURS].seconds)
   return [
     {
@@ -256,7 +240,7 @@ def main(argv: list[str]) -> None:
   net, x = setting()
   asked = score(net, logit(work.target))
   others = peers.calls(net, np.asarray(x), work)
-  rate, load = matmul_rate(), os.getloadavg()[0]
+  rate, load = turns.matmul_rate(), os.getloadavg()[0]
   print(
     f'{os.cpu_count()} cores, load {load:.1f}, '
     f'matrix product {rate:.0f} GFLOP/s'
@@ -270,8 +254,8 @@ def main(argv: list[str]) -> None:
     images = x[:1] if name in LONG else x
     contenders = ours(name, mine[name], asked, images)
     for label, call in others.get(name, {}).items():
-      contenders[label] = Contender(call)
-    if name == 'forward':
+      contenders[label] = turns.Contender(call)
+    if name in ('forward', 'ascent'):
       check_agreement(contenders)
     for row in run_task(name, contenders):
       rows.append(row)

@@ -34,6 +34,10 @@ class Work(NamedTuple):
     target: The logit that is explained.
     layer: The layer of the class activation maps, here.
     place: The same layer among torch's modules.
+    steps: Steps of feature visualization.
+    rate: Adam's learning rate there.
+    excited: The layer whose channel is raised there.
+    depth: How many of torch's modules lead to it.
   """
 
   patch: int = 32
@@ -45,6 +49,10 @@ class Work(NamedTuple):
   target: int = 243
   layer: str = 'relu5_3'
   place: int = 29
+  steps: int = 4
+  rate: float = 0.02
+  excited: str = 'relu4_1'
+  depth: int = 19
 
 
 def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
@@ -141,6 +149,18 @@ def _torch_calls(
     (grad,) = torch.autograd.grad(model(leaf)[:, work.target].sum(), leaf)
     return grad.abs().amax(1)
 
+  def ascent() -> Any:
+    # In memory, not in shape, the layout of the others: NHWC, to be compared.
+    leaf = images.clone(memory_format=torch.preserve_format).requires_grad_()
+    adam = torch.optim.Adam([leaf], lr=work.rate)
+    for _ in range(work.steps):
+      adam.zero_grad()
+      excited = model[: work.depth](leaf)[:, 7]
+      (-excited.mean((1, 2)).sum()).backward()
+      adam.step()
+    return leaf.detach().permute(0, 2, 3, 1)
+
+  yield 'ascent', 'torch', ascent
   yield 'forward', 'torch', forward
   yield 'saliency', 'torch', saliency
 

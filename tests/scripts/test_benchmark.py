@@ -18,13 +18,14 @@ def test_benchmark_of_small_images(tmp_path):
     '--batch=1',
     '--repeats=2',
     '--size=32',
-    '--only=forward,grad_cam',
+    '--only=forward,grad_cam,ascent',
     f'--out={out}',
   )
   assert done.returncode == 0, done.stderr
   report = json.loads(out.read_text())
   rows = {(r['task'], r['contender']): r for r in report['rows']}
-  for task in ('forward', 'grad_cam'):
+  assert ('ascent', 'vizlab, step by step') in rows
+  for task in ('forward', 'grad_cam', 'ascent'):
     row = rows[task, 'vizlab']
     assert row['seconds'] > 0 and row['ratio'] == 1
     assert row['compile_seconds'] > 0

@@ -1,0 +1,63 @@
+"""What priors do to feature visualization: one row a family, the same units.
+
+With ``--config.layer=fc`` (or a net's last layer) the units are classes: the
+class models of Simonyan et al. 2013 and of those after them, side by side.
+
+Commands:
+  python scripts/run.py --config=configs/priors.py --workdir=runs/priors
+  python scripts/run.py --config=configs/priors.py:vgg19 \\
+    --config.net.weights=vgg19.safetensors --workdir=runs/priors_vgg19
+
+Runtime: see below. It can be killed and started again: it goes on from the last
+checkpoint, 20 seconds before at most.
+
+Expected: report.html with the picture and a table.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """Classes of minivgg under all families; ``vgg19`` and others at 224."""
+  config = ConfigDict()
+  config.experiment = 'priors'
+  config.seed = 0
+  config.net = ConfigDict()
+  config.net.weights = 'minivgg'  # or a file
+  config.net.arch = ''  # '' for what the file says
+  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
+  config.net.pool = 'max'  # or 'avg'
+  config.layer = 'relu4_2'
+  config.channels = ''  # numbers by commas; '' for some of all
+  config.count = 5  # how many of those
+  config.families = (  # by commas, a row each
+    'none,l2,yosinski,blurred gradient,laplacian gradient,bilateral,frequency,'
+    'robust,fourier,decorrelated,pyramid,cppn,maco'
+  )
+  config.size = 96  # side of the images in pixels
+  config.steps = 200
+  config.rate = 0.02  # of the families in pixels: their change in a step
+  config.l2 = 0.0002  # weight of the L2 norm
+  config.tv = 0.001  # weight of total variation
+  config.decay = 0.01  # of yosinski: share of the distance to grey, a step
+  config.sigma = 0.6  # of yosinski: pixels of blur every fourth step
+  config.share = 0.1  # of yosinski: pixels that are clipped, a step
+  if arg not in ('', 'minivgg'):
+    config.net.weights = f'{arg}.safetensors'
+    config.net.arch = arg
+    config.families = 'none,l2,yosinski,robust,decorrelated'
+    config.layer = 'fc8'
+    config.channels = '130,285,949,340'  # flamingo, Egyptian cat, ...
+    config.size = 224
+    config.steps = 128
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.layer = 'relu2_1'
+  config.families = 'none,yosinski,frequency,decorrelated'
+  config.count = 2
+  config.size, config.steps = 32, 3
+  return config

@@ -1,0 +1,232 @@
+"""What priors do: the same units under each family of them, a row a family."""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.tree_util import Partial
+from ml_collections import ConfigDict
+
+from experiments.common import (
+  Recorder,
+  each_of,
+  listed,
+  load_net,
+  need_positive,
+)
+from experiments.making import make
+from experiments.report import Figure, Table
+from experiments.visualize import chosen_channels, unit
+from vizlab import nets, optimize, penalties, render, rules, synthesis
+from vizlab.objectives import score
+from vizlab.types import Array, Augment, ImageParam
+
+__all__ = ['FAMILIES', 'run']
+
+Shape = tuple[int, ...]
+
+
+class Prior(NamedTuple):
+  """A family of priors, as settings of `vizlab.optimize.run`."""
+
+  image: ImageParam
+  rule: Any
+  penalty: penalties.Penalty | None = None
+  augment: Augment | None = None
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Makes the images and writes the picture."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  need_positive(config, 'steps', 'size', 'count')
+  families = listed(config.families)
+  each_of('config.families', families, FAMILIES)
+  net = load_net(config.net)
+  nets.check_layers(net, [config.layer])
+  channels = chosen_channels(config, net, config.layer)
+  recorder.open()
+  wish = score(net, unit(net, config.layer, np.array(channels)))
+  shape = (len(channels), config.size, config.size, 3)
+  rows, lines = [], []
+  for family in families:
+    prior = FAMILIES[family](config, shape)
+    made = make(
+      recorder,
+      family,
+      wish.with_rules(relu=rules.redirected_relu),
+      prior.image,
+      jax.random.key(config.seed),
+      steps=config.steps,
+      rule=prior.rule,
+      penalty=prior.penalty,
+      augment=prior.augment,
+    )
+    rows.append([render.to_uint8(x) for x in made.images])
+    fine = _share_of_fine_detail(made.images)
+    end = np.asarray(jax.jit(lambda w, x: w(x))(wish, jnp.asarray(made.images)))
+    lines.append([family, float(end.mean()), fine])
+  recorder.report(
+    f'{config.layer} of {net.arch} under {len(families)} families of priors',
+    'The same units, the same number of steps. Fine detail is the share of the '
+    'variance that a Gaussian blur of one pixel takes away; it is what an '
+    'ascent without priors is full of.',
+    [
+      Figure(
+        'priors',
+        f'Units of {config.layer} by family',
+        render.table(
+          rows, [str(k) for k in channels], families, min(224, config.size + 32)
+        ),
+      ),
+      Table('In the end', ['family', 'score', 'fine detail'], lines),
+    ],
+  )
+  return recorder.finish({f'fine/{line[0]}': line[2] for line in lines})
+
+
+def _share_of_fine_detail(images: np.ndarray) -> float:
+  images = jnp.clip(jnp.asarray(images), 0, 1)
+  mean = images.mean((1, 2), keepdims=True)
+  total = jnp.square(images - mean).sum((1, 2, 3))
+  fine = penalties.blur(1.0)(images)
+  return float((fine / jnp.maximum(total, 1e-9)).mean())
+
+
+def _pixels(config: ConfigDict, shape: Shape) -> ImageParam:
+  return synthesis.pixels(jnp.full(shape, 0.5), noise=0.01)
+
+
+def _adam(rate: float | Array) -> optax.GradientTransformation:
+  return optax.chain(optax.adam(rate), synthesis.project())
+
+
+def _none(config: ConfigDict, shape: Shape) -> Prior:
+  return Prior(_pixels(config, shape), Partial(_adam, config.rate))
+
+
+def _l2(config: ConfigDict, shape: Shape) -> Prior:
+  """Simonyan et al. 2013: from grey, with an L2 norm."""
+  penalty = config.l2 * penalties.l2(0.5)
+  return _none(config, shape)._replace(penalty=penalty)
+
+
+def _yosinski(config: ConfigDict, shape: Shape) -> Prior:
+  """Yosinski et al. 2015: decay, blur, and two kinds of clipping."""
+
+  def rule(rate: Array, decay: Array, sigma: Array, share: Array) -> Any:
+    return optax.chain(
+      synthesis.normalise(),
+      optax.scale(-rate),
+      _decay(decay),
+      synthesis.blur_every(4, sigma),
+      synthesis.clip_small_norm(share),
+      synthesis.clip_small_contribution(share),
+      synthesis.project(),
+    )
+
+  made = Partial(rule, config.rate, config.decay, config.sigma, config.share)
+  return Prior(_pixels(config, shape), made)
+
+
+def _decay(share: Array) -> optax.GradientTransformation:
+  """Draws the image towards grey by a share of its distance."""
+  return optax.stateless(
+    lambda updates, params: jax.tree.map(
+      lambda u, x: u - share * (x + u - 0.5), updates, params
+    )
+  )
+
+
+def _oygard(config: ConfigDict, shape: Shape) -> Prior:
+  """Oygard 2015: a blurred gradient."""
+
+  def rule(rate: Array, sigma: Array) -> Any:
+    return optax.chain(
+      synthesis.blur_gradient(sigma),
+      synthesis.normalise(),
+      optax.sgd(rate),
+      synthesis.project(),
+    )
+
+  made = Partial(rule, config.rate, 2 * config.sigma)
+  return Prior(_pixels(config, shape), made)
+
+
+def _laplacian(config: ConfigDict, shape: Shape) -> Prior:
+  """Mordvintsev 2015: every frequency of the gradient alike."""
+
+  def rule(rate: Array) -> Any:
+    return optax.chain(
+      synthesis.laplacian_normalise(4),
+      optax.sgd(rate),
+      synthesis.project(),
+    )
+
+  return Prior(
+    _pixels(config, shape),
+    Partial(rule, config.rate),
+    augment=synthesis.jitter(8),
+  )
+
+
+def _bilateral(config: ConfigDict, shape: Shape) -> Prior:
+  """Tyka 2016: a filter that keeps edges."""
+
+  def rule(rate: Array) -> Any:
+    return optax.chain(
+      synthesis.normalise(),
+      optax.sgd(rate),
+      synthesis.bilateral_every(4),
+      synthesis.project(),
+    )
+
+  return Prior(_pixels(config, shape), Partial(rule, config.rate))
+
+
+def _frequency(config: ConfigDict, shape: Shape) -> Prior:
+  """A penalty on high frequencies: total variation."""
+  return _none(config, shape)._replace(penalty=config.tv * penalties.tv(2.0))
+
+
+def _robust(config: ConfigDict, shape: Shape) -> Prior:
+  """Robustness to small transformations alone."""
+  augment = synthesis.robust(config.size)
+  return _none(config, shape)._replace(augment=augment)
+
+
+def _by(make_image: Callable[..., ImageParam], rate: float) -> Callable:
+  """A parameterisation, with robustness (Olah et al. 2017)."""
+
+  def prior(config: ConfigDict, shape: Shape) -> Prior:
+    return Prior(
+      make_image(shape),
+      optimize.adam(rate),
+      augment=synthesis.robust(config.size),
+    )
+
+  return prior
+
+
+FAMILIES = {
+  'none': _none,
+  'l2': _l2,
+  'yosinski': _yosinski,
+  'blurred gradient': _oygard,
+  'laplacian gradient': _laplacian,
+  'bilateral': _bilateral,
+  'frequency': _frequency,
+  'robust': _robust,
+  'fourier': _by(lambda s: synthesis.fourier(s, decorrelated=False), 0.05),
+  'decorrelated': _by(synthesis.fourier, 0.05),
+  'pyramid': _by(synthesis.pyramid, 0.05),
+  'cppn': _by(synthesis.cppn, 0.01),
+  'maco': _by(synthesis.maco, 0.5),
+}
