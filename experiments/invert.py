@@ -47,13 +47,16 @@ def run(
     raise ValueError(f'config.tv: got {strengths}, expected 0 or more')
   pictures = np.stack([_read(name, config.size) for name in names])
   recorder.open()
-  errors, shown = {}, []
+  errors, rows = {}, []
   for layer in layers:
-    made = _invert(config, recorder, net, layer, pictures, strengths)
-    errors[layer] = made[0]
-    shown.append([render.to_uint8(x) for x in made[1]])
+    errors[layer], images = _invert(
+      config, recorder, net, layer, pictures, strengths
+    )
+    # The first picture by all strengths, the others by the middle one.
+    shown = [*images[:, 0], *images[len(strengths) // 2, 1:]]
+    rows.append([render.to_uint8(x) for x in shown])
   several = _several(config, recorder, net, layers, pictures[0], strengths)
-  shown_at = strengths[len(strengths) // 2]
+  firsts = [pictures[0]] * len(strengths) + [*pictures[1:]]
   recorder.report(
     f'{net.arch} inverted',
     f'Images whose activations in a layer are those of a picture. The error is '
@@ -74,10 +77,13 @@ def run(
       ),
       Figure(
         'layers',
-        f'Each picture from each layer, at a weight of {shown_at}',
+        'The first picture by weight of total variation, and the others',
         render.table(
-          [[render.to_uint8(x) for x in pictures], *shown],
-          [name.split('/')[-1].split(':')[-1] for name in names],
+          [[render.to_uint8(x) for x in firsts], *rows],
+          [
+            *(f'TV {tv}' for tv in strengths),
+            *(name.split('/')[-1].split(':')[-1] for name in names[1:]),
+          ],
           ['picture', *layers],
           min(224, config.size),
         ),
@@ -116,15 +122,14 @@ def _invert(
   pictures: np.ndarray,
   strengths: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Errors ``[strengths, pictures]``, and the images of the middle strength."""
+  """Errors and images ``[strengths, pictures, ...]``."""
   n = len(pictures)
   x = jnp.asarray(np.tile(pictures, (len(strengths), 1, 1, 1)))
   tv = np.repeat(np.float32(strengths), n)
   images = _optimise(config, recorder, f'{layer}', net, layer, x, tv)
   error = jax.jit(synthesis.normalised_error, static_argnums=1)
   errors = np.asarray(error(net, layer, jnp.asarray(images), x))
-  middle = len(strengths) // 2 * n
-  return errors.reshape(-1, n), images[middle : middle + n]
+  return errors.reshape(-1, n), images.reshape(-1, n, *images.shape[1:])
 
 
 def _several(
