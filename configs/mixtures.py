@@ -33,7 +33,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.steps = 200
   config.diversity = 1.0  # its weight, as a share of the unit's activation
   config.against = 0.5  # weight of the unit that shall be silent
-  config.alignment = 3.0  # weight of being like one's neighbours
+  config.alignment = 20.0  # weight of being like one's neighbours
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
     config.net.arch = arg

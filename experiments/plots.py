@@ -1,23 +1,27 @@
 """Plots as pictures, drawn with matplotlib."""
 
+import importlib.util
 import io as streams
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-__all__ = ['curves', 'need_matplotlib']
+__all__ = ['curves', 'need', 'need_matplotlib', 'scatter']
+
+
+def need(module: str, what_for: str) -> None:
+  """Raises a `ValueError` that says how to install a module, if need be."""
+  if importlib.util.find_spec(module) is None:
+    raise ValueError(
+      f"{module} is not installed; it {what_for}: pip install -e '.[analysis]'"
+    )
 
 
 def need_matplotlib() -> None:
-  """Raises a `ValueError` that says how to install matplotlib, if need be."""
-  try:
-    import matplotlib  # noqa: F401
-  except ModuleNotFoundError as error:
-    raise ValueError(
-      "matplotlib is not installed; it draws the plots: pip install -e '"
-      ".[analysis]'"
-    ) from error
+  """Raises a `ValueError` if there is no matplotlib."""
+  need('matplotlib', 'draws the plots')
 
 
 def curves(
@@ -52,6 +56,33 @@ def curves(
       axis.tick_params('x', rotation=60)
   handles, labels = axes[0].get_legend_handles_labels()
   figure.legend(handles, labels, loc='outside right center', fontsize=8)
+  return _drawn(figure)
+
+
+def scatter(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
+  """Points in the plane, coloured by a number each.
+
+  Args:
+    places: ``[N, 2]``.
+    labels: int ``[N]``, from 0 on.
+
+  Returns:
+    A uint8 picture ``[H, W, 3]``.
+  """
+  from matplotlib import colormaps
+  from matplotlib.figure import Figure
+
+  figure = Figure((5.6, 4.6), 100, layout='constrained')
+  axis = figure.subplots()
+  for i in np.unique(labels):
+    colour = [colormaps['tab20'](int(i) % 20)]
+    axis.scatter(*places[labels == i].T, 18, colour, label=f'facet {i + 1}')
+  axis.set(xticks=[], yticks=[])
+  axis.legend(fontsize=8)
+  return _drawn(figure)
+
+
+def _drawn(figure: Any) -> np.ndarray:
   buffer = streams.BytesIO()
   figure.savefig(buffer, format='png')
   return np.asarray(Image.open(buffer).convert('RGB'))

@@ -1,0 +1,167 @@
+"""The facets of a unit: one image for each kind of picture that excites it."""
+
+import os
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments import plots
+from experiments.cases import load_cases
+from experiments.common import Recorder, load_net, need_positive
+from experiments.making import make
+from experiments.report import Figure, Table
+from experiments.visualize import unit
+from vizlab import nets, optimize, render, rules, synthesis
+from vizlab.objectives import score
+from vizlab.types import Array
+
+__all__ = ['run']
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Finds the facets, and makes an image of each."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  plots.need_matplotlib()
+  plots.need('sklearn', 'finds the facets')
+  need_positive(config, 'steps', 'size', 'facets', 'top', 'near', 'batch')
+  net = load_net(config.net)
+  nets.check_layers(net, [config.layer, config.codes])
+  info = next(row for row in nets.layers(net) if row.name == config.layer)
+  if not 0 <= config.channel < info.shape[-1]:
+    raise ValueError(
+      f'config.channel: got {config.channel}, expected 0 to '
+      f'{info.shape[-1] - 1}'
+    )
+  cases = load_cases(config, net)
+  if config.top > len(cases.images) or config.facets > config.top - 1:
+    raise ValueError(
+      f'config.top, config.facets: got {config.top}, {config.facets}, expected '
+      f'at most {len(cases.images)} pictures, and fewer facets than pictures'
+    )
+  recorder.open()
+  values, codes = _look(config, net, cases.images)
+  best = np.argsort(-values, kind='stable')[: config.top]
+  found = recorder.once('facets', lambda: _facets(config, codes[best]))
+  groups = [best[near[near >= 0]] for near in found['near']]
+  starts = np.stack([cases.images[group].mean(0) for group in groups])
+  wish = score(net, unit(net, config.layer, np.int32(config.channel)))
+  shape = (config.facets, config.size, config.size, 3)
+  starts = np.asarray(jax.image.resize(starts, shape, 'linear'))
+  made = make(
+    recorder,
+    'images',
+    wish.with_rules(relu=rules.redirected_relu),
+    synthesis.fourier(shape, start=starts, noise=0.0),
+    jax.random.key(config.seed),
+    steps=config.steps,
+    rule=optimize.adam(config.learning_rate),
+    augment=synthesis.robust(config.size),
+  )
+  rows = [
+    [
+      *(render.to_uint8(cases.images[n]) for n in np.resize(group, 3)),
+      render.to_uint8(start),
+      render.to_uint8(image),
+    ]
+    for group, start, image in zip(groups, starts, made.images, strict=True)
+  ]
+  sizes = np.bincount(found['label'], minlength=config.facets)
+  recorder.report(
+    f'Facets of channel {config.channel} of {config.layer} of {net.arch}',
+    f'The {config.top} pictures of {len(cases.images)} that excite it most, by '
+    f'their activations in {config.codes}: principal components, t-SNE, '
+    f'{config.facets} clusters by k-means. The mean of the {config.near} '
+    'pictures nearest to a centre is where its image starts.',
+    [
+      Figure(
+        'facets',
+        'A row a facet',
+        render.table(
+          rows,
+          ['a picture', 'another', 'a third', 'their mean', 'the facet'],
+          [f'facet {i + 1}\n{n} pictures' for i, n in enumerate(sizes)],
+          min(224, config.size + 32),
+        ),
+      ),
+      Figure(
+        'map',
+        'The pictures by t-SNE, coloured by facet',
+        plots.scatter(found['place'], found['label']),
+      ),
+      Table(
+        'The unit',
+        ['facet', 'pictures', 'at the start', 'in the end'],
+        [
+          [i + 1, int(n), float(a), float(b)]
+          for i, (n, a, b) in enumerate(
+            zip(sizes, made.scores[0], made.scores[-1], strict=True)
+          )
+        ],
+      ),
+    ],
+  )
+  return recorder.finish(
+    {
+      'facets': config.facets,
+      'risen': int((made.scores[-1] > made.scores[0]).sum()),
+    }
+  )
+
+
+def _look(
+  config: ConfigDict, net: nets.Network, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """The unit's value ``[N]`` and the codes ``[N, D]`` of pictures."""
+  objective = unit(net, config.layer, np.int32(config.channel))
+
+  @jax.jit
+  def look(net: nets.Network, x: Array) -> tuple[Array, Array]:
+    logits, acts = net(x)
+    codes = acts[config.codes]
+    codes = codes if codes.ndim == 2 else codes.mean((1, 2))
+    return objective(logits, acts), codes
+
+  found = [
+    look(net, images[i : i + config.batch])
+    for i in range(0, len(images), config.batch)
+  ]
+  return tuple(
+    np.concatenate([np.asarray(v) for v in each])
+    for each in zip(*found, strict=True)
+  )
+
+
+def _facets(config: ConfigDict, codes: np.ndarray) -> dict[str, np.ndarray]:
+  """Places ``[N, 2]``, clusters ``[N]``, and those nearest to each centre."""
+  from sklearn.cluster import KMeans
+  from sklearn.decomposition import PCA
+  from sklearn.manifold import TSNE
+
+  n = len(codes)
+  reduced = PCA(min(50, n, codes.shape[1]), random_state=config.seed)
+  place = TSNE(
+    2,
+    perplexity=min(30.0, (n - 1) / 3),
+    init='pca',
+    random_state=config.seed,
+  ).fit_transform(reduced.fit_transform(codes.astype(np.float64)))
+  cluster = KMeans(config.facets, n_init=10, random_state=config.seed)
+  label = cluster.fit_predict(place)
+  apart = np.linalg.norm(
+    place[:, None] - cluster.cluster_centers_[None], axis=2
+  )
+  # The mean of those nearest, but of no other cluster's pictures.
+  apart = np.where(label[:, None] == np.arange(config.facets), apart, np.inf)
+  order = np.argsort(apart, 0, kind='stable')[: config.near]
+  small = np.isinf(np.take_along_axis(apart, order, 0))
+  return {
+    'place': place,
+    'label': label,
+    'near': np.where(small, -1, order).T,  # -1 where a cluster has fewer
+  }
