@@ -36,7 +36,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.seeds = 5  # starts
   config.noise = 0.1  # standard deviation of a start about grey
   config.optimizer = 'lbfgs'  # 'momentum', 'adam'
-  config.learning_rate = 1.0  # 0.0005 for 'momentum', 0.02 for 'adam'
+  config.learning_rate = 0.0  # 0 for what suits the optimizer
   config.steps = 200
   config.patience = 0.0  # stop below this share of rise in 16 steps
   if arg not in ('', 'minivgg'):

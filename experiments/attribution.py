@@ -12,12 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import (
-  Recorder,
-  listed,
-  load_classifier,
-  shorter_side,
-)
+from experiments.common import Recorder, load_classifier, shorter_side
 from experiments.methods import (
   METHODS,
   Options,
@@ -28,6 +23,7 @@ from experiments.methods import (
   every_class,
 )
 from experiments.report import Figure, Table
+from experiments.settings import listed
 from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.evaluate import energy_inside

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import need_positive, shorter_side
+from experiments.common import shorter_side
+from experiments.settings import need_positive
 from vizlab import io, nets
 from vizlab.data.folder import photos
 from vizlab.data.scenes import SHAPE_NAMES, scenes

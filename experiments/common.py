@@ -1,32 +1,27 @@
 """What every experiment shares: the work directory and what goes there."""
 
-import difflib
 import json
-import math
 import os
 import pathlib
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import report
+from experiments.settings import flatten
 from vizlab import io, nets
 
 __all__ = [
   'Recorder',
-  'each_of',
   'known',
-  'listed',
   'load_classifier',
   'load_net',
-  'need_positive',
   'shorter_side',
-  'validate',
 ]
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
@@ -103,7 +98,7 @@ class Recorder:
       )
     if self._overwrite:
       return
-    old, new = _flatten(old), _flatten(self.settings)
+    old, new = flatten(old), flatten(self.settings)
     changed = sorted(k for k in old | new if old.get(k) != new.get(k))
     if changed:
       raise ValueError(
@@ -201,59 +196,10 @@ class Recorder:
     return dict(results)
 
 
-def listed(value: str) -> tuple[str, ...]:
-  """The parts of a text between commas: ``--config.images=a.png,b.png``."""
-  return tuple(part.strip() for part in value.split(',') if part.strip())
-
-
 def known() -> list[str]:
   """Names of all experiments."""
   folder = pathlib.Path(__file__).parent.parent / 'configs'
   return sorted(path.stem for path in folder.glob('*.py'))
-
-
-def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
-  """Raises a `ValueError` unless every value is known; suggests near ones."""
-  known = list(known)
-  for value in values:
-    if value not in known:
-      near = difflib.get_close_matches(value, known, n=3, cutoff=0.4)
-      raise ValueError(
-        f'{name}: got {value!r}, expected one of {near or known}'
-      )
-
-
-def need_positive(config: ConfigDict, *names: str) -> None:
-  """Raises a `ValueError` unless those settings are 1 or more."""
-  for name in names:
-    if config[name] < 1:
-      raise ValueError(f'config.{name}: got {config[name]}, expected 1 or more')
-
-
-def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
-  """Checks a config's keys, types and numbers against a reference.
-
-  Raises:
-    ValueError: A key is unknown or missing, a value has another type, or a
-      number is not finite.
-  """
-  have, want = _flatten(config.to_dict()), _flatten(reference.to_dict())
-  for key in have:
-    if key not in want:
-      near = difflib.get_close_matches(key, want, n=1)
-      hint = f'; did you mean {near[0]!r}?' if near else ''
-      raise ValueError(f'config.{key}: {name} has no such setting{hint}')
-  for key, default in want.items():
-    if key not in have:
-      raise ValueError(f'config.{key}: missing, expected as in {name}')
-    value = have[key]
-    kind = (int, float) if isinstance(default, float) else type(default)
-    if not isinstance(value, kind):
-      raise ValueError(
-        f'config.{key}: got {value!r}, expected a {type(default).__name__}'
-      )
-    if isinstance(value, float) and not math.isfinite(value):
-      raise ValueError(f'config.{key}: got {value}, expected a finite number')
 
 
 def load_net(settings: ConfigDict) -> nets.Network:
@@ -283,13 +229,3 @@ def shorter_side(source: str, size: int) -> int:
   A sample was drawn to be seen whole.
   """
   return size if source.startswith('sample:') else round(size * 8 / 7)
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat = {}
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      flat |= _flatten(value, f'{prefix}{key}.')
-    else:
-      flat[f'{prefix}{key}'] = value
-  return flat

@@ -10,8 +10,14 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import Recorder, listed, load_net, need_positive
-from experiments.report import Figure
+from experiments.common import Recorder, load_net
+from experiments.report import Figure, Table
+from experiments.settings import (
+  listed,
+  need_not_negative,
+  need_positive,
+  numbers,
+)
 from vizlab import io, nets, render, synthesis
 from vizlab.objectives import Objective, channel, guide, layer_energy, score
 from vizlab.types import Array, ScoreFn
@@ -28,11 +34,15 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  need_positive(config, 'octaves', 'steps', 'size')
-  if config.frames < 0 or config.tile < 0:
+  need_positive(config, 'octaves', 'steps', 'size', 'rate', 'guides')
+  need_positive(config, 'frame_octaves', 'frame_steps')
+  need_not_negative(config, 'frames', 'tile', 'jitter', 'seed')
+  if not config.zoom > 1:
+    raise ValueError(f'config.zoom: got {config.zoom}, expected more than 1')
+  if config.guide and config.channels:
     raise ValueError(
-      f'config.frames, config.tile: got {config.frames}, {config.tile}, '
-      'expected 0 or more'
+      f'config.guide: got {config.guide} and config.channels '
+      f'{config.channels!r}, expected one of them'
     )
   net = load_net(config.net)
   layers = listed(config.layers)
@@ -43,14 +53,16 @@ def run(
   wishes = {layer: _wish(config, net, layer) for layer in layers}
   synthesis.octave_sizes(*picture.shape[:2], config.octaves, config.scale)
   recorder.open()
-  found, rises = {}, {}
+  found, lines = {}, []
+  read = jax.jit(lambda wish, x: wish(x))
   for layer, wish in (bar := tqdm(wishes.items())):
     bar.set_description(f'dreaming {layer}')
     found[layer] = recorder.once(
       f'dream_{layer}',
       lambda wish=wish: {'image': _dream(config, wish, picture, 0)},
     )['image']
-    rises[layer] = float(wish(found[layer]) / wish(picture))
+    ends = (float(read(wish, x)) for x in (picture, found[layer]))
+    lines.append([layer, *ends])
     recorder.picture(f'dream_{layer}', render.to_uint8(found[layer]))
   frames = _zoom(config, recorder, wishes[layers[-1]], found[layers[-1]])
   parts = [
@@ -76,13 +88,16 @@ def run(
     )
   recorder.report(
     f'Dreams of {net.arch}',
-    f'{config.octaves} octaves of {config.steps} steps. The score rises by a '
-    'factor of '
-    + ', '.join(f'{rise:.1f} in {layer}' for layer, rise in rises.items())
-    + '.',
-    parts,
+    f'{config.octaves} octaves of {config.steps} steps.',
+    [*parts, Table('The score', ['layer', 'before', 'after'], lines)],
   )
-  return recorder.finish({f'rise/{k}': v for k, v in rises.items()})
+  return recorder.finish(
+    {
+      f'{when}/{layer}': value
+      for layer, *ends in lines
+      for when, value in zip(('before', 'after'), ends, strict=True)
+    }
+  )
 
 
 def _start(config: ConfigDict) -> np.ndarray:
@@ -97,12 +112,12 @@ def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
   """The layer's energy, chosen channels of it, or the guide's features."""
   objective: Objective = layer_energy(layer)
   if config.channels:
-    try:
-      channels = [int(k) for k in listed(config.channels)]
-    except ValueError as error:
+    info = next(row for row in nets.layers(net) if row.name == layer)
+    channels = numbers(config, 'channels', info.shape[-1])
+    if not channels:
       raise ValueError(
-        f'config.channels: got {config.channels!r}, expected numbers by commas'
-      ) from error
+        f'config.channels: got {config.channels!r}, expected numbers'
+      )
     objective = channel(layer, channels[0])
     for k in channels[1:]:
       objective = objective + channel(layer, k)

@@ -14,12 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import (
-  Recorder,
-  load_classifier,
-  need_positive,
-  shorter_side,
-)
+from experiments.common import Recorder, load_classifier, shorter_side
 from experiments.devices import on_every_device, replicate, shard
 from experiments.methods import (
   METHODS,
@@ -30,6 +25,7 @@ from experiments.methods import (
   every_class,
 )
 from experiments.report import Figure, Table
+from experiments.settings import need_positive
 from vizlab import io, nets, render
 from vizlab.data.folder import Batch, folder, photos
 from vizlab.types import Array

@@ -9,16 +9,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import plots
-from experiments.common import (
-  Recorder,
-  listed,
-  load_classifier,
-  load_net,
-  need_positive,
-  shorter_side,
-)
+from experiments.common import Recorder, load_classifier, load_net, shorter_side
 from experiments.methods import class_names
 from experiments.report import Figure, Table
+from experiments.settings import listed, need_positive
 from vizlab import io, nets, render, synthesis
 from vizlab.types import Array
 
@@ -33,7 +27,7 @@ def run(
   if recorder.results is not None:
     return recorder.results
   plots.need_matplotlib()
-  need_positive(config, 'steps', 'every')
+  need_positive(config, 'steps', 'every', 'rate', 'enough')
   net = load_classifier(config.net)
   names = class_names(config, net)
   other = load_net(_other(config)) if config.other else None
@@ -88,7 +82,9 @@ def run(
         plots.curves(
           {
             'probability': {
-              f'{names[before[i].argmax()]} to {names[t]}': made['curve'][:, i]
+              f'{i + 1}: {names[before[i].argmax()]} to {names[t]}': made[
+                'curve'
+              ][:, i]
               for i, t in enumerate(targets)
             }
           },

@@ -10,17 +10,16 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import (
-  Recorder,
+from experiments.common import Recorder, load_net, shorter_side
+from experiments.making import check, make
+from experiments.report import Figure, Table
+from experiments.settings import (
   each_of,
   listed,
-  load_net,
+  need_not_negative,
   need_positive,
-  shorter_side,
 )
-from experiments.making import make
-from experiments.report import Figure, Table
-from vizlab import io, nets, optimize, render, synthesis
+from vizlab import io, nets, render, synthesis
 from vizlab.types import Array
 
 __all__ = ['run']
@@ -34,6 +33,7 @@ def run(
   if recorder.results is not None:
     return recorder.results
   need_positive(config, 'steps', 'size', 'seeds')
+  need_not_negative(config, 'learning_rate', 'noise', 'patience')
   each_of('config.optimizer', [config.optimizer], RULES)
   net = load_net(config.net)
   layers = listed(config.layers)
@@ -46,6 +46,8 @@ def run(
   if min(strengths) < 0:
     raise ValueError(f'config.tv: got {strengths}, expected 0 or more')
   pictures = np.stack([_read(name, config.size) for name in names])
+  wish = synthesis.inversion(net, layers[0], jnp.asarray(pictures))
+  check(wish.score, synthesis.pixels(pictures), penalty=wish.penalty)
   recorder.open()
   errors, rows = {}, []
   for layer in layers:
@@ -160,6 +162,7 @@ def _optimise(
   tv: np.ndarray,
 ) -> np.ndarray:
   wish = synthesis.inversion(net, layer, x, tv=tv)
+  make_rule, rate = RULES[config.optimizer]
   made = make(
     recorder,
     name,
@@ -169,7 +172,7 @@ def _optimise(
     steps=config.steps,
     patience=config.patience,
     penalty=wish.penalty,
-    rule=RULES[config.optimizer](config.learning_rate),
+    rule=Partial(make_rule, config.learning_rate or rate),
   )
   return np.clip(made.images, 0, 1)
 
@@ -184,8 +187,9 @@ def _lbfgs(rate: float | Array) -> optax.GradientTransformation:
   return optax.lbfgs(rate, memory_size=20, linesearch=None)
 
 
+# How steps are taken, and the learning rate that suits it.
 RULES = {
-  'adam': optimize.adam,
-  'lbfgs': lambda rate: Partial(_lbfgs, rate),
-  'momentum': lambda rate: Partial(_momentum, rate),
+  'adam': (optax.adam, 0.02),
+  'lbfgs': (_lbfgs, 1.0),
+  'momentum': (_momentum, 0.0005),
 }

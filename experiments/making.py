@@ -1,8 +1,10 @@
 """How experiments make images: with a progress bar, resumed after a kill."""
 
+import functools
 import pathlib
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +16,7 @@ from experiments.common import Recorder
 from vizlab import optimize
 from vizlab.types import Array, ImageParam, ScoreFn
 
-__all__ = ['Made', 'make']
+__all__ = ['Made', 'check', 'make']
 
 # Between two checkpoints, in seconds: as much as a kill can cost.
 _EVERY = 20.0
@@ -35,6 +37,21 @@ class Made(NamedTuple):
   scores: np.ndarray
   penalties: np.ndarray
   failed: np.ndarray
+
+  @property
+  def ends(self) -> tuple[np.ndarray, np.ndarray]:
+    """The first score and the last one that was finite, ``[...]`` each."""
+    last = np.where(self.failed < 0, len(self.scores), self.failed) - 1
+    last = np.maximum(last, 0)[None]
+    return self.scores[0], np.take_along_axis(self.scores, last, 0)[0]
+
+
+def check(wish: ScoreFn, image: ImageParam, **settings: Any) -> None:
+  """Raises a `ValueError` if what `make` is given does not fit together.
+
+  Nothing is computed, so this comes before anything is written.
+  """
+  optimize.run(wish, image, jax.random.key(0), **settings)
 
 
 def make(
@@ -59,8 +76,8 @@ def make(
     key: A JAX random key.
     steps: How many.
     chunk: Steps between two looks at the clock.
-    patience: Stops once the mean score of a chunk rises by less than this share
-      of it; 0 never does.
+    patience: Stops once the mean score of the last ``chunk`` steps is above
+      that of those before by no more than this share of it; 0 never does.
     **settings: Further ones of `vizlab.optimize.run`.
 
   Raises:
@@ -76,7 +93,7 @@ def make(
         wish, image, key, steps=steps, chunk=chunk, state=state, **settings
       ),
       steps,
-      patience,
+      functools.partial(_settled, chunk, patience),
     )
     return made._asdict()
 
@@ -89,11 +106,19 @@ def make(
       f'{name}: its score was not finite at step {failed.max()}; the last '
       f'finite image is in {name}.npz'
     )
+  for i in np.flatnonzero(failed >= 0):
+    tqdm.write(
+      f'{name}: image {i} was not finite at step {failed[i]}, and is as before'
+    )
   return found
 
 
 def _run(
-  folder: pathlib.Path, name: str, progress: Any, steps: int, patience: float
+  folder: pathlib.Path,
+  name: str,
+  progress: Callable[[Any], Iterator[optimize.Progress]],
+  steps: int,
+  settled: Callable[[np.ndarray], bool],
 ) -> Made:
   keep = ocp.v1.training.preservation_policies.LatestN(1)
   with ocp.v1.training.Checkpointer(
@@ -112,9 +137,10 @@ def _run(
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
         logs.append((now.scores, now.penalties))
-        if _settled(logs, patience):
+        if settled(np.concatenate([s - p for s, p in logs])):
           break
-        if time.monotonic() - saved_at > _EVERY and now.step < steps:
+        done = now.step == steps or (now.failed >= 0).all()
+        if time.monotonic() - saved_at > _EVERY and not done:
           checkpoints.save(now.step, _tree(now.state, logs), force=True)
           saved_at = time.monotonic()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
@@ -131,9 +157,10 @@ def _tree(state: optimize.State, logs: list) -> dict[str, Any]:
   return {'state': leaves, 'scores': scores, 'penalties': penalties}
 
 
-def _settled(logs: list, patience: float) -> bool:
-  """Whether what is maximised rises too slowly to go on."""
-  if not patience or len(logs) < 2:
+def _settled(chunk: int, patience: float, values: np.ndarray) -> bool:
+  """Whether what is maximised, ``[steps, ...]``, rises too slowly to go on."""
+  if not patience or len(values) < 2 * chunk:
     return False
-  before, after = ((s - p).mean() for s, p in logs[-2:])
-  return after - before < patience * abs(after)
+  values = np.where(np.isfinite(values), values, 0)  # those do not change
+  before, after = values[-2 * chunk : -chunk].mean(), values[-chunk:].mean()
+  return after - before <= patience * abs(after)

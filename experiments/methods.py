@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import each_of, listed, need_positive
+from experiments.settings import each_of, listed, need_positive
 from vizlab import attribution, nets, render
 from vizlab.data.scenes import SHAPE_NAMES
 from vizlab.objectives import Score, logit, score

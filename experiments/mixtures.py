@@ -12,9 +12,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net, need_positive
-from experiments.making import Made, make
+from experiments.common import Recorder, load_net
+from experiments.making import Made, check, make
 from experiments.report import Figure, Table
+from experiments.settings import each_of, need_not_negative, need_positive
 from experiments.visualize import IMAGES, chosen_channels, unit
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import (
@@ -35,6 +36,8 @@ def run(
   if recorder.results is not None:
     return recorder.results
   need_positive(config, 'steps', 'size')
+  need_not_negative(config, 'diversity', 'against', 'alignment')
+  each_of('config.image', [config.image], IMAGES)
   if config.count < 2:
     raise ValueError(f'config.count: got {config.count}, expected 2 or more')
   net = load_net(config.net)
@@ -45,6 +48,11 @@ def run(
     raise ValueError(
       f'config.channels: got {config.channels!r}, expected two or more'
     )
+  check(
+    score(net, unit(net, config.layer, np.int32(channels[0]))),
+    IMAGES[config.image][0]((2, config.size, config.size, 3)),
+    augment=synthesis.robust(config.size),
+  )
   recorder.open()
   maker = _Maker(config, recorder, net)
   a, b = (unit(net, config.layer, np.int32(k)) for k in channels[:2])

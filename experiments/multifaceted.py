@@ -9,9 +9,10 @@ from ml_collections import ConfigDict
 
 from experiments import plots
 from experiments.cases import load_cases
-from experiments.common import Recorder, load_net, need_positive
-from experiments.making import make
+from experiments.common import Recorder, load_net
+from experiments.making import check, make
 from experiments.report import Figure, Table
+from experiments.settings import need_positive
 from experiments.visualize import unit
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import score
@@ -30,6 +31,7 @@ def run(
   plots.need_matplotlib()
   plots.need('sklearn', 'finds the facets')
   need_positive(config, 'steps', 'size', 'facets', 'top', 'near', 'batch')
+  need_positive(config, 'learning_rate')
   net = load_net(config.net)
   nets.check_layers(net, [config.layer, config.codes])
   info = next(row for row in nets.layers(net) if row.name == config.layer)
@@ -44,14 +46,16 @@ def run(
       f'config.top, config.facets: got {config.top}, {config.facets}, expected '
       f'at most {len(cases.images)} pictures, and fewer facets than pictures'
     )
+  objective = unit(net, config.layer, np.int32(config.channel))
+  wish = score(net, objective)
+  shape = (config.facets, config.size, config.size, 3)
+  check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
   recorder.open()
   values, codes = _look(config, net, cases.images)
   best = np.argsort(-values, kind='stable')[: config.top]
   found = recorder.once('facets', lambda: _facets(config, codes[best]))
   groups = [best[near[near >= 0]] for near in found['near']]
   starts = np.stack([cases.images[group].mean(0) for group in groups])
-  wish = score(net, unit(net, config.layer, np.int32(config.channel)))
-  shape = (config.facets, config.size, config.size, 3)
   starts = np.asarray(jax.image.resize(starts, shape, 'linear'))
   made = make(
     recorder,
@@ -99,9 +103,7 @@ def run(
         ['facet', 'pictures', 'at the start', 'in the end'],
         [
           [i + 1, int(n), float(a), float(b)]
-          for i, (n, a, b) in enumerate(
-            zip(sizes, made.scores[0], made.scores[-1], strict=True)
-          )
+          for i, (n, a, b) in enumerate(zip(sizes, *made.ends, strict=True))
         ],
       ),
     ],
@@ -109,7 +111,7 @@ def run(
   return recorder.finish(
     {
       'facets': config.facets,
-      'risen': int((made.scores[-1] > made.scores[0]).sum()),
+      'risen': int((made.ends[1] > made.ends[0]).sum()),
     }
   )
 

@@ -11,15 +11,15 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import (
-  Recorder,
+from experiments.common import Recorder, load_net
+from experiments.making import check, make
+from experiments.report import Figure, Table
+from experiments.settings import (
   each_of,
   listed,
-  load_net,
+  need_not_negative,
   need_positive,
 )
-from experiments.making import make
-from experiments.report import Figure, Table
 from experiments.visualize import chosen_channels, unit
 from vizlab import nets, optimize, penalties, render, rules, synthesis
 from vizlab.objectives import score
@@ -46,18 +46,24 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  need_positive(config, 'steps', 'size', 'count')
+  need_positive(config, 'steps', 'size', 'count', 'rate', 'sigma')
+  need_not_negative(config, 'l2', 'tv', 'decay', 'share')
   families = listed(config.families)
   each_of('config.families', families, FAMILIES)
+  if not families:
+    raise ValueError('config.families: got none, expected some by commas')
   net = load_net(config.net)
   nets.check_layers(net, [config.layer])
   channels = chosen_channels(config, net, config.layer)
-  recorder.open()
   wish = score(net, unit(net, config.layer, np.array(channels)))
   shape = (len(channels), config.size, config.size, 3)
+  priors = {family: FAMILIES[family](config, shape) for family in families}
+  for prior in priors.values():
+    check(wish, prior.image, penalty=prior.penalty, augment=prior.augment)
+  recorder.open()
   rows, lines = [], []
-  for family in families:
-    prior = FAMILIES[family](config, shape)
+  excite = jax.jit(lambda wish, x: wish(x))
+  for family, prior in priors.items():
     made = make(
       recorder,
       family,
@@ -71,7 +77,7 @@ def run(
     )
     rows.append([render.to_uint8(x) for x in made.images])
     fine = _share_of_fine_detail(made.images)
-    end = np.asarray(jax.jit(lambda w, x: w(x))(wish, jnp.asarray(made.images)))
+    end = np.asarray(excite(wish, jnp.asarray(made.images)))
     lines.append([family, float(end.mean()), fine])
   recorder.report(
     f'{config.layer} of {net.arch} under {len(families)} families of priors',
@@ -118,21 +124,25 @@ def _l2(config: ConfigDict, shape: Shape) -> Prior:
   return _none(config, shape)._replace(penalty=penalty)
 
 
+def _yosinski_rule(
+  rate: Array, decay: Array, sigma: Array, share: Array
+) -> optax.GradientTransformation:
+  return optax.chain(
+    synthesis.normalise(),
+    optax.scale(-rate),
+    _decay(decay),
+    synthesis.blur_every(4, sigma),
+    synthesis.clip_small_norm(share),
+    synthesis.clip_small_contribution(share),
+    synthesis.project(),
+  )
+
+
 def _yosinski(config: ConfigDict, shape: Shape) -> Prior:
   """Yosinski et al. 2015: decay, blur, and two kinds of clipping."""
 
-  def rule(rate: Array, decay: Array, sigma: Array, share: Array) -> Any:
-    return optax.chain(
-      synthesis.normalise(),
-      optax.scale(-rate),
-      _decay(decay),
-      synthesis.blur_every(4, sigma),
-      synthesis.clip_small_norm(share),
-      synthesis.clip_small_contribution(share),
-      synthesis.project(),
-    )
-
-  made = Partial(rule, config.rate, config.decay, config.sigma, config.share)
+  strengths = config.rate, config.decay, config.sigma, config.share
+  made = Partial(_yosinski_rule, *strengths)
   return Prior(_pixels(config, shape), made)
 
 
@@ -145,50 +155,53 @@ def _decay(share: Array) -> optax.GradientTransformation:
   )
 
 
+def _oygard_rule(rate: Array, sigma: Array) -> Any:
+  return optax.chain(
+    synthesis.blur_gradient(sigma),
+    synthesis.normalise(),
+    optax.sgd(rate),
+    synthesis.project(),
+  )
+
+
 def _oygard(config: ConfigDict, shape: Shape) -> Prior:
   """Oygard 2015: a blurred gradient."""
 
-  def rule(rate: Array, sigma: Array) -> Any:
-    return optax.chain(
-      synthesis.blur_gradient(sigma),
-      synthesis.normalise(),
-      optax.sgd(rate),
-      synthesis.project(),
-    )
-
-  made = Partial(rule, config.rate, 2 * config.sigma)
+  made = Partial(_oygard_rule, config.rate, 2 * config.sigma)
   return Prior(_pixels(config, shape), made)
+
+
+def _laplacian_rule(rate: Array) -> Any:
+  return optax.chain(
+    synthesis.laplacian_normalise(4),
+    optax.sgd(rate),
+    synthesis.project(),
+  )
 
 
 def _laplacian(config: ConfigDict, shape: Shape) -> Prior:
   """Mordvintsev 2015: every frequency of the gradient alike."""
 
-  def rule(rate: Array) -> Any:
-    return optax.chain(
-      synthesis.laplacian_normalise(4),
-      optax.sgd(rate),
-      synthesis.project(),
-    )
-
   return Prior(
     _pixels(config, shape),
-    Partial(rule, config.rate),
+    Partial(_laplacian_rule, config.rate),
     augment=synthesis.jitter(8),
+  )
+
+
+def _bilateral_rule(rate: Array) -> Any:
+  return optax.chain(
+    synthesis.normalise(),
+    optax.sgd(rate),
+    synthesis.bilateral_every(4),
+    synthesis.project(),
   )
 
 
 def _bilateral(config: ConfigDict, shape: Shape) -> Prior:
   """Tyka 2016: a filter that keeps edges."""
 
-  def rule(rate: Array) -> Any:
-    return optax.chain(
-      synthesis.normalise(),
-      optax.sgd(rate),
-      synthesis.bilateral_every(4),
-      synthesis.project(),
-    )
-
-  return Prior(_pixels(config, shape), Partial(rule, config.rate))
+  return Prior(_pixels(config, shape), Partial(_bilateral_rule, config.rate))
 
 
 def _frequency(config: ConfigDict, shape: Shape) -> Prior:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from experiments import plots, training_data
 from experiments.cases import Cases, load_cases
-from experiments.common import Recorder, load_classifier, need_positive
+from experiments.common import Recorder, load_classifier
 from experiments.methods import (
   METHODS,
   Method,
@@ -24,6 +24,7 @@ from experiments.methods import (
   every_class,
 )
 from experiments.report import Figure, Table
+from experiments.settings import need_positive
 from vizlab import evaluate, nets, render
 from vizlab.types import Array
 

@@ -10,9 +10,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.cases import Cases, load_cases
-from experiments.common import Recorder, listed, load_net, need_positive
+from experiments.common import Recorder, load_net
 from experiments.methods import chosen_layer
 from experiments.report import Figure, Table
+from experiments.settings import need_positive, numbers
 from vizlab import attribution, nets, render
 from vizlab.objectives import channel, neuron, score
 from vizlab.types import Array
@@ -40,7 +41,7 @@ def run(
     raise ValueError(
       f'config.unit: got {config.unit!r}, expected one of {UNITS}'
     )
-  channels = _channels(config, info.shape[-1])
+  channels = numbers(config, 'channels', info.shape[-1])
   cases = load_cases(config, net)
   recorder.open()
   values, places = _peaks(net, info.name, cases, config.batch)
@@ -84,21 +85,6 @@ def run(
   return recorder.finish(
     {'channels': len(rows), 'dead': int((values.max(0) <= 0).sum())}
   )
-
-
-def _channels(config: ConfigDict, count: int) -> list[int]:
-  try:
-    channels = [int(value) for value in listed(config.channels)]
-  except ValueError as error:
-    raise ValueError(
-      f'config.channels: got {config.channels!r}, expected numbers by commas'
-    ) from error
-  wrong = [k for k in channels if not 0 <= k < count]
-  if wrong:
-    raise ValueError(
-      f'config.channels: got {wrong[0]}, expected 0 to {count - 1}'
-    )
-  return channels
 
 
 def _peaks(

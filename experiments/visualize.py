@@ -12,17 +12,20 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.cases import load_cases
-from experiments.common import (
-  Recorder,
+from experiments.common import Recorder, load_net
+from experiments.making import check, make
+from experiments.report import Figure, Table
+from experiments.settings import (
   each_of,
   listed,
-  load_net,
+  need_not_negative,
   need_positive,
+  numbers,
 )
-from experiments.making import make
-from experiments.report import Figure, Table
 from vizlab import nets, optimize, render, rules, synthesis
-from vizlab.objectives import channel, neuron, score
+from vizlab.nets.graph import wiring
+from vizlab.nets.ops import ReLU
+from vizlab.objectives import Score, channel, neuron, score
 from vizlab.objectives.base import Objective
 from vizlab.types import ImageParam
 
@@ -45,6 +48,7 @@ def run(
   if recorder.results is not None:
     return recorder.results
   need_positive(config, 'steps', 'size', 'batch', 'count')
+  need_not_negative(config, 'learning_rate', 'patience')
   each_of('config.image', [config.image], IMAGES)
   net = load_net(config.net)
   layers = listed(config.layers)
@@ -53,6 +57,7 @@ def run(
     raise ValueError('config.layers: got none, expected some by commas')
   chosen = {layer: chosen_channels(config, net, layer) for layer in layers}
   cases = load_cases(config, net) if config.examples else None
+  check(*_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0))
   recorder.open()
   rows, lines, titles = [], [], []
   for layer, channels in chosen.items():
@@ -63,13 +68,16 @@ def run(
       [layer, k, *map(float, s)] for k, s in zip(channels, scores, strict=True)
     ]
     if config.negative:
-      rows.append(_excite(config, recorder, net, layer, channels, -1.0)[0])
-      titles.append(f'{layer}\nnegative')
+      before = _before_relu(net, layer)
+      rows.append(_excite(config, recorder, net, before, channels, -1.0)[0])
+      titles.append(f'{before}\nnegative')
     if cases is not None:
       found = _examples(net, layer, channels, cases.images, config.batch)
       rows += found
       titles += [f'{layer}\nstrongest', f'{layer}\nweakest']
   wide = max(map(len, chosen.values()))
+  first, *rest = chosen.values()
+  same = first if all(each == first for each in rest) else None
   recorder.report(
     f'What channels of {net.arch} look for',
     f'Images of {config.size} pixels that raise the mean of a channel, '
@@ -77,16 +85,11 @@ def run(
     [
       Figure(
         'sheet',
-        'One row a layer'
-        + (f'; channels {chosen[layers[0]]}' if len(chosen) == 1 else ''),
+        'One row a layer, '
+        + ('by channel' if same else 'of the channels in the table'),
         render.table(
           rows,
-          [
-            str(i) if len(chosen) > 1 else f'{k}'
-            for i, k in zip(
-              range(wide), max(chosen.values(), key=len), strict=True
-            )
-          ],
+          [str(k) for k in same] if same else [''] * wide,
           titles,
           max(112, min(224, config.size)),
         ),
@@ -102,7 +105,7 @@ def run(
     {
       'images': len(lines),
       'risen': sum(line[3] > line[2] for line in lines),
-      **{f'{line[0]}/{line[1]}': line[3] for line in lines},
+      **{f'{n}/{k}': y for n, k, _, y in lines if np.isfinite(y)},
     }
   )
 
@@ -112,6 +115,14 @@ def unit(net: nets.Network, layer: str, channels: np.ndarray) -> Objective:
   info = next(row for row in nets.layers(net) if row.name == layer)
   make = channel if len(info.shape) == 3 else neuron
   return make(layer, channels)
+
+
+def _before_relu(net: nets.Network, layer: str) -> str:
+  """The layer that a ReLU reads: below zero it still tells units apart."""
+  for op, inputs in wiring(net.ops):
+    if op.name == layer and isinstance(op, ReLU):
+      return inputs[0]
+  return layer
 
 
 def chosen_channels(
@@ -124,18 +135,7 @@ def chosen_channels(
     return np.linspace(
       0, total - 1, min(config.count, total), dtype=int
     ).tolist()
-  try:
-    channels = [int(k) for k in listed(config.channels)]
-  except ValueError as error:
-    raise ValueError(
-      f'config.channels: got {config.channels!r}, expected numbers by commas'
-    ) from error
-  wrong = [k for k in channels if not 0 <= k < total]
-  if wrong:
-    raise ValueError(
-      f'config.channels: got {wrong[0]} for {layer}, expected 0 to {total - 1}'
-    )
-  return channels
+  return numbers(config, 'channels', total)
 
 
 def _excite(
@@ -148,26 +148,37 @@ def _excite(
 ) -> tuple[list[np.ndarray], np.ndarray]:
   """Pictures for channels of a layer, and their first and last scores."""
   pictures, scores = [], []
-  size = config.size
   for i in range(0, len(channels), config.batch):
     some = np.array(channels[i : i + config.batch])
-    kind, rate = IMAGES[config.image]
-    image: ImageParam = kind((len(some), size, size, 3))
-    wish = score(net, sign * unit(net, layer, some))
     made = make(
       recorder,
       f'{layer}{"" if sign > 0 else "_negative"}_{i}',
-      wish.with_rules(relu=rules.redirected_relu),
-      image,
+      *_problem(config, net, layer, some, sign),
       jax.random.key(config.seed),
       steps=config.steps,
       patience=config.patience,
-      rule=optimize.adam(config.learning_rate or rate),
-      augment=synthesis.robust(size),
+      rule=optimize.adam(config.learning_rate or IMAGES[config.image][1]),
+      augment=synthesis.robust(config.size),
     )
     pictures += [render.to_uint8(x) for x in made.images]
-    scores.append(made.scores[[0, -1]] * sign)
+    scores.append(sign * np.stack(made.ends))
   return pictures, np.concatenate(scores, 1).T
+
+
+def _problem(
+  config: ConfigDict,
+  net: nets.Network,
+  layer: str,
+  channels: np.ndarray,
+  sign: float,
+) -> tuple[Score, ImageParam]:
+  """What is maximised, and over which images."""
+  make_image, _ = IMAGES[config.image]
+  wish = score(net, sign * unit(net, layer, channels))
+  return (
+    wish.with_rules(relu=rules.redirected_relu),
+    make_image((len(channels), config.size, config.size, 3)),
+  )
 
 
 def _examples(

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
   logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
   import jax  # after the flags: --help stays quick
 
-  from experiments import common
+  from experiments import common, settings
   from vizlab import io
 
   cache = CACHE.value or io.cache_dir() / 'xla'
@@ -58,15 +58,18 @@ def main(argv: list[str]) -> None:
     if argv[1:]:
       raise ValueError(f'got {argv[1:]}, expected only --flags')
     config = CONFIG.value
-    common.each_of('config.experiment', [config.experiment], common.known())
+    settings.each_of('config.experiment', [config.experiment], common.known())
     reference = importlib.import_module(f'configs.{config.experiment}')
-    common.validate(config, reference.get_config(), reference.__name__)
+    settings.validate(config, reference.get_config(), reference.__name__)
     experiment = importlib.import_module(f'experiments.{config.experiment}')
     where = {'workdir': WORKDIR.value, 'overwrite': OVERWRITE.value}
     before = common.Recorder(config=config, **where)
     results = experiment.run(config, **where)
   except (OSError, ValueError) as error:
     sys.exit(f'error: {in_one_line(error)}')
+  except KeyboardInterrupt:
+    print('stopped; the same command goes on', file=sys.stderr)
+    sys.exit(130)
   figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())
   if before.results is not None:
     print('finished before, nothing done; --overwrite starts anew')

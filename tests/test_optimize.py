@@ -226,6 +226,7 @@ def test_random_steps_differ_and_a_key_repeats_them(wish):
     ({'chunk': 0}, 'steps, chunk: got 12, 0'),
     ({'image': synthesis.pixels(np.ones((0, 8, 8, 3)))}, 'image: gave a batch'),
     ({'augment': lambda k, x: x.mean(0)}, 'score: gave .* expected one number'),
+    ({'penalty': lambda x: x.mean()}, 'penalty: gave .* expected one number'),
   ],
 )
 def test_bad_settings_are_named(tiny, settings, message):
@@ -235,9 +236,9 @@ def test_bad_settings_are_named(tiny, settings, message):
 
 def test_the_state_of_another_problem_is_refused(wish):
   state = take(wish)[-1].state
-  with pytest.raises(ValueError, match='state: its shapes differ'):
+  with pytest.raises(ValueError, match='state: its shapes are not'):
     take(wish, image=synthesis.fourier((4, 16, 16, 3)), state=state)
-  with pytest.raises(ValueError, match='state: its shapes differ'):
+  with pytest.raises(ValueError, match='state: its shapes are not'):
     take(wish, rule=optax.sgd(0.1), state=state)
 
 

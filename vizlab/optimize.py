@@ -21,6 +21,7 @@ from vizlab.types import Array, Augment, ImageParam, ScoreFn
 
 __all__ = ['Progress', 'State', 'adam', 'final', 'run']
 
+_LIKE = jnp.shape, jnp.result_type
 Rule = optax.GradientTransformation | Callable[[], optax.GradientTransformation]
 
 
@@ -51,7 +52,7 @@ class Progress(NamedTuple):
       images as they were seen, before the step was taken.
     penalties: ``[n, ...]``, likewise.
     failed: int ``[...]``, as in `State`.
-    state: To be saved; `run` goes on from it.
+    state: `run` goes on from it.
   """
 
   step: int
@@ -101,24 +102,21 @@ def run(
 ) -> Iterator[Progress]:
   """Maximises ``score(augment(key, image)) - penalty(image)``.
 
-  The images of a batch are independent (unless the score compares them): each
-  has a step rule's state of its own. Randomness at a step is ``fold_in(key,
-  step)``, so the result does not depend on the chunk, and a run that goes on
-  from a saved state equals an uninterrupted one.
-
-  All but ``steps`` and ``chunk`` are values: for other weights, targets,
+  The images of a batch are independent, unless the score compares them.
+  Randomness at a step is ``fold_in(key, step)``: the result does not depend on
+  the chunk, and a run that goes on from a saved state equals an uninterrupted
+  one. All but ``steps`` and ``chunk`` are values: for other weights, targets,
   penalties and learning rates of a `Partial` the same program runs.
 
   Args:
     score: ``[..., H, W, C] -> [...]``, maximised.
-    image: How the images are parameterised: `vizlab.synthesis.fourier` ...
+    image: How images are parameterised: `vizlab.synthesis.fourier` ...
     key: A JAX random key, for the start and for ``augment``.
     steps: Steps in all, those of ``state`` included.
     rule: The step rule: an `optax.GradientTransformation`, or a function that
-      makes one. As a ``jax.tree_util.Partial``, such as `adam(0.05)`, its
+      makes one. As a ``jax.tree_util.Partial``, such as `adam` gives, its
       arguments are traced. Rules may read ``value`` and ``grad`` of what is
-      minimised; a line search, which evaluates the function by itself, takes
-      a single image ``[H, W, C]`` only. The default is ``adam(0.05)``.
+      minimised; a line search takes a single image ``[H, W, C]`` only.
     penalty: ``image -> [...]``; see `vizlab.penalties`.
     augment: ``(key, image) -> image``; see `vizlab.synthesis`.
     chunk: Steps between two reports; one compiled program takes them all.
@@ -129,8 +127,8 @@ def run(
     ``steps`` when no image is finite any more.
 
   Raises:
-    ValueError: ``steps`` or ``chunk`` is less than 1, ``state`` is of another
-      problem, or the score does not give one number an image.
+    ValueError: Fewer than one step, a state of another problem, or a score or
+      penalty that is not one number an image.
   """
   if steps < 1 or chunk < 1:
     raise ValueError(f'steps, chunk: got {steps}, {chunk}, expected at least 1')
@@ -195,14 +193,10 @@ def _step(
   def loss(z: Any) -> tuple[Array, tuple[Array, ...]]:
     image = problem.image.decode(z)
     seen = image if problem.augment is None else problem.augment(now, image)
-    score = problem.score(seen)
-    if getattr(score, 'shape', None) != lead:
-      raise ValueError(
-        f'score: gave {score} for images {image.shape}, expected one number an '
-        f'image: {lead}'
-      )
-    free = problem.penalty is None
-    penalty = jnp.zeros(lead) if free else problem.penalty(image)
+    score = _one_each('score', problem.score(seen), image)
+    penalty = jnp.zeros(lead)
+    if problem.penalty is not None:
+      penalty = _one_each('penalty', problem.penalty(image), image)
     value = penalty - score
     return value.sum(), (value, score, penalty)
 
@@ -228,7 +222,7 @@ def _step(
     update = jax.vmap(update)
   z, rule = update(grad, state.rule, state.z, value)
   # A step that is not finite is not taken, and none after it.
-  good = _finite((value, grad, z), lead) & (state.failed < 0)
+  good = _finite((value, grad, z, rule), lead) & (state.failed < 0)
   failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
   z, rule = _where(good, (z, rule), (state.z, state.rule))
   return State(z, rule, state.step + 1, failed), (score, penalty)
@@ -236,7 +230,8 @@ def _step(
 
 @jax.jit
 def _start(problem: _Problem, key: Array) -> State:
-  z = problem.image.init(key)
+  # Unlike all keys of steps, which are folded from smaller numbers.
+  z = problem.image.init(jax.random.fold_in(key, 2**31 - 1))
   lead = problem.image.decode(z).shape[:-3]
   init = problem.rule().init
   for _ in lead:
@@ -263,16 +258,21 @@ def _like(problem: _Problem, key: Array) -> State:
 
 def _checked(state: Any, like: State) -> State:
   """A state that was saved, if it is of this problem."""
-  leaves, tree = jax.tree.flatten(like)
-  have, want = (
-    [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in each]
-    for each in (jax.tree.leaves(state), leaves)
-  )
-  if have != want:
+  leaves, (want, tree) = jax.tree.leaves(state), jax.tree.flatten(like)
+  shapes, kinds = ([list(map(f, v)) for v in (leaves, want)] for f in _LIKE)
+  if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
+    raise ValueError('state: its shapes are not of these images and this rule')
+  return tree.unflatten(map(jnp.asarray, leaves))
+
+
+def _one_each(name: str, values: Any, image: Array) -> Array:
+  """The values, if they are one number an image."""
+  if getattr(values, 'shape', None) != image.shape[:-3]:
     raise ValueError(
-      'state: its shapes differ from those of these images and this rule'
+      f'{name}: gave {values} for images {image.shape}, expected one number an '
+      f'image: {image.shape[:-3]}'
     )
-  return tree.unflatten(map(jnp.asarray, jax.tree.leaves(state)))
+  return values
 
 
 def _finite(tree: Any, lead: tuple[int, ...]) -> Array:
@@ -288,7 +288,7 @@ def _where(good: Array, new: Any, old: Any) -> Any:
   """The new arrays of the good images, the old ones of the others."""
 
   def choose(new: Array, old: Array) -> Array:
-    mask = good.reshape(good.shape + (1,) * (new.ndim - good.ndim))
+    mask = jnp.expand_dims(good, range(good.ndim, new.ndim))
     return jnp.where(mask, new, old)
 
   return jax.tree.map(choose, new, old)

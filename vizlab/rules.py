@@ -91,10 +91,11 @@ redirected_relu = _relu_rule(
   'redirected_relu',
   """ReLU that wakes dead units while a loss is minimised.
 
-  Its gradient is the true one, but for an image (of ``[..., H, W, C]``, or a
-  vector ``[..., C]``) to which that sends nothing: it gets ``min(g, 0)``, which
-  raises the units that would lower the loss. (Olah, Mordvintsev & Schubert
-  2017; lucid's redirected ReLU.)
+  Its gradient is the true one, but for an image (a map ``[..., H, W, C]``, or a
+  vector ``[N, C]``) to which that sends nothing: it gets ``min(g, 0)``, which
+  raises the units that would lower the loss. As soon as one lives this is the
+  true ReLU, so it needs no schedule. (Olah, Mordvintsev & Schubert 2017;
+  lucid's redirected ReLU.)
   """,
   _redirect,
 )

@@ -140,32 +140,6 @@ def test_metrics_survive_a_kill_and_rewind(tmp_path):
   assert len(recorder.read_metrics()) == 3
 
 
-@pytest.mark.parametrize(
-  ('change', 'message'),
-  [
-    ({'rat': 0.5}, r"config.rat: .* no such setting; did you mean 'rate'\?"),
-    ({'rate': 'high'}, "config.rate: got 'high', expected a float"),
-    ({'rate': float('nan')}, 'config.rate: got nan, expected a finite number'),
-    ({'n': 2.5}, 'config.n: got 2.5, expected a int'),
-  ],
-)
-def test_validate(change, message):
-  with pytest.raises(ValueError, match=message):
-    common.validate(config(**change), config(), 'reference')
-  common.validate(config(rate=1), config(), 'reference')
-
-
-def test_validate_misses_a_key():
-  with pytest.raises(ValueError, match='config.n: missing'):
-    common.validate(
-      ConfigDict({'experiment': 'x', 'rate': 1.0}), config(), 'reference'
-    )
-
-
-def test_listed_splits_at_commas():
-  assert common.listed('a.png,b.png, c.png,') == ('a.png', 'b.png', 'c.png')
-
-
 def test_config_is_written_as_json(tmp_path):
   opened(tmp_path, stages=((1, 2),))
   assert json.loads((tmp_path / 'config.json').read_text())['stages'] == [

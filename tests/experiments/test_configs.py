@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import tools
 
-from experiments import common
+from experiments import common, settings
 from experiments.methods import METHODS
 
 
@@ -18,7 +18,7 @@ def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
   )
   config = module.get_test_config()
   assert config.experiment == name
-  common.validate(config, module.get_config(), name)
+  settings.validate(config, module.get_config(), name)
   experiment = importlib.import_module(f'experiments.{name}')
   results = experiment.run(config, tmp_path / 'run')
   before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}

@@ -81,6 +81,7 @@ def test_a_killed_run_goes_on_with_the_next_method(tmp_path, monkeypatch):
   assert start('judge', tmp_path / 'killed') == whole
   assert len(asked) == 3, 'what was judged is not judged again'
   assert whole['energy/cam'] > whole['energy/saliency'] > 0
+  assert whole['energy/cam'] > 3 * whole['on the other/cam']
 
 
 def test_photos_are_judged_without_masks(tmp_path):

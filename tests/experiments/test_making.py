@@ -17,7 +17,11 @@ BAD = [
   ('visualize', {'layers': 'relu9'}, "layer: got 'relu9'"),
   ('visualize', {'layers': ''}, 'config.layers: got none'),
   ('visualize', {'channels': '3,x'}, "config.channels: got '3,x'"),
-  ('visualize', {'channels': '99'}, 'config.channels: got 99 for relu2_1'),
+  (
+    'visualize',
+    {'channels': '99'},
+    'config.channels: got 99, expected 0 to 63',
+  ),
   ('visualize', {'image': 'furrier'}, "config.image: got 'furrier', expected"),
   ('visualize', {'steps': 0}, 'config.steps: got 0'),
   ('priors', {'families': 'l3'}, "config.families: got 'l3'"),
@@ -28,8 +32,26 @@ BAD = [
   ('invert', {'images': 'no.png'}, 'image: no such file: no.png'),
   ('dream', {'layers': 'relu9'}, "layer: got 'relu9'"),
   ('dream', {'channels': 'x'}, "config.channels: got 'x'"),
-  ('dream', {'channels': '99'}, 'channel: got 99, expected 0 to 63'),
-  ('dream', {'tile': -1}, 'config.frames, config.tile: got'),
+  ('dream', {'channels': '99'}, 'config.channels: got 99, expected 0 to 63'),
+  ('dream', {'channels': ','}, "config.channels: got ','"),
+  ('dream', {'tile': -1}, 'config.tile: got -1'),
+  ('dream', {'zoom': 1.0}, 'config.zoom: got 1.0'),
+  ('dream', {'rate': -0.1}, 'config.rate: got -0.1, expected more than 0'),
+  ('dream', {'jitter': -1}, 'config.jitter: got -1'),
+  ('dream', {'guides': 0}, 'config.guides: got 0'),
+  ('dream', {'image': ''}, "image: got '', expected a file"),
+  ('visualize', {'size': 1}, 'got'),
+  ('visualize', {'learning_rate': -1.0}, 'config.learning_rate: got -1.0'),
+  ('priors', {'families': ''}, 'config.families: got none'),
+  ('priors', {'size': 1}, 'got'),
+  ('priors', {'sigma': -1.0}, 'config.sigma: got -1.0'),
+  ('invert', {'size': 1}, 'got'),
+  ('mixtures', {'channels': '3'}, "config.channels: got '3', expected two"),
+  ('mixtures', {'count': 1}, 'config.count: got 1'),
+  ('mixtures', {'size': 1}, 'got'),
+  ('multifaceted', {'channel': 64}, 'config.channel: got 64'),
+  ('multifaceted', {'facets': 12}, 'config.top, config.facets: got 12, 12'),
+  ('multifaceted', {'size': 1}, 'got'),
   ('dream', {'scale': 1.0}, 'octaves, scale: got'),
   (
     'fool',
@@ -117,6 +139,43 @@ def test_patience_stops_what_does_not_rise(recorder):
   assert rest < 2e-3 * made.scores[-1].mean()
 
 
+@pytest.mark.parametrize('after', [1, 4])
+def test_patience_stops_a_resumed_run_where_it_stops_another(
+  after, recorder, monkeypatch
+):
+  whole = grow(recorder, steps=400, patience=1e-2)
+  (recorder.workdir / 'grown.npz').unlink()
+  monkeypatch.setattr(making, '_EVERY', 0.0)
+  run, count = optimize.run, []
+
+  def killing(*args, **settings):
+    for progress in run(*args, **settings):
+      count.append(progress.step)
+      if len(count) == after + 1:
+        raise KeyboardInterrupt
+      yield progress
+
+  monkeypatch.setattr(optimize, 'run', killing)
+  with pytest.raises(KeyboardInterrupt):
+    grow(recorder, steps=400, patience=1e-2)
+  again = grow(recorder, steps=400, patience=1e-2)
+  np.testing.assert_array_equal(again.scores, whole.scores)
+  np.testing.assert_array_equal(again.images, whole.images)
+
+
+def test_one_image_that_is_not_finite_spares_the_others(recorder, capsys):
+  def wish(x):
+    y = jnp.sin(7 * x).sum((1, 2, 3))
+    return jnp.where((jnp.arange(2) == 1) & (y > -60.0), jnp.nan, y)
+
+  made = grow(recorder, wish=wish)
+  assert made.failed[0] == -1 and made.failed[1] > 0
+  first, last = made.ends
+  assert np.isfinite(last).all() and last[0] == made.scores[-1, 0]
+  assert last[1] == made.scores[made.failed[1] - 1, 1]
+  assert 'grown: image 1 was not finite at step' in capsys.readouterr().out
+
+
 def test_a_score_that_is_not_finite_is_named_with_its_step(recorder):
   with pytest.raises(ValueError, match='grown: its score was not finite at st'):
     grow(recorder, wish=lambda x: jnp.log(x - 2).sum((1, 2, 3)))
@@ -156,7 +215,7 @@ def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
 )
 def test_every_kind_of_dream_rises(changes, tmp_path):
   found = start('dream', tmp_path / 'run', frames=0, steps=4, **changes)
-  assert found['rise/relu2_1'] > 1
+  assert found['after/relu2_1'] > found['before/relu2_1']
 
 
 def test_fooling_comes_with_its_curve(tmp_path):

@@ -83,8 +83,11 @@ def test_features_by_hand(acts, layer, shared):
 @pytest.mark.parametrize(
   ('wish', 'message'),
   [
-    (direction('map', np.ones(5)), r'vector: got shape \(5,\), expected 6'),
+    (direction('map', np.ones(5)), r'vector: got shape \(5,\), expected'),
     (guide('map', np.ones((2, 5))), 'vectors: got shape'),
+    (guide('map', np.ones((0, 6))), 'vectors: got shape'),
+    (guide('map', np.ones(6)), 'vectors: got shape'),
+    (direction('map', np.ones((2, 6))), 'vector: got shape'),
     (diversity('vector'), "layer: 'vector' gives a vector"),
     (features('map', np.ones((4, 4, 6))), 'target: got shape'),
     (features('nap', np.ones(6)), "layer: got 'nap', expected one of"),

@@ -147,3 +147,5 @@ def test_margin_is_to_the_largest_other_and_stops_at_enough():
   np.testing.assert_allclose(slope, [[0, 0, 0], [0, -1, 1]])
   with pytest.raises(ValueError, match='target: got 3, expected 0 to 2'):
     margin(3)(logits, {})
+  with pytest.raises(ValueError, match='enough: got nan'):
+    margin(1, float('nan'))

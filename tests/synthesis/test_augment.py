@@ -132,6 +132,16 @@ def test_an_opaque_image_hides_the_noise_and_a_clear_one_does_not(x):
     augment(KEY, x)
 
 
+def test_strengths_may_be_traced(x):
+  @jax.jit
+  def look(strength):
+    parts = synthesis.colour(strength), synthesis.scale(1 - strength, 1.0)
+    return synthesis.compose(*parts)(KEY, x)
+
+  plain = synthesis.compose(synthesis.colour(0.2), synthesis.scale(0.8, 1.0))
+  np.testing.assert_allclose(look(0.2), plain(KEY, x), atol=1e-5)
+
+
 def test_another_strength_does_not_recompile(x):
   traces = []
 
@@ -149,6 +159,7 @@ def test_another_strength_does_not_recompile(x):
   ('make', 'message'),
   [
     (lambda: synthesis.jitter(-1), 'pixels: got -1'),
+    (lambda: synthesis.jitter(1.5), 'pixels: got 1.5, expected a whole'),
     (lambda: synthesis.pad(-1), 'pixels: got -1'),
     (lambda: synthesis.crop(0), 'height, width: got'),
     (lambda: synthesis.scale(1.2, 0.9), 'low, high: got'),

@@ -93,7 +93,7 @@ def test_one_coefficient_is_a_cosine(width, at):
   got = image.decode(z)
   rows, columns = np.mgrid[:h, :w]
   row = at[0] if at[0] <= h // 2 else at[0] - h
-  f = max(np.hypot(row, at[1]), 1)
+  f = max(max(h, w) * np.hypot(row / h, at[1] / w), 1)
   wave = np.cos(2 * np.pi * (row * rows / h + at[1] * columns / w))
   # Coefficients of the first column have no mirror image in the other half.
   twice = 1 if at[1] == 0 else 2

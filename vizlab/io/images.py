@@ -112,6 +112,8 @@ def write_gif(
 
 def _locate(source: str | os.PathLike) -> pathlib.Path:
   text = str(source)
+  if not text:
+    raise ValueError("image: got '', expected a file or sample:NAME")
   if not text.startswith(_SAMPLE):
     return pathlib.Path(text).expanduser()
   name = text.removeprefix(_SAMPLE)

@@ -86,7 +86,9 @@ def load(
   rules = pooling_rules(pool)  # a wrong one is told before a file is read
   if arch is not None:
     architecture(arch)
-  if source in names() and source not in EMBEDDED:
+  # A word without a suffix or a folder is meant as a name, not as a file.
+  word = isinstance(source, str) and not pathlib.PurePath(source).suffix
+  if source not in EMBEDDED and word and '/' not in source:
     raise ValueError(
       f'source: got {source!r}, expected a file of its weights, or one of '
       f'{EMBEDDED}, which ship with vizlab'

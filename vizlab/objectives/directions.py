@@ -29,7 +29,7 @@ class Direction(Objective):
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``mean <A, v> max(cos(A, v), 0.1)^power``."""
     a = feature_map(acts, self.layer)
-    _check_channels(self.vector, a, 'vector')
+    _check_channels(self.vector, a, 'vector', 1)
     dot = jnp.einsum('...hwc,c->...hw', a, self.vector, precision='highest')
     size = jnp.square(a).sum(-1) * jnp.square(self.vector).sum(-1)
     some = jnp.where(size > 0, size, 1)
@@ -47,7 +47,7 @@ class Guide(Objective):
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``mean_ij max_k <A_ij, g_k>``."""
     a = feature_map(acts, self.layer)
-    _check_channels(self.vectors, a, 'vectors')
+    _check_channels(self.vectors, a, 'vectors', 2)
     each = jnp.einsum('...hwc,kc->...hwk', a, self.vectors)
     return each.max(-1).mean((-2, -1))
 
@@ -170,8 +170,8 @@ def _batch(acts: Acts, layer: str) -> Array:
   return a
 
 
-def _check_channels(vectors: Array, a: Array, name: str) -> None:
-  if vectors.shape[-1:] != a.shape[-1:] or vectors.ndim > 2:
-    raise ValueError(
-      f'{name}: got shape {vectors.shape}, expected {a.shape[-1]} channels'
-    )
+def _check_channels(vectors: Array, a: Array, name: str, rank: int) -> None:
+  channels, shape = a.shape[-1], vectors.shape
+  if len(shape) != rank or shape[-1] != channels or 0 in shape:
+    wanted = (channels,) if rank == 1 else ('K', channels)
+    raise ValueError(f'{name}: got shape {shape}, expected {wanted} channels')

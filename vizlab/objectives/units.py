@@ -6,6 +6,7 @@ with one number an image.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab.objectives.base import (
   Objective,
@@ -198,7 +199,13 @@ def margin(target: int | Array, enough: float = jnp.inf) -> Objective:
   Reference:
     Carlini & Wagner 2017, their function f6, of the opposite sign.
   """
-  return Margin(index(target, 'target'), jnp.asarray(enough, dtype=jnp.float32))
+  # Infinity is a number here: it never stops to count.
+  known = not isinstance(enough, jax.Array)
+  if known and not np.float32(enough) > -np.inf:
+    raise ValueError(f'enough: got {enough}, expected a number')
+  return Margin(
+    index(target, 'target'), np.float32(enough) if known else enough
+  )
 
 
 def top_label() -> Objective:

@@ -197,6 +197,8 @@ def jitter(pixels: int) -> Jitter:
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream).
   """
+  if pixels != int(pixels):
+    raise ValueError(f'pixels: got {pixels}, expected a whole number')
   return Jitter(_strength(pixels, 'pixels').astype(np.int32))
 
 
@@ -218,7 +220,8 @@ def pad(pixels: int, *, fill: float = 0.5) -> Pad:
 def scale(low: float = 0.9, high: float = 1.1, *, fill: float = 0.5) -> Scale:
   """Enlarges by a factor between two; the size in pixels stays the same."""
   low, high = _strength(low, 'low'), _strength(high, 'high')
-  if not 0 < low <= high:
+  known = not isinstance(low, jax.Array) and not isinstance(high, jax.Array)
+  if known and not 0 < low <= high:
     raise ValueError(f'low, high: got {low}, {high}, expected 0 < low <= high')
   return Scale(low, high, np.float32(fill))
 
@@ -261,7 +264,9 @@ def robust(
   )
 
 
-def _strength(number: float, name: str) -> np.ndarray:
+def _strength(number: float | Array, name: str) -> np.ndarray | Array:
+  if isinstance(number, jax.Array):  # traced, perhaps: nothing to be checked
+    return number
   array = np.asarray(number, np.float32)
   if not np.isfinite(array) or array < 0:
     raise ValueError(f'{name}: got {number}, expected a number of 0 or more')

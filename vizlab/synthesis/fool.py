@@ -68,8 +68,12 @@ def _until_enough(
   target: Array,
   enough: float,
 ) -> Iterator[optimize.Progress]:
-  reached = jax.jit(lambda net, x, t: score(net, margin(t))(x))
   for now in progress:
     yield now
-    if (reached(net, now.image, target) >= enough).all():
+    if (_margins(net, now.image, target) >= enough).all():
       return
+
+
+@jax.jit
+def _margins(net: Net, x: Array, target: Array) -> Array:
+  return score(net, margin(target))(x)

@@ -217,6 +217,10 @@ def pyramid(
 def maco(shape: Shape, *, magnitude: Array | None = None) -> Maco:
   """Spectra whose magnitudes are fixed; only the phases are optimised.
 
+  In the first column of the half spectrum, and in the last one of an even
+  width, rows are each other's mirror images: there magnitudes are at most those
+  given, as two phases make one number.
+
   Args:
     shape: ``(..., H, W, 3)``.
     magnitude: ``[H, W / 2 + 1, 3]``, as `magnitude_of` gives for photos; by
@@ -265,11 +269,12 @@ def magnitude_of(images: Array) -> Array:
 def _by_frequency(shape: Shape, decay: float | Array) -> Array:
   """``1 / f^decay`` ``[..., H, W / 2 + 1, 1]`` of the shape's rank.
 
-  ``f`` is in cycles an image; the constant part counts as one cycle.
+  ``f`` is in cycles a longer side, the same in all directions; the constant
+  part counts as one.
   """
   *lead, h, w, _ = shape
-  rows, columns = np.fft.fftfreq(h) * h, np.fft.rfftfreq(w) * w
-  f = np.hypot(rows[:, None], columns[None])
+  rows, columns = np.fft.fftfreq(h), np.fft.rfftfreq(w)
+  f = max(h, w) * np.hypot(rows[:, None], columns[None])
   f = np.maximum(f, 1.0).astype(np.float32)
   f = f.reshape((1,) * len(lead) + (*f.shape, 1))
   return jnp.asarray(f) ** -jnp.asarray(decay, jnp.float32)

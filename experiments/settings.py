@@ -1,0 +1,109 @@
+"""Reading and checking the settings of a config."""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+__all__ = [
+  'each_of',
+  'flatten',
+  'listed',
+  'need_not_negative',
+  'need_positive',
+  'numbers',
+  'validate',
+]
+
+
+def listed(value: str) -> tuple[str, ...]:
+  """The parts of a text between commas: ``--config.images=a.png,b.png``."""
+  return tuple(part.strip() for part in value.split(',') if part.strip())
+
+
+def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
+  """The whole numbers between commas, each of them below ``count``."""
+  try:
+    found = [int(value) for value in listed(config[name])]
+  except ValueError as error:
+    raise ValueError(
+      f'config.{name}: got {config[name]!r}, expected numbers by commas'
+    ) from error
+  wrong = [k for k in found if not 0 <= k < count]
+  if wrong:
+    raise ValueError(
+      f'config.{name}: got {wrong[0]}, expected 0 to {count - 1}'
+    )
+  return found
+
+
+def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
+  """Raises a `ValueError` unless every value is known; suggests near ones."""
+  known = list(known)
+  for value in values:
+    if value not in known:
+      near = difflib.get_close_matches(value, known, n=1, cutoff=0.4)
+      hint = f'; did you mean {near[0]!r}?' if near else ''
+      raise ValueError(f'{name}: got {value!r}, expected one of {known}{hint}')
+
+
+def need_positive(config: ConfigDict, *names: str) -> None:
+  """Raises a `ValueError` unless those are 1 or more, or floats above 0."""
+  for name in names:
+    value = config[name]
+    if not (value > 0 if isinstance(value, float) else value >= 1):
+      least = 'more than 0' if isinstance(value, float) else '1 or more'
+      raise ValueError(f'config.{name}: got {value}, expected {least}')
+
+
+def need_not_negative(config: ConfigDict, *names: str) -> None:
+  """Raises a `ValueError` unless those settings are 0 or more."""
+  for name in names:
+    if not config[name] >= 0:
+      raise ValueError(f'config.{name}: got {config[name]}, expected 0 or more')
+
+
+def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
+  """Checks a config's keys, types and numbers against a reference.
+
+  Raises:
+    ValueError: A key is unknown or missing, a value has another type, or a
+      number is not finite.
+  """
+  have, want = flatten(config.to_dict()), flatten(reference.to_dict())
+  for key in have:
+    if key not in want:
+      near = difflib.get_close_matches(key, want, n=1)
+      hint = f'; did you mean {near[0]!r}?' if near else ''
+      raise ValueError(f'config.{key}: {name} has no such setting{hint}')
+  for key, default in want.items():
+    if key not in have:
+      raise ValueError(f'config.{key}: missing, expected as in {name}')
+    _check_value(f'config.{key}', have[key], default)
+
+
+def _check_value(name: str, value: Any, default: Any) -> None:
+  kind = (int, float) if isinstance(default, float) else type(default)
+  wrong = isinstance(value, bool) and not isinstance(default, bool)
+  if wrong or not isinstance(value, kind):
+    raise ValueError(
+      f'{name}: got {value!r}, expected a {type(default).__name__}'
+    )
+  if isinstance(value, float) and not math.isfinite(value):
+    raise ValueError(f'{name}: got {value}, expected a finite number')
+  if isinstance(value, tuple) and default:
+    for part in value:
+      _check_value(name, part, default[0])
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Nested settings as ``{'net.weights': ...}``."""
+  flat = {}
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      flat |= flatten(value, f'{prefix}{key}.')
+    else:
+      flat[f'{prefix}{key}'] = value
+  return flat
