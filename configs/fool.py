@@ -8,10 +8,13 @@ Commands:
 
 Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: see below.
+Runtime: 15 seconds on 2 CPU cores; VGG-19 with two photos two minutes.
 
 Expected: report.html with the pictures, the difference and ten times the
-difference, and the probability along the steps.
+difference, and the probability along the steps. minivgg takes both samples for
+all three classes, with 96 % or more, after a mean change of 0.014; VGG-19 takes
+an astronaut and a cat for an ostrich and a toaster after 0.004, and SqueezeNet
+is never fooled along.
 """
 
 from ml_collections import ConfigDict

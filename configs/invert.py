@@ -9,9 +9,14 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.images=PHOTO,PHOTO \\
     --workdir=runs/invert_vgg19
 
-Runtime: see below. It can be killed and started again.
+Runtime: two to three minutes on 2 busy CPU cores; VGG-19 with one photo and 60
+steps 13 minutes beside other work. It can be killed and started again.
 
-Expected: report.html with the table and the images.
+Expected: report.html with the table and the images. conv1_1 and relu2_1 tell
+the picture, relu3_2 its shapes, fc nothing that is seen. VGG-19 on the
+astronaut, 60 steps, the error of the activations in percent by weights of 0.1,
+1 and 10: conv1_1 0.7, 4.8, 24; relu2_1 1.9, 4.5, 24; relu3_1 15, 16, 29;
+relu4_1 21, 22, 32; relu5_1 29, 24, 30; fc8 8, 12, 13.
 """
 
 from ml_collections import ConfigDict

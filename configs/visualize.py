@@ -5,10 +5,14 @@ Commands:
   python scripts/run.py --config=configs/visualize.py:vgg19 \\
     --config.net.weights=vgg19.safetensors --workdir=runs/visualize_vgg19
 
-Runtime: see below. It can be killed and started again: it goes on from the last
+Runtime: RUNTIME It can be killed and started again: it goes on from the last
 checkpoint, 20 seconds before at most.
 
-Expected: report.html with a sheet, a row a layer.
+Expected: report.html with a sheet, a row a layer, and below each the images
+that the channels like least (of what a ReLU reads) and the strongest and
+weakest scenes. relu2_1 shows blobs and edges, relu3_2 lines of one direction,
+relu4_2 arcs and beads, relu5_2 and fc the shapes of the classes: circles,
+crosses, stars. All 40 activations rise.
 """
 
 from ml_collections import ConfigDict

@@ -18,6 +18,12 @@ EVERY = {
 each = pytest.mark.parametrize('name', EVERY)
 
 
+def test_every_penalty_has_a_row():
+  made = {type(penalty).__name__ for penalty in EVERY.values()}
+  public = {name for name in penalties.__all__ if name[0].isupper()}
+  assert made | {'Penalty', 'Scaled'} == public
+
+
 @pytest.fixture
 def x():
   return jax.random.uniform(jax.random.key(0), (3, 7, 9, 3))

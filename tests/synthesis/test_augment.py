@@ -1,3 +1,5 @@
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,13 @@ each = pytest.mark.parametrize('name', EVERY)
 @pytest.fixture
 def x():
   return jax.random.uniform(jax.random.key(0), (3, 12, 14, 3))
+
+
+def test_every_augment_has_a_row():
+  # One is tested on its own: it needs opacity.
+  made = {type(part).__name__ for part in EVERY.values()} | {'OnNoise'}
+  room = importlib.import_module('vizlab.synthesis.augment')
+  assert made == {name for name in room.__all__ if name[0].isupper()}
 
 
 @each

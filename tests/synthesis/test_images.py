@@ -1,3 +1,5 @@
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,7 @@ from vizlab.objectives import (
   score,
 )
 
+ROOMS = 'vizlab.synthesis.cppn', 'vizlab.synthesis.images'
 SHAPE = (2, 16, 20, 3)
 KEY = jax.random.key(0)
 IMAGES = {
@@ -37,6 +40,17 @@ WISHES = {
   'direction': direction('relu2', np.eye(12)[4] + np.eye(12)[5], power=1.0),
 }
 each = pytest.mark.parametrize('name', IMAGES)
+
+
+def classes(*modules):
+  """The public classes of modules."""
+  names = {name for module in modules for name in module.__all__}
+  return {name for name in names if name[0].isupper()} - {'AXES'}
+
+
+def test_every_parameterisation_has_a_row():
+  rows = {type(image).__name__ for image, _ in IMAGES.values()}
+  assert rows == classes(*map(importlib.import_module, ROOMS))
 
 
 @each
