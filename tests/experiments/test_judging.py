@@ -82,6 +82,11 @@ def test_a_killed_run_goes_on_with_the_next_method(tmp_path, monkeypatch):
   assert len(asked) == 3, 'what was judged is not judged again'
   assert whole['energy/cam'] > whole['energy/saliency'] > 0
   assert whole['energy/cam'] > 3 * whole['on the other/cam']
+  with np.load(tmp_path / 'whole' / 'judged_cam.npz') as found:
+    np.testing.assert_array_equal(
+      found['quality'], found['energy'][found['extremes'], 0]
+    )
+    assert (np.diff(found['quality']) <= 0).all(), 'the best ones come first'
 
 
 def test_photos_are_judged_without_masks(tmp_path):
