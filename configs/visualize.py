@@ -5,8 +5,8 @@ Commands:
   python scripts/run.py --config=configs/visualize.py:vgg19 \\
     --config.net.weights=vgg19.safetensors --workdir=runs/visualize_vgg19
 
-Runtime: RUNTIME It can be killed and started again: it goes on from the last
-checkpoint, 20 seconds before at most.
+Runtime: five minutes on 2 busy CPU cores. It can be killed and started again:
+it goes on from the last checkpoint, 20 seconds before at most.
 
 Expected: report.html with a sheet, a row a layer, and below each the images
 that the channels like least (of what a ReLU reads) and the strongest and
