@@ -109,6 +109,9 @@ def test_sanity_tells_who_failed(tmp_path):
   assert {'labels/guided_backprop', 'labels/grad_cam'} < set(results)
   page = (tmp_path / 'run' / 'report.html').read_text()
   assert 'FAILED (SSIM' in page and 'passed (SSIM' in page
+  for path in (tmp_path / 'run').glob('checked_*.npz'):
+    with np.load(path) as found:
+      assert (found['control'] < 0.95).all(), 'it is of another picture'
 
 
 def test_units_are_cut_to_what_they_see(tmp_path):
@@ -117,10 +120,3 @@ def test_units_are_cut_to_what_they_see(tmp_path):
   sheet = np.asarray(Image.open(tmp_path / 'run' / 'units.png'))
   assert sheet.std() > 20
   start('units', tmp_path / 'whole', unit='channel')
-
-
-def test_the_control_is_another_picture(tmp_path):
-  start('sanity', tmp_path / 'run')
-  for path in (tmp_path / 'run').glob('checked_*.npz'):
-    with np.load(path) as found:
-      assert (found['control'] < 0.95).all(), path

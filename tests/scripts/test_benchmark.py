@@ -16,7 +16,7 @@ def test_benchmark_of_small_images(tmp_path):
   done = call(
     'benchmark',
     '--batch=1',
-    '--repeats=2',
+    '--repeats=1',
     '--size=32',
     '--only=forward,grad_cam,ascent',
     f'--out={out}',
