@@ -15,7 +15,7 @@ from experiments.report import Figure, Table
 from experiments.settings import need_positive
 from experiments.visualize import unit
 from vizlab import nets, optimize, render, rules, synthesis
-from vizlab.objectives import score
+from vizlab.objectives import Score, score
 from vizlab.types import Array
 
 __all__ = ['run']
@@ -46,12 +46,11 @@ def run(
       f'config.top, config.facets: got {config.top}, {config.facets}, expected '
       f'at most {len(cases.images)} pictures, and fewer facets than pictures'
     )
-  objective = unit(net, config.layer, np.int32(config.channel))
-  wish = score(net, objective)
+  wish = score(net, unit(net, config.layer, np.int32(config.channel)))
   shape = (config.facets, config.size, config.size, 3)
   check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
   recorder.open()
-  values, codes = _look(config, net, cases.images)
+  values, codes = _look(config, wish, cases.images)
   best = np.argsort(-values, kind='stable')[: config.top]
   found = recorder.once('facets', lambda: _facets(config, codes[best]))
   groups = [best[near[near >= 0]] for near in found['near']]
@@ -117,20 +116,19 @@ def run(
 
 
 def _look(
-  config: ConfigDict, net: nets.Network, images: np.ndarray
+  config: ConfigDict, wish: Score, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """The unit's value ``[N]`` and the codes ``[N, D]`` of pictures."""
-  objective = unit(net, config.layer, np.int32(config.channel))
 
   @jax.jit
-  def look(net: nets.Network, x: Array) -> tuple[Array, Array]:
-    logits, acts = net(x)
+  def look(wish: Score, x: Array) -> tuple[Array, Array]:
+    logits, acts = wish.net(x)
     codes = acts[config.codes]
     codes = codes if codes.ndim == 2 else codes.mean((1, 2))
-    return objective(logits, acts), codes
+    return wish.read(logits, acts), codes
 
   found = [
-    look(net, images[i : i + config.batch])
+    look(wish, images[i : i + config.batch])
     for i in range(0, len(images), config.batch)
   ]
   return tuple(

@@ -140,7 +140,6 @@ def _yosinski_rule(
 
 def _yosinski(config: ConfigDict, shape: Shape) -> Prior:
   """Yosinski et al. 2015: decay, blur, and two kinds of clipping."""
-
   strengths = config.rate, config.decay, config.sigma, config.share
   made = Partial(_yosinski_rule, *strengths)
   return Prior(_pixels(config, shape), made)
@@ -166,7 +165,6 @@ def _oygard_rule(rate: Array, sigma: Array) -> Any:
 
 def _oygard(config: ConfigDict, shape: Shape) -> Prior:
   """Oygard 2015: a blurred gradient."""
-
   made = Partial(_oygard_rule, config.rate, 2 * config.sigma)
   return Prior(_pixels(config, shape), made)
 
@@ -181,7 +179,6 @@ def _laplacian_rule(rate: Array) -> Any:
 
 def _laplacian(config: ConfigDict, shape: Shape) -> Prior:
   """Mordvintsev 2015: every frequency of the gradient alike."""
-
   return Prior(
     _pixels(config, shape),
     Partial(_laplacian_rule, config.rate),
@@ -200,7 +197,6 @@ def _bilateral_rule(rate: Array) -> Any:
 
 def _bilateral(config: ConfigDict, shape: Shape) -> Prior:
   """Tyka 2016: a filter that keeps edges."""
-
   return Prior(_pixels(config, shape), Partial(_bilateral_rule, config.rate))
 
 

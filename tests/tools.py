@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib
 import pathlib
 import re
 from collections.abc import Callable
@@ -54,6 +55,14 @@ def definitions(page, name):
     found += [space] if name in space else []
   (only,) = found
   return only
+
+
+def start(name, workdir, **changes):
+  """Runs an experiment as its tests do, with some settings changed."""
+  config = importlib.import_module(f'configs.{name}').get_test_config()
+  config.update(changes)
+  run = importlib.import_module(f'experiments.{name}').run
+  return run(config, workdir)
 
 
 @dataclasses.dataclass(frozen=True)

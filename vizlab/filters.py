@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from vizlab.types import Array
 
-__all__ = ['bands', 'bilateral', 'blur', 'resize', 'sum_of_bands']
+__all__ = ['bands', 'bilateral', 'blur', 'resize', 'rescale', 'sum_of_bands']
 
 
 def blur(x: Array, sigma: float | Array) -> Array:
@@ -52,6 +52,25 @@ def resize(x: Array, size: Sequence[int]) -> Array:
   """Linear interpolation to ``(H', W')``; smoothed first where it shrinks."""
   shape = (*x.shape[:-3], *size, x.shape[-1])
   return jax.image.resize(x, shape, 'linear')
+
+
+def rescale(x: Array, factor: float | Array, kind: str = 'linear') -> Array:
+  """Enlarges or shrinks about the centre; the size in pixels stays the same.
+
+  Args:
+    x: Images ``[..., H, W, C]``; beyond their border there is zero.
+    factor: By how much, which may be traced.
+    kind: ``'linear'`` or ``'cubic'``.
+  """
+  size = jnp.asarray(x.shape[-3:-1], x.dtype)
+  return jax.image.scale_and_translate(
+    x,
+    x.shape,
+    (x.ndim - 3, x.ndim - 2),
+    jnp.broadcast_to(jnp.asarray(factor, x.dtype), (2,)),
+    (1 - factor) * size / 2,
+    kind,
+  )
 
 
 def bands(x: Array, levels: int) -> list[Array]:

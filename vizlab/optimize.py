@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from vizlab.objectives.base import check_score
 from vizlab.types import Array, Augment, ImageParam, ScoreFn
 
 __all__ = ['Progress', 'State', 'adam', 'final', 'run']
@@ -193,10 +194,11 @@ def _step(
   def loss(z: Any) -> tuple[Array, tuple[Array, ...]]:
     image = problem.image.decode(z)
     seen = image if problem.augment is None else problem.augment(now, image)
-    score = _one_each('score', problem.score(seen), image)
-    penalty = jnp.zeros(lead)
-    if problem.penalty is not None:
-      penalty = _one_each('penalty', problem.penalty(image), image)
+    score = problem.score(seen)
+    free = problem.penalty is None
+    penalty = jnp.zeros(lead) if free else problem.penalty(image)
+    check_score(score, image)
+    check_score(penalty, image, 'penalty')
     value = penalty - score
     return value.sum(), (value, score, penalty)
 
@@ -263,16 +265,6 @@ def _checked(state: Any, like: State) -> State:
   if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
     raise ValueError('state: its shapes are not of these images and this rule')
   return tree.unflatten(map(jnp.asarray, leaves))
-
-
-def _one_each(name: str, values: Any, image: Array) -> Array:
-  """The values, if they are one number an image."""
-  if getattr(values, 'shape', None) != image.shape[:-3]:
-    raise ValueError(
-      f'{name}: gave {values} for images {image.shape}, expected one number an '
-      f'image: {image.shape[:-3]}'
-    )
-  return values
 
 
 def _finite(tree: Any, lead: tuple[int, ...]) -> Array:

@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import pytest
 from PIL import Image
+from tools import start
 
 from experiments.methods import chosen_options
 from vizlab import nets
@@ -29,13 +30,6 @@ BAD = [
   ('units', {'unit': 'layer'}, "config.unit: got 'layer', expected one of"),
   ('units', {'top': 0}, 'config.top: got 0'),
 ]
-
-
-def start(name, workdir, **changes):
-  config = importlib.import_module(f'configs.{name}').get_test_config()
-  config.update(changes)
-  run = importlib.import_module(f'experiments.{name}').run
-  return run(config, workdir)
 
 
 @pytest.mark.parametrize(('name', 'change', 'message'), BAD)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import start
 
 from configs import visualize as config_of_visualize
 from experiments import making
@@ -61,13 +62,6 @@ BAD = [
   ('fool', {'images': ''}, 'config.images: got none'),
   ('fool', {'other': 'no.safetensors'}, 'no such file'),
 ]
-
-
-def start(name, workdir, **changes):
-  config = importlib.import_module(f'configs.{name}').get_test_config()
-  config.update(changes)
-  run = importlib.import_module(f'experiments.{name}').run
-  return run(config, workdir)
 
 
 @pytest.mark.parametrize(('name', 'change', 'message'), BAD)

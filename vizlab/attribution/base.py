@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from vizlab.objectives import Score
-from vizlab.objectives.base import activation
+from vizlab.objectives.base import activation, check_score
 from vizlab.types import Acts, Array
 
 __all__ = [
@@ -62,20 +62,6 @@ def as_image(value: float | Array, x: Array, name: str) -> Array:
       f'{x.shape[-1:]} or an image {x.shape}'
     )
   return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
-
-
-def check_score(y: Array, x: Array) -> None:
-  """Raises a `ValueError` unless ``y`` is one number an image of ``x``."""
-  if not hasattr(y, 'shape'):
-    raise ValueError(
-      f'score: gave a {type(y).__name__}, expected one number an image: '
-      f'{x.shape[:-3]}'
-    )
-  if jnp.shape(y) != x.shape[:-3]:
-    raise ValueError(
-      f'score: gave shape {jnp.shape(y)} for images {x.shape}, expected one '
-      f'number an image: {x.shape[:-3]}'
-    )
 
 
 def nan_where_nan(gradient: Array, y: Array) -> Array:

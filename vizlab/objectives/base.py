@@ -27,6 +27,7 @@ __all__ = [
   'Sum',
   'activation',
   'batch_rank',
+  'check_score',
   'feature_map',
   'index',
   'number',
@@ -217,6 +218,20 @@ def activation(acts: Acts, layer: str) -> Array:
       f'layer: got {layer!r}, expected one of {near or list(acts)}'
     )
   return acts[layer]
+
+
+def check_score(y: Array, x: Array, name: str = 'score') -> None:
+  """Raises a `ValueError` unless ``y`` is one number an image of ``x``."""
+  if not hasattr(y, 'shape'):
+    raise ValueError(
+      f'{name}: gave a {type(y).__name__}, expected one number an image: '
+      f'{x.shape[:-3]}'
+    )
+  if jnp.shape(y) != x.shape[:-3]:
+    raise ValueError(
+      f'{name}: gave shape {jnp.shape(y)} for images {x.shape}, expected one '
+      f'number an image: {x.shape[:-3]}'
+    )
 
 
 def feature_map(acts: Acts, layer: str) -> Array:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
+from vizlab.filters import rescale
 from vizlab.types import Array, Augment, value
 
 __all__ = [
@@ -110,16 +111,7 @@ class Scale:
   def __call__(self, key: Array, image: Array) -> Array:
     """Enlarges or shrinks about the centre."""
     factor = jax.random.uniform(key, (), minval=self.low, maxval=self.high)
-    size = jnp.asarray(image.shape[-3:-1], image.dtype)
-    moved = jax.image.scale_and_translate(
-      image - self.fill,
-      image.shape,
-      (image.ndim - 3, image.ndim - 2),
-      jnp.broadcast_to(factor, (2,)),
-      (1 - factor) * size / 2,
-      'linear',
-    )
-    return moved + self.fill
+    return rescale(image - self.fill, factor) + self.fill
 
 
 @value()

@@ -8,7 +8,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from vizlab import optimize
-from vizlab.filters import resize
+from vizlab.filters import rescale, resize
 from vizlab.synthesis.augment import jitter as jitter_by
 from vizlab.synthesis.images import pixels
 from vizlab.synthesis.step_rules import ascent
@@ -162,16 +162,7 @@ def zoom(x: Array, factor: float = 1.05) -> Array:
   """
   if not factor > 1:
     raise ValueError(f'factor: got {factor}, expected more than 1')
-  h, w = x.shape[-3:-1]
-  size = jnp.asarray([h, w], x.dtype)
-  return jax.image.scale_and_translate(
-    x,
-    x.shape,
-    (x.ndim - 3, x.ndim - 2),
-    jnp.full(2, factor, x.dtype),
-    (1 - factor) * size / 2,
-    'cubic',
-  ).clip(0, 1)
+  return rescale(x, factor, 'cubic').clip(0, 1)
 
 
 def _starts(n: int, size: int) -> list[int]:
