@@ -5,13 +5,15 @@ Commands:
   python scripts/run.py --config=configs/mixtures.py:vgg19 \\
     --config.net.weights=vgg19.safetensors --workdir=runs/mixtures_vgg19
 
-Runtime: two minutes on 2 busy CPU cores. It can be killed and started again: it
-goes on from the last checkpoint, 20 seconds before at most.
+Runtime: two minutes on 2 busy CPU cores; VGG-19 five minutes.
+It can be killed and started again: it goes on from the last checkpoint, 20
+seconds before at most.
 
 Expected: report.html with three pictures. Five images of a channel are alike
 (the mean cosine of their Gram matrices is 0.91) until diversity is asked for
 (0.18); both of two channels in one image; the way from one to the other, along
-which neighbours stay alike.
+which neighbours stay alike. With VGG-19 the Grams' cosine falls from 0.99 to
+0.12.
 """
 
 from ml_collections import ConfigDict

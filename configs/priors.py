@@ -8,14 +8,17 @@ Commands:
   python scripts/run.py --config=configs/priors.py:vgg19 \\
     --config.net.weights=vgg19.safetensors --workdir=runs/priors_vgg19
 
-Runtime: four minutes on 2 busy CPU cores. It can be killed and started again:
-it goes on from the last checkpoint, 20 seconds before at most.
+Runtime: four minutes on 2 busy CPU cores; VGG-19 15 minutes beside
+other work. It can be killed and started again: it goes on from the last
+checkpoint, 20 seconds before at most.
 
 Expected: report.html with five columns of images that show the same structure
 in every row: as noise without priors, faint with an L2 norm, smooth with the
 regularisers of 2015, in natural colours with decorrelated Fourier. The table
 says how much fine detail there is: 58 % of the variance without priors, 9 %
-with those of Yosinski, 25 % with decorrelated Fourier.
+with those of Yosinski, 25 % with decorrelated Fourier. With VGG-19, flamingos,
+cats, strawberries and zebras are seen in all five rows, in natural colours only
+in the last; fine detail falls from 43 % to 7 % with Yosinski's regularisers.
 """
 
 from ml_collections import ConfigDict

@@ -16,6 +16,9 @@ relu4_2 arcs and beads, relu5_2 and fc the shapes of the classes: circles,
 crosses, stars. All 40 activations rise. VGG-19 shows edges and colours in
 relu1_2 and relu2_1, fabrics in relu3_1 and relu4_1, and eyes, birds and dogs in
 relu5_1.
+
+``--config.objective=neuron`` raises the unit in the middle of each map, `layer`
+all of a layer at once, `probability` that of a class (``--config.layers=fc``).
 """
 
 from ml_collections import ConfigDict
@@ -32,6 +35,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
   config.layers = 'relu2_1,relu3_2,relu4_2,relu5_2,fc'  # by commas
+  config.objective = 'channel'  # 'neuron', 'layer', 'probability'
   config.channels = ''  # numbers by commas, of each layer; '' for some of all
   config.count = 8  # how many of those
   config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
@@ -39,7 +43,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.steps = 256
   config.patience = 0.0  # stop below this share of rise in 16 steps
   config.learning_rate = 0.0  # 0 for what suits the parameterisation
-  config.batch = 8  # images at once
+  config.batch = 8  # images at once; 0 for as many as half the memory holds
   config.negative = True  # also images that a channel likes least
   config.examples = True  # also the strongest and weakest of a dataset
   config.scenes = 512  # that dataset, drawn

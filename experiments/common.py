@@ -19,6 +19,7 @@ from vizlab import io, nets
 __all__ = [
   'Recorder',
   'known',
+  'layer_info',
   'load_classifier',
   'load_net',
   'shorter_side',
@@ -200,6 +201,14 @@ def known() -> list[str]:
   """Names of all experiments."""
   folder = pathlib.Path(__file__).parent.parent / 'configs'
   return sorted(path.stem for path in folder.glob('*.py'))
+
+
+def layer_info(
+  net: nets.Network, layer: str, size: int | None = None
+) -> nets.LayerInfo:
+  """A layer's row of `vizlab.nets.layers`, for images of ``size`` pixels."""
+  nets.check_layers(net, [layer])
+  return next(row for row in nets.layers(net, size) if row.name == layer)
 
 
 def load_net(settings: ConfigDict) -> nets.Network:

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder, layer_info, load_net
 from experiments.report import Figure, Table
 from experiments.settings import (
   listed,
@@ -112,7 +112,7 @@ def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
   """The layer's energy, chosen channels of it, or the guide's features."""
   objective: Objective = layer_energy(layer)
   if config.channels:
-    info = next(row for row in nets.layers(net) if row.name == layer)
+    info = layer_info(net, layer)
     channels = numbers(config, 'channels', info.shape[-1])
     if not channels:
       raise ValueError(

@@ -1,5 +1,6 @@
 """What each layer keeps of a picture: images with the same activations."""
 
+import functools
 import os
 from typing import Any
 
@@ -19,8 +20,8 @@ from experiments.settings import (
   need_not_negative,
   need_positive,
 )
-from vizlab import io, nets, render, synthesis
-from vizlab.types import Array
+from vizlab import descriptors, io, nets, render, synthesis
+from vizlab.types import Array, Net
 
 __all__ = ['run']
 
@@ -37,7 +38,7 @@ def run(
   each_of('config.optimizer', [config.optimizer], RULES)
   net = load_net(config.net)
   layers = listed(config.layers)
-  nets.check_layers(net, layers)
+  nets.check_layers(net, [name for name in layers if name not in DESCRIPTORS])
   names, strengths = listed(config.images), tuple(config.tv)
   if not layers or not names or not strengths:
     raise ValueError(
@@ -46,8 +47,10 @@ def run(
   if min(strengths) < 0:
     raise ValueError(f'config.tv: got {strengths}, expected 0 or more')
   pictures = np.stack([_read(name, config.size) for name in names])
-  wish = synthesis.inversion(net, layers[0], jnp.asarray(pictures))
-  check(wish.score, synthesis.pixels(pictures), penalty=wish.penalty)
+  for layer in layers:
+    reader, seen = _representation(net, layer, pictures)
+    wish = synthesis.inversion(reader, layer, jnp.asarray(seen))
+    check(wish.score, synthesis.pixels(seen), penalty=wish.penalty)
   recorder.open()
   errors, rows = {}, []
   for layer in layers:
@@ -56,7 +59,7 @@ def run(
     )
     # The first picture by all strengths, the others by the middle one.
     shown = [*images[:, 0], *images[len(strengths) // 2, 1:]]
-    rows.append([render.to_uint8(x) for x in shown])
+    rows.append([_picture(x) for x in shown])
   several = _several(config, recorder, net, layers, pictures[0], strengths)
   firsts = [pictures[0]] * len(strengths) + [*pictures[1:]]
   recorder.report(
@@ -116,6 +119,26 @@ def _read(name: str, size: int) -> np.ndarray:
   return io.read_image(name, shorter=shorter_side(name, size), crop=size)
 
 
+def _representation(
+  net: nets.Network, layer: str, pictures: np.ndarray
+) -> tuple[Net, np.ndarray]:
+  """The net that gives a layer, and the pictures as it sees them."""
+  if layer not in DESCRIPTORS:
+    return net, pictures
+  seen = np.asarray(descriptors.grey(jnp.asarray(pictures)))[..., None]
+  return descriptors.as_net(layer, DESCRIPTORS[layer]), seen
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+  """As it is; or of one channel, whose contrast no descriptor tells."""
+  if image.shape[-1] == 3:
+    return render.to_uint8(image)
+  low, high = np.percentile(image, [0.5, 99.5])
+  return render.to_uint8(
+    np.repeat((image - low) / max(high - low, 1e-6), 3, axis=-1)
+  )
+
+
 def _invert(
   config: ConfigDict,
   recorder: Recorder,
@@ -126,11 +149,12 @@ def _invert(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Errors and images ``[strengths, pictures, ...]``."""
   n = len(pictures)
+  reader, pictures = _representation(net, layer, pictures)
   x = jnp.asarray(np.tile(pictures, (len(strengths), 1, 1, 1)))
   tv = np.repeat(np.float32(strengths), n)
-  images = _optimise(config, recorder, f'{layer}', net, layer, x, tv)
+  images = _optimise(config, recorder, layer, reader, layer, x, tv)
   error = jax.jit(synthesis.normalised_error, static_argnums=1)
-  errors = np.asarray(error(net, layer, jnp.asarray(images), x))
+  errors = np.asarray(error(reader, layer, jnp.asarray(images), x))
   return errors.reshape(-1, n), images.reshape(-1, n, *images.shape[1:])
 
 
@@ -143,12 +167,14 @@ def _several(
   strengths: tuple[float, ...],
 ) -> list[list[np.ndarray]]:
   """Images from several starts, a row a layer."""
-  x = jnp.asarray(np.repeat(picture[None], config.seeds, 0))
   tv = np.float32(strengths[len(strengths) // 2])
   rows = []
   for layer in layers:
-    images = _optimise(config, recorder, f'{layer}_starts', net, layer, x, tv)
-    rows.append([render.to_uint8(image) for image in images])
+    reader, seen = _representation(net, layer, picture[None])
+    x = jnp.asarray(np.repeat(seen, config.seeds, 0))
+    name = f'{layer}_starts'
+    images = _optimise(config, recorder, name, reader, layer, x, tv)
+    rows.append([_picture(image) for image in images])
   return rows
 
 
@@ -156,7 +182,7 @@ def _optimise(
   config: ConfigDict,
   recorder: Recorder,
   name: str,
-  net: nets.Network,
+  net: Net,
   layer: str,
   x: Array,
   tv: np.ndarray,
@@ -186,6 +212,16 @@ def _momentum(rate: float | Array) -> optax.GradientTransformation:
 def _lbfgs(rate: float | Array) -> optax.GradientTransformation:
   return optax.lbfgs(rate, memory_size=20, linesearch=None)
 
+
+# What is not of a net, under the names of `config.layers`. The soft ones: from
+# hard histograms no slope tells which way to turn an edge.
+DESCRIPTORS = {
+  'hog': functools.partial(descriptors.hog, soft=True),
+  'signed_hog': functools.partial(
+    descriptors.hog, bins=18, signed=True, soft=True
+  ),
+  'sift': descriptors.sift,
+}
 
 # How steps are taken, and the learning rate that suits it.
 RULES = {

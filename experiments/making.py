@@ -1,6 +1,7 @@
 """How experiments make images: with a progress bar, resumed after a kill."""
 
 import functools
+import os
 import pathlib
 import shutil
 import time
@@ -16,7 +17,7 @@ from experiments.common import Recorder
 from vizlab import optimize
 from vizlab.types import Array, ImageParam, ScoreFn
 
-__all__ = ['Made', 'check', 'make']
+__all__ = ['Made', 'check', 'fitting', 'make']
 
 # Between two checkpoints, in seconds: as much as a kill can cost.
 _EVERY = 20.0
@@ -52,6 +53,31 @@ def check(wish: ScoreFn, image: ImageParam, **settings: Any) -> None:
   Nothing is computed, so this comes before anything is written.
   """
   optimize.run(wish, image, jax.random.key(0), **settings)
+
+
+def fitting(wish: ScoreFn, image: ImageParam, count: int) -> int:
+  """How many images, ``count`` at most, half of the free memory holds.
+
+  Args:
+    wish: What is maximised, of any number of images.
+    image: One image ``[1, H, W, C]``; what its gradient takes is measured.
+    count: The most.
+  """
+
+  def total(z: Any) -> Array:
+    return wish(image.decode(z)).sum()
+
+  z = jax.eval_shape(image.init, jax.random.key(0))
+  compiled = jax.jit(jax.grad(total)).lower(z).compile()
+  each = max(1, compiled.memory_analysis().temp_size_in_bytes)
+  return min(count, max(1, _free_bytes() // (2 * each)))
+
+
+def _free_bytes() -> int:
+  stats = jax.local_devices()[0].memory_stats() or {}
+  if 'bytes_limit' in stats:
+    return stats['bytes_limit'] - stats.get('bytes_in_use', 0)
+  return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
 def make(

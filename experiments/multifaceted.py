@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from experiments import plots
 from experiments.cases import load_cases
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder, layer_info, load_net
 from experiments.making import check, make
 from experiments.report import Figure, Table
 from experiments.settings import need_positive
@@ -34,7 +34,7 @@ def run(
   need_positive(config, 'learning_rate')
   net = load_net(config.net)
   nets.check_layers(net, [config.layer, config.codes])
-  info = next(row for row in nets.layers(net) if row.name == config.layer)
+  info = layer_info(net, config.layer)
   if not 0 <= config.channel < info.shape[-1]:
     raise ValueError(
       f'config.channel: got {config.channel}, expected 0 to '

@@ -12,8 +12,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.cases import load_cases
-from experiments.common import Recorder, load_net
-from experiments.making import check, make
+from experiments.common import Recorder, layer_info, load_net
+from experiments.making import check, fitting, make
 from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
@@ -24,12 +24,20 @@ from experiments.settings import (
 )
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.nets.graph import wiring
-from vizlab.nets.ops import ReLU
-from vizlab.objectives import Score, channel, neuron, score
+from vizlab.nets.ops import ReLU, Shape
+from vizlab.objectives import (
+  Score,
+  channel,
+  layer_energy,
+  neuron,
+  probability,
+  score,
+)
 from vizlab.objectives.base import Objective
-from vizlab.types import ImageParam
+from vizlab.types import Array, ImageParam
 
-__all__ = ['IMAGES', 'chosen_channels', 'run', 'unit']
+__all__ = ['IMAGES', 'OBJECTIVES', 'chosen_channels', 'run', 'unit']
+
 
 # How images are parameterised, and the learning rate that suits it.
 IMAGES = {
@@ -40,6 +48,27 @@ IMAGES = {
 }
 
 
+def _channel(layer: str, channels: Array, shape: Shape) -> Objective:
+  make = channel if len(shape) == 3 else neuron  # a unit of a vector: a logit
+  return make(layer, channels)
+
+
+def _neuron(layer: str, channels: Array, shape: Shape) -> Objective:
+  """The unit in the middle of the map."""
+  if len(shape) == 1:
+    return neuron(layer, channels)
+  return neuron(layer, channels, (shape[0] // 2, shape[1] // 2))
+
+
+# What of a layer is raised: ``(layer, channels, shape) -> objective``.
+OBJECTIVES = {
+  'channel': _channel,
+  'neuron': _neuron,
+  'layer': lambda layer, channels, shape: layer_energy(layer),
+  'probability': lambda layer, channels, shape: probability(channels),
+}
+
+
 def run(
   config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
 ) -> dict[str, Any]:
@@ -47,15 +76,26 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  need_positive(config, 'steps', 'size', 'batch', 'count')
-  need_not_negative(config, 'learning_rate', 'patience')
+  need_positive(config, 'steps', 'size', 'count')
+  need_not_negative(config, 'batch', 'learning_rate', 'patience')
+  each_of('config.objective', [config.objective], OBJECTIVES)
   each_of('config.image', [config.image], IMAGES)
   net = load_net(config.net)
   layers = listed(config.layers)
   nets.check_layers(net, layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
-  chosen = {layer: chosen_channels(config, net, layer) for layer in layers}
+  last = nets.layers(net)[-1].name
+  if config.objective == 'probability' and set(layers) != {last}:
+    raise ValueError(
+      f'config.layers: got {config.layers!r}, expected {last!r}: a probability '
+      'is that of a class'
+    )
+  whole = config.objective == 'layer'
+  chosen = {
+    layer: [0] if whole else chosen_channels(config, net, layer)
+    for layer in layers
+  }
   cases = load_cases(config, net) if config.examples else None
   check(*_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0))
   recorder.open()
@@ -72,30 +112,28 @@ def run(
       rows.append(_excite(config, recorder, net, before, channels, -1.0)[0])
       titles.append(f'{before}\nnegative')
     if cases is not None:
-      found = _examples(net, layer, channels, cases.images, config.batch)
-      rows += found
+      rows += _examples(config, net, layer, channels, cases.images)
       titles += [f'{layer}\nstrongest', f'{layer}\nweakest']
   wide = max(map(len, chosen.values()))
   first, *rest = chosen.values()
   same = first if all(each == first for each in rest) else None
   recorder.report(
     f'What channels of {net.arch} look for',
-    f'Images of {config.size} pixels that raise the mean of a channel, '
+    f'Images of {config.size} pixels that raise a {config.objective}, '
     f'{config.steps} steps each, by the parameterisation {config.image}.',
     [
       Figure(
         'sheet',
-        'One row a layer, '
-        + ('by channel' if same else 'of the channels in the table'),
+        'One row a layer' + ('' if same else ', of the channels in the table'),
         render.table(
           rows,
-          [str(k) for k in same] if same else [''] * wide,
+          list(map(str, same)) if same and not whole else [''] * wide,
           titles,
           max(112, min(224, config.size)),
         ),
       ),
       Table(
-        'The mean activation',
+        f'The {config.objective}',
         ['layer', 'channel', 'of the first image', 'of the last'],
         lines,
       ),
@@ -110,11 +148,15 @@ def run(
   )
 
 
-def unit(net: nets.Network, layer: str, channels: np.ndarray) -> Objective:
-  """A channel's mean, or a unit of a layer that gives a vector."""
-  info = next(row for row in nets.layers(net) if row.name == layer)
-  make = channel if len(info.shape) == 3 else neuron
-  return make(layer, channels)
+def unit(
+  net: nets.Network,
+  layer: str,
+  channels: Array,
+  kind: str = 'channel',
+  size: int | None = None,
+) -> Objective:
+  """One of `OBJECTIVES`, over images of ``size`` pixels."""
+  return OBJECTIVES[kind](layer, channels, layer_info(net, layer, size).shape)
 
 
 def _before_relu(net: nets.Network, layer: str) -> str:
@@ -129,8 +171,7 @@ def chosen_channels(
   config: ConfigDict, net: nets.Network, layer: str
 ) -> list[int]:
   """The channels that the config names, or ``count`` spread over all."""
-  info = next(row for row in nets.layers(net) if row.name == layer)
-  total = info.shape[-1]
+  total = layer_info(net, layer).shape[-1]
   if not config.channels:
     return np.linspace(
       0, total - 1, min(config.count, total), dtype=int
@@ -148,8 +189,11 @@ def _excite(
 ) -> tuple[list[np.ndarray], np.ndarray]:
   """Pictures for channels of a layer, and their first and last scores."""
   pictures, scores = [], []
-  for i in range(0, len(channels), config.batch):
-    some = np.array(channels[i : i + config.batch])
+  batch = config.batch or fitting(
+    *_problem(config, net, layer, np.array(channels[:1]), sign), len(channels)
+  )
+  for i in range(0, len(channels), batch):
+    some = np.array(channels[i : i + batch])
     made = make(
       recorder,
       f'{layer}{"" if sign > 0 else "_negative"}_{i}',
@@ -174,7 +218,8 @@ def _problem(
 ) -> tuple[Score, ImageParam]:
   """What is maximised, and over which images."""
   make_image, _ = IMAGES[config.image]
-  wish = score(net, sign * unit(net, layer, channels))
+  wanted = unit(net, layer, channels, config.objective, config.size)
+  wish = score(net, sign * wanted)
   return (
     wish.with_rules(relu=rules.redirected_relu),
     make_image((len(channels), config.size, config.size, 3)),
@@ -182,26 +227,30 @@ def _problem(
 
 
 def _examples(
+  config: ConfigDict,
   net: nets.Network,
   layer: str,
   channels: list[int],
   images: np.ndarray,
-  batch: int,
 ) -> list[list[np.ndarray]]:
-  """The pictures in which each channel is strongest, and weakest."""
+  """The pictures in which each unit is strongest, and weakest."""
+  size = images.shape[-2]
 
   @jax.jit
-  def means(net: nets.Network, x: jax.Array) -> jax.Array:
-    a = net(x)[1][layer]
-    return a if a.ndim == 2 else a.mean((1, 2))
+  def values(net: nets.Network, x: Array) -> Array:
+    logits, acts = net(x)
+    return jax.vmap(
+      lambda k: unit(net, layer, k, config.objective, size)(logits, acts)
+    )(jnp.array(channels))
 
-  values = np.concatenate(
+  found = np.concatenate(
     [
-      np.asarray(means(net, jnp.asarray(images[i : i + batch])))
-      for i in range(0, len(images), batch)
-    ]
-  )[:, channels]
+      np.asarray(values(net, jnp.asarray(images[i : i + 16])))
+      for i in range(0, len(images), 16)
+    ],
+    1,
+  )
   return [
     [render.to_uint8(images[n]) for n in order]
-    for order in (values.argmax(0), values.argmin(0))
+    for order in (found.argmax(1), found.argmin(1))
   ]

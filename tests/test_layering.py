@@ -10,7 +10,14 @@ ROOT = pathlib.Path(__file__).parent.parent
 # Each room and what it may import of ours. Beside the methods stand nets, data,
 # render and io: no method imports them.
 _LOW = {'types', 'rules'}
-_MIDDLE = {*_LOW, 'filters', 'penalties', 'objectives', 'optimize'}
+_MIDDLE = {
+  *_LOW,
+  'descriptors',
+  'filters',
+  'penalties',
+  'objectives',
+  'optimize',
+}
 ALLOWED = {
   'types': set(),
   'rules': {'types'},
@@ -18,6 +25,7 @@ ALLOWED = {
   'render': {'types'},
   'nets': {*_LOW, 'io', 'nets'},
   'data': {*_LOW, 'io', 'data'},
+  'descriptors': {'types'},
   'filters': {'types'},
   'penalties': {*_LOW, 'filters'},
   'objectives': {*_LOW, 'objectives'},

@@ -8,7 +8,7 @@ import pytest
 from vizlab import evaluate
 
 KEY = jax.random.key(3)
-HELPERS = {'Curve', 'DropIncrease', 'cascading', 'independent', 'hog'}
+HELPERS = {'Curve', 'DropIncrease', 'cascading', 'independent'}
 
 
 def probability(x):

@@ -12,6 +12,7 @@ from configs import visualize as config_of_visualize
 from experiments import making
 from experiments.common import Recorder
 from vizlab import io, optimize, penalties, synthesis
+from vizlab.objectives import channel, score
 
 SHAPE = (2, 8, 8, 3)
 BAD = [
@@ -25,6 +26,17 @@ BAD = [
   ),
   ('visualize', {'image': 'furrier'}, "config.image: got 'furrier', expected"),
   ('visualize', {'steps': 0}, 'config.steps: got 0'),
+  (
+    'visualize',
+    {'objective': 'logits'},
+    "config.objective: got 'logits', expected one of",
+  ),
+  (
+    'visualize',
+    {'objective': 'probability'},
+    "config.layers: got 'relu2_1', expected 'fc'",
+  ),
+  ('visualize', {'batch': -1}, 'config.batch: got -1'),
   ('priors', {'families': 'l3'}, "config.families: got 'l3'"),
   ('priors', {'layer': 'relu9'}, "layer: got 'relu9'"),
   ('invert', {'images': ''}, 'config.images'),
@@ -47,6 +59,7 @@ BAD = [
   ('priors', {'size': 1}, 'got'),
   ('priors', {'sigma': -1.0}, 'config.sigma: got -1.0'),
   ('invert', {'size': 1}, 'got'),
+  ('invert', {'layers': 'sift', 'size': 24}, 'expected at least 32 pixels'),
   ('mixtures', {'channels': '3'}, "config.channels: got '3', expected two"),
   ('mixtures', {'count': 1}, 'config.count: got 1'),
   ('mixtures', {'size': 1}, 'got'),
@@ -218,6 +231,41 @@ def test_fooling_comes_with_its_curve(tmp_path):
   with np.load(tmp_path / 'run' / 'fooled.npz') as made:
     assert made['curve'].shape == (len(made['step']), 2)
     assert (made['curve'][-1] > 0.5).all() and (made['curve'][0] < 0.5).all()
+
+
+@pytest.mark.parametrize(
+  ('objective', 'layers', 'images'),
+  [
+    ('neuron', 'relu2_1', 2),
+    ('layer', 'relu2_1,fc', 2),
+    ('probability', 'fc', 2),
+  ],
+)
+def test_every_objective_rises(objective, layers, images, tmp_path):
+  found = start(
+    'visualize',
+    tmp_path / 'run',
+    objective=objective,
+    layers=layers,
+    steps=12,
+    batch=0,
+  )
+  assert found['images'] == found['risen'] == images
+  rows = 2 * len(layers.split(','))  # each of them once more, negative
+  assert len(list((tmp_path / 'run').glob('*.npz'))) == rows
+
+
+def test_as_many_images_as_fit(tiny, monkeypatch):
+  wish = score(tiny, channel('relu2', 1))
+  image = synthesis.pixels(jnp.zeros((1, 32, 32, 3)))
+  assert making.fitting(wish, image, 5) == 5, 'there is memory for these'
+  monkeypatch.setattr(making, '_free_bytes', lambda: 0)
+  assert making.fitting(wish, image, 5) == 1
+  # Half of a mebibyte holds many small images and fewer large ones.
+  monkeypatch.setattr(making, '_free_bytes', lambda: 2**20)
+  larger = synthesis.pixels(jnp.zeros((1, 64, 64, 3)))
+  counts = [making.fitting(wish, each, 1000) for each in (image, larger)]
+  assert 1 < 2 * counts[1] < counts[0] < 1000, counts
 
 
 def test_inversion_of_a_photo_of_another_shape(tmp_path):

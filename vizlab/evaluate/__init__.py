@@ -17,7 +17,7 @@ from vizlab.evaluate.removal import (
   removal_curve,
   road,
 )
-from vizlab.evaluate.similarity import hog, hog_correlation, spearman, ssim
+from vizlab.evaluate.similarity import hog_correlation, spearman, ssim
 
 __all__ = [
   'Curve',
@@ -26,7 +26,6 @@ __all__ = [
   'deletion',
   'drop_increase',
   'energy_inside',
-  'hog',
   'hog_correlation',
   'impute',
   'independent',

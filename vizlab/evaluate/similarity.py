@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import jax.scipy.stats as stats
 
 from vizlab.attribution.base import unit_range
+from vizlab.descriptors import hog
 from vizlab.evaluate.base import check_map
 from vizlab.types import Array
 
-__all__ = ['hog', 'hog_correlation', 'spearman', 'ssim']
+__all__ = ['hog_correlation', 'spearman', 'ssim']
 
 
 def ssim(a: Array, b: Array) -> Array:
@@ -57,61 +58,6 @@ def spearman(a: Array, b: Array) -> Array:
   )
 
 
-def hog(image: Array, *, bins: int = 9, cell: int = 8) -> Array:
-  """Histograms of oriented gradients of maps, normalised in blocks of 3x3.
-
-  Args:
-    image: Maps ``[..., H, W]``, at least three cells a side.
-    bins: Number of orientations in half a turn.
-    cell: Side of a cell in pixels; what is left over is cut off.
-
-  Returns:
-    ``[..., rows - 2, columns - 2, 3, 3, bins]`` for ``rows`` by ``columns``
-    cells.
-
-  Raises:
-    ValueError: The image is too small.
-
-  Reference:
-    Dalal & Triggs 2005, with L2-Hys normalisation.
-  """
-  rows, columns = (n // cell for n in image.shape[-2:])
-  if min(rows, columns) < 3:
-    raise ValueError(
-      f'image: got shape {image.shape}, expected at least {3 * cell} pixels'
-    )
-  down = jnp.zeros_like(image)
-  down = down.at[..., 1:-1, :].set(image[..., 2:, :] - image[..., :-2, :])
-  right = jnp.zeros_like(image)
-  right = right.at[..., 1:-1].set(image[..., 2:] - image[..., :-2])
-  size = jnp.hypot(down, right)
-  turn = jnp.rad2deg(jnp.arctan2(down, right)) % 180
-  # A turn just below 180 may round to it.
-  kind = jnp.floor(turn / (180 / bins)).astype(jnp.int32) % bins
-  one_hot = (
-    jnp.arange(bins).reshape((1,) * image.ndim + (bins,)) == (kind[..., None])
-  )
-  votes = jnp.where(one_hot, size[..., None], 0)
-  votes = votes[..., : rows * cell, : columns * cell, :]
-  cells = votes.reshape(
-    *image.shape[:-2], rows, cell, columns, cell, bins
-  ).mean((-4, -2))
-  blocks = jnp.stack(
-    [
-      jnp.stack(
-        [
-          cells[..., i : rows - 2 + i, j : columns - 2 + j, :] for j in range(3)
-        ],
-        -2,
-      )
-      for i in range(3)
-    ],
-    -3,
-  )
-  blocks = jnp.minimum(_normalised(blocks), 0.2)
-  return _normalised(blocks)
-
-
 def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
   """Pearson's correlation of the HOGs of maps.
 
@@ -140,11 +86,6 @@ def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
 
 def _flat(values: Array) -> Array:
   return values.reshape(*values.shape[:-2], -1)
-
-
-def _normalised(blocks: Array) -> Array:
-  square = jnp.square(blocks).sum((-3, -2, -1), keepdims=True)
-  return blocks / jnp.sqrt(square + 1e-10)
 
 
 def _correlation(a: Array, b: Array) -> Array:

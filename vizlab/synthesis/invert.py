@@ -41,9 +41,9 @@ def inversion(
   on the image's size: ``R_a`` of ``(x' - 1/2) / (1/2)``, ``R_V`` of ``x'``.
 
   Args:
-    net: A net.
+    net: A net, or a descriptor such as HOG by `vizlab.descriptors.as_net`.
     layer: Name of the layer that is inverted, a map or a vector.
-    x: Images ``[..., H, W, 3]`` whose activations are wanted.
+    x: Images ``[..., H, W, C]`` whose activations are wanted.
     tv: ``l_V``: one number, or one an image.
     range_weight: ``l_a``, likewise.
     alpha: Exponent of ``R_a``, `vizlab.penalties.alpha_norm`.
@@ -74,7 +74,9 @@ def inversion(
     features(layer, jnp.zeros(1))(None, wanted)  # raises, and names near ones
   target = jax.lax.stop_gradient(wanted[layer])
   pixels = x.shape[-3] * x.shape[-2]
-  in_range = (2.0**alpha / (3 * pixels)) * penalties.alpha_norm(alpha, 0.5)
+  in_range = (2.0**alpha / (x.shape[-1] * pixels)) * penalties.alpha_norm(
+    alpha, 0.5
+  )
   smooth = (1.0 / pixels) * penalties.tv(beta)
   return Inversion(
     score(net, -features(layer, target)),
