@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from vizlab.types import Acts, Array, Edits, Net, value
 
-__all__ = ['as_net', 'grey', 'hog', 'sift']
+__all__ = ['Descriptor', 'as_net', 'grey', 'hog', 'sift']
 
 # Of red, green and blue in luma: ITU-R BT.601.
 _LUMA = (0.299, 0.587, 0.114)

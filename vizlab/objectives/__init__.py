@@ -7,7 +7,14 @@ from vizlab.objectives.directions import (
   diversity,
   guide,
 )
-from vizlab.objectives.matching import features
+from vizlab.objectives.matching import (
+  content,
+  covariances,
+  features,
+  grams,
+  moments,
+  wasserstein,
+)
 from vizlab.objectives.units import (
   channel,
   layer_energy,
@@ -25,13 +32,17 @@ __all__ = [
   'Score',
   'alignment',
   'channel',
+  'content',
+  'covariances',
   'direction',
   'diversity',
   'features',
+  'grams',
   'guide',
   'layer_energy',
   'logit',
   'margin',
+  'moments',
   'neuron',
   'objective',
   'peak',
@@ -39,4 +50,5 @@ __all__ = [
   'score',
   'top_label',
   'total',
+  'wasserstein',
 ]

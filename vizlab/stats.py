@@ -1,0 +1,83 @@
+"""What of a map is kept when its places are forgotten: its statistics.
+
+A map is ``[..., H, W, C]``: C features at H x W places. A mask ``[..., H, W]``
+weighs the places: not negative, 1 for all that count where it is only on and
+off. Every statistic is a (weighed) mean over places, so that maps of different
+sizes compare, and permuting places changes none of them.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from vizlab.types import Array
+
+__all__ = ['Moments', 'covariance', 'gram', 'mean', 'moments']
+
+
+class Moments(NamedTuple):
+  """Mean and standard deviation of each feature: ``[..., C]`` each."""
+
+  mean: Array
+  std: Array
+
+
+def gram(a: Array, mask: Array | None = None) -> Array:
+  """The mean products of features: ``G_kl = mean_ij A_ijk A_ijl``.
+
+  Args:
+    a: Maps ``[..., H, W, C]``.
+    mask: Weights of the places ``[..., H, W]``, or all alike.
+
+  Returns:
+    ``[..., C, C]``: the Gram matrix divided by the number of places.
+
+  Raises:
+    ValueError: The mask does not fit the map.
+
+  Reference:
+    Gatys, Ecker & Bethge 2015, equation 1; they sum instead.
+  """
+  a, weighed = _places(a, mask)
+  return jnp.einsum('...pk,...pl->...kl', weighed, a)
+
+
+def mean(a: Array, mask: Array | None = None) -> Array:
+  """The mean of each feature, ``[..., C]``; arguments as of `gram`."""
+  return _places(a, mask)[1].sum(-2)
+
+
+def moments(a: Array, mask: Array | None = None) -> Moments:
+  """Mean and standard deviation of each feature; arguments as of `gram`.
+
+  Reference:
+    Huang & Belongie 2017 (AdaIN), equations 5 and 6.
+  """
+  middle = mean(a, mask)
+  a, weighed = _places(a - middle[..., None, None, :], mask)
+  # Of a feature that is nowhere, the root has no slope.
+  return Moments(middle, jnp.sqrt((weighed * a).sum(-2) + 1e-8))
+
+
+def covariance(a: Array, mask: Array | None = None) -> tuple[Array, Array]:
+  """Mean ``[..., C]``, covariance ``[..., C, C]``; arguments as of `gram`."""
+  middle = mean(a, mask)
+  return middle, gram(a - middle[..., None, None, :], mask)
+
+
+def _places(a: Array, mask: Array | None) -> tuple[Array, Array]:
+  """A map as ``[..., P, C]``, and the same with weights of sum 1."""
+  flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
+  if mask is None:
+    return flat, flat / flat.shape[-2]
+  lead = mask.ndim - 2
+  if mask.shape[-2:] != a.shape[-3:-1] or (
+    lead and mask.shape[:-2] != a.shape[:-3]
+  ):
+    raise ValueError(
+      f'mask: got shape {mask.shape}, expected that of the map without its '
+      f'channels, {a.shape[:-1]}'
+    )
+  weights = mask.reshape((1,) * (a.ndim - 3 - lead) + (*mask.shape[:-2], -1, 1))
+  total = weights.sum(-2, keepdims=True)
+  return flat, flat * (weights / jnp.where(total > 0, total, 1))
