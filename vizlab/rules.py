@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vizlab.types import Array
+from vizlab.types import Array, value
 
 __all__ = [
   'Rules',
@@ -168,9 +168,9 @@ def _argmax(x: Array, window: Window) -> tuple[Array, Array]:
   """Each window's maximum, and the place that won (the first, on a tie)."""
   first, *rest = _places(_pad(x, window, -jnp.inf), window)
   best, which = first, jnp.zeros(first.shape, jnp.uint8)
-  for place, value in enumerate(rest, 1):
-    which = jnp.where(value > best, jnp.uint8(place), which)
-    best = jnp.maximum(best, value)
+  for place, other in enumerate(rest, 1):
+    which = jnp.where(other > best, jnp.uint8(place), which)
+    best = jnp.maximum(best, other)
   return best, which
 
 
@@ -216,10 +216,7 @@ def max_pool(x: Array, window: Window = Window()) -> Array:
 
 
 # A shape is not an array; wrapping it keeps residuals a valid pytree.
-@functools.partial(
-  jax.tree_util.register_dataclass, data_fields=['which'], meta_fields=['shape']
-)
-@dataclasses.dataclass
+@value('shape')
 class _Switches:
   which: Array
   shape: tuple[int, ...]

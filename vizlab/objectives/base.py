@@ -7,9 +7,7 @@ as an argument, and another target never compiles anew.
 """
 
 import contextlib
-import dataclasses
 import difflib
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -96,12 +94,7 @@ class Scaled(Objective):
     return self.weight * self.inner(logits, acts)
 
 
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=['net', 'objective'],
-  meta_fields=[],
-)
-@dataclasses.dataclass(frozen=True)
+@value()
 class Score:
   """A net and an objective as one function of an image; made by `score`.
 
