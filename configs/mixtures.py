@@ -7,7 +7,7 @@ Commands:
 
 Runtime: two minutes on 2 busy CPU cores; VGG-19 five minutes.
 It can be killed and started again: it goes on from the last checkpoint, 20
-seconds before at most.
+seconds and 16 steps before at most.
 
 Expected: report.html with three pictures. Five images of a channel are alike
 (the mean cosine of their Gram matrices is 0.91) until diversity is asked for

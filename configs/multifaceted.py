@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 
 
 def get_config(arg: str = '') -> ConfigDict:
-  """A class of minivgg over scenes; ``vgg19`` and others, photos."""
+  """A channel of minivgg over scenes; ``vgg19`` and others, photos."""
   config = ConfigDict()
   config.experiment = 'multifaceted'
   config.seed = 0

@@ -7,7 +7,7 @@ Commands:
 
 Runtime: five minutes on 2 busy CPU cores; VGG-19 28 minutes beside other work.
 It can be killed and started again: it goes on from the last checkpoint, 20
-seconds before at most.
+seconds and 16 steps before at most.
 
 Expected: report.html with a sheet, a row a layer, and below each the images
 that the channels like least (of what a ReLU reads) and the strongest and

@@ -18,6 +18,7 @@ from vizlab import io, nets
 
 __all__ = [
   'Recorder',
+  'flat',
   'known',
   'layer_info',
   'load_classifier',
@@ -162,15 +163,15 @@ class Recorder:
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
     """What ``make`` gives, or has given to a run that was interrupted."""
-    path = self._path(f'{name}.npz')
+    path = self._path(f'{flat(name)}.npz')
     if not path.exists():
-      self.arrays(name, **make())
+      self.arrays(flat(name), **make())
     with np.load(path) as found:
       return dict(found)
 
   def picture(self, name: str, picture: np.ndarray) -> None:
     """Writes a uint8 picture as ``name.png``."""
-    io.write_png(self._path(f'{name}.png'), picture)
+    io.write_png(self._path(f'{flat(name)}.png'), picture)
 
   def report(
     self,
@@ -201,6 +202,11 @@ def known() -> list[str]:
   """Names of all experiments."""
   folder = pathlib.Path(__file__).parent.parent / 'configs'
   return sorted(path.stem for path in folder.glob('*.py'))
+
+
+def flat(name: str) -> str:
+  """A name as that of a file: layers such as ``fire2/concat`` have slashes."""
+  return name.replace('/', '_')
 
 
 def layer_info(

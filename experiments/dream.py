@@ -37,8 +37,11 @@ def run(
   need_positive(config, 'octaves', 'steps', 'size', 'rate', 'guides')
   need_positive(config, 'frame_octaves', 'frame_steps')
   need_not_negative(config, 'frames', 'tile', 'jitter', 'seed')
-  if not config.zoom > 1:
-    raise ValueError(f'config.zoom: got {config.zoom}, expected more than 1')
+  for name in ('zoom', 'scale'):
+    if not config[name] > 1:
+      raise ValueError(
+        f'config.{name}: got {config[name]}, expected more than 1'
+      )
   if config.guide and config.channels:
     raise ValueError(
       f'config.guide: got {config.guide} and config.channels '
@@ -51,7 +54,7 @@ def run(
     raise ValueError('config.layers: got none, expected some by commas')
   picture = _start(config)
   wishes = {layer: _wish(config, net, layer) for layer in layers}
-  synthesis.octave_sizes(*picture.shape[:2], config.octaves, config.scale)
+  _check_tile(config, wishes)
   recorder.open()
   found, lines = {}, []
   read = jax.jit(lambda wish, x: wish(x))
@@ -98,6 +101,15 @@ def run(
       for when, value in zip(('before', 'after'), ends, strict=True)
     }
   )
+
+
+def _check_tile(config: ConfigDict, wishes: dict[str, ScoreFn]) -> None:
+  tile = jax.ShapeDtypeStruct((config.tile, config.tile, 3), np.float32)
+  for wish in wishes.values() if config.tile else ():
+    try:
+      jax.eval_shape(wish, tile)
+    except ValueError as error:
+      raise ValueError(f'config.tile: got {config.tile}; {error}') from error
 
 
 def _start(config: ConfigDict) -> np.ndarray:

@@ -40,10 +40,9 @@ def run(
   layers = listed(config.layers)
   nets.check_layers(net, [name for name in layers if name not in DESCRIPTORS])
   names, strengths = listed(config.images), tuple(config.tv)
-  if not layers or not names or not strengths:
-    raise ValueError(
-      'config.layers, config.images, config.tv: got none of one of them'
-    )
+  for name in ('layers', 'images', 'tv'):
+    if not config[name]:
+      raise ValueError(f'config.{name}: got none, expected some by commas')
   if min(strengths) < 0:
     raise ValueError(f'config.tv: got {strengths}, expected 0 or more')
   pictures = np.stack([_read(name, config.size) for name in names])

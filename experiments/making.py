@@ -1,5 +1,6 @@
 """How experiments make images: with a progress bar, resumed after a kill."""
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -13,13 +14,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 from tqdm import tqdm
 
-from experiments.common import Recorder
+from experiments.common import Recorder, flat
 from vizlab import optimize
 from vizlab.types import Array, ImageParam, ScoreFn
 
 __all__ = ['Made', 'check', 'fitting', 'make']
 
-# Between two checkpoints, in seconds: as much as a kill can cost.
+# Between two checkpoints, in seconds: as much as a kill can cost, and a chunk.
 _EVERY = 20.0
 
 
@@ -109,7 +110,7 @@ def make(
   Raises:
     ValueError: As `vizlab.optimize.run`; or no image was finite.
   """
-  folder = recorder.workdir.resolve() / 'checkpoints' / name
+  folder = recorder.workdir.resolve() / 'checkpoints' / flat(name)
 
   def run() -> dict[str, np.ndarray]:
     made = _run(
@@ -126,7 +127,9 @@ def make(
   found = Made(**recorder.once(name, run))
   if folder.exists():
     shutil.rmtree(folder)
-  failed = np.atleast_1d(found.failed)
+  with contextlib.suppress(OSError):  # not empty, or not there
+    folder.parent.rmdir()
+  failed = np.ravel(found.failed)
   if (failed >= 0).all():
     raise ValueError(
       f'{name}: its score was not finite at step {failed.max()}; the last '
@@ -151,35 +154,55 @@ def _run(
     folder, preservation_policy=keep
   ) as checkpoints:
     state, logs, first = None, [], 0
+
+    def save(done: optimize.Progress | None) -> None:
+      last = checkpoints.latest
+      if done is not None and (last is None or last.step < done.step):
+        checkpoints.save(done.step, _tree(done, logs), force=True)
+
     if checkpoints.latest is not None:
       first = checkpoints.latest.step
       saved = checkpoints.load(first)
       state = [saved['state'][k] for k in sorted(saved['state'])]
       logs = [(np.asarray(saved['scores']), np.asarray(saved['penalties']))]
-    saved_at = time.monotonic()
+    saved_at, seen = time.monotonic(), None
     bar = tqdm(total=steps, initial=first, desc=name, unit='step')
-    with bar:
+    with bar, _saving(lambda: save(seen)):
       for now in progress(state):
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
         logs.append((now.scores, now.penalties))
+        seen = now
         if settled(np.concatenate([s - p for s, p in logs])):
           break
         done = now.step == steps or (now.failed >= 0).all()
         if time.monotonic() - saved_at > _EVERY and not done:
-          checkpoints.save(now.step, _tree(now.state, logs), force=True)
+          save(seen)
           saved_at = time.monotonic()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
   return Made(np.asarray(now.image), scores, penalties, now.failed)
 
 
-def _tree(state: optimize.State, logs: list) -> dict[str, Any]:
+@contextlib.contextmanager
+def _saving(save: Callable[[], None]) -> Iterator[None]:
+  """Saves when a run is interrupted, so that nothing of it is lost."""
+  try:
+    yield
+  except KeyboardInterrupt:
+    save()
+    raise
+
+
+def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
   # As arrays of numpy: those of jax would be bound to this machine's devices.
   leaves = {
     f'{i:04d}': np.asarray(leaf)
-    for i, leaf in enumerate(jax.tree.leaves(state))
+    for i, leaf in enumerate(jax.tree.leaves(done.state))
   }
-  scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
+  # An interrupt may come after a chunk was logged and before it was seen.
+  scores, penalties = (
+    np.concatenate(v)[: done.step] for v in zip(*logs, strict=True)
+  )
   return {'state': leaves, 'scores': scores, 'penalties': penalties}
 
 

@@ -44,18 +44,19 @@ def run(
   compare = config.compare or config.layer
   nets.check_layers(net, [config.layer, compare])
   channels = chosen_channels(config, net, config.layer)
-  if len(channels) < 2:
+  if not config.channels or len(channels) != 2 or len(set(channels)) < 2:
     raise ValueError(
-      f'config.channels: got {config.channels!r}, expected two or more'
+      f'config.channels: got {config.channels!r}, expected two different ones'
     )
+  compared = diversity(compare) + alignment(compare)
   check(
-    score(net, unit(net, config.layer, np.int32(channels[0]))),
+    score(net, unit(net, config.layer, np.int32(channels[0])) + compared),
     IMAGES[config.image][0]((2, config.size, config.size, 3)),
     augment=synthesis.robust(config.size),
   )
   recorder.open()
   maker = _Maker(config, recorder, net)
-  a, b = (unit(net, config.layer, np.int32(k)) for k in channels[:2])
+  a, b = (unit(net, config.layer, np.int32(k)) for k in channels)
 
   plain = maker('alone', a, config.count)
   # What makes images unlike counts as a share of what the unit gives.
@@ -90,7 +91,7 @@ def run(
     name: float(np.square(np.diff(made.images, axis=0)).mean() ** 0.5)
     for name, made in (('apart', apart), ('held alike', held))
   }
-  first, second = channels[:2]
+  first, second = channels
   recorder.report(
     f'{config.layer} of {net.arch}: channels {first} and {second}',
     f'{config.steps} steps each, by the parameterisation {config.image}.',

@@ -20,7 +20,7 @@ from experiments.settings import (
   need_not_negative,
   need_positive,
 )
-from experiments.visualize import chosen_channels, unit
+from experiments.visualize import IMAGES, chosen_channels, unit
 from vizlab import nets, optimize, penalties, render, rules, synthesis
 from vizlab.objectives import score
 from vizlab.types import Array, Augment, ImageParam
@@ -48,6 +48,11 @@ def run(
     return recorder.results
   need_positive(config, 'steps', 'size', 'count', 'rate', 'sigma')
   need_not_negative(config, 'l2', 'tv', 'decay', 'share')
+  for name in ('decay', 'share'):
+    if config[name] > 1:
+      raise ValueError(
+        f'config.{name}: got {config[name]}, expected a share, 0 to 1'
+      )
   families = listed(config.families)
   each_of('config.families', families, FAMILIES)
   if not families:
@@ -130,7 +135,7 @@ def _yosinski_rule(
   return optax.chain(
     synthesis.normalise(),
     optax.scale(-rate),
-    _decay(decay),
+    synthesis.decay(decay),
     synthesis.blur_every(4, sigma),
     synthesis.clip_small_norm(share),
     synthesis.clip_small_contribution(share),
@@ -143,15 +148,6 @@ def _yosinski(config: ConfigDict, shape: Shape) -> Prior:
   strengths = config.rate, config.decay, config.sigma, config.share
   made = Partial(_yosinski_rule, *strengths)
   return Prior(_pixels(config, shape), made)
-
-
-def _decay(share: Array) -> optax.GradientTransformation:
-  """Draws the image towards grey by a share of its distance."""
-  return optax.stateless(
-    lambda updates, params: jax.tree.map(
-      lambda u, x: u - share * (x + u - 0.5), updates, params
-    )
-  )
 
 
 def _oygard_rule(rate: Array, sigma: Array) -> Any:
@@ -211,12 +207,13 @@ def _robust(config: ConfigDict, shape: Shape) -> Prior:
   return _none(config, shape)._replace(augment=augment)
 
 
-def _by(make_image: Callable[..., ImageParam], rate: float) -> Callable:
+def _by(kind: str, **settings: Any) -> Callable[..., Prior]:
   """A parameterisation, with robustness (Olah et al. 2017)."""
+  make_image, rate = IMAGES[kind]
 
   def prior(config: ConfigDict, shape: Shape) -> Prior:
     return Prior(
-      make_image(shape),
+      make_image(shape, **settings),
       optimize.adam(rate),
       augment=synthesis.robust(config.size),
     )
@@ -233,9 +230,9 @@ FAMILIES = {
   'bilateral': _bilateral,
   'frequency': _frequency,
   'robust': _robust,
-  'fourier': _by(lambda s: synthesis.fourier(s, decorrelated=False), 0.05),
-  'decorrelated': _by(synthesis.fourier, 0.05),
-  'pyramid': _by(synthesis.pyramid, 0.05),
-  'cppn': _by(synthesis.cppn, 0.01),
-  'maco': _by(synthesis.maco, 0.5),
+  'fourier': _by('fourier', decorrelated=False),
+  'decorrelated': _by('fourier'),
+  'pyramid': _by('pyramid'),
+  'cppn': _by('cppn'),
+  'maco': _by('maco'),
 }

@@ -92,6 +92,11 @@ def run(
       'is that of a class'
     )
   whole = config.objective == 'layer'
+  if whole and config.channels:
+    raise ValueError(
+      f'config.channels: got {config.channels!r}, expected none: the objective '
+      "'layer' raises all of them"
+    )
   chosen = {
     layer: [0] if whole else chosen_channels(config, net, layer)
     for layer in layers
@@ -189,14 +194,13 @@ def _excite(
 ) -> tuple[list[np.ndarray], np.ndarray]:
   """Pictures for channels of a layer, and their first and last scores."""
   pictures, scores = [], []
-  batch = config.batch or fitting(
-    *_problem(config, net, layer, np.array(channels[:1]), sign), len(channels)
-  )
+  kind = f'{layer}{"" if sign > 0 else "_negative"}'
+  batch = config.batch or _batch(config, recorder, net, layer, channels, kind)
   for i in range(0, len(channels), batch):
     some = np.array(channels[i : i + batch])
     made = make(
       recorder,
-      f'{layer}{"" if sign > 0 else "_negative"}_{i}',
+      f'{kind}_{i}',
       *_problem(config, net, layer, some, sign),
       jax.random.key(config.seed),
       steps=config.steps,
@@ -207,6 +211,23 @@ def _excite(
     pictures += [render.to_uint8(x) for x in made.images]
     scores.append(sign * np.stack(made.ends))
   return pictures, np.concatenate(scores, 1).T
+
+
+def _batch(
+  config: ConfigDict,
+  recorder: Recorder,
+  net: nets.Network,
+  layer: str,
+  channels: list[int],
+  kind: str,
+) -> int:
+  """As many as memory holds; the same when the run is taken up again."""
+  one = _problem(config, net, layer, np.array(channels[:1]), 1.0)
+  return int(
+    recorder.once(
+      f'{kind}_batch', lambda: {'batch': fitting(*one, len(channels))}
+    )['batch']
+  )
 
 
 def _problem(
@@ -239,18 +260,27 @@ def _examples(
   @jax.jit
   def values(net: nets.Network, x: Array) -> Array:
     logits, acts = net(x)
-    return jax.vmap(
-      lambda k: unit(net, layer, k, config.objective, size)(logits, acts)
-    )(jnp.array(channels))
+    # A unit that is silent in many pictures is weakest where it is furthest
+    # from waking, which only tells what its ReLU reads.
+    return jnp.array(
+      [
+        jax.vmap(
+          lambda k, layer=layer: unit(net, layer, k, config.objective, size)(
+            logits, acts
+          )
+        )(jnp.array(channels))
+        for layer in (layer, _before_relu(net, layer))
+      ]
+    )
 
   found = np.concatenate(
     [
       np.asarray(values(net, jnp.asarray(images[i : i + 16])))
       for i in range(0, len(images), 16)
     ],
-    1,
+    2,
   )
   return [
     [render.to_uint8(images[n]) for n in order]
-    for order in (found.argmax(1), found.argmin(1))
+    for order in (found[0].argmax(1), found[1].argmin(1))
   ]

@@ -164,9 +164,13 @@ def test_as_a_net_it_reads_colours_and_grey_and_is_edited():
 
 
 def test_wrong_images_are_named():
-  with pytest.raises(ValueError, match='expected at least 24 pixels'):
+  with pytest.raises(ValueError, match='of at least 24 pixels'):
     hog(jnp.zeros((23, 40)))
-  with pytest.raises(ValueError, match='expected at least 32 pixels'):
+  with pytest.raises(ValueError, match='of at least 32 pixels'):
     sift(jnp.zeros((40, 31)))
+  with pytest.raises(ValueError, match='cell, bins: got 0, 9'):
+    hog(jnp.zeros((40, 40)), cell=0)
+  with pytest.raises(ValueError, match='cell, bins: got 8, -1'):
+    sift(jnp.zeros((40, 40)), bins=-1)
   with pytest.raises(ValueError, match='expected 3 channels or 1'):
     descriptors.grey(jnp.zeros((8, 8, 4)))

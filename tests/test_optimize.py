@@ -204,6 +204,40 @@ def test_a_run_of_no_finite_image_ends(wish):
   assert jnp.isfinite(progress[0].image).all()
 
 
+def test_a_rule_may_hold_infinity():
+  rule = optax.chain(
+    optax.adam(0.1), optax.contrib.reduce_on_plateau(accumulation_size=4)
+  )
+  end = optimize.final(
+    optimize.run(
+      lambda x: x.sum((1, 2, 3)),
+      synthesis.pixels(jnp.zeros((2, 4, 4, 3))),
+      jax.random.key(0),
+      steps=6,
+      rule=rule,
+    )
+  )
+  assert (end.failed < 0).all() and (end.scores[-1] > end.scores[0]).all()
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    ({'score': channel('relu1', 0)}, 'score: got Channel'),
+    ({'score': 3.0}, 'score: got 3.0, expected a function'),
+    ({'rule': 0.1}, 'rule: got 0.1, expected a function'),
+    ({'penalty': 3.0}, 'penalty: got 3.0, expected a function'),
+    ({'steps': 2.5}, 'steps, chunk: got 2.5'),
+  ],
+  ids=str,
+)
+def test_what_is_no_function_is_named(settings, message):
+  settings = {'score': lambda x: x.sum((1, 2, 3)), **settings}
+  image = synthesis.pixels(jnp.zeros((2, 4, 4, 3)))
+  with pytest.raises(ValueError, match=message):
+    optimize.run(settings.pop('score'), image, jax.random.key(0), **settings)
+
+
 def test_random_steps_differ_and_a_key_repeats_them(wish):
   first = take(wish)[-1].image
   same(first, take(wish)[-1].image)

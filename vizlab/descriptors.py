@@ -48,7 +48,7 @@ def hog(
   Reference:
     Dalal & Triggs 2005, with L2-Hys normalisation.
   """
-  rows, columns = _cells(image, cell, 3)
+  rows, columns = _cells(image, cell, bins, 3)
   down, right = _differences(image)
   votes = _votes(down, right, bins, 360.0 if signed else 180.0, soft)
   votes = votes[..., : rows * cell, : columns * cell, :]
@@ -80,7 +80,7 @@ def sift(image: Array, *, bins: int = 8, cell: int = 8) -> Array:
   Reference:
     Lowe 2004, section 6; on a grid and upright, as in Mahendran & Vedaldi 2015.
   """
-  rows, columns = _cells(image, cell, 4)
+  rows, columns = _cells(image, cell, bins, 4)
   down, right = _differences(image)
   votes = _votes(down, right, bins, 360.0, soft=True)
   cells = jnp.einsum(
@@ -143,11 +143,14 @@ def as_net(name: str, descriptor: Callable[[Array], Array]) -> Net:
   return Descriptor(name, descriptor)
 
 
-def _cells(image: Array, cell: int, least: int) -> tuple[int, int]:
+def _cells(image: Array, cell: int, bins: int, least: int) -> tuple[int, int]:
+  if cell < 1 or bins < 1:
+    raise ValueError(f'cell, bins: got {cell}, {bins}, expected at least 1')
   rows, columns = (n // cell for n in image.shape[-2:])
   if min(rows, columns) < least:
     raise ValueError(
-      f'image: got shape {image.shape}, expected at least {least * cell} pixels'
+      f'image: got shape {image.shape}, expected [..., H, W] of at least '
+      f'{least * cell} pixels'
     )
   return rows, columns
 

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jax.tree_util import Partial
 
-from vizlab.objectives.base import check_score
+from vizlab.objectives.base import Objective, check_score
 from vizlab.types import Array, Augment, ImageParam, ScoreFn
 
 __all__ = ['Progress', 'State', 'adam', 'final', 'run']
@@ -131,14 +131,13 @@ def run(
     ValueError: Fewer than one step, a state of another problem, or a score or
       penalty that is not one number an image.
   """
-  if steps < 1 or chunk < 1:
+  if not (steps >= 1 and chunk >= 1 and int(steps) == steps):
     raise ValueError(f'steps, chunk: got {steps}, {chunk}, expected at least 1')
   rule = adam() if rule is None else rule
   if isinstance(rule, optax.GradientTransformation):
     rule = _Fixed(rule)
-  problem = _Problem(
-    *(_value(part) for part in (score, image, rule, penalty, augment))
-  )
+  parts = (score, image, rule, penalty, augment)
+  problem = _Problem(*map(_value, _Problem._fields, parts))
   begin = _like(problem, key)
   state = _start(problem, key) if state is None else _checked(state, begin)
   return _chunks(problem, key, state, steps, chunk)
@@ -224,7 +223,7 @@ def _step(
     update = jax.vmap(update)
   z, rule = update(grad, state.rule, state.z, value)
   # A step that is not finite is not taken, and none after it.
-  good = _finite((value, grad, z, rule), lead) & (state.failed < 0)
+  good = _finite((value, grad, z), lead) & (state.failed < 0)
   failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
   z, rule = _where(good, (z, rule), (state.z, state.rule))
   return State(z, rule, state.step + 1, failed), (score, penalty)
@@ -286,7 +285,12 @@ def _where(good: Array, new: Any, old: Any) -> Any:
   return jax.tree.map(choose, new, old)
 
 
-def _value(part: Any) -> Any:
+def _value(name: str, part: Any) -> Any:
   """A function as a pytree; a pytree as it is."""
+  wrong = not callable(part) or isinstance(part, Objective)
+  if wrong and name != 'image' and part is not None:
+    raise ValueError(
+      f'{name}: got {part!r}, expected a function, as score(net, objective) is'
+    )
   leaf = jax.tree.structure(part) == jax.tree.structure(0)
   return Partial(part) if leaf and callable(part) else part

@@ -197,17 +197,18 @@ def table(
   Args:
     pictures: Rows of pictures ``[H, W, 3]`` uint8; each is resized.
     columns: A title for each column.
-    rows: A text for each row; ``\\n`` breaks it.
+    rows: A text for each row; ``\\n`` breaks it. No column if all are empty.
     side: Longer side of a picture in pixels.
   """
   body = [[resize(picture, side) for picture in row] for row in pictures]
-  corner = _text('', (side, 22))
-  head = [corner, *(_text(title, (side, 22)) for title in columns)]
+  head = [_text(title, (side, 22)) for title in columns]
+  if not any(rows):
+    return grid([head, *body])
   lines = [
     [_text(text, (side, side)), *row]
     for text, row in zip(rows, body, strict=True)
   ]
-  return grid([head, *lines])
+  return grid([[_text('', (side, 22)), *head], *lines])
 
 
 def _text(text: str, size: tuple[int, int]) -> np.ndarray:

@@ -62,7 +62,7 @@ def test_wrong_shapes_are_named():
       metric(jnp.zeros((40, 40)), jnp.zeros((40, 41)))
   with pytest.raises(ValueError, match='expected at least 11 pixels'):
     ssim(jnp.zeros((8, 40)), jnp.zeros((8, 40)))
-  with pytest.raises(ValueError, match='expected at least 24 pixels'):
+  with pytest.raises(ValueError, match='of at least 24 pixels'):
     hog_correlation(jnp.zeros((23, 40)), jnp.zeros((23, 40)))
 
 

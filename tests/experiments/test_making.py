@@ -59,14 +59,27 @@ BAD = [
   ('priors', {'size': 1}, 'got'),
   ('priors', {'sigma': -1.0}, 'config.sigma: got -1.0'),
   ('invert', {'size': 1}, 'got'),
-  ('invert', {'layers': 'sift', 'size': 24}, 'expected at least 32 pixels'),
+  ('invert', {'layers': 'sift', 'size': 24}, 'of at least 32 pixels'),
   ('mixtures', {'channels': '3'}, "config.channels: got '3', expected two"),
+  ('mixtures', {'channels': '3,3'}, 'expected two different'),
+  ('mixtures', {'channels': ''}, "config.channels: got '', expected two"),
+  ('mixtures', {'layer': 'fc', 'compare': ''}, "'fc' gives a vector"),
+  ('dream', {'tile': 3}, 'config.tile: got 3'),
+  ('dream', {'octaves': 0}, 'config.octaves: got 0'),
+  ('priors', {'share': 2.0}, 'config.share: got 2.0'),
+  ('invert', {'layers': ''}, 'config.layers: got none'),
+  ('invert', {'tv': ()}, 'config.tv: got none'),
+  (
+    'visualize',
+    {'objective': 'layer', 'channels': '5'},
+    'config.channels: got',
+  ),
   ('mixtures', {'count': 1}, 'config.count: got 1'),
   ('mixtures', {'size': 1}, 'got'),
   ('multifaceted', {'channel': 64}, 'config.channel: got 64'),
   ('multifaceted', {'facets': 12}, 'config.top, config.facets: got 12, 12'),
   ('multifaceted', {'size': 1}, 'got'),
-  ('dream', {'scale': 1.0}, 'octaves, scale: got'),
+  ('dream', {'scale': 1.0}, 'config.scale: got 1.0'),
   (
     'fool',
     {'targets': (16,)},
@@ -131,6 +144,60 @@ def test_a_killed_run_ends_as_an_undisturbed_one(after, recorder, monkeypatch):
     np.testing.assert_array_equal(getattr(again, name), value)
   assert again.scores.shape == (12, 2)
   assert not list((recorder.workdir / 'checkpoints').glob('*'))
+
+
+def test_ctrl_c_keeps_all_chunks(recorder, monkeypatch):
+  whole = grow(recorder)
+  (recorder.workdir / 'grown.npz').unlink()
+  run, chunks = optimize.run, []
+
+  def interrupted(*args, **settings):
+    for progress in run(*args, **settings):
+      chunks.append(progress.step)
+      yield progress
+      if len(chunks) == 3:  # while the next chunk is computed
+        raise KeyboardInterrupt
+
+  monkeypatch.setattr(optimize, 'run', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    grow(recorder)
+  again = grow(recorder)
+  assert chunks == [2, 4, 6, 8, 10, 12], 'no step is taken twice'
+  np.testing.assert_array_equal(again.images, whole.images)
+  np.testing.assert_array_equal(again.scores, whole.scores)
+
+
+def test_names_with_slashes_are_flat_files(recorder):
+  made = making.make(
+    recorder,
+    'fire2/concat_0',
+    lambda x: x.sum((1, 2, 3)),
+    synthesis.pixels(jnp.zeros(SHAPE)),
+    jax.random.key(0),
+    steps=1,
+  )
+  assert (recorder.workdir / 'fire2_concat_0.npz').is_file()
+  assert not [p for p in recorder.workdir.iterdir() if p.is_dir()]
+  assert made.images.shape == SHAPE
+
+
+def test_a_batch_chosen_by_memory_is_kept(tmp_path, monkeypatch):
+  settings = {'batch': 0, 'negative': False, 'examples': False}
+  make, free = making.make, making._free_bytes
+  visualize = importlib.import_module('experiments.visualize')
+
+  def killed(*args, **settings):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(visualize, 'make', killed)
+  with pytest.raises(KeyboardInterrupt):
+    start('visualize', tmp_path / 'run', **settings)
+  monkeypatch.setattr(visualize, 'make', make)
+  monkeypatch.setattr(making, '_free_bytes', lambda: 0)
+  start('visualize', tmp_path / 'run', **settings)
+  assert (tmp_path / 'run' / 'relu2_1_0.npz').exists()
+  assert not (tmp_path / 'run' / 'relu2_1_1.npz').exists(), 'two at once'
+  assert free() > 0
 
 
 def test_what_is_made_is_not_made_again(recorder, monkeypatch):
@@ -247,8 +314,8 @@ def test_every_objective_rises(objective, layers, images, tmp_path):
     tmp_path / 'run',
     objective=objective,
     layers=layers,
-    steps=12,
-    batch=0,
+    steps=8,
+    examples=False,
   )
   assert found['images'] == found['risen'] == images
   rows = 2 * len(layers.split(','))  # each of them once more, negative
@@ -271,5 +338,7 @@ def test_as_many_images_as_fit(tiny, monkeypatch):
 def test_inversion_of_a_photo_of_another_shape(tmp_path):
   grey = np.random.default_rng(0).integers(0, 255, (50, 70), np.uint8)
   path = io.write_png(tmp_path / 'grey.png', grey)
-  found = start('invert', tmp_path / 'run', images=str(path), steps=20)
+  found = start(
+    'invert', tmp_path / 'run', images=str(path), steps=20, layers='relu2_1'
+  )
   assert all(0 < value < 100 for value in found.values())

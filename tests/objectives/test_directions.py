@@ -90,6 +90,8 @@ def test_features_by_hand(acts, layer, shared):
     (direction('map', np.ones((2, 6))), 'vector: got shape'),
     (diversity('vector'), "layer: 'vector' gives a vector"),
     (features('map', np.ones((4, 4, 6))), 'target: got shape'),
+    (features('map', np.ones(6)), 'target: got shape'),
+    (features('map', np.ones((5, 6))), 'target: got shape'),
     (features('nap', np.ones(6)), "layer: got 'nap', expected one of"),
   ],
   ids=str,

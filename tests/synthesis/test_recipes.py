@@ -100,6 +100,39 @@ def test_a_dream_of_no_steps_size_is_as_by_hand(tiny):
   np.testing.assert_allclose(end, x + 0.01 * g / jnp.abs(g).mean(), atol=1e-5)
 
 
+def test_octaves_carry_what_came_in(tiny):
+  """Two octaves of one step by hand: the detail of the first is enlarged."""
+  x = jax.random.uniform(KEY, (72, 64, 3), minval=0.3, maxval=0.7)
+  wish = score(tiny, channel('relu2', 3))
+  first, second = synthesis.dream(
+    wish, x, KEY, octaves=2, scale=2.0, steps=1, rate=0.01, jitter=0
+  )
+  small = jax.image.resize(x, (36, 32, 3), 'linear')
+  g = jax.grad(wish)(small)
+  detail = 0.01 * g / jnp.abs(g).mean()
+  np.testing.assert_allclose(first, small + detail, atol=1e-5)
+  start = x + jax.image.resize(detail, x.shape, 'linear')
+  g = jax.grad(wish)(start)
+  np.testing.assert_allclose(
+    second, start + 0.01 * g / jnp.abs(g).mean(), atol=1e-4
+  )
+
+
+def test_a_dream_of_what_is_not_finite_is_an_error(tiny):
+  x = jnp.full((40, 40, 3), 0.5)
+  with pytest.raises(ValueError, match='score: was not finite at step 0'):
+    list(synthesis.dream(lambda x: jnp.log(-x).sum((-3, -2, -1)), x, KEY))
+
+
+def test_the_score_of_tiles_is_the_mean_of_theirs(tiny):
+  x = jax.random.uniform(KEY, (16, 24, 3))
+  wish = score(tiny, channel('relu2', 1))
+  parts = [wish(x[i : i + 8, j : j + 8]) for i in (0, 8) for j in (0, 8, 16)]
+  np.testing.assert_allclose(
+    synthesis.tiled(wish, 8)(x), jnp.mean(jnp.array(parts)), rtol=1e-5
+  )
+
+
 @pytest.mark.parametrize('size', [7, 16, 64])
 def test_tiles_cover_the_image_and_their_mean_is_the_score(tiny, x, size):
   wish = synthesis.tiled(lambda x: x.sum((-3, -2, -1)), size)

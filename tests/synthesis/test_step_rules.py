@@ -49,6 +49,43 @@ def test_normalise(x, grad):
   np.testing.assert_array_equal(zero, x)
 
 
+def test_decay_draws_to_grey(x, grad):
+  moved = x - grad
+  np.testing.assert_allclose(
+    after(synthesis.decay(0.3, centre=0.4), x, grad),
+    moved - 0.3 * (moved - 0.4),
+    atol=1e-6,
+  )
+
+
+def test_rules_on_the_image_also_work_in_plain_optax(x, grad):
+  tx = optax.chain(optax.sgd(0.1), synthesis.project())
+  updates, _ = tx.update(grad, tx.init(x), x)
+  np.testing.assert_allclose(
+    x + updates, jnp.clip(x - 0.1 * grad, 0, 1), atol=1e-6
+  )
+  tx = synthesis.clip_small_contribution()
+  with pytest.raises(ValueError, match='grad, params: got none'):
+    tx.update(grad, tx.init(x), x)
+
+
+@pytest.mark.parametrize(
+  'rule',
+  [
+    synthesis.blur_gradient(),
+    synthesis.laplacian_normalise(),
+    synthesis.project(),
+    synthesis.blur_every(1),
+  ],
+)
+def test_rules_for_pixels_refuse_other_parameters(rule):
+  z = jnp.ones((8, 5, 3, 2))  # a spectrum
+  with pytest.raises(
+    ValueError, match='expected pixels'
+  ):
+    after(rule, z, z)
+
+
 def test_every_band_gets_the_same_strength(x, grad):
   smooth = filters.blur(grad, 2.0) + 0.01 * grad
   step = x - after(synthesis.laplacian_normalise(2), x, smooth)

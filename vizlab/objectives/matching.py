@@ -43,12 +43,13 @@ class Features(Objective):
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``||A - A_0||^2 / ||A_0||^2``, or half of the first alone."""
     a, target = activation(acts, self.layer), self.target
-    if target.shape != a.shape[a.ndim - target.ndim :] or not target.ndim:
+    lead = batch_rank(a, logits, self.layer)
+    if target.shape not in (a.shape, a.shape[lead:]):
       raise ValueError(
         f'target: got shape {target.shape}, expected that of {self.layer!r}, '
-        f'{a.shape}'
+        f'{a.shape[lead:]}'
       )
-    axes = tuple(range(batch_rank(a, logits, self.layer), a.ndim))
+    axes = tuple(range(lead, a.ndim))
     target = _beside(target, a)
     apart = jnp.square(a - target).sum(axes)
     if not self.relative:

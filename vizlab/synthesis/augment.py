@@ -189,9 +189,10 @@ def jitter(pixels: int) -> Jitter:
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream).
   """
-  if pixels != int(pixels):
+  most = _strength(pixels, 'pixels')
+  if not isinstance(most, jax.Array) and most != np.floor(most):
     raise ValueError(f'pixels: got {pixels}, expected a whole number')
-  return Jitter(_strength(pixels, 'pixels').astype(np.int32))
+  return Jitter(most.astype(np.int32))
 
 
 def crop(height: int, width: int | None = None) -> Crop:

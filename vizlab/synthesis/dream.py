@@ -113,7 +113,8 @@ def dream(
     The picture after each octave, at its size; the last one has that of ``x``.
 
   Raises:
-    ValueError: Not images, no octave, or a scale that is not above 1.
+    ValueError: Not images, no octave, or a scale that is not above 1; or the
+      score is not finite.
 
   Reference:
     Mordvintsev, Olah & Tyka 2015 (Inceptionism), and their notebook.
@@ -149,6 +150,10 @@ def _octaves(
         augment=jitter_by(jitter),
       )
     )
+    if (end.failed >= 0).all():
+      raise ValueError(
+        f'score: was not finite at step {end.failed.max()} in {size} pixels'
+      )
     detail = end.image - base
     yield end.image
 

@@ -5,7 +5,7 @@ rule that scales it, what works on the image after it (so it sees the step)::
 
     optax.chain(blur_gradient(1.0), normalise(), optax.sgd(0.02), project())
 
-Those on the image need parameters that are pixels ``[H, W, C]``. They see one
+All but `normalise` need parameters that are pixels ``[H, W, C]``. They see one
 image at a time: `vizlab.optimize.run` maps them over a batch.
 """
 
@@ -27,6 +27,7 @@ __all__ = [
   'blur_gradient',
   'clip_small_contribution',
   'clip_small_norm',
+  'decay',
   'laplacian_normalise',
   'normalise',
   'project',
@@ -60,7 +61,7 @@ def blur_gradient(sigma: float | Array = 1.0) -> Rule:
   Reference:
     Oygard 2015: visualizing GoogLeNet classes.
   """
-  return _on_updates(lambda g: blur(g, sigma))
+  return _on_updates(lambda g: blur(_pixels(g), sigma))
 
 
 def normalise(power: float = 1.0) -> Rule:
@@ -98,7 +99,7 @@ def laplacian_normalise(levels: int = 4) -> Rule:
 
   def apply(g: Array) -> Array:
     parts = []
-    for band in bands(g, levels):
+    for band in bands(_pixels(g), levels):
       size = jnp.sqrt(jnp.square(band).mean())
       parts.append(band / jnp.where(size > _TINY, size, 1))
     return sum_of_bands(parts)
@@ -117,6 +118,19 @@ def blur_every(n: int = 4, sigma: float | Array = 0.5) -> Rule:
     Yosinski et al. 2015, section 3: Gaussian blur.
   """
   return _every(n, lambda image: blur(image, sigma))
+
+
+def decay(share: float | Array = 0.01, *, centre: float | Array = 0.5) -> Rule:
+  """Draws the image towards grey by a share of its distance, each step.
+
+  Args:
+    share: In [0, 1].
+    centre: Grey.
+
+  Reference:
+    Yosinski et al. 2015, section 3: L2 decay.
+  """
+  return _on_image(lambda image, grad: image - share * (image - centre))
 
 
 def bilateral_every(
@@ -174,7 +188,7 @@ def clip_small_contribution(
     much = jnp.abs(((image - centre) * grad).sum(-1, keepdims=True))
     return jnp.where(much < jnp.quantile(much, share), centre, image)
 
-  return _on_image(apply)
+  return _on_image(apply, reads=True)
 
 
 def project(low: float | Array = 0.0, high: float | Array = 1.0) -> Rule:
@@ -187,20 +201,39 @@ def _on_updates(apply: Callable[[Array], Array]) -> Rule:
   return optax.stateless(lambda updates, params: jax.tree.map(apply, updates))
 
 
-def _on_image(apply: Callable[[Array, Array], Array]) -> Rule:
-  """A rule that changes the image a step has led to; ``(image, grad)``."""
+def _on_image(
+  apply: Callable[[Array, Array], Array], reads: bool = False
+) -> Rule:
+  """Changes the image a step has led to; ``reads`` whether by the gradient."""
 
   def update(
-    updates: Any, state: Any, params: Any = None, *, grad: Any, **_: Any
+    updates: Any, state: Any, params: Any = None, *, grad: Any = None, **_: Any
   ) -> tuple[Any, Any]:
-    def one(u: Array, z: Array, g: Array) -> Array:
-      return apply(z + u, g) - z
+    grads = updates if grad is None and not reads else grad
+    if grads is None or params is None:
+      raise ValueError(
+        'grad, params: got none, expected them as extra arguments of update; '
+        'vizlab.optimize.run gives them'
+      )
 
-    return jax.tree.map(one, updates, params, grad), state
+    def one(u: Array, z: Array, g: Array) -> Array:
+      return apply(_pixels(z) + u, g) - z
+
+    return jax.tree.map(one, updates, params, grads), state
 
   return optax.GradientTransformationExtraArgs(
     lambda params: optax.EmptyState(), update
   )
+
+
+def _pixels(z: Array) -> Array:
+  """The array itself, if it is an image."""
+  if z.ndim != 3:
+    raise ValueError(
+      f'image: its parameters have shape {z.shape}, expected pixels [H, W, C]; '
+      'this rule is for vizlab.synthesis.pixels'
+    )
+  return z
 
 
 def _every(n: int, apply: Callable[[Array], Array]) -> Rule:
@@ -214,7 +247,7 @@ def _every(n: int, apply: Callable[[Array], Array]) -> Rule:
     count = state.count + 1
 
     def one(u: Array, z: Array) -> Array:
-      return jnp.where(count % n == 0, apply(z + u) - z, u)
+      return jnp.where(count % n == 0, apply(_pixels(z) + u) - z, u)
 
     return jax.tree.map(one, updates, params), Count(count)
 
