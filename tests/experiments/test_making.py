@@ -85,6 +85,24 @@ BAD = [
     {'targets': (16,)},
     r'config.targets: got \(16,\), expected classes',
   ),
+  ('style_transfer', {'styles': ''}, 'config.styles: got none'),
+  ('style_transfer', {'styles': 'no.png'}, 'image: no such file: no.png'),
+  ('style_transfer', {'content': ''}, "image: got '', expected a file"),
+  ('style_transfer', {'content_layer': 'relu9'}, "layer: got 'relu9'"),
+  ('style_transfer', {'style_layers': 'fc'}, "layer: 'fc' gives a vector"),
+  ('style_transfer', {'style_layers': ''}, 'layers: got none'),
+  ('style_transfer', {'alpha': 0.0, 'beta': 0.0}, 'config.alpha, config.beta'),
+  ('style_transfer', {'beta': -1.0}, 'config.beta: got -1.0'),
+  ('style_transfer', {'shares': (0.5, 0.5)}, 'config.shares: got 2'),
+  ('style_transfer', {'statistic': 'gramm'}, "config.statistic: got 'gramm'"),
+  ('style_transfer', {'colours': 'grey'}, "config.colours: got 'grey'"),
+  ('style_transfer', {'style_scale': 0.0}, 'config.style_scale: got 0.0'),
+  ('style_transfer', {'octaves': 3}, 'config.size, config.octaves: got 48, 3'),
+  ('texture', {'layers': ''}, 'config.layers: got none'),
+  ('texture', {'images': ''}, 'config.images: got none'),
+  ('texture', {'layers': 'relu9'}, "layer: got 'relu9'"),
+  ('texture', {'size': 16}, 'config.size, config.octaves: got 16, 2'),
+  ('texture', {'optimizer': 'sgd'}, "config.optimizer: got 'sgd'"),
   ('fool', {'images': ''}, 'config.images: got none'),
   ('fool', {'other': 'no.safetensors'}, 'no such file'),
 ]
@@ -290,6 +308,37 @@ def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
 def test_every_kind_of_dream_rises(changes, tmp_path):
   found = start('dream', tmp_path / 'run', frames=0, steps=4, **changes)
   assert found['after/relu2_1'] > found['before/relu2_1']
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'start': 'noise', 'statistic': 'moments'},
+    {'start': 'style', 'colours': 'matched', 'optimizer': 'adam'},
+    {'statistic': 'covariance', 'tv': 0.1, 'style_scale': 0.5},
+    {
+      'styles': 'sample:crescent_and_cross,sample:star_and_square',
+      'shares': (0.8, 0.2),
+      'statistic': 'wasserstein',
+    },
+  ],
+  ids=str,
+)
+def test_every_kind_of_transfer_falls(changes, tmp_path):
+  start('style_transfer', tmp_path / 'run', octaves=1, steps=12, **changes)
+  with np.load(tmp_path / 'run' / 'transfer_48x48.npz') as made:
+    assert made['scores'][-1] > made['scores'][0]
+    assert made['failed'] < 0 and made['images'].std() > 0.02
+
+
+def test_luminance_alone_keeps_the_colours_of_the_content(tmp_path):
+  start('style_transfer', tmp_path / 'run', colours='luminance', octaves=1)
+  made = io.read_image(tmp_path / 'run' / 'transfer.png')
+  content = io.read_image('sample:star_and_square', shorter=48)
+  apart = (made - content) - (made - content).mean(-1, keepdims=True)
+  inside = (made > 0.02).all(-1) & (made < 0.98).all(-1)
+  assert np.abs(apart[inside]).max() < 0.02, 'only grey is added'
+  assert np.abs(made - content).mean() > 1e-3
 
 
 def test_fooling_comes_with_its_curve(tmp_path):

@@ -80,9 +80,7 @@ def test_rules_on_the_image_also_work_in_plain_optax(x, grad):
 )
 def test_rules_for_pixels_refuse_other_parameters(rule):
   z = jnp.ones((8, 5, 3, 2))  # a spectrum
-  with pytest.raises(
-    ValueError, match='expected pixels'
-  ):
+  with pytest.raises(ValueError, match='expected pixels'):
     after(rule, z, z)
 
 

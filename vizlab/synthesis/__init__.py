@@ -23,6 +23,7 @@ from vizlab.synthesis.images import (
   pyramid,
 )
 from vizlab.synthesis.invert import inversion, normalised_error
+from vizlab.synthesis.lbfgs import lbfgs
 from vizlab.synthesis.step_rules import (
   ascent,
   bilateral_every,
@@ -57,6 +58,7 @@ __all__ = [
   'inversion',
   'jitter',
   'laplacian_normalise',
+  'lbfgs',
   'maco',
   'magnitude_of',
   'normalise',

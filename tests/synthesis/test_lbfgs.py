@@ -1,0 +1,78 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vizlab import optimize, synthesis
+
+KEY = jax.random.key(0)
+SHAPE = (4, 5, 3)
+
+
+def run(score, start, rule, steps):
+  progress = optimize.run(
+    score, synthesis.pixels(start), KEY, steps=steps, chunk=steps, rule=rule
+  )
+  return optimize.final(progress)
+
+
+def bowl(x):
+  """Steep in some directions and flat in others."""
+  steep = jnp.linspace(0.1, 10, 60).reshape(SHAPE)
+  return -jnp.einsum('hwc,...hwc->...', steep, jnp.square(x - 0.3))
+
+
+def test_in_a_bowl_it_is_plain_lbfgs_after_a_first_step():
+  """Where no step is too long and the slope always grows."""
+  start = jax.random.uniform(KEY, SHAPE)
+  ours = run(bowl, start, synthesis.lbfgs(1e-3, 1e3, memory=5), 25)
+  chain = optax.chain(optax.scale_by_lbfgs(memory_size=5), optax.scale(-1.0))
+  state, x = chain.init(start), start
+  for i in range(25):
+    g = jax.grad(lambda x: -bowl(x))(x)
+    updates, state = chain.update(g, state, x)
+    if i == 0:
+      updates = updates * 1e-3 / jnp.sqrt(jnp.square(updates).mean())
+    x = x + updates
+  np.testing.assert_allclose(ours.image, x, atol=1e-4)
+  assert ours.scores[-1] > -1e-3
+
+
+def test_steps_have_their_lengths():
+  start = jnp.full(SHAPE, 0.5)
+  rule = synthesis.lbfgs(0.02, 0.03)
+  moves, before = [], start
+  for now in optimize.run(
+    lambda x: x.sum(), synthesis.pixels(start), KEY, steps=4, chunk=1, rule=rule
+  ):
+    moves.append(jnp.sqrt(jnp.square(now.image - before).mean()))
+    before = now.image
+  np.testing.assert_allclose(moves[0], 0.02, rtol=1e-3)
+  assert max(moves[1:]) < 0.03 * 1.001
+
+
+def test_it_leaves_a_hilltop_that_draws_plain_lbfgs():
+  """Where the slope shrinks along a step, plain L-BFGS turns uphill."""
+  start = jnp.full(SHAPE, 0.1)  # near a hilltop of the loss, at 0
+
+  def score(x):
+    return -jnp.cos(2 * x).sum((-3, -2, -1))
+
+  ours = run(score, start, synthesis.lbfgs(0.01), 60)
+  assert ours.scores[-1] > 59.0, 'the valleys, of 60'
+  plain = optax.lbfgs(1.0, memory_size=20, linesearch=None)
+  assert run(score, start, plain, 60).scores[-1] < 0, 'or no need for ours'
+
+
+def test_images_of_a_batch_are_independent():
+  starts = jax.random.uniform(KEY, (3, *SHAPE))
+  together = run(bowl, starts, synthesis.lbfgs(), 12)
+  for i in range(3):
+    alone = run(bowl, starts[i], synthesis.lbfgs(), 12)
+    np.testing.assert_allclose(together.image[i], alone.image, atol=1e-4)
+
+
+def test_no_slope_is_no_step():
+  start = jnp.full(SHAPE, 0.5)
+  end = run(lambda x: 0 * x.sum((-3, -2, -1)), start, synthesis.lbfgs(), 3)
+  np.testing.assert_array_equal(end.image, start)

@@ -1,0 +1,183 @@
+"""What a picture shall keep of others: the content of one, the style of some.
+
+Losses are objectives, to be minimised: ``score(net, -loss)`` goes to
+`vizlab.optimize.run`. All functions here are pure and may be jitted.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vizlab import stats
+from vizlab.objectives import (
+  Objective,
+  content,
+  covariances,
+  grams,
+  moments,
+  wasserstein,
+)
+from vizlab.objectives.base import activation, feature_map
+from vizlab.types import Array, Net
+
+__all__ = ['STATISTICS', 'content_loss', 'masks_at', 'style_loss', 'total_loss']
+
+# What style is taken to be: the statistic, and the objective that matches it.
+STATISTICS = {
+  'gram': (stats.gram, grams),
+  'moments': (stats.moments, moments),
+  'covariance': (stats.covariance, covariances),
+  'wasserstein': (stats.covariance, wasserstein),
+}
+
+
+def content_loss(net: Net, image: Array, layer: str = 'relu4_2') -> Objective:
+  """``||F - P||^2 / 2``: the activations of a layer shall be the image's.
+
+  Args:
+    net: A net.
+    image: ``[..., H, W, 3]``, of the size of what is made.
+    layer: Name of a layer.
+
+  Raises:
+    ValueError: An unknown layer.
+
+  Reference:
+    Gatys, Ecker & Bethge 2016, equation 1.
+  """
+  return content(layer, activation(net(image)[1], layer))
+
+
+def style_loss(
+  net: Net,
+  image: Array,
+  layers: Sequence[str],
+  *,
+  statistic: str = 'gram',
+  weights: Sequence[float] | None = None,
+  mask: Array | None = None,
+  wanted: Mapping[str, Array] | None = None,
+) -> Objective:
+  """``sum_l w_l E_l``: the statistics of some layers shall be the image's.
+
+  Args:
+    net: A net.
+    image: ``[H, W, 3]``, of any size.
+    layers: Names of layers that give maps.
+    statistic: One of `STATISTICS`.
+    weights: ``w_l`` of each layer; else 1 over their number.
+    mask: ``[H, W, R]``: for each of R regions, how much each pixel of the image
+      belongs to it.
+    wanted: ``{layer: [H', W', R]}`` by `masks_at`: the regions of what is made.
+      Each gets the style of the same region of the image.
+
+  Raises:
+    ValueError: An unknown layer or statistic, weights that do not fit, or a
+      mask without the other.
+
+  Reference:
+    Gatys, Ecker & Bethge 2015, equations 1 to 4; regions as in Champandard 2016
+    and Gatys et al. 2017, section 5 (there with guided sums).
+  """
+  if statistic not in STATISTICS:
+    raise ValueError(
+      f'statistic: got {statistic!r}, expected one of {[*STATISTICS]}'
+    )
+  if not layers:
+    raise ValueError('layers: got none, expected some')
+  if weights is None:
+    weights = [1 / len(layers)] * len(layers)
+  if len(weights) != len(layers):
+    raise ValueError(
+      f'weights: got {len(weights)}, expected one a layer, {len(layers)}'
+    )
+  if (mask is None) != (wanted is None):
+    raise ValueError('mask, wanted: got one of them, expected both or none')
+  measure, match = STATISTICS[statistic]
+  acts = net(image)[1]
+  maps = {layer: feature_map(acts, layer) for layer in layers}
+  each = dict(zip(layers, weights, strict=True))
+  if mask is None:
+    return match({layer: measure(a) for layer, a in maps.items()}, weights=each)
+  own = {layer: _shrunk(mask, a.shape[-3:-1]) for layer, a in maps.items()}
+  parts = [
+    match(
+      {layer: measure(a, own[layer][..., r]) for layer, a in maps.items()},
+      weights=each,
+      masks={layer: wanted[layer][..., r] for layer in layers},
+    )
+    for r in range(mask.shape[-1])
+  ]
+  return sum(parts[1:], parts[0]) * (1 / len(parts))
+
+
+def masks_at(net: Net, mask: Array, layers: Sequence[str]) -> dict[str, Array]:
+  """Masks ``[H, W, R]`` of an image at the resolution of layers.
+
+  Args:
+    net: A net.
+    mask: ``[H, W, R]``, of the size of the image.
+    layers: Names of layers that give maps.
+
+  Returns:
+    ``{layer: [H', W', R]}``, each the mean over what a place covers.
+  """
+  image = jax.ShapeDtypeStruct((*mask.shape[:2], 3), jnp.float32)
+  acts = jax.eval_shape(lambda x: net(x)[1], image)
+  return {
+    layer: _shrunk(mask, feature_map(acts, layer).shape[-3:-1])
+    for layer in layers
+  }
+
+
+def total_loss(
+  net: Net,
+  image: Array,
+  styles: Sequence[Array],
+  *,
+  content_layer: str = 'relu4_2',
+  style_layers: Sequence[str] = tuple(f'relu{i}_1' for i in range(1, 6)),
+  alpha: float | Array = 1.0,
+  beta: float | Array = 1000.0,
+  shares: Sequence[float] | None = None,
+  **settings: Any,
+) -> Objective:
+  """``alpha L_content + beta sum_s share_s L_style``: style transfer.
+
+  Args:
+    net: A net, by the paper one with average pooling. The numbers of ``alpha``
+      and ``beta`` are for VGG nets that see 0 to 255.
+    image: The content ``[H, W, 3]``.
+    styles: Images ``[H', W', 3]`` of any sizes.
+    content_layer: Of the content.
+    style_layers: Of the styles.
+    alpha: Weight of the content.
+    beta: Weight of the style.
+    shares: Of each style; else all alike, and their sum 1.
+    **settings: Further ones of `style_loss`.
+
+  Raises:
+    ValueError: As `content_loss` and `style_loss`; no style, or other shares.
+
+  Reference:
+    Gatys, Ecker & Bethge 2016, equation 7.
+  """
+  if not styles:
+    raise ValueError('styles: got none, expected an image')
+  if shares is None:
+    shares = [1 / len(styles)] * len(styles)
+  if len(shares) != len(styles):
+    raise ValueError(
+      f'shares: got {len(shares)}, expected one a style, {len(styles)}'
+    )
+  loss = alpha * content_loss(net, image, content_layer)
+  for share, style in zip(shares, styles, strict=True):
+    loss += (beta * share) * style_loss(net, style, style_layers, **settings)
+  return loss
+
+
+def _shrunk(mask: Array, size: Sequence[int]) -> Array:
+  shape = (*size, mask.shape[-1])
+  return jax.image.resize(mask.astype(jnp.float32), shape, 'linear')
