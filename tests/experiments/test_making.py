@@ -103,6 +103,8 @@ BAD = [
   ('texture', {'layers': 'relu9'}, "layer: got 'relu9'"),
   ('texture', {'size': 16}, 'config.size, config.octaves: got 16, 2'),
   ('texture', {'optimizer': 'sgd'}, "config.optimizer: got 'sgd'"),
+  ('doodle', {'layers': ''}, 'layers: got none'),
+  ('doodle', {'style': 'sample:star_and_square'}, "image: got '', expected"),
   ('fool', {'images': ''}, 'config.images: got none'),
   ('fool', {'other': 'no.safetensors'}, 'no such file'),
 ]
@@ -339,6 +341,46 @@ def test_luminance_alone_keeps_the_colours_of_the_content(tmp_path):
   inside = (made > 0.02).all(-1) & (made < 0.98).all(-1)
   assert np.abs(apart[inside]).max() < 0.02, 'only grey is added'
   assert np.abs(made - content).mean() > 1e-3
+
+
+@pytest.fixture
+def masks(tmp_path):
+  """A painting of two colours, its mask, and another one, with soft edges."""
+  mask = np.zeros((40, 48, 3), np.uint8)
+  mask[:, :24] = 255, 0, 0
+  mask[:, 24:] = 0, 0, 255
+  mask[:5, 24:25] = 127, 0, 128
+  turned = np.where(mask[:, ::-1] == 255, np.uint8(250), mask[:, ::-1])
+  image = np.where(mask[..., :1] > 0, 200, 60) + 0 * mask
+  return {
+    name: str(io.write_png(tmp_path / f'{name}.png', picture.astype(np.uint8)))
+    for name, picture in (
+      ('style', image),
+      ('style_mask', mask),
+      ('target_mask', turned),
+    )
+  }
+
+
+def test_a_doodle_has_each_region_where_it_is_wanted(masks, tmp_path):
+  found = start(
+    'doodle', tmp_path / 'run', size=40, octaves=1, steps=80, **masks
+  )
+  assert found['regions'] == 2 and found['end'] < 0.1 * found['start']
+  made = io.read_image(tmp_path / 'run' / 'doodle.png')
+  left, right = made[:, 4:18].mean(), made[:, 30:44].mean()
+  assert right - left > 0.2, 'bright was left, and is right now'
+
+
+def test_masks_that_do_not_fit_are_named(masks, tmp_path):
+  green = np.zeros((40, 48, 3), np.uint8) + np.uint8([0, 255, 0])
+  path = str(io.write_png(tmp_path / 'green.png', green))
+  with pytest.raises(ValueError, match='target_mask: got the colour #00ff00'):
+    start('doodle', tmp_path / 'run', **{**masks, 'target_mask': path})
+  small = str(io.write_png(tmp_path / 'small.png', green[:20]))
+  with pytest.raises(ValueError, match=r'style_mask: got \(20, 48\) pixels'):
+    start('doodle', tmp_path / 'run', **{**masks, 'style_mask': small})
+  assert not (tmp_path / 'run').exists()
 
 
 def test_fooling_comes_with_its_curve(tmp_path):

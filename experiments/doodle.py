@@ -1,0 +1,182 @@
+"""A new painting from a painting, what is where in it, and what shall be."""
+
+import functools
+import os
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.common import Recorder, load_net
+from experiments.report import Figure, Table
+from experiments.settings import listed
+from experiments.styling import Job, check_settings, noise, sizes
+from vizlab import io, nets, render, style
+from vizlab.data.scenes import scenes
+from vizlab.objectives import Objective
+
+__all__ = ['run']
+
+# Colours of a mask that cover less than this share of it are its edges.
+_LEAST = 0.005
+# How far a colour may be from that of its region, in steps of 256.
+_NEAR = 96
+
+
+class Painting(NamedTuple):
+  """A painting, and regions ``[H, W, R]`` of it and of the new one."""
+
+  image: np.ndarray
+  own: np.ndarray
+  wanted: np.ndarray
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Paints and writes the report."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  check_settings(config)
+  net = load_net(config.net)
+  layers = listed(config.layers)
+  nets.check_layers(net, layers)
+  painting = _read(config) if config.style else _scenes(config)
+  height, width = painting.wanted.shape[:2]
+  scale = config.size / min(height, width)
+  where = sizes(config, round(height * scale), round(width * scale))
+  job = Job(config, recorder, net)
+  loss = functools.partial(_loss, config, net, painting, layers)
+  start = functools.partial(noise, config)
+  job.check(loss(where[0]), start(where[0]))
+  recorder.open()
+  found = job('doodle', loss, start, where)
+  image = render.to_uint8(found[-1].images)
+  recorder.picture('doodle', image)
+  count = painting.own.shape[-1]
+  recorder.report(
+    f'A doodle after {config.style or "a scene"}',
+    f'{count} regions, {config.steps} steps of {config.optimizer} at each of '
+    f'{config.octaves} sizes, {config.net.weights}.',
+    [
+      Figure(
+        'pictures',
+        'The painting and what is where in it; what shall be where, and the '
+        'new painting',
+        render.table(
+          [
+            [
+              render.to_uint8(painting.image),
+              _coloured(painting.own),
+              _coloured(painting.wanted),
+              image,
+            ]
+          ],
+          ['painting', 'its regions', 'wanted', 'new'],
+          [''],
+          min(384, max(image.shape)),
+        ),
+      ),
+      Table(
+        'Share of the picture',
+        ['region', 'in the painting', 'wanted'],
+        [
+          [r + 1, *(float(m[..., r].mean()) for m in painting[1:])]
+          for r in range(count)
+        ],
+      ),
+      Table(
+        'The loss',
+        ['pixels', 'at the start', 'in the end'],
+        [
+          [f'{h}x{w}', *(-float(v) for v in made.ends)]
+          for (h, w), made in zip(where, found, strict=True)
+        ],
+      ),
+    ],
+  )
+  first, last = (-float(v) for v in found[-1].ends)
+  return recorder.finish({'regions': count, 'start': first, 'end': last})
+
+
+def _loss(
+  config: ConfigDict,
+  net: nets.Network,
+  painting: Painting,
+  layers: tuple[str, ...],
+  size: tuple[int, int],
+) -> Objective:
+  share = size[0] / painting.wanted.shape[0]
+  seen = [max(16, round(n * share)) for n in painting.image.shape[:2]]
+  image, own = (_resized(x, seen) for x in (painting.image, painting.own))
+  wanted = style.masks_at(net, _resized(painting.wanted, size), layers)
+  make = functools.partial(
+    style.style_loss, layers=layers, statistic=config.statistic
+  )
+  return config.weight * jax.jit(make)(net, image, mask=own, wanted=wanted)
+
+
+def _resized(x: np.ndarray, size: Any) -> jax.Array:
+  return jax.image.resize(jnp.asarray(x), (*size, x.shape[-1]), 'linear')
+
+
+def _read(config: ConfigDict) -> Painting:
+  image, own, wanted = (
+    io.read_image(config[name])
+    for name in ('style', 'style_mask', 'target_mask')
+  )
+  if image.shape != own.shape:
+    raise ValueError(
+      f'config.style_mask: got {own.shape[:2]} pixels, expected those of '
+      f'config.style, {image.shape[:2]}'
+    )
+  colours = _main_colours(own)
+  for colour in _main_colours(wanted):
+    apart = np.abs(colours - colour).sum(-1)
+    if apart.min() > _NEAR:
+      raise ValueError(
+        f'config.target_mask: got the colour {_named(colour)}, expected those '
+        f'of config.style_mask: {", ".join(map(_named, colours))}'
+      )
+  return Painting(image, _regions(own, colours), _regions(wanted, colours))
+
+
+def _main_colours(mask: np.ndarray) -> np.ndarray:
+  """The colours ``[R, 3]``, 0 to 255, of all but the edges of regions."""
+  found, counts = np.unique(
+    render.to_uint8(mask).reshape(-1, 3), axis=0, return_counts=True
+  )
+  return found[counts >= _LEAST * counts.sum()].astype(int)
+
+
+def _regions(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
+  """Which colour is nearest: ``[H, W, R]`` of zeros and ones."""
+  pixels = render.to_uint8(mask).astype(int)
+  nearest = np.abs(pixels[:, :, None] - colours).sum(-1).argmin(-1)
+  return np.eye(len(colours), dtype=np.float32)[nearest]
+
+
+def _named(colour: np.ndarray) -> str:
+  return '#' + ''.join(f'{int(part):02x}' for part in colour)
+
+
+def _coloured(regions: np.ndarray) -> np.ndarray:
+  """Regions in colours that tell them apart."""
+  count = regions.shape[-1]
+  hues = np.arange(count)[:, None] / count + np.array([0, 1 / 3, 2 / 3])
+  colours = 0.5 + 0.45 * np.cos(2 * np.pi * hues)
+  return render.to_uint8(regions @ colours)
+
+
+def _scenes(config: ConfigDict) -> Painting:
+  """A scene as the painting, and where another has its objects."""
+  drawn = scenes(
+    jax.random.key(config.seed), 2, objects=2, size=max(96, config.size)
+  )
+  objects = np.moveaxis(np.asarray(drawn.masks), 1, -1)
+  ground = 1 - objects.max(-1, keepdims=True)
+  regions = np.concatenate([ground, objects], -1).astype(np.float32)
+  return Painting(np.asarray(drawn.image[0]), *regions)
