@@ -6,7 +6,8 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.image=PHOTO \\
     --workdir=runs/dream_vgg19
 
-``--config.image=noise`` starts from noise; ``--config.channels=7,12`` raises
+``--config.image=noise`` starts from noise, in which early layers grow from a
+seed or two; ``--config.channels=7,12`` raises
 those channels of each layer; ``--config.guide=PHOTO`` grows what that picture
 has; ``--config.frames=60`` makes a zoom as a GIF; ``--config.tile=512`` bounds
 the memory of large pictures.

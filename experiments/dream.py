@@ -115,9 +115,16 @@ def _check_tile(config: ConfigDict, wishes: dict[str, ScoreFn]) -> None:
 def _start(config: ConfigDict) -> np.ndarray:
   if config.image != NOISE:
     return io.read_image(config.image, shorter=config.size)
+  # As strong at every scale: white noise is grey when it is shrunk, and a
+  # dream of an early layer finds nothing to grow from.
   draw = np.random.default_rng(config.seed).normal
   size = (config.size, config.size, 3)
-  return np.clip(0.5 + 0.1 * draw(size=size), 0, 1).astype(np.float32)
+  total = np.zeros(size, np.float32)
+  for i in range(config.octaves):
+    side = max(1, round(config.size / config.scale**i))
+    part = draw(size=(side, side, 3)).astype(np.float32)
+    total += np.asarray(jax.image.resize(part, size, 'linear'))
+  return np.clip(0.5 + 0.1 * total / total.std(), 0, 1)
 
 
 def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
