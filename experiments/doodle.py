@@ -50,7 +50,7 @@ def run(
   where = sizes(config, round(height * scale), round(width * scale))
   job = Job(config, recorder, net)
   loss = functools.partial(_loss, config, net, painting, layers)
-  start = functools.partial(noise, config)
+  start = functools.partial(_start, config, painting)
   job.check(loss(where[0]), start(where[0]))
   recorder.open()
   found = job('doodle', loss, start, where)
@@ -117,6 +117,19 @@ def _loss(
     style.style_loss, layers=layers, statistic=config.statistic
   )
   return config.weight * jax.jit(make)(net, image, mask=own, wanted=wanted)
+
+
+def _start(
+  config: ConfigDict, painting: Painting, size: tuple[int, int]
+) -> np.ndarray:
+  """Each region in the mean colour of its own, with noise.
+
+  From grey, patches stay grey: a Gram matrix is a mean, which others fill.
+  """
+  sums = np.einsum('hwr,hwc->rc', painting.own, painting.image)
+  colours = sums / np.maximum(painting.own.sum((0, 1)), 1)[:, None]
+  wanted = np.asarray(_resized(painting.wanted, size))
+  return wanted @ colours + noise(config, size) - 0.5
 
 
 def _resized(x: np.ndarray, size: Any) -> jax.Array:
