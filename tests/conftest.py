@@ -1,5 +1,7 @@
 """Settings of the whole suite, and the nets and images that tests share."""
 
+import gc
+import itertools
 import os
 import pathlib
 
@@ -21,6 +23,25 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_platforms', 'cpu')
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+
+MAPS = pathlib.Path('/proc/self/maps')
+_tests = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _few_programs():
+  """Forgets compiled programs before there are too many.
+
+  Each takes some mappings of memory, of which Linux allows a process 65,530;
+  the compiler crashes at one more.
+  """
+  yield
+  if next(_tests) % 10 == 0 and MAPS.exists():
+    with MAPS.open('rb') as lines:
+      if sum(1 for _ in lines) > 35_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope='session')
