@@ -9,7 +9,8 @@ Commands:
 ``--config.image=noise`` starts from noise, in which early layers grow from a
 seed or two; ``--config.channels=7,12`` raises those channels of each layer;
 ``--config.guide=PHOTO`` grows what that picture has; ``--config.frames=60``
-makes a zoom as a GIF; ``--config.tile=512`` bounds the memory of large pictures.
+makes a zoom as a GIF; ``--config.tile=512`` bounds the memory of large
+pictures.
 
 Runtime: half a minute on 2 busy CPU cores; VGG-19 with a photo seven minutes.
 It can be killed and started again: it goes on with the next layer or frame.
