@@ -11,12 +11,10 @@ their weights and exponents are leaves.
 4.8
 """
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vizlab.filters import blur as gaussian
-from vizlab.types import Array, value
+from vizlab.types import Array, number, value
 
 __all__ = [
   'AlphaNorm',
@@ -48,7 +46,7 @@ class Penalty:
     return Sum(self, other)
 
   def __mul__(self, weight: float | Array) -> 'Penalty':
-    return Scaled(_leaf(weight, 'weight'), self)
+    return Scaled(number(weight, 'weight'), self)
 
   __rmul__ = __mul__
 
@@ -138,7 +136,7 @@ def alpha_norm(alpha: float = 6.0, centre: float = 0.5) -> Penalty:
   Reference:
     Mahendran & Vedaldi 2015, section 3; of the mean-subtracted image.
   """
-  return AlphaNorm(_leaf(alpha, 'alpha', 1.0), _leaf(centre, 'centre'))
+  return AlphaNorm(number(alpha, 'alpha', 1.0), number(centre, 'centre'))
 
 
 def l2(centre: float = 0.0) -> Penalty:
@@ -167,7 +165,7 @@ def tv(beta: float = 2.0) -> Penalty:
   >>> float(tv(1.0)(ramp))  # 3 x 2 places with a slope of 1
   6.0
   """
-  return TotalVariation(_leaf(beta, 'beta', 1e-6))
+  return TotalVariation(number(beta, 'beta', 1e-6))
 
 
 def blur(sigma: float = 1.0) -> Penalty:
@@ -182,18 +180,4 @@ def blur(sigma: float = 1.0) -> Penalty:
   Reference:
     Olah, Mordvintsev & Schubert 2017: penalising high frequencies.
   """
-  return Blur(_leaf(sigma, 'sigma', 1e-6))
-
-
-def _leaf(
-  number: float | Array, name: str, least: float = -np.inf
-) -> Array | np.ndarray:
-  """A finite float32 leaf; arrays and tracers of JAX pass as they are."""
-  if isinstance(number, jax.Array):
-    return number
-  array = np.asarray(number, np.float32)
-  if not np.isfinite(array).all():
-    raise ValueError(f'{name}: got {number}, expected finite numbers')
-  if (array < least).any():
-    raise ValueError(f'{name}: got {number}, expected at least {least:g}')
-  return array
+  return Blur(number(sigma, 'sigma', 1e-6))

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import jax
+import numpy as np
 
 Array = jax.Array
 Acts = dict[str, Array]
@@ -40,6 +41,7 @@ __all__ = [
   'ImageParam',
   'Net',
   'ScoreFn',
+  'number',
   'value',
 ]
 
@@ -95,6 +97,27 @@ def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:
   jax.tree_util.register_pytree_with_keys(
     cls, flatten_with_keys, unflatten, flatten
   )
+
+
+def number(value: Any, name: str, least: float = -np.inf) -> np.ndarray | Array:
+  """A float32 leaf of a noun; arrays and tracers of JAX pass as they are.
+
+  Args:
+    value: A number, or some.
+    name: Of the argument, for errors.
+    least: What none may be below.
+
+  Raises:
+    ValueError: A number is not finite, or too small.
+  """
+  if isinstance(value, jax.Array):
+    return value
+  array = np.asarray(value, np.float32)
+  if not np.isfinite(array).all():
+    raise ValueError(f'{name}: got {value}, expected finite numbers')
+  if (array < least).any():
+    raise ValueError(f'{name}: got {value}, expected at least {least:g}')
+  return array
 
 
 class Net(Protocol):

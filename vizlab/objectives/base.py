@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import rules as rules_lib
-from vizlab.types import Acts, Array, Edits, Net, value
+from vizlab.types import Acts, Array, Edits, Net, number, value
 
 __all__ = [
   'Objective',
@@ -28,7 +28,6 @@ __all__ = [
   'check_score',
   'feature_map',
   'index',
-  'number',
   'objective',
   'pick',
   'score',
@@ -145,16 +144,6 @@ def score(net: Net, objective: Objective | Mapping[str, Objective]) -> Score:
         f'objective: got {part!r}, expected an objective such as logit(243)'
       )
   return Score(net, objective)
-
-
-def number(value: Any, name: str) -> np.ndarray | Array:
-  """A finite float32 leaf; tracers and arrays pass as they are."""
-  if isinstance(value, jax.Array):
-    return value
-  array = np.asarray(value, np.float32)
-  if not np.isfinite(array).all():
-    raise ValueError(f'{name}: got {value}, expected finite numbers')
-  return array
 
 
 def index(value: Any, name: str) -> np.ndarray | Array:

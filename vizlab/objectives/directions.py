@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.objectives.base import Objective, feature_map, number
-from vizlab.types import Acts, Array, value
+from vizlab.objectives.base import Objective, feature_map
+from vizlab.types import Acts, Array, number, value
 
 __all__ = [
   'Alignment',

@@ -12,9 +12,8 @@ from vizlab.objectives.base import (
   activation,
   batch_rank,
   feature_map,
-  number,
 )
-from vizlab.types import Acts, Array, value
+from vizlab.types import Acts, Array, number, value
 
 __all__ = [
   'Features',

@@ -3,23 +3,21 @@
 import jax.numpy as jnp
 
 from vizlab import stats
+from vizlab.descriptors import grey
 from vizlab.types import Array
 
 __all__ = ['luminance', 'match_colours', 'with_colours_of']
 
-# The luminance of YIQ (FCC 1953). A colour of its other two coordinates alone
-# has none, so that luminance is exchanged by adding grey.
-_LUMINANCE = (0.299, 0.587, 0.114)
-
 
 def luminance(image: Array) -> Array:
   """Images ``[..., H, W, 3]`` in grey, with three equal channels."""
-  grey = image @ jnp.array(_LUMINANCE)
-  return jnp.broadcast_to(grey[..., None], image.shape)
+  return jnp.broadcast_to(grey(image)[..., None], image.shape)
 
 
 def with_colours_of(image: Array, other: Array) -> Array:
   """The luminance of one image with the colours of another.
+
+  Grey is added: a colour of YIQ's other two coordinates has no luminance.
 
   Args:
     image: ``[..., H, W, 3]`` in [0, 1].

@@ -17,7 +17,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from vizlab.filters import rescale
-from vizlab.types import Array, Augment, value
+from vizlab.types import Array, Augment, number, value
 
 __all__ = [
   'Colour',
@@ -189,7 +189,7 @@ def jitter(pixels: int) -> Jitter:
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream).
   """
-  most = _strength(pixels, 'pixels')
+  most = number(pixels, 'pixels', 0.0)
   if not isinstance(most, jax.Array) and most != np.floor(most):
     raise ValueError(f'pixels: got {pixels}, expected a whole number')
   return Jitter(most.astype(np.int32))
@@ -212,7 +212,7 @@ def pad(pixels: int, *, fill: float = 0.5) -> Pad:
 
 def scale(low: float = 0.9, high: float = 1.1, *, fill: float = 0.5) -> Scale:
   """Enlarges by a factor between two; the size in pixels stays the same."""
-  low, high = _strength(low, 'low'), _strength(high, 'high')
+  low, high = number(low, 'low', 0.0), number(high, 'high', 0.0)
   known = not isinstance(low, jax.Array) and not isinstance(high, jax.Array)
   if known and not 0 < low <= high:
     raise ValueError(f'low, high: got {low}, {high}, expected 0 < low <= high')
@@ -221,17 +221,17 @@ def scale(low: float = 0.9, high: float = 1.1, *, fill: float = 0.5) -> Scale:
 
 def rotate(degrees: float = 10.0, *, fill: float = 0.5) -> Rotate:
   """Turns by up to so many degrees to either side."""
-  return Rotate(_strength(degrees, 'degrees'), np.float32(fill))
+  return Rotate(number(degrees, 'degrees', 0.0), np.float32(fill))
 
 
 def colour(gain: float = 0.1, offset: float = 0.1) -> Colour:
   """Each channel times ``1 +- gain``, plus ``+- offset``."""
-  return Colour(_strength(gain, 'gain'), _strength(offset, 'offset'))
+  return Colour(number(gain, 'gain', 0.0), number(offset, 'offset', 0.0))
 
 
 def on_noise(noise: float = 0.2) -> OnNoise:
   """Lays an image with opacity over a random colour with noise."""
-  return OnNoise(_strength(noise, 'noise'))
+  return OnNoise(number(noise, 'noise', 0.0))
 
 
 def robust(
@@ -255,12 +255,3 @@ def robust(
     rotate(degrees, fill=fill),
     crop(size),
   )
-
-
-def _strength(number: float | Array, name: str) -> np.ndarray | Array:
-  if isinstance(number, jax.Array):  # traced, perhaps: nothing to be checked
-    return number
-  array = np.asarray(number, np.float32)
-  if not np.isfinite(array) or array < 0:
-    raise ValueError(f'{name}: got {number}, expected a number of 0 or more')
-  return array
