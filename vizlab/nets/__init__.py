@@ -14,6 +14,7 @@ from vizlab.nets.net import (
 )
 from vizlab.nets.receptive_field import Field
 from vizlab.nets.sources import SOURCES, Source
+from vizlab.nets.tiles import tiled
 from vizlab.nets.weights import from_tensors, load, save
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
   'names',
   'param_count',
   'save',
+  'tiled',
   'with_params',
 ]
