@@ -47,7 +47,10 @@ def get_config(arg: str = '') -> ConfigDict:
   config.optimizer = 'lbfgs'  # or 'adam'
   config.learning_rate = 0.0  # 0 for what suits the optimizer
   config.steps = 120  # at each size
+  config.later_steps = 0  # at each but the coarsest size; 0 for as many
   config.patience = 0.0  # stop below this share of fall in 16 steps
+  config.snapshots = 40  # steps between two pictures of the way; 0 for none
+  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
     config.net.arch = arg

@@ -20,6 +20,8 @@ matrices of all layers are 6 to 13 % away with relu1_1, 1 % with all.
 
 from ml_collections import ConfigDict
 
+_POOLS = ('relu1_1', 'pool1', 'pool2', 'pool3', 'pool4')
+
 
 def get_config(arg: str = '') -> ConfigDict:
   """Both samples with minivgg; ``vgg19`` and others, photos."""
@@ -34,7 +36,9 @@ def get_config(arg: str = '') -> ConfigDict:
   config.images = (
     'sample:star_and_square,sample:crescent_and_cross'  # by commas
   )
-  config.layers = 'relu1_1,relu2_1,relu3_1,relu4_1'  # by commas
+  # What is matched: layers by commas, and of each the first so many principal
+  # components, as in 'relu1_1,pool1:20'. A column of the sheet for each model.
+  config.models = _by_depth('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
   config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
   config.weight = 1e6  # of the loss, against that of total variation
   config.tv = 0.0  # weight of total variation
@@ -43,23 +47,42 @@ def get_config(arg: str = '') -> ConfigDict:
   config.optimizer = 'lbfgs'  # or 'adam'
   config.learning_rate = 0.0  # 0 for what suits the optimizer
   config.steps = 120  # at each size
+  config.later_steps = 0  # at each but the coarsest size; 0 for as many
   config.patience = 0.0  # stop below this share of fall in 16 steps
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  config.snapshots = 40  # steps between two pictures of the way; 0 for none
+  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
+  arch, _, by = arg.partition('_by_')
+  if arch not in ('', 'minivgg'):
+    config.net.weights = f'{arch}.safetensors'
+    config.net.arch = arch
     config.images = ''
-    config.layers = 'relu1_1,pool1,pool2,pool3,pool4'
+    config.models = _by_depth(*_POOLS)
     config.weight = 1.0
     config.size = 256
     config.octaves = 2
     config.steps = 100
+  if by == 'number':
+    config.models = _by_number()
   return config
+
+
+def _by_depth(*layers: str) -> str:
+  """The first layer, the first two, and so on."""
+  return '; '.join(','.join(layers[: i + 1]) for i in range(len(layers)))
+
+
+def _by_number() -> str:
+  """About 1k, 10k, 177k and 852k statistics of VGG-19."""
+  pools, blocks = ','.join(_POOLS), ((1, 2), (2, 2), (3, 4), (4, 4))
+  convs = [f'relu{i}_{j + 1}' for i, n in blocks for j in range(n)]
+  every = ','.join((*convs, *_POOLS[1:]))
+  return f'{pools}:19; {pools}:64; {pools}; {every}'
 
 
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.layers = 'relu1_1,relu2_1'
+  config.models = 'relu1_1:3; relu1_1,relu2_1'
   config.images = 'sample:star_and_square'
   config.size, config.steps, config.octaves = 32, 3, 2
   return config

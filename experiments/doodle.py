@@ -5,17 +5,17 @@ import os
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder
 from experiments.report import Figure, Table
 from experiments.settings import listed
-from experiments.styling import Job, check_settings, noise, sizes
-from vizlab import io, nets, render, style
+from experiments.styling import Job, losses, noise, shrunk, sizes
+from vizlab import io, render, style
 from vizlab.data.scenes import scenes
-from vizlab.objectives import Objective
+from vizlab.filters import resize
+from vizlab.objectives import Score
 
 __all__ = ['run']
 
@@ -40,20 +40,16 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  check_settings(config)
-  net = load_net(config.net)
-  layers = listed(config.layers)
-  nets.check_layers(net, layers)
+  job = Job(config, recorder, listed(config.layers))
   painting = _read(config) if config.style else _scenes(config)
   height, width = painting.wanted.shape[:2]
   scale = config.size / min(height, width)
   where = sizes(config, round(height * scale), round(width * scale))
-  job = Job(config, recorder, net)
-  loss = functools.partial(_loss, config, net, painting, layers)
+  wish = functools.partial(_wish, job, painting)
   start = functools.partial(_start, config, painting)
-  job.check(loss(where[0]), start(where[0]))
+  job.check(wish, start, where)
   recorder.open()
-  found = job('doodle', loss, start, where)
+  found = job('doodle', wish, start, where)
   image = render.to_uint8(found[-1].images)
   recorder.picture('doodle', image)
   count = painting.own.shape[-1]
@@ -80,6 +76,7 @@ def run(
           min(384, max(image.shape)),
         ),
       ),
+      *job.strip('doodle', where),
       Table(
         'Share of the picture',
         ['region', 'in the painting', 'wanted'],
@@ -88,35 +85,19 @@ def run(
           for r in range(count)
         ],
       ),
-      Table(
-        'The loss',
-        ['pixels', 'at the start', 'in the end'],
-        [
-          [f'{h}x{w}', *(-float(v) for v in made.ends)]
-          for (h, w), made in zip(where, found, strict=True)
-        ],
-      ),
+      losses(where, found),
     ],
   )
   first, last = (-float(v) for v in found[-1].ends)
   return recorder.finish({'regions': count, 'start': first, 'end': last})
 
 
-def _loss(
-  config: ConfigDict,
-  net: nets.Network,
-  painting: Painting,
-  layers: tuple[str, ...],
-  size: tuple[int, int],
-) -> Objective:
+def _wish(job: Job, painting: Painting, size: tuple[int, int]) -> Score:
   share = size[0] / painting.wanted.shape[0]
-  seen = [max(16, round(n * share)) for n in painting.image.shape[:2]]
-  image, own = (_resized(x, seen) for x in (painting.image, painting.own))
-  wanted = style.masks_at(net, _resized(painting.wanted, size), layers)
-  make = functools.partial(
-    style.style_loss, layers=layers, statistic=config.statistic
-  )
-  return config.weight * jax.jit(make)(net, image, mask=own, wanted=wanted)
+  image, own = (shrunk(x, share) for x in (painting.image, painting.own))
+  layers = listed(job.config.layers)
+  wanted = style.masks_at(job.seen, resize(painting.wanted, size), layers)
+  return job.styled(image, layers, mask=own, wanted=wanted)
 
 
 def _start(
@@ -128,12 +109,8 @@ def _start(
   """
   sums = np.einsum('hwr,hwc->rc', painting.own, painting.image)
   colours = sums / np.maximum(painting.own.sum((0, 1)), 1)[:, None]
-  wanted = np.asarray(_resized(painting.wanted, size))
+  wanted = np.asarray(resize(painting.wanted, size))
   return wanted @ colours + noise(config, size) - 0.5
-
-
-def _resized(x: np.ndarray, size: Any) -> jax.Array:
-  return jax.image.resize(jnp.asarray(x), (*size, x.shape[-1]), 'linear')
 
 
 def _read(config: ConfigDict) -> Painting:

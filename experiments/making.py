@@ -91,6 +91,7 @@ def make(
   steps: int,
   chunk: int = 16,
   patience: float = 0.0,
+  watch: Callable[[optimize.Progress], None] | None = None,
   **settings: Any,
 ) -> Made:
   """Optimises images, or reads what an interrupted run has made already.
@@ -105,6 +106,8 @@ def make(
     chunk: Steps between two looks at the clock.
     patience: Stops once the mean score of the last ``chunk`` steps is above
       that of those before by no more than this share of it; 0 never does.
+    watch: Called after every chunk. After a kill, again from the last
+      checkpoint on.
     **settings: Further ones of `vizlab.optimize.run`.
 
   Raises:
@@ -121,6 +124,7 @@ def make(
       ),
       steps,
       functools.partial(_settled, chunk, patience),
+      watch,
     )
     return made._asdict()
 
@@ -148,6 +152,7 @@ def _run(
   progress: Callable[[Any], Iterator[optimize.Progress]],
   steps: int,
   settled: Callable[[np.ndarray], bool],
+  watch: Callable[[optimize.Progress], None] | None,
 ) -> Made:
   keep = ocp.v1.training.preservation_policies.LatestN(1)
   with ocp.v1.training.Checkpointer(
@@ -173,6 +178,8 @@ def _run(
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
         logs.append((now.scores, now.penalties))
         seen = now
+        if watch is not None:
+          watch(now)
         if settled(np.concatenate([s - p for s, p in logs])):
           break
         done = now.step == steps or (now.failed >= 0).all()

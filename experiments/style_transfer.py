@@ -1,31 +1,20 @@
 """A photo in the style of paintings."""
 
-import functools
 import os
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder
 from experiments.report import Figure, Table
-from experiments.settings import each_of, listed, need_not_negative
-from experiments.styling import (
-  Job,
-  check_settings,
-  noise,
-  read_styles,
-  sizes,
-)
-from vizlab import io, nets, render, style
-from vizlab.objectives import Objective, score
+from experiments.settings import listed, need_not_negative
+from experiments.styling import Job, losses, read_styles
+from experiments.transfers import Transfer, check_settings
+from vizlab import descriptors, io, render
+from vizlab.filters import resize
 
 __all__ = ['run']
-
-STARTS = ('content', 'noise', 'style')
-COLOURS = ('free', 'luminance', 'matched')
 
 
 def run(
@@ -36,52 +25,40 @@ def run(
   if recorder.results is not None:
     return recorder.results
   check_settings(config)
-  need_not_negative(config, 'alpha', 'beta')
-  each_of('config.start', [config.start], STARTS)
-  each_of('config.colours', [config.colours], COLOURS)
+  need_not_negative(config, 'alpha')
   if config.alpha == config.beta == 0:
     raise ValueError('config.alpha, config.beta: got 0 and 0, expected more')
   if not config.style_scale > 0:
     raise ValueError(
       f'config.style_scale: got {config.style_scale}, expected more than 0'
     )
-  net = load_net(config.net)
-  nets.check_layers(net, [config.content_layer, *listed(config.style_layers)])
+  read = [config.content_layer, *listed(config.style_layers)]
+  job = Job(config, recorder, read)
   names = listed(config.styles)
   if not names:
     raise ValueError('config.styles: got none, expected pictures by commas')
-  if config.shares and len(config.shares) != len(names):
-    raise ValueError(
-      f'config.shares: got {len(config.shares)}, expected one a style, '
-      f'{len(names)}'
-    )
+  for setting in ('shares', 'masks'):
+    given = config[setting]
+    given = listed(given) if isinstance(given, str) else given
+    if given and len(given) != len(names):
+      raise ValueError(
+        f'config.{setting}: got {len(given)}, expected one a style, '
+        f'{len(names)}'
+      )
   picture = io.read_image(config.content, shorter=config.size)
-  painted = read_styles(
-    config.styles, max(16, round(config.size * config.style_scale))
-  )
-  where = sizes(config, *picture.shape[:2])
-  made_of = functools.partial(_losses, config, net, picture, painted)
-  job = Job(config, recorder, net)
-  starts = functools.partial(_start, config, picture, painted)
-  job.check(_total(config, made_of(where[0])), starts(where[0]))
+  painted = read_styles(config.styles, round(config.size * config.style_scale))
+  masks = _masks(config, picture) if config.masks else None
+  transfer = Transfer(job, picture, painted, masks)
+  transfer.check()
   recorder.open()
-  found = job(
-    'transfer', lambda size: _total(config, made_of(size)), starts, where
-  )
-  image = found[-1].images
-  read = jax.jit(lambda net, parts, x: score(net, parts)(x))
-  parts = {
-    k: float(v)
-    for k, v in read(net, made_of(where[-1]), jnp.asarray(image)).items()
-  }
-  if config.colours == 'luminance':
-    image = np.asarray(style.with_colours_of(image, picture))
+  image, found = transfer('transfer', config.alpha)
+  parts = transfer.parts(found[-1].images)
   recorder.picture('transfer', render.to_uint8(image))
   shown = [picture, *painted, image]
   recorder.report(
     f'{config.content} in the style of {config.styles}',
-    f'{config.steps} steps of {config.optimizer} at {where[-1]} pixels, '
-    f'{config.net.weights}.',
+    f'{config.steps} steps of {config.optimizer}, {image.shape[1]}x'
+    f'{image.shape[0]} pixels in the end, {config.net.weights}.',
     [
       Figure(
         'pictures',
@@ -93,70 +70,26 @@ def run(
           min(384, max(image.shape)),
         ),
       ),
-      Table(
-        'The loss',
-        ['pixels', 'at the start', 'in the end'],
-        [
-          [f'{h}x{w}', *(-float(v) for v in made.ends)]
-          for (h, w), made in zip(where, found, strict=True)
-        ],
-      ),
+      *job.strip('transfer', transfer.where),
+      losses(transfer.where, found),
       Table('Its parts in the end', [*parts], [[*parts.values()]]),
     ],
   )
   return recorder.finish({'loss': -float(found[-1].ends[1]), **parts})
 
 
-def _losses(
-  config: ConfigDict,
-  net: nets.Network,
-  picture: np.ndarray,
-  painted: list[np.ndarray],
-  size: tuple[int, int],
-) -> dict[str, Objective]:
-  """The parts of the loss for an image of a size."""
-  share = size[0] / picture.shape[0]
-  content = _resized(picture, size)
-  styles = [
-    _resized(x, [max(16, round(n * share)) for n in x.shape[:2]])
-    for x in painted
-  ]
-  if config.colours == 'matched':
-    styles = [style.match_colours(x, content) for x in styles]
-  if config.colours == 'luminance':
-    content, *styles = map(style.luminance, (content, *styles))
-  layers = listed(config.style_layers)
-  of_style = functools.partial(
-    style.style_loss, layers=layers, statistic=config.statistic
-  )
-  shares = config.shares or [1 / len(styles)] * len(styles)
-  blend = [
-    s * jax.jit(of_style)(net, x) for s, x in zip(shares, styles, strict=True)
-  ]
-  of_content = jax.jit(style.content_loss, static_argnums=2)
-  return {
-    'content': of_content(net, content, config.content_layer),
-    'style': sum(blend[1:], blend[0]),
-  }
-
-
-def _total(config: ConfigDict, parts: dict[str, Objective]) -> Objective:
-  return config.alpha * parts['content'] + config.beta * parts['style']
-
-
-def _start(
-  config: ConfigDict,
-  picture: np.ndarray,
-  painted: list[np.ndarray],
-  size: tuple[int, int],
-) -> np.ndarray:
-  if config.start == 'noise':
-    return noise(config, size)
-  first = picture if config.start == 'content' else painted[0]
-  if config.colours == 'luminance':
-    first = style.luminance(jnp.asarray(first))
-  return np.asarray(_resized(first, size))
-
-
-def _resized(x: np.ndarray, size: Any) -> jax.Array:
-  return jax.image.resize(jnp.asarray(x), (*size, 3), 'linear')
+def _masks(config: ConfigDict, picture: np.ndarray) -> np.ndarray:
+  """Where each style goes, ``[H, W, S]``: where its mask is white."""
+  height, width = picture.shape[:2]
+  found = []
+  for name in listed(config.masks):
+    mask = io.read_image(name)
+    wide, high = mask.shape[1] / mask.shape[0], height / width
+    if not 0.95 < wide * high < 1.05:
+      raise ValueError(
+        f'config.masks: got {mask.shape[1]}x{mask.shape[0]} pixels for {name}, '
+        f'expected the shape of config.content, {width}x{height}'
+      )
+    grey = descriptors.grey(mask)[..., None]
+    found.append(np.asarray(resize(grey, (height, width)))[..., 0])
+  return np.stack(found, -1)

@@ -1,6 +1,8 @@
-"""What the experiments of style share: from coarse to fine, and regions."""
+"""What the experiments of style share: from coarse to fine, with snapshots."""
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,57 +11,109 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
+from experiments.common import Recorder, load_net
 from experiments.making import Made, check, make
+from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
   listed,
   need_not_negative,
   need_positive,
 )
-from vizlab import io, nets, penalties, synthesis
+from vizlab import io, nets, optimize, penalties, render, style, synthesis
+from vizlab.filters import resize
 from vizlab.objectives import Objective, Score, score
-from vizlab.style import STATISTICS
+from vizlab.types import Net
 
-__all__ = ['Job', 'check_settings', 'noise', 'read_styles', 'sizes']
+__all__ = [
+  'Job',
+  'losses',
+  'minimise',
+  'noise',
+  'read_styles',
+  'shrunk',
+  'sizes',
+]
 
 # How steps are taken, and the rate that suits it: pixels of [0, 1] in a step.
 RULES = {
-  'lbfgs': (lambda rate: synthesis.lbfgs(rate, rate), 0.05),
+  'lbfgs': (lambda rate: synthesis.lbfgs(rate, rate, smooth=0.5), 0.05),
   'adam': (optax.adam, 0.02),
 }
+# The least side of what is made, in pixels: below it deep layers see nothing.
+LEAST = 16
+# Steps between two looks at the clock, and pictures in a strip, at most.
+_CHUNK, _SHOWN = 16, 10
+
+_style_loss = jax.jit(style.style_loss, static_argnames=('layers', 'statistic'))
+
+At = Callable[[tuple[int, int]], np.ndarray]
 
 
 class Job:
-  """Images by one way of optimising, each from coarse to fine."""
+  """Images by one way of optimising, each from coarse to fine.
+
+  Attributes:
+    config: The settings.
+    recorder: Of the run.
+    net: The net.
+    seen: What reads images: the net, or tile by tile if so wished.
+  """
 
   def __init__(
-    self, config: ConfigDict, recorder: Recorder, net: nets.Network
+    self, config: ConfigDict, recorder: Recorder, layers: Sequence[str]
   ) -> None:
-    """Takes what all of them share."""
-    self.config, self.recorder, self.net = config, recorder, net
+    """Checks what all these experiments have, and loads the net.
 
-  def wish(self, loss: Objective) -> Score:
-    """What is maximised."""
-    return score(self.net, -1.0 * loss)
+    Args:
+      config: The settings.
+      recorder: Of the run.
+      layers: Names of the layers that are read.
 
-  def check(self, loss: Objective, start: np.ndarray) -> None:
-    """Raises a `ValueError` unless they fit; nothing is computed."""
-    check(self.wish(loss), synthesis.pixels(start))
+    Raises:
+      ValueError: A setting is wrong, or the net lacks a layer.
+    """
+    need_positive(config, 'steps', 'size', 'octaves')
+    need_not_negative(
+      config,
+      *('learning_rate', 'patience', 'tv', 'later_steps', 'snapshots', 'tile'),
+    )
+    each_of('config.optimizer', [config.optimizer], RULES)
+    each_of('config.statistic', [config.statistic], style.STATISTICS)
+    self.config, self.recorder = config, recorder
+    self.net: nets.Network = load_net(config.net)
+    nets.check_layers(self.net, layers)
+    self.seen: Net = self.net
+    if config.tile:
+      self.seen = nets.tiled(self.net, layers, config.tile)
+
+  def styled(
+    self,
+    image: jax.Array,
+    layers: tuple[str, ...],
+    net: Net | None = None,
+    **regions: Any,
+  ) -> Score:
+    """What has an image's style in some layers; see `style.style_loss`."""
+    net = self.seen if net is None else net
+    loss = _style_loss(
+      net, image, layers=layers, statistic=self.config.statistic, **regions
+    )
+    return minimise(net, self.config.weight * loss)
 
   def __call__(
     self,
     name: str,
-    loss_at: Callable[[tuple[int, int]], Objective],
-    starts: Callable[[tuple[int, int]], np.ndarray],
+    wish_at: Callable[[tuple[int, int]], Score],
+    start_at: At,
     where: Sequence[tuple[int, int]],
   ) -> list[Made]:
     """An image at each size, which starts from the one before.
 
     Args:
       name: Of the results.
-      loss_at: What is minimised at a size.
-      starts: Where the first one starts.
+      wish_at: What is maximised at a size.
+      start_at: Where the first one starts.
       where: Heights and widths, the smallest first.
     """
     config, found = self.config, []
@@ -68,29 +122,76 @@ class Job:
       if found:
         shape = (*size, 3)
         start = jax.image.resize(found[-1].images, shape, 'cubic')
+        steps = config.later_steps or config.steps
       else:
-        start = starts(size)
+        start, steps = start_at(size), config.steps
       made = make(
         self.recorder,
-        f'{name}_{size[0]}x{size[1]}',
-        self.wish(loss_at(size)),
+        _named(name, size),
+        wish_at(size),
         synthesis.pixels(jnp.asarray(start)),
         jax.random.key(config.seed),
-        steps=config.steps,
+        steps=steps,
+        chunk=_chunk(config.snapshots),
         patience=config.patience,
         penalty=config.tv * penalties.tv(2.0),
         rule=Partial(make_rule, config.learning_rate or rate),
+        watch=functools.partial(self._snapshot, _named(name, size)),
       )
       found.append(made._replace(images=np.clip(made.images, 0, 1)))
     return found
 
+  def check(
+    self,
+    wish_at: Callable[[tuple[int, int]], Score],
+    start_at: At,
+    where: Sequence[tuple[int, int]],
+  ) -> None:
+    """Raises a `ValueError` unless they fit; nothing is optimised."""
+    check(wish_at(where[0]), synthesis.pixels(start_at(where[0])))
 
-def check_settings(config: ConfigDict) -> None:
-  """Raises a `ValueError` for settings that all these experiments have."""
-  need_positive(config, 'steps', 'size', 'octaves')
-  need_not_negative(config, 'learning_rate', 'patience', 'tv')
-  each_of('config.optimizer', [config.optimizer], RULES)
-  each_of('config.statistic', [config.statistic], STATISTICS)
+  def _snapshot(self, name: str, now: optimize.Progress) -> None:
+    every = self.config.snapshots
+    if every and now.step % every == 0:
+      picture = render.to_uint8(np.asarray(now.image))
+      self.recorder.picture(f'{name}_{now.step:04d}', picture)
+
+  def strip(self, name: str, where: Sequence[tuple[int, int]]) -> list[Figure]:
+    """A figure of the snapshots of a result, if any were taken."""
+    paths = [
+      path
+      for size in where
+      for path in sorted(
+        self.recorder.workdir.glob(f'{_named(name, size)}_[0-9]*.png')
+      )
+    ]
+    if not paths:
+      return []
+    few = np.unique(np.linspace(0, len(paths) - 1, _SHOWN).round().astype(int))
+    labels = [paths[i].stem.removeprefix(f'{name}_') for i in few]
+    row = [render.to_uint8(io.read_image(str(paths[i]))) for i in few]
+    caption = 'On the way: the size, and the step'
+    table = render.table(
+      [row], [x.replace('_', ', ') for x in labels], [''], 160
+    )
+    return [Figure(f'{name}_strip', caption, table)]
+
+
+def minimise(net: Net, loss: Objective) -> Score:
+  """The score whose maximum is a loss's minimum."""
+  return score(net, -1.0 * loss)
+
+
+def losses(where: Sequence[tuple[int, int]], found: Sequence[Made]) -> Table:
+  """The loss at every size."""
+  return Table(
+    'The loss',
+    ['pixels', 'at the start', 'in the end'],
+    [
+      [f'{h}x{w}', *(-float(v) for v in made.ends)]
+      for (h, w), made in zip(where, found, strict=True)
+    ],
+  )
 
 
 def sizes(config: ConfigDict, height: int, width: int) -> list[tuple[int, int]]:
@@ -99,12 +200,18 @@ def sizes(config: ConfigDict, height: int, width: int) -> list[tuple[int, int]]:
     (round(height / 2**i), round(width / 2**i))
     for i in reversed(range(config.octaves))
   ]
-  if min(found[0]) < 16:
+  if min(found[0]) < LEAST:
     raise ValueError(
       f'config.size, config.octaves: got {config.size}, {config.octaves}: the '
-      f'coarsest image would have {found[0]} pixels, expected at least 16'
+      f'coarsest image would have {found[0]} pixels, expected at least {LEAST}'
     )
   return found
+
+
+def shrunk(image: np.ndarray, share: float) -> jax.Array:
+  """An image ``[H, W, C]`` (or masks) at a share of its size."""
+  size = [max(LEAST, round(n * share)) for n in image.shape[:2]]
+  return resize(jnp.asarray(image), size)
 
 
 def read_styles(names: str, shorter: int) -> list[np.ndarray]:
@@ -116,3 +223,12 @@ def noise(config: ConfigDict, size: tuple[int, int]) -> np.ndarray:
   """Grey with noise, in no place alike."""
   draw = np.random.default_rng(config.seed).normal
   return (0.5 + 0.1 * draw(size=(*size, 3))).astype(np.float32)
+
+
+def _named(name: str, size: tuple[int, int]) -> str:
+  return f'{name}_{size[0]}x{size[1]}'
+
+
+def _chunk(snapshots: int) -> int:
+  """The longest chunk that ends with every snapshot."""
+  return max(n for n in range(1, _CHUNK + 1) if not snapshots % n)

@@ -1,22 +1,40 @@
-"""A texture from its statistics: from noise, by the depth of the layers."""
+"""Textures from their statistics: by the depth of layers, by their number."""
 
 import functools
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder, layer_info
 from experiments.report import Figure, Table
 from experiments.settings import listed
-from experiments.styling import Job, check_settings, noise, sizes
-from vizlab import io, nets, render, stats, style
-from vizlab.objectives import Objective
+from experiments.styling import Job, noise, sizes
+from vizlab import descriptors, evaluate, io, nets, render, stats, style
+from vizlab.filters import resize
+from vizlab.objectives import Score
+from vizlab.types import Net
 
 __all__ = ['run']
+
+_principal = jax.jit(style.principal, static_argnums=(2, 3))
+
+
+class Model(NamedTuple):
+  """What of a picture a texture shall keep: a column of the sheet.
+
+  Attributes:
+    layers: Names of the layers.
+    components: How many principal components of each; 0 for all channels.
+    count: Numbers in the Gram matrices.
+  """
+
+  layers: tuple[str, ...]
+  components: int
+  count: int
 
 
 def run(
@@ -26,56 +44,60 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  check_settings(config)
-  net = load_net(config.net)
-  layers, names = listed(config.layers), listed(config.images)
-  nets.check_layers(net, layers)
-  for name, some in (('layers', layers), ('images', names)):
+  wanted, names = _parsed(config.models), listed(config.images)
+  for name, some in (('models', wanted), ('images', names)):
     if not some:
-      raise ValueError(f'config.{name}: got none, expected some by commas')
+      raise ValueError(f'config.{name}: got none, expected some')
+  layers = tuple(dict.fromkeys(k for some, _ in wanted for k in some))
+  job = Job(config, recorder, layers)
+  models = [
+    Model(some, components, _count(job.net, some, components))
+    for some, components in wanted
+  ]
   pictures = {
     name: io.read_image(name, shorter=config.size, crop=config.size)
     for name in names
   }
   where = sizes(config, config.size, config.size)
-  job = Job(config, recorder, net)
   start = functools.partial(noise, config)
   first = next(iter(pictures.values()))
-  job.check(_loss(config, net, first, layers, where[0]), start(where[0]))
+  for model in models:
+    job.check(functools.partial(_wish, job, first, model), start, where)
   recorder.open()
   rows, lines, found = [], [], {}
   for i, (name, picture) in enumerate(pictures.items()):
     row = [render.to_uint8(picture)]
-    for depth in range(1, len(layers) + 1):
-      some = layers[:depth]
-      loss = functools.partial(_loss, config, net, picture, some)
-      made = job(f'texture_{i}_{some[-1]}', loss, start, where)[-1]
+    for model in models:
+      wish = functools.partial(_wish, job, picture, model)
+      key = f'{model.layers[-1]}_{model.count}'
+      made = job(f'texture_{i}_{key}', wish, start, where)[-1]
       row.append(render.to_uint8(made.images))
-      before, after = (-float(v) for v in made.ends)
-      apart = _apart(net, picture, made.images, layers)
-      found[f'{i}/{some[-1]}'] = apart
-      lines.append([name, some[-1], _count(net, some), before, after, apart])
+      judged = _judged(job.net, picture, made.images, layers)
+      found |= {f'{i}/{key}/{k}': value for k, value in judged.items()}
+      ends = [-float(v) for v in made.ends]
+      lines.append([name, _label(model), *ends, *judged.values()])
     rows.append(row)
   recorder.report(
-    f'Textures by {net.arch}',
+    f'Textures by {job.net.arch}',
     f'From noise, {config.steps} steps of {config.optimizer} at each of '
-    f'{config.octaves} sizes; the statistic is {config.statistic}. Each column '
-    'matches one layer more.',
+    f'{config.octaves} sizes; the statistic is {config.statistic}.',
     [
       Figure(
         'textures',
-        'The original, and textures by the deepest layer that is matched',
+        'The original, and textures by the deepest layer that is matched and '
+        'the number of statistics',
         render.table(
           rows,
-          ['original', *layers],
+          ['original', *map(_label, models)],
           [name.split('/')[-1].split(':')[-1] for name in names],
           min(256, config.size),
         ),
       ),
       Table(
-        'The loss, and how far the Grams of all layers are in the end, as a '
-        'share of their size',
-        ['picture', 'up to', 'numbers', 'start', 'end', 'all Grams'],
+        'The loss, and how far texture and original are: the Grams of all '
+        'layers as a share of their size; features of grey-level '
+        'co-occurrence, 0 to 1; the radial power spectrum in decibel',
+        ['picture', 'model', 'start', 'end', 'Grams', 'GLCM', 'spectrum'],
         lines,
       ),
     ],
@@ -83,41 +105,62 @@ def run(
   return recorder.finish(found)
 
 
-def _loss(
-  config: ConfigDict,
-  net: nets.Network,
-  picture: np.ndarray,
-  layers: tuple[str, ...],
-  size: tuple[int, int],
-) -> Objective:
-  seen = jax.image.resize(jnp.asarray(picture), (*size, 3), 'linear')
-  make = functools.partial(
-    style.style_loss, layers=layers, statistic=config.statistic
-  )
-  return config.weight * jax.jit(make)(net, seen)
+def _parsed(models: str) -> list[tuple[tuple[str, ...], int]]:
+  """Layers and components of ``a,b; a,b:20``."""
+  found = []
+  for model in filter(str.strip, models.split(';')):
+    layers, _, components = model.partition(':')
+    digits = components.strip() or '0'
+    if not digits.isdigit() or not listed(layers):
+      raise ValueError(
+        f'config.models: got {model.strip()!r}, expected layers by commas, '
+        "and a number of components, as in 'relu1_1,pool1:20'"
+      )
+    found.append((listed(layers), int(digits)))
+  return found
 
 
-def _count(net: nets.Network, layers: tuple[str, ...]) -> int:
+def _count(net: nets.Network, layers: tuple[str, ...], components: int) -> int:
   """How many numbers the Gram matrices of layers are."""
-  widths = [row.shape[-1] for row in nets.layers(net) if row.name in layers]
-  return sum(n * (n + 1) // 2 for n in widths)
+  widths = [layer_info(net, layer).shape[-1] for layer in layers]
+  kept = [min(n, components or n) for n in widths]
+  return sum(n * (n + 1) // 2 for n in kept)
 
 
-def _apart(
+def _label(model: Model) -> str:
+  return f'{model.layers[-1]}, {model.count:,}'
+
+
+def _wish(
+  job: Job, picture: np.ndarray, model: Model, size: tuple[int, int]
+) -> Score:
+  net: Net = job.seen
+  if model.components:
+    # Of the whole picture: a small one has too few places for its components.
+    net = _principal(net, jnp.asarray(picture), model.layers, model.components)
+  return job.styled(resize(jnp.asarray(picture), size), model.layers, net)
+
+
+def _judged(
   net: nets.Network,
   picture: np.ndarray,
   image: np.ndarray,
   layers: tuple[str, ...],
-) -> float:
-  """``||G - G_0|| / ||G_0||`` in the mean over all layers."""
+) -> dict[str, float]:
+  """How far two textures are, by the net and by two judges without one."""
 
   @jax.jit
-  def grams(net: nets.Network, x: jax.Array) -> list[jax.Array]:
-    acts = net(x)[1]
-    return [stats.gram(acts[layer]) for layer in layers]
+  def apart(net: nets.Network, x: jax.Array, y: jax.Array) -> dict:
+    ours, others = (net(v)[1] for v in (x, y))
+    grams = [
+      jnp.linalg.norm(a - b) / jnp.linalg.norm(b)
+      for a, b in ((stats.gram(ours[k]), stats.gram(others[k])) for k in layers)
+    ]
+    grey = [descriptors.grey(v) for v in (x, y)]
+    return {
+      'grams': sum(grams) / len(grams),
+      'glcm': evaluate.co_occurrence_distance(*grey),
+      'spectrum': evaluate.spectrum_distance(*grey),
+    }
 
-  each = [
-    jnp.linalg.norm(a - b) / jnp.linalg.norm(b)
-    for a, b in zip(grams(net, image), grams(net, picture), strict=True)
-  ]
-  return float(sum(each) / len(each))
+  return {k: float(v) for k, v in apart(net, image, picture).items()}

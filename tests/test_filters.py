@@ -68,3 +68,15 @@ def test_bilateral_keeps_an_edge_that_blur_does_not():
   edge = jnp.zeros((8, 8, 3)).at[:, 4:].set(1.0)
   np.testing.assert_allclose(filters.bilateral(edge), edge, atol=1e-4)
   assert float(jnp.abs(filters.blur(edge, 1.0) - edge).max()) > 0.2
+
+
+@pytest.mark.parametrize('size', [(12, 16), (9, 15)])
+def test_tilt_multiplies_spectra(size):
+  x = jax.random.normal(jax.random.key(0), (2, *size, 3))
+  got = np.fft.fft2(filters.tilt(x, -0.5), axes=(1, 2))
+  y, z = (np.fft.fftfreq(n) for n in size)
+  f = np.maximum(max(size) * np.hypot(y[:, None], z), 1)
+  want = np.fft.fft2(x, axes=(1, 2)) / f[None, ..., None] ** 0.5
+  np.testing.assert_allclose(got, want, atol=1e-4)
+  back = filters.tilt(filters.tilt(x, -0.5), 0.5)
+  np.testing.assert_allclose(back, x, atol=1e-5)

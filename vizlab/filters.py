@@ -1,4 +1,4 @@
-"""Smoothing of images: blur, the bands of a pyramid, the bilateral filter.
+"""Smoothing of images: blur, spectra, bands of a pyramid, the bilateral filter.
 
 Images are ``[..., H, W, C]``. Strengths may be traced.
 """
@@ -7,10 +7,20 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab.types import Array
 
-__all__ = ['bands', 'bilateral', 'blur', 'resize', 'rescale', 'sum_of_bands']
+__all__ = [
+  'bands',
+  'bilateral',
+  'blur',
+  'frequencies',
+  'resize',
+  'rescale',
+  'sum_of_bands',
+  'tilt',
+]
 
 
 def blur(x: Array, sigma: float | Array) -> Array:
@@ -71,6 +81,31 @@ def rescale(x: Array, factor: float | Array, kind: str = 'linear') -> Array:
     (1 - factor) * size / 2,
     kind,
   )
+
+
+def frequencies(height: int, width: int) -> np.ndarray:
+  """Of a half spectrum ``[H, W / 2 + 1]``, in cycles a longer side.
+
+  The same in all directions; the constant part counts as one.
+  """
+  rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
+  f = max(height, width) * np.hypot(rows[:, None], columns[None])
+  return np.maximum(f, 1.0).astype(np.float32)
+
+
+def tilt(x: Array, power: float | Array) -> Array:
+  """Multiplies spectra by ``f^power``, `frequencies`: below 0 it smooths.
+
+  Args:
+    x: Images ``[..., H, W, C]``, taken as periodic.
+    power: The exponent; the one of opposite sign undoes it.
+  """
+  size = x.shape[-3:-1]
+  f = frequencies(*size)
+  f = f.reshape((1,) * (x.ndim - 3) + (*f.shape, 1))
+  scale = f ** jnp.asarray(power, jnp.float32)
+  spectrum = jnp.fft.rfft2(x, axes=(-3, -2)) * scale
+  return jnp.fft.irfft2(spectrum, s=size, axes=(-3, -2))
 
 
 def bands(x: Array, levels: int) -> list[Array]:

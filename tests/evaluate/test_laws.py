@@ -8,7 +8,15 @@ import pytest
 from vizlab import evaluate
 
 KEY = jax.random.key(3)
-HELPERS = {'Curve', 'DropIncrease', 'cascading', 'independent'}
+HELPERS = {
+  'CoOccurrence',
+  'Curve',
+  'DropIncrease',
+  'cascading',
+  'co_occurrence',
+  'independent',
+  'radial_spectrum',
+}
 
 
 def probability(x):
@@ -50,6 +58,10 @@ METRICS = {
   'ssim': lambda x, a, m: evaluate.ssim(a, m),
   'spearman': lambda x, a, m: evaluate.spearman(a, m),
   'hog_correlation': lambda x, a, m: evaluate.hog_correlation(a, m),
+  'co_occurrence_distance': lambda x, a, m: evaluate.co_occurrence_distance(
+    a, m
+  ),
+  'spectrum_distance': lambda x, a, m: evaluate.spectrum_distance(a, m),
 }
 each_metric = pytest.mark.parametrize('name', METRICS)
 

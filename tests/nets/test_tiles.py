@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
     ('tiny', (18, 20), 20, ('relu2',)),  # none at all
     ('minivgg', (131, 90), 64, ('relu1_1', 'pool2', 'relu3_1')),
     ('vgg11', (75, 101), 64, ('relu1_1', 'relu3_1')),
-    ('squeezenet11', (150, 203), 128, ('relu1', 'fire4/concat')),
+    ('squeezenet11', (150, 203), 128, ('relu_conv1', 'fire4/concat')),
   ],
 )
 def test_tiles_give_the_maps_and_slopes_of_the_whole(

@@ -166,3 +166,35 @@ def test_what_does_not_fit_is_named(tiny, content, painting):
       style_layers=LAYERS,
       shares=[0.5, 0.5],
     )
+
+
+def test_each_style_goes_where_its_mask_is(tiny, content, painting):
+  other = painting[::-1] ** 2
+  left = jnp.zeros((16, 20, 1)).at[:, :10].set(1)
+  y = content**2
+
+  def slope(styles, masks, **settings):
+    loss = style.total_loss(
+      tiny,
+      content,
+      styles,
+      content_layer='relu2',
+      style_layers=LAYERS,
+      alpha=0.0,
+      masks=masks,
+      **settings,
+    )
+    return jax.grad(score(tiny, loss))(y)
+
+  both = slope([painting, other], jnp.concatenate([left, 1 - left], -1))
+  one = slope([painting], left, shares=[0.5])
+  two = slope([other], 1 - left, shares=[0.5])
+  np.testing.assert_allclose(both, one + two, rtol=1e-3, atol=1e-3)
+  assert jnp.abs(one[:, 15:]).max() == 0 < jnp.abs(one[:, :10]).max()
+  # A mask of ones is none.
+  whole = slope([painting], jnp.ones((16, 20, 1)))
+  np.testing.assert_allclose(
+    whole, slope([painting], None), rtol=1e-3, atol=1e-3
+  )
+  with pytest.raises(ValueError, match=r'masks: got shape \(16, 20, 1\), exp'):
+    slope([painting, other], left)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vizlab import optimize, synthesis
+from vizlab import filters, optimize, synthesis
 
 KEY = jax.random.key(0)
 SHAPE = (4, 5, 3)
@@ -76,3 +76,21 @@ def test_no_slope_is_no_step():
   start = jnp.full(SHAPE, 0.5)
   end = run(lambda x: 0 * x.sum((-3, -2, -1)), start, synthesis.lbfgs(), 3)
   np.testing.assert_array_equal(end.image, start)
+
+
+def test_smooth_is_another_choice_of_coordinates():
+  """Those in which the spectrum of an image is times ``f^(smooth / 2)``."""
+  start = jax.random.uniform(KEY, SHAPE)
+  rule = synthesis.lbfgs(1e-3, 1e3, memory=5, smooth=0.5)
+  ours = run(bowl, start, rule, 20)
+  chain = optax.chain(optax.scale_by_lbfgs(memory_size=5), optax.scale(-1.0))
+  z = filters.tilt(start, 0.25)
+  state = chain.init(z)
+  for i in range(20):
+    g = jax.grad(lambda z: -bowl(filters.tilt(z, -0.25)))(z)
+    updates, state = chain.update(g, state, z)
+    if i == 0:
+      length = jnp.sqrt(jnp.square(filters.tilt(updates, -0.25)).mean())
+      updates = updates * 1e-3 / length
+    z = z + updates
+  np.testing.assert_allclose(ours.image, filters.tilt(z, -0.25), atol=1e-4)

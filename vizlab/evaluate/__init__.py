@@ -1,4 +1,4 @@
-"""Judging attributions."""
+"""Judging attributions, and textures."""
 
 from vizlab.evaluate.faithfulness import (
   infidelity,
@@ -18,11 +18,21 @@ from vizlab.evaluate.removal import (
   road,
 )
 from vizlab.evaluate.similarity import hog_correlation, spearman, ssim
+from vizlab.evaluate.textures import (
+  CoOccurrence,
+  co_occurrence,
+  co_occurrence_distance,
+  radial_spectrum,
+  spectrum_distance,
+)
 
 __all__ = [
+  'CoOccurrence',
   'Curve',
   'DropIncrease',
   'cascading',
+  'co_occurrence',
+  'co_occurrence_distance',
   'deletion',
   'drop_increase',
   'energy_inside',
@@ -34,9 +44,11 @@ __all__ = [
   'iou',
   'max_sensitivity',
   'pointing_game',
+  'radial_spectrum',
   'removal_curve',
   'road',
   'sparseness',
   'spearman',
+  'spectrum_distance',
   'ssim',
 ]

@@ -1,6 +1,7 @@
 """Textures and styles: images that share statistics with others."""
 
 from vizlab.style.colours import luminance, match_colours, with_colours_of
+from vizlab.style.components import principal
 from vizlab.style.losses import (
   STATISTICS,
   content_loss,
@@ -15,6 +16,7 @@ __all__ = [
   'luminance',
   'masks_at',
   'match_colours',
+  'principal',
   'style_loss',
   'total_loss',
   'with_colours_of',

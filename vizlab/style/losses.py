@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from vizlab import stats
+from vizlab.filters import resize
 from vizlab.objectives import (
   Objective,
   content,
@@ -101,7 +102,7 @@ def style_loss(
   each = dict(zip(layers, weights, strict=True))
   if mask is None:
     return match({layer: measure(a) for layer, a in maps.items()}, weights=each)
-  own = {layer: _shrunk(mask, a.shape[-3:-1]) for layer, a in maps.items()}
+  own = {layer: resize(mask, a.shape[-3:-1]) for layer, a in maps.items()}
   parts = [
     match(
       {layer: measure(a, own[layer][..., r]) for layer, a in maps.items()},
@@ -127,7 +128,7 @@ def masks_at(net: Net, mask: Array, layers: Sequence[str]) -> dict[str, Array]:
   image = jax.ShapeDtypeStruct((*mask.shape[:2], 3), jnp.float32)
   acts = jax.eval_shape(lambda x: net(x)[1], image)
   return {
-    layer: _shrunk(mask, feature_map(acts, layer).shape[-3:-1])
+    layer: resize(mask, feature_map(acts, layer).shape[-3:-1])
     for layer in layers
   }
 
@@ -142,7 +143,8 @@ def total_loss(
   alpha: float | Array = 1.0,
   beta: float | Array = 1000.0,
   shares: Sequence[float] | None = None,
-  **settings: Any,
+  masks: Array | None = None,
+  statistic: str = 'gram',
 ) -> Objective:
   """``alpha L_content + beta sum_s share_s L_style``: style transfer.
 
@@ -156,13 +158,17 @@ def total_loss(
     alpha: Weight of the content.
     beta: Weight of the style.
     shares: Of each style; else all alike, and their sum 1.
-    **settings: Further ones of `style_loss`.
+    masks: ``[H, W, S]``: for each of S styles, how much of each pixel of the
+      content it shall have; else all of it.
+    statistic: As of `style_loss`.
 
   Raises:
-    ValueError: As `content_loss` and `style_loss`; no style, or other shares.
+    ValueError: As `content_loss` and `style_loss`; no style; or other shares or
+      masks.
 
   Reference:
-    Gatys, Ecker & Bethge 2016, equation 7.
+    Gatys, Ecker & Bethge 2016, equation 7; masks as in Gatys et al. 2017,
+    section 4 (there as guided sums).
   """
   if not styles:
     raise ValueError('styles: got none, expected an image')
@@ -173,11 +179,20 @@ def total_loss(
       f'shares: got {len(shares)}, expected one a style, {len(styles)}'
     )
   loss = alpha * content_loss(net, image, content_layer)
-  for share, style in zip(shares, styles, strict=True):
-    loss += (beta * share) * style_loss(net, style, style_layers, **settings)
+  regions: list[dict[str, Any]] = [{} for _ in styles]
+  if masks is not None:
+    want = (*image.shape[:2], len(styles))
+    if masks.shape != want:
+      raise ValueError(f'masks: got shape {masks.shape}, expected {want}')
+    maps = masks_at(net, masks, style_layers)
+    regions = [
+      {
+        'mask': jnp.ones((*style.shape[:2], 1)),
+        'wanted': {layer: mask[..., i : i + 1] for layer, mask in maps.items()},
+      }
+      for i, style in enumerate(styles)
+    ]
+  for share, style, where in zip(shares, styles, regions, strict=True):
+    part = style_loss(net, style, style_layers, statistic=statistic, **where)
+    loss += (beta * share) * part
   return loss
-
-
-def _shrunk(mask: Array, size: Sequence[int]) -> Array:
-  shape = (*size, mask.shape[-1])
-  return jax.image.resize(mask.astype(jnp.float32), shape, 'linear')

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.filters import resize
+from vizlab.filters import frequencies, resize
 from vizlab.synthesis.colours import from_rgb, to_rgb
 from vizlab.types import Array, value
 
@@ -267,15 +267,9 @@ def magnitude_of(images: Array) -> Array:
 
 
 def _by_frequency(shape: Shape, decay: float | Array) -> Array:
-  """``1 / f^decay`` ``[..., H, W / 2 + 1, 1]`` of the shape's rank.
-
-  ``f`` is in cycles a longer side, the same in all directions; the constant
-  part counts as one.
-  """
+  """``1 / f^decay`` ``[..., H, W / 2 + 1, 1]`` of the shape's rank."""
   *lead, h, w, _ = shape
-  rows, columns = np.fft.fftfreq(h), np.fft.rfftfreq(w)
-  f = max(h, w) * np.hypot(rows[:, None], columns[None])
-  f = np.maximum(f, 1.0).astype(np.float32)
+  f = frequencies(h, w)
   f = f.reshape((1,) * len(lead) + (*f.shape, 1))
   return jnp.asarray(f) ** -jnp.asarray(decay, jnp.float32)
 

@@ -1,0 +1,81 @@
+"""Style transfer by the depth of the style and the weight of the content."""
+
+import os
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from experiments.common import Recorder
+from experiments.report import Figure, Table
+from experiments.settings import listed
+from experiments.styling import Job, read_styles
+from experiments.transfers import Transfer, check_settings
+from vizlab import io, render
+
+__all__ = ['run']
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Makes all pictures and writes the sheet."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  check_settings(config)
+  layers, ratios = listed(config.style_layers), config.ratios
+  if not ratios or not min(ratios) >= 0:
+    raise ValueError(
+      f'config.ratios: got {ratios}, expected some numbers of 0 or more'
+    )
+  job = Job(config, recorder, [config.content_layer, *layers])
+  picture = io.read_image(config.content, shorter=config.size)
+  painted = read_styles(config.styles, config.size)
+  transfer = Transfer(job, picture, painted)
+  transfer.check()
+  recorder.open()
+  rows, lines, found = [], [], {}
+  for depth in range(1, len(layers) + 1):
+    some, row = layers[:depth], []
+    for ratio in ratios:
+      image, made = transfer(
+        f'grid_{some[-1]}_{ratio:g}', ratio * config.beta, style_layers=some
+      )
+      parts = transfer.parts(made[-1].images)
+      row.append(render.to_uint8(image))
+      lines.append([some[-1], f'{ratio:g}', *parts.values()])
+      found |= {f'{some[-1]}/{ratio:g}/{k}': v for k, v in parts.items()}
+    rows.append(row)
+  recorder.report(
+    f'{config.content} in the style of {config.styles}',
+    f'{config.steps} steps of {config.optimizer}, {config.net.weights}.',
+    [
+      Figure(
+        'grid',
+        'Rows: the style is matched up to this layer. Columns: the weight of '
+        'the content as a multiple of that of the style.',
+        render.table(
+          rows,
+          [f'{ratio:g}' for ratio in ratios],
+          [*layers],
+          min(256, config.size),
+        ),
+      ),
+      Figure(
+        'pictures',
+        'The content and the style',
+        render.table(
+          [[render.to_uint8(x) for x in (picture, *painted)]],
+          ['content', *['style'] * len(painted)],
+          [''],
+          min(256, config.size),
+        ),
+      ),
+      Table(
+        'The parts of the loss in the end; the style of all layers',
+        ['up to', 'ratio', 'content', 'style'],
+        lines,
+      ),
+    ],
+  )
+  return recorder.finish(found)

@@ -1,0 +1,126 @@
+"""Photos in the style of paintings, as several experiments make them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.making import Made
+from experiments.settings import each_of, listed, need_not_negative
+from experiments.styling import Job, minimise, noise, shrunk, sizes
+from vizlab import style
+from vizlab.filters import resize
+from vizlab.objectives import Objective, Score, score
+
+__all__ = ['Transfer', 'check_settings']
+
+STARTS = ('content', 'noise', 'style')
+COLOURS = ('free', 'luminance', 'matched')
+
+_total = jax.jit(
+  style.total_loss,
+  static_argnames=('content_layer', 'style_layers', 'statistic'),
+)
+
+
+class Transfer:
+  """A photo in the style of paintings.
+
+  Attributes:
+    where: Heights and widths of what is made, the smallest first.
+  """
+
+  def __init__(
+    self,
+    job: Job,
+    picture: np.ndarray,
+    painted: list[np.ndarray],
+    masks: np.ndarray | None = None,
+  ) -> None:
+    """Takes the photo, the paintings, and ``[H, W, S]``: where each goes."""
+    self.job, self.config = job, job.config
+    self.picture, self.painted, self.masks = picture, painted, masks
+    self.where = sizes(job.config, *picture.shape[:2])
+
+  def loss(
+    self, size: tuple[int, int], alpha: float, **changes: Any
+  ) -> Objective:
+    """The loss of an image of a size.
+
+    Args:
+      size: Height and width.
+      alpha: Weight of the content.
+      **changes: Settings of `vizlab.style.total_loss` that are not the
+        config's.
+    """
+    config = self.config
+    content = resize(jnp.asarray(self.picture), size)
+    share = size[0] / self.picture.shape[0]
+    styles = [shrunk(x, share) for x in self.painted]
+    if config.colours == 'matched':
+      styles = [style.match_colours(x, content) for x in styles]
+    if config.colours == 'luminance':
+      content, *styles = map(style.luminance, (content, *styles))
+    settings = {
+      'content_layer': config.content_layer,
+      'style_layers': listed(config.style_layers),
+      'alpha': alpha,
+      'beta': config.beta,
+      'shares': config.shares or None,
+      'statistic': config.statistic,
+      'masks': None if self.masks is None else resize(self.masks, size),
+    }
+    return _total(self.job.seen, content, styles, **settings | changes)
+
+  def start(self, size: tuple[int, int]) -> np.ndarray:
+    """Where the first image starts."""
+    if self.config.start == 'noise':
+      return noise(self.config, size)
+    content = self.config.start == 'content'
+    first = jnp.asarray(self.picture if content else self.painted[0])
+    if self.config.colours == 'luminance':
+      first = style.luminance(first)
+    return np.asarray(resize(first, size))
+
+  def check(self) -> None:
+    """Raises a `ValueError` unless all fits."""
+    self.job.check(self._wish_with(1.0), self.start, self.where)
+
+  def __call__(
+    self, name: str, alpha: float, **changes: Any
+  ) -> tuple[np.ndarray, list[Made]]:
+    """The picture, and how it was made at every size; as `loss`."""
+    wish = self._wish_with(alpha, **changes)
+    found = self.job(name, wish, self.start, self.where)
+    image = found[-1].images
+    if self.config.colours == 'luminance':
+      image = np.asarray(style.with_colours_of(image, self.picture))
+    return image, found
+
+  def parts(self, image: np.ndarray) -> dict[str, float]:
+    """The content and the style loss of an image, without their weights."""
+    weights = {'content': (1.0, 0.0), 'style': (0.0, 1.0)}
+    size, read = self.where[-1], jax.jit(lambda wish, x: wish(x))
+    each = {
+      name: self.loss(size, alpha, beta=beta)
+      for name, (alpha, beta) in weights.items()
+    }
+    found = read(score(self.job.seen, each), jnp.asarray(image))
+    return {name: float(value) for name, value in found.items()}
+
+  def _wish_with(
+    self, alpha: float, **changes: Any
+  ) -> Callable[[tuple[int, int]], Score]:
+    return lambda size: minimise(
+      self.job.seen, self.loss(size, alpha, **changes)
+    )
+
+
+def check_settings(config: ConfigDict) -> None:
+  """Raises a `ValueError` for settings that all transfers have."""
+  need_not_negative(config, 'beta')
+  each_of('config.start', [config.start], STARTS)
+  each_of('config.colours', [config.colours], COLOURS)

@@ -1,0 +1,167 @@
+"""How alike two textures are, by no network: co-occurrence and spectrum.
+
+Grey maps ``[..., H, W]`` in [0, 1]; places do not matter.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.types import Array
+
+__all__ = [
+  'CoOccurrence',
+  'co_occurrence',
+  'co_occurrence_distance',
+  'radial_spectrum',
+  'spectrum_distance',
+]
+
+_TURNS = ((0, 1), (1, 1), (1, 0), (1, -1))
+_DISTANCES = (1, 2, 4, 8)
+
+
+class CoOccurrence(NamedTuple):
+  """Haralick's features: ``[..., D]`` each, for each distance of pixels.
+
+  With ``p_ij`` the share of pairs of the levels i and j:
+
+  Attributes:
+    contrast: ``sum p_ij (i - j)^2``.
+    homogeneity: ``sum p_ij / (1 + (i - j)^2)``.
+    energy: ``sqrt(sum p_ij^2)``.
+    correlation: ``sum p_ij (i - m) (j - m) / s^2``; 1 for a flat map.
+  """
+
+  contrast: Array
+  homogeneity: Array
+  energy: Array
+  correlation: Array
+
+
+def co_occurrence(
+  grey: Array, *, levels: int = 16, distances: Sequence[int] = _DISTANCES
+) -> CoOccurrence:
+  """Features of the grey-level co-occurrence matrices of a map.
+
+  A pair of pixels at a distance counts in both orders, in the mean over the
+  directions 0, 45, 90 and 135 degrees (a diagonal has that distance in rows and
+  in columns).
+
+  Args:
+    grey: Maps ``[..., H, W]`` in [0, 1], larger than the distances.
+    levels: Into how many shades of grey they are sorted.
+    distances: Between the pixels of a pair.
+
+  Returns:
+    Each feature ``[..., D]``.
+
+  Raises:
+    ValueError: A map is too small for a distance.
+
+  Reference:
+    Haralick, Shanmugam & Dinstein 1973.
+  """
+  if min(grey.shape[-2:]) <= max(distances):
+    raise ValueError(
+      f'grey: got shape {grey.shape}, expected more than {max(distances)} '
+      'pixels a side'
+    )
+  shade = jnp.clip(jnp.floor(grey * levels), 0, levels - 1)
+  onehot = jax.nn.one_hot(shade.astype(jnp.int32), levels)
+  # Of a pixel that is not a number, no level is known, and so no feature.
+  onehot = jnp.where(jnp.isnan(grey)[..., None], jnp.nan, onehot)
+  each = [
+    [_pairs(onehot, distance * y, distance * x) for y, x in _TURNS]
+    for distance in distances
+  ]
+  p = jnp.stack([jnp.stack(turns, -3) for turns in each], -4)
+  i = np.arange(levels, dtype=np.float32)
+  apart = np.square(i[:, None] - i)
+  mean = jnp.einsum('...ij,i->...', p, i)
+  variance = jnp.einsum('...ij,i->...', p, i**2) - mean**2
+  shared = jnp.einsum('...ij,i,j->...', p, i, i) - mean**2
+  flat = variance < 1e-4
+  features = (
+    jnp.einsum('...ij,ij->...', p, apart),
+    jnp.einsum('...ij,ij->...', p, 1 / (1 + apart)),
+    jnp.sqrt(jnp.square(p).sum((-2, -1))),
+    jnp.where(flat, 1, shared / jnp.where(flat, 1, variance)),
+  )
+  return CoOccurrence(*(feature.mean(-1) for feature in features))
+
+
+def co_occurrence_distance(a: Array, b: Array) -> Array:
+  """How far the features of `co_occurrence` of two maps are.
+
+  Args:
+    a: Maps ``[..., H, W]`` in [0, 1].
+    b: ``[..., H', W']``, of any size.
+
+  Returns:
+    ``[...]``: the mean over features and distances of
+    ``|f_a - f_b| / (|f_a| + |f_b|)``, 0 to 1.
+  """
+  got, want = (jnp.stack(co_occurrence(v), -2) for v in (a, b))
+  size = jnp.abs(got) + jnp.abs(want)
+  apart = jnp.abs(got - want) / jnp.where(size > 0, size, 1)
+  return apart.mean((-2, -1))
+
+
+def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
+  """The power of a map by spatial frequency, ``[..., bins]``.
+
+  Args:
+    grey: Maps ``[..., H, W]``.
+    bins: Rings of equal width from 0 to half a cycle a pixel.
+
+  Returns:
+    The mean power in each ring, of the map without its mean and under a Hann
+    window (its edges are no part of the texture).
+
+  Reference:
+    Field 1987 (the spectra of natural images).
+  """
+  h, w = grey.shape[-2:]
+  # The window of a period that is one longer: none of its values is 0.
+  rows, columns = (np.hanning(n + 2)[1:-1] for n in (h, w))
+  window = rows[:, None] * columns
+  window = (window / np.sqrt((window**2).mean())).astype(np.float32)
+  window = window.reshape((1,) * (grey.ndim - 2) + window.shape)
+  mean = grey.mean((-2, -1), keepdims=True)
+  power = jnp.square(jnp.abs(jnp.fft.fft2((grey - mean) * window))) / (h * w)
+  y, x = np.fft.fftfreq(h), np.fft.fftfreq(w)
+  ring = np.floor(np.hypot(y[:, None], x) * 2 * bins).ravel().astype(int)
+  flat = power.reshape(*power.shape[:-2], -1)
+  rings = [np.flatnonzero(ring == i) for i in range(bins)]
+  return jnp.stack(
+    [flat[..., own].sum(-1) / max(1, len(own)) for own in rings], -1
+  )
+
+
+def spectrum_distance(a: Array, b: Array) -> Array:
+  """How far the radial spectra of two maps are, in decibel.
+
+  Args:
+    a: Maps ``[..., H, W]``.
+    b: ``[..., H', W']``.
+
+  Returns:
+    ``[...]``: the mean over the rings of ``|10 log10(power_a / power_b)|``.
+  """
+  # As weak as this, it is rounding.
+  got, want = (jnp.log10(radial_spectrum(v) + 1e-8) for v in (a, b))
+  return 10 * jnp.abs(got - want).mean(-1)
+
+
+def _pairs(onehot: Array, down: int, right: int) -> Array:
+  """The shares ``[..., L, L]`` of pairs of levels so far apart."""
+  h, w = onehot.shape[-3:-1]
+  first = onehot[..., : h - down, max(0, -right) : w - max(0, right), :]
+  second = onehot[..., down:, max(0, right) : w - max(0, -right), :]
+  p = jnp.einsum('...hwi,...hwj->...ij', first, second)
+  p = p + jnp.swapaxes(p, -1, -2)
+  return p / (2 * first.shape[-3] * first.shape[-2])
