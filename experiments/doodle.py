@@ -103,14 +103,24 @@ def _wish(job: Job, painting: Painting, size: tuple[int, int]) -> Score:
 def _start(
   config: ConfigDict, painting: Painting, size: tuple[int, int]
 ) -> np.ndarray:
-  """Each region in the mean colour of its own, with noise.
+  """Each region in random pixels of its own, of the painting at that size.
 
-  From grey, patches stay grey: a Gram matrix is a mean, which others fill.
+  From grey, or from a mean colour, patches stay so: a Gram matrix is a mean,
+  which others can fill.
   """
-  sums = np.einsum('hwr,hwc->rc', painting.own, painting.image)
-  colours = sums / np.maximum(painting.own.sum((0, 1)), 1)[:, None]
-  wanted = np.asarray(resize(painting.wanted, size))
-  return wanted @ colours + noise(config, size) - 0.5
+  draw = np.random.default_rng(config.seed)
+  share = size[0] / painting.wanted.shape[0]
+  image, own = (
+    np.asarray(shrunk(x, share)) for x in (painting.image, painting.own)
+  )
+  wanted = np.asarray(resize(painting.wanted, size)).argmax(-1)
+  start = np.asarray(noise(config, size))
+  for region in range(own.shape[-1]):
+    pixels = image[own.argmax(-1) == region]
+    places = wanted == region
+    if len(pixels):  # else it is too small to be seen at this size
+      start[places] = pixels[draw.integers(len(pixels), size=places.sum())]
+  return start
 
 
 def _read(config: ConfigDict) -> Painting:

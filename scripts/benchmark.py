@@ -1,4 +1,4 @@
-"""Times vizlab against torch, Captum and pytorch-grad-cam: VGG-16 at 224 px.
+r"""Times vizlab against torch, Captum and pytorch-grad-cam: VGG-16 at 224 px.
 
   python scripts/benchmark.py [--batch=8] [--repeats=7] [--out=benchmark.json]
 
@@ -6,7 +6,12 @@ One process run; the contenders take turns, so that a slow moment of a shared
 machine meets all of them. Medians and ratios are reported, the time that
 compilation took apart, and for each the peak of the process's memory above its
 level before the call. All have the same images and the same weights: random
-ones, or those of --weights. torch and Captum come with the extra, pip install
+ones, or those of --weights. Style transfer is a race of its own, with VGG-19:
+
+  python scripts/benchmark.py --only=style_transfer --size=256 \
+    --weights=vgg19.safetensors --content=PHOTO --style=PAINTING
+
+torch and Captum come with the extra, pip install
 -e '.[parity]', pytorch-grad-cam with pip install grad-cam; what is not
 installed is left out.
 """
@@ -23,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import peers
+import style_race
 import turns
 from absl import app, flags, logging
 
@@ -38,7 +44,7 @@ SIZE = flags.DEFINE_integer('size', 224, 'Side of the images in pixels.')
 PATCH = flags.DEFINE_integer('patch', 32, 'Side of the occluder in pixels.')
 STRIDE = flags.DEFINE_integer('stride', 16, 'Step of the occluder in pixels.')
 WEIGHTS = flags.DEFINE_string('weights', '', 'A file of VGG-16; else random.')
-ONLY = flags.DEFINE_list('only', [], 'Tasks to run; all where empty.')
+ONLY = flags.DEFINE_list('only', [], 'Tasks to run; all short ones by default.')
 OUT = flags.DEFINE_string('out', '', 'A JSON file for the figures.')
 
 # Where all must give the same numbers, and how nearly in the mean. Adam makes
@@ -237,6 +243,11 @@ def main(argv: list[str]) -> None:
   """Runs all tasks and prints the table."""
   del argv
   logging.set_verbosity(logging.WARNING)
+  if ONLY.value == ['style_transfer']:
+    rows = style_race.race(WEIGHTS.value, SIZE.value, REPEATS.value)
+    if OUT.value:
+      io.write_json(OUT.value, {'rows': rows})
+    return
   work = peers.Work(PATCH.value, STRIDE.value)
   mine = methods(work)
   unknown = set(ONLY.value) - set(mine)

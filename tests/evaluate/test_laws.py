@@ -9,13 +9,16 @@ from vizlab import evaluate
 
 KEY = jax.random.key(3)
 HELPERS = {
+  'Bias',
   'CoOccurrence',
   'Curve',
   'DropIncrease',
   'cascading',
   'co_occurrence',
+  'decide',
   'independent',
   'radial_spectrum',
+  'shape_bias',
 }
 
 

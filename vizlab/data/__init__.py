@@ -1,5 +1,6 @@
 """Data whose truth is known, and folders of photos."""
 
+from vizlab.data.categories import SIXTEEN
 from vizlab.data.folder import Batch, folder, photos
 from vizlab.data.scenes import (
   SHAPE_NAMES,
@@ -11,6 +12,7 @@ from vizlab.data.scenes import (
 
 __all__ = [
   'SHAPE_NAMES',
+  'SIXTEEN',
   'TEXTURE_NAMES',
   'Batch',
   'Scene',

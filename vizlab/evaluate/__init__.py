@@ -1,5 +1,6 @@
-"""Judging attributions, and textures."""
+"""Judging attributions, textures, and what nets decide by."""
 
+from vizlab.evaluate.conflict import Bias, decide, shape_bias
 from vizlab.evaluate.faithfulness import (
   infidelity,
   max_sensitivity,
@@ -27,12 +28,14 @@ from vizlab.evaluate.textures import (
 )
 
 __all__ = [
+  'Bias',
   'CoOccurrence',
   'Curve',
   'DropIncrease',
   'cascading',
   'co_occurrence',
   'co_occurrence_distance',
+  'decide',
   'deletion',
   'drop_increase',
   'energy_inside',
@@ -47,6 +50,7 @@ __all__ = [
   'radial_spectrum',
   'removal_curve',
   'road',
+  'shape_bias',
   'sparseness',
   'spearman',
   'spectrum_distance',

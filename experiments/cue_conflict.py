@@ -1,0 +1,256 @@
+"""Shape against texture: what decides where the two disagree."""
+
+import dataclasses
+import itertools
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.common import Recorder, load_classifier, shorter_side
+from experiments.report import Figure, Table
+from experiments.settings import listed, need_not_negative, need_positive
+from experiments.styling import Job
+from experiments.transfers import Transfer, check_settings
+from vizlab import data, evaluate, io, nets, render
+
+__all__ = ['run']
+
+SCENES = 'scenes'
+# Pictures of the report, and images that are judged at once.
+_SHOWN, _BATCH = 12, 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Conflicts:
+  """Images whose shape says one category and whose texture another.
+
+  Attributes:
+    images: ``[N, H, W, 3]``.
+    shapes: int ``[N]``, numbers of categories.
+    textures: int ``[N]``.
+  """
+
+  images: np.ndarray
+  shapes: np.ndarray
+  textures: np.ndarray
+
+
+def run(
+  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
+) -> dict[str, Any]:
+  """Judges the nets and writes the report."""
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  judged = {config.net.weights: load_classifier(config.net)}
+  for name in listed(config.others):
+    judged[name] = load_classifier(ConfigDict({**config.net, 'weights': name}))
+  categories, groups = _categories(judged)
+  conflicts = _conflicts(config, recorder, [*categories])
+  decisions = {
+    name: np.asarray(_decisions(net, conflicts.images, groups))
+    for name, net in judged.items()
+  }
+  biases = {
+    name: evaluate.shape_bias(*map(jnp.asarray, (found, *_cues(conflicts))))
+    for name, found in decisions.items()
+  }
+  several, texts = _shown(conflicts, decisions, categories)
+  recorder.report(
+    'Shape against texture',
+    f'{len(conflicts.images)} images whose shape and texture disagree.',
+    [
+      Table(
+        'Decisions, and the share of those for the shape among those for '
+        'either',
+        ['net', 'shape', 'texture', 'shape bias'],
+        [[name, *map(float, bias)] for name, bias in biases.items()],
+      ),
+      Figure('pictures', 'Some of the images, by number', several),
+      Table('What was decided', ['', 'shape', 'texture', *decisions], texts),
+    ],
+  )
+  return recorder.finish(
+    {
+      f'{name}/{key}': float(value)
+      for name, bias in biases.items()
+      for key, value in bias._asdict().items()
+    }
+  )
+
+
+def _cues(conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
+  return conflicts.shapes, conflicts.textures
+
+
+def _categories(
+  judged: dict[str, nets.Network],
+) -> tuple[list[str], list[tuple[int, ...]]]:
+  """The categories that all nets know, and the classes of each."""
+  counts = {
+    name: nets.layers(net)[-1].shape[-1] for name, net in judged.items()
+  }
+  known = {
+    len(data.SHAPE_NAMES): {k: (i,) for i, k in enumerate(data.SHAPE_NAMES)},
+    1000: data.SIXTEEN,
+  }
+  for name, count in counts.items():
+    if count not in known or count != next(iter(counts.values())):
+      raise ValueError(
+        f'config.net.weights, config.others: {name} has {count} classes, '
+        'expected 1000 (of ImageNet) or 16 (shapes), all nets alike'
+      )
+  found = known[count]
+  return [*found], [*found.values()]
+
+
+def _conflicts(
+  config: ConfigDict, recorder: Recorder, categories: list[str]
+) -> Conflicts:
+  """The images that the config asks for; the recorder is open then."""
+  if config.contents or config.styles:
+    return _painted(config, recorder, categories)
+  if config.images == SCENES:
+    if categories != [*data.SHAPE_NAMES]:
+      raise ValueError(
+        "config.images: got 'scenes', which only nets of scenes know; expected "
+        'pictures named as airplane1-clock2.png, or a folder of such'
+      )
+    need_positive(config, 'scenes')
+    found = _scenes(config)
+  else:
+    found = _named(config, categories)
+  recorder.open()
+  return found
+
+
+def _scenes(config: ConfigDict) -> Conflicts:
+  """Scenes of an object whose texture is not the one of its shape."""
+  drawn = data.scenes(
+    jax.random.key(config.seed), config.scenes, size=config.size
+  )
+  shapes, textures = (
+    np.asarray(v[:, 0]) for v in (drawn.labels, drawn.textures)
+  )
+  keep = shapes != textures
+  return Conflicts(np.asarray(drawn.image)[keep], shapes[keep], textures[keep])
+
+
+def _named(config: ConfigDict, categories: list[str]) -> Conflicts:
+  """Pictures whose names say what is on them: ``airplane1-clock2.png``."""
+  found = []
+  for path in _pictures('images', config.images):
+    parts = pathlib.Path(path).stem.split('-')
+    if len(parts) != 2:
+      raise ValueError(
+        f'config.images: got {path}, expected a name as airplane1-clock2.png'
+      )
+    cues = [_category('images', part, categories) for part in parts]
+    found.append((_read(config, path), *cues))
+  return Conflicts(*map(np.array, zip(*found, strict=True)))
+
+
+def _painted(
+  config: ConfigDict, recorder: Recorder, categories: list[str]
+) -> Conflicts:
+  """Every content in the style of every picture of another category."""
+  check_settings(config)
+  need_not_negative(config, 'alpha')
+  layers = [config.content_layer, *listed(config.style_layers)]
+  job = Job(config, recorder, layers)
+  contents, styles = (
+    [
+      (
+        pathlib.Path(path).stem,
+        _category(name, pathlib.Path(path).stem, categories),
+        _read(config, path),
+      )
+      for path in _pictures(name, config[name])
+    ]
+    for name in ('contents', 'styles')
+  )
+  pairs = [
+    (a, b) for a, b in itertools.product(contents, styles) if a[1] != b[1]
+  ]
+  if not pairs:
+    raise ValueError(
+      'config.contents, config.styles: got no two of different categories'
+    )
+  (_, _, content), (_, _, style) = pairs[0]
+  Transfer(job, content, [style]).check()
+  recorder.open()
+  images = []
+  for (one, _, content), (other, _, style) in pairs:
+    image, _ = Transfer(job, content, [style])(f'{one}-{other}', config.alpha)
+    recorder.picture(f'{one}-{other}', render.to_uint8(image))
+    images.append(image)
+  return Conflicts(
+    np.stack(images),
+    np.array([a[1] for a, _ in pairs]),
+    np.array([b[1] for _, b in pairs]),
+  )
+
+
+def _pictures(name: str, value: str) -> Iterator[str]:
+  """The pictures between commas; of a folder, all that are in it."""
+  found = []
+  for part in listed(value):
+    folder = pathlib.Path(part)
+    inside = data.photos(folder) if folder.is_dir() else None
+    found += [part] if inside is None else [str(folder / p) for p in inside]
+  if not found:
+    raise ValueError(
+      f'config.{name}: got {value!r}, expected pictures by commas, or a folder'
+    )
+  return iter(found)
+
+
+def _category(name: str, text: str, categories: list[str]) -> int:
+  """The number of the category that a name begins with: ``clock2``."""
+  word = re.sub(r'[^a-z_].*$', '', text.lower()).rstrip('_')
+  if word not in categories:
+    raise ValueError(
+      f'config.{name}: got {text!r}, expected a name that begins with one of '
+      f'{categories}'
+    )
+  return categories.index(word)
+
+
+def _read(config: ConfigDict, path: str) -> np.ndarray:
+  shorter = shorter_side(path, config.size) if config.crop else config.size
+  return io.read_image(path, shorter=shorter, crop=config.size)
+
+
+def _decisions(
+  net: nets.Network, images: np.ndarray, groups: list[tuple[int, ...]]
+) -> np.ndarray:
+  read = jax.jit(lambda net, x: evaluate.decide(net(x)[0], groups))
+  return np.concatenate(
+    [read(net, images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+  )
+
+
+def _shown(
+  conflicts: Conflicts,
+  decisions: dict[str, np.ndarray],
+  categories: list[str],
+) -> tuple[np.ndarray, list[list[str]]]:
+  """The first images, and what was decided of each."""
+  several = [render.to_uint8(x) for x in conflicts.images[:_SHOWN]]
+  numbers = [str(i + 1) for i in range(len(several))]
+  rows = [
+    [
+      numbers[i],
+      *(categories[cue[i]] for cue in _cues(conflicts)),
+      *(categories[found[i]] for found in decisions.values()),
+    ]
+    for i in range(len(several))
+  ]
+  return render.table([several], numbers, [''], 128), rows

@@ -1,0 +1,239 @@
+"""Style transfer against torch: evaluations and seconds to the same loss.
+
+The reference is what most people run: PyTorch's L-BFGS with a history of 100,
+VGG-19 with average pooling, from the content image, the loss of Gatys et al.
+2016 in units of 0 to 255 with alpha 1 and beta 1000. What a loss costs is how
+many evaluations it takes, which no other process disturbs, times the median
+seconds of one, for which all take turns.
+"""
+
+import functools
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl import flags
+from jax.tree_util import Partial
+from torch_style import ALPHA, BETA, DEEP, STYLES, references
+
+from vizlab import io, nets, optimize, style, synthesis
+from vizlab.filters import resize
+from vizlab.objectives import Score, score
+from vizlab.types import Array
+
+__all__ = ['compare', 'race']
+
+CONTENT = flags.DEFINE_string(
+  'content', 'sample:star_and_square', 'The photo of style_transfer.'
+)
+STYLE = flags.DEFINE_string(
+  'style', 'sample:crescent_and_cross', 'The painting of style_transfer.'
+)
+EVALUATIONS = flags.DEFINE_list(
+  'evaluations',
+  ['100', '300'],
+  'Evaluations of the reference whose loss is to be reached.',
+)
+TURN = 10  # evaluations
+_NEAR = 1.0001  # what is taken for the same loss
+
+
+class Racer(NamedTuple):
+  """A way to minimise the loss.
+
+  Attributes:
+    run: Takes so many evaluations and gives the loss of each.
+    compile_seconds: What the first turn took longer.
+    before: Seconds of what comes before the first evaluation.
+  """
+
+  run: Callable[[int], list[float]]
+  compile_seconds: float = 0.0
+  before: float = 0.0
+
+
+def race(weights: str, side: int, turns: int) -> dict[str, Any]:
+  """Runs all with the pictures of the flags, prints a table, and gives it.
+
+  Args:
+    weights: A file of VGG-19; '' for random ones.
+    side: Of the squares that are cut out of the pictures, in pixels.
+    turns: Of each, by which its seconds are taken.
+  """
+  x, y = (
+    jnp.asarray(io.read_image(name, shorter=side, crop=side))
+    for name in (CONTENT.value, STYLE.value)
+  )
+  if weights:
+    net = nets.load(weights, arch='vgg19', pool='avg')
+  else:
+    net = nets.create('vgg19', pool='avg', preprocess='caffe')
+  goals = [int(n) for n in EVALUATIONS.value]
+  return compare(net, x, y, turns=turns, goals=goals)
+
+
+def compare(
+  net: nets.Network,
+  x: Array,
+  y: Array,
+  *,
+  turns: int,
+  goals: list[int],
+  names: Collection[str] = (),
+) -> dict[str, Any]:
+  """As `race`, of a net that sees 0 to 255 and images ``[H, W, 3]``.
+
+  Args:
+    net: The net.
+    x: The content.
+    y: The style.
+    turns: Of each, by which its seconds are taken.
+    goals: Evaluations of the reference whose loss is to be reached.
+    names: Of our ways; all where empty.
+  """
+  racers = {
+    name: Racer(run)
+    for name, run in references(net, np.asarray(x), np.asarray(y)).items()
+  }
+  for name, make in _WAYS.items():
+    if not names or name in names:
+      racers[name] = make(net, x, y)
+  seconds: dict[str, list[float]] = {name: [] for name in racers}
+  for _, (name, racer) in itertools.product(range(turns), racers.items()):
+    start = time.perf_counter()
+    racer.run(TURN)
+    seconds[name].append((time.perf_counter() - start) / TURN)
+  figures: dict[str, dict[str, Any]] = {}
+  known: list[float] = []
+  _show_head(goals)
+  for name, racer in racers.items():
+    losses = racer.run(max(goals))
+    known = known or losses
+    figures[name] = _figures(racer, seconds[name], losses, known, goals)
+    _show(name, figures[name], next(iter(figures.values())), goals)
+  return figures
+
+
+def _figures(
+  racer: Racer,
+  seconds: list[float],
+  losses: list[float],
+  known: list[float],
+  goals: list[int],
+) -> dict[str, Any]:
+  each = statistics.median(seconds)
+  found = {
+    'seconds': each,
+    'spread': max(seconds) - min(seconds),
+    'compile_seconds': racer.compile_seconds,
+    'losses': {n: losses[n - 1] for n in goals},
+  }
+  for n in goals:
+    goal = _NEAR * known[n - 1]
+    count = next((i for i, v in enumerate(losses, 1) if v <= goal), None)
+    took = None if count is None else racer.before + count * each
+    found[f'like {n}'] = {'evaluations': count, 'seconds': took}
+  return found
+
+
+def _show_head(goals: list[int]) -> None:
+  columns = ''.join(f' {f"loss of {n}":>12} {"s":>6} {"x":>5}' for n in goals)
+  print(f'{"":32} {"s each":>7} {"x":>5} {"compile":>7}{columns}')
+
+
+def _show(
+  name: str, row: dict[str, Any], first: dict[str, Any], goals: list[int]
+) -> None:
+  """Prints a row; ``x`` is how many times faster than the first one it is."""
+  line = f'{name:32} {row["seconds"]:7.3f} '
+  line += f'{first["seconds"] / row["seconds"]:5.2f} '
+  line += f'{row["compile_seconds"]:7.1f}'
+  for n in goals:
+    count, took = row[f'like {n}'].values()
+    if count is None:
+      line += f' {"never":>12} {"":6} {"":5}'
+    else:
+      ratio = first[f'like {n}']['seconds'] / took
+      line += f' {count:12} {took:6.1f} {ratio:5.2f}'
+  print(line, flush=True)
+
+
+def _wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
+  x, y = (resize(v, [round(n * share) for n in v.shape[:2]]) for v in (x, y))
+  total = functools.partial(
+    style.total_loss,
+    content_layer=DEEP,
+    style_layers=STYLES,
+    alpha=ALPHA,
+    beta=BETA,
+  )
+  return score(net, -1.0 * jax.jit(total)(net, x, [y]))
+
+
+def _whole(rule: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
+  """The image as it is, from the first step to the last."""
+  return _racer(_wish(net, x, y, 1), x, rule)
+
+
+def _coarse(rule: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
+  """A few steps at half the size, which cost a quarter each, and then whole."""
+  small = resize(x, [n // 2 for n in x.shape[:2]])
+  racer = _racer(_wish(net, x, y, 0.5), small, rule)
+  begun = time.perf_counter()
+  image = _steps(_wish(net, x, y, 0.5), small, rule, 5 * TURN)[0]
+  before = time.perf_counter() - begun
+  start = jnp.clip(jax.image.resize(image, x.shape, 'cubic'), 0, 1)
+  fine = _racer(_wish(net, x, y, 1), start, rule)
+  compiling = racer.compile_seconds + fine.compile_seconds
+  return Racer(fine.run, compiling, before)
+
+
+def _racer(wish: Score, start: Array, rule: Partial) -> Racer:
+  def run(count: int) -> list[float]:
+    return _steps(wish, start, rule, count)[1]
+
+  begun = time.perf_counter()
+  run(TURN)
+  between = time.perf_counter()
+  run(TURN)
+  return Racer(run, 2 * between - begun - time.perf_counter())
+
+
+def _steps(
+  wish: Score, start: Array, rule: Partial, count: int
+) -> tuple[Array, list[float]]:
+  """The image after so many steps, and the loss before each."""
+  losses: list[float] = []
+  for now in optimize.run(
+    wish,
+    synthesis.pixels(start),
+    jax.random.key(0),
+    steps=count,
+    chunk=TURN,
+    rule=rule,
+  ):
+    losses += [-float(v) for v in now.scores]
+  return now.image, losses
+
+
+def _cosine(rate: float | Array) -> optax.GradientTransformation:
+  return optax.adam(optax.cosine_decay_schedule(rate, 300))
+
+
+_SMOOTH = Partial(functools.partial(synthesis.lbfgs, smooth=0.5))
+_WAYS: dict[str, Callable[[nets.Network, Array, Array], Racer]] = {
+  name: functools.partial(way, rule)
+  for name, (way, rule) in {
+    'L-BFGS, smooth 0.5 (default)': (_whole, _SMOOTH),
+    'L-BFGS': (_whole, Partial(synthesis.lbfgs)),
+    'Adam 0.02': (_whole, optimize.adam(0.02)),
+    'Adam 0.04 to 0, 300 steps': (_whole, Partial(_cosine, 0.04)),
+    '50 steps at half the size first': (_coarse, _SMOOTH),
+  }.items()
+}

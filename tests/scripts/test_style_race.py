@@ -1,0 +1,27 @@
+import pathlib
+import sys
+
+import jax
+import pytest
+
+from vizlab import nets
+
+sys.path.append(str(pathlib.Path(__file__).parents[2] / 'scripts'))
+
+
+def test_all_begin_at_one_loss_and_the_first_to_pass_the_goal_is_told():
+  pytest.importorskip('torch')
+  import style_race
+
+  net = nets.create('vgg11', pool='avg', preprocess='caffe')
+  x, y = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
+  found = style_race.compare(
+    net, x, y, turns=1, goals=[1, 2], names=['L-BFGS, smooth 0.5 (default)']
+  )
+  reference, _, ours = found.values()
+  for row in found.values():
+    assert row['losses'][1] == pytest.approx(reference['losses'][1], rel=1e-3)
+    assert row['like 1']['evaluations'] == 1
+    assert row['like 1']['seconds'] == pytest.approx(row['seconds'])
+  assert reference['like 2']['evaluations'] == 2
+  assert ours['compile_seconds'] > 0

@@ -1,0 +1,86 @@
+"""Whether a net goes by shape or by texture, where the two disagree."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.types import Array
+
+__all__ = ['Bias', 'decide', 'shape_bias']
+
+
+class Bias(NamedTuple):
+  """What a net's decisions on conflicting images say.
+
+  Attributes:
+    shape: ``[]``, the share of decisions for the shape.
+    texture: ``[]``, the share of decisions for the texture.
+    bias: ``[]``, the share of the first among both; NaN where there is neither.
+  """
+
+  shape: Array
+  texture: Array
+  bias: Array
+
+
+def decide(logits: Array, groups: Sequence[Sequence[int]]) -> Array:
+  """The category that a net finds most probable.
+
+  A category's probability is the mean over its classes.
+
+  Args:
+    logits: ``[..., K]``.
+    groups: The classes of each category, each from 0 to K - 1.
+
+  Returns:
+    int32 ``[...]``: the place of the category among the groups.
+
+  Raises:
+    ValueError: A category without classes, or a class that is not there.
+
+  Reference:
+    Geirhos et al. 2019 (ImageNet-trained CNNs are biased towards texture),
+    appendix A.
+  """
+  count = logits.shape[-1]
+  mean = np.zeros((count, len(groups)), np.float32)
+  for i, group in enumerate(groups):
+    if not group or not 0 <= min(group) <= max(group) < count:
+      raise ValueError(
+        f'groups: got {[*group]}, expected classes from 0 to {count - 1}'
+      )
+    mean[list(group), i] = 1 / len(group)
+  return jnp.argmax(jax.nn.softmax(logits) @ mean, -1).astype(jnp.int32)
+
+
+def shape_bias(decisions: Array, shapes: Array, textures: Array) -> Bias:
+  """Of images whose shape and texture disagree, which one decides.
+
+  Args:
+    decisions: int ``[N]``, as `decide` gives.
+    shapes: int ``[N]``, the category of the shape.
+    textures: int ``[N]``, that of the texture; where it is the shape's, the
+      image is left out.
+
+  Raises:
+    ValueError: The three have different shapes.
+
+  Reference:
+    Geirhos et al. 2019, section 2.2.
+  """
+  if not decisions.shape == shapes.shape == textures.shape:
+    raise ValueError(
+      f'decisions, shapes, textures: got shapes {decisions.shape}, '
+      f'{shapes.shape}, {textures.shape}, expected three alike'
+    )
+  conflict = shapes != textures
+  by_shape = (conflict & (decisions == shapes)).sum()
+  by_texture = (conflict & (decisions == textures)).sum()
+  return Bias(
+    by_shape / conflict.sum(),
+    by_texture / conflict.sum(),
+    by_shape / (by_shape + by_texture),
+  )
