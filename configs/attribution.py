@@ -59,3 +59,8 @@ def get_test_config() -> ConfigDict:
   config.methods = 'saliency,grad_cam,occlusion'
   config.patch = 48
   return config
+
+
+def sweep(add) -> None:
+  """The patch of occlusion, and how many samples the noisy methods take."""
+  add(add.product(patch=(8, 16, 32), samples=(8, 32, 128)))

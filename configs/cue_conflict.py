@@ -76,3 +76,8 @@ def get_test_config() -> ConfigDict:
   config = get_config()
   config.scenes = 24
   return config
+
+
+def sweep(add) -> None:
+  """Other scenes: how sure the shape bias is."""
+  add(add.product(seed=tuple(range(5))))

@@ -39,7 +39,9 @@ def get_config(arg: str = '') -> ConfigDict:
   config.style_mask = ''  # colours tell its regions
   config.target_mask = ''  # the same colours, where they shall be
   config.layers = 'relu1_1,relu2_1,relu3_1,relu4_1'  # by commas
-  config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
+  # With 'gram' half of a region may stay grey, if the rest has more than its
+  # share: a mean of products is not told from another. Means tell it.
+  config.statistic = 'covariance'  # 'gram', 'moments', 'wasserstein'
   config.weight = 1e6  # of the loss, against that of total variation
   config.tv = 0.0  # weight of total variation
   config.size = 128  # pixels of the new painting's shorter side
@@ -67,3 +69,13 @@ def get_test_config() -> ConfigDict:
   config.layers = 'relu1_1,relu2_1'
   config.size, config.steps, config.octaves = 32, 3, 2
   return config
+
+
+def sweep(add) -> None:
+  """What the regions keep: statistics by the number of sizes."""
+  add(
+    add.product(
+      statistic=('gram', 'moments', 'covariance', 'wasserstein'),
+      octaves=(1, 2, 3),
+    )
+  )

@@ -65,3 +65,8 @@ def get_test_config() -> ConfigDict:
   config.size, config.octaves, config.steps = 48, 2, 2
   config.frames, config.frame_steps = 2, 1
   return config
+
+
+def sweep(add) -> None:
+  """How strong a dream is: its rate by the steps of an octave."""
+  add(add.product(rate=(0.003, 0.006, 0.012), steps=(5, 15, 30)))

@@ -56,3 +56,8 @@ def get_test_config() -> ConfigDict:
   config.batch_size = 1
   config.methods = 'saliency,grad_cam'
   return config
+
+
+def sweep(add) -> None:
+  """Batch sizes: the results are the same."""
+  add(add.product(batch_size=(1, 16, 64)))

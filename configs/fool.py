@@ -56,3 +56,8 @@ def get_test_config() -> ConfigDict:
   config.targets, config.steps = (9,), 4
   config.other = 'minivgg_random_labels'
   return config
+
+
+def sweep(add) -> None:
+  """How small a change can be: the rate of a step by how sure it shall be."""
+  add(add.product(rate=(0.0003, 0.001, 0.003), enough=(0.0, 5.0, 10.0)))

@@ -85,3 +85,16 @@ def get_test_config() -> ConfigDict:
   config.layers = 'relu2_1,sift'
   config.size, config.steps, config.seeds = 32, 3, 2
   return config
+
+
+def sweep(add) -> None:
+  """Optimisers with the rates that suit them, from little and much noise."""
+  add(
+    add.product(
+      add.zip(
+        optimizer=('adam', 'lbfgs', 'momentum'),
+        learning_rate=(0.02, 1.0, 0.0005),
+      ),
+      noise=(0.01, 0.1),
+    )
+  )

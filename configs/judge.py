@@ -69,3 +69,8 @@ def get_test_config() -> ConfigDict:
   config.methods = 'saliency,cam'
   config.faithful = config.steps = config.samples = config.changes = 2
   return config
+
+
+def sweep(add) -> None:
+  """How many samples the noisy methods take."""
+  add(add.product(samples=(4, 16, 64)))

@@ -58,3 +58,8 @@ def get_test_config() -> ConfigDict:
   config.channels = '3,5'
   config.size, config.steps, config.count = 32, 2, 2
   return config
+
+
+def sweep(add) -> None:
+  """How much diversity, and with which parameterisation."""
+  add(add.product(image=('fourier', 'pyramid'), diversity=(0.3, 1.0, 3.0)))

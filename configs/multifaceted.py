@@ -63,3 +63,8 @@ def get_test_config() -> ConfigDict:
   config.scenes, config.top, config.facets, config.near = 16, 12, 2, 3
   config.size, config.steps = 32, 2
   return config
+
+
+def sweep(add) -> None:
+  """How many facets, from how many of the best pictures."""
+  add(add.product(top=(100, 200), facets=(2, 4, 6)))

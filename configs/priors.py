@@ -69,3 +69,20 @@ def get_test_config() -> ConfigDict:
   config.count = 2
   config.size, config.steps = 32, 3
   return config
+
+
+def sweep(add) -> None:
+  """Yosinski et al. 2015, section 3.3: their regularisers drawn at random."""
+  add(
+    add.product(
+      add.product(families=('yosinski',)),
+      add.random(
+        24,
+        seed=0,
+        decay=add.log_uniform(1e-4, 0.1),
+        sigma=add.uniform(0.2, 1.5),
+        share=add.uniform(0.0, 0.5),
+        rate=add.log_uniform(0.005, 0.1),
+      ),
+    )
+  )

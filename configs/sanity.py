@@ -60,3 +60,8 @@ def get_test_config() -> ConfigDict:
   config.scenes = config.batch = 2
   config.methods = 'gradient,grad_cam'
   return config
+
+
+def sweep(add) -> None:
+  """Other scenes and other random weights."""
+  add(add.product(seed=(0, 1, 2)))

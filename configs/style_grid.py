@@ -67,3 +67,13 @@ def get_test_config() -> ConfigDict:
   config.content_layer, config.style_layers = 'relu2_1', 'relu1_1,relu2_1'
   config.size, config.steps, config.ratios = 32, 2, (1e-6, 1e-4)
   return config
+
+
+def sweep(add) -> None:
+  """The same sheet from each start, with each way to keep colours."""
+  add(
+    add.product(
+      start=('content', 'noise', 'style'),
+      colours=('free', 'luminance', 'matched'),
+    )
+  )

@@ -71,3 +71,22 @@ def get_test_config() -> ConfigDict:
   config.content_layer, config.style_layers = 'relu2_1', 'relu1_1,relu2_1'
   config.size, config.steps, config.octaves = 48, 3, 2
   return config
+
+
+def sweep(add) -> None:
+  """The weight of the style by the depth of the content: a sheet of both."""
+  add(
+    add.product(
+      content_layer=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1'),
+      beta=(1e5, 1e6, 1e7),
+    )
+  )
+
+
+def sweep_optimizer(add) -> None:
+  """Optimisers and their rates, from two starts."""
+  rates = add.chain(
+    add.product(optimizer=('adam',), learning_rate=(0.005, 0.02, 0.05)),
+    add.product(optimizer=('lbfgs',), learning_rate=(0.02, 0.05, 0.1)),
+  )
+  add(add.product(rates, start=('content', 'noise')))

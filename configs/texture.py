@@ -86,3 +86,13 @@ def get_test_config() -> ConfigDict:
   config.images = 'sample:star_and_square'
   config.size, config.steps, config.octaves = 32, 3, 2
   return config
+
+
+def sweep(add) -> None:
+  """What a texture is taken to be: statistics, by the number of sizes."""
+  add(
+    add.product(
+      statistic=('gram', 'moments', 'covariance', 'wasserstein'),
+      octaves=(1, 3),
+    )
+  )

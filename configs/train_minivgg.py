@@ -55,3 +55,21 @@ def get_test_config() -> ConfigDict:
   config.eval_scenes = 16
   config.checkpoint_every = 2
   return config
+
+
+def sweep(add) -> None:
+  """Nets that go by shape, by both and by texture, for cue_conflict."""
+  add(add.product(correlation=(0.0, 0.5, 1.0)))
+
+
+def sweep_recipe(add) -> None:
+  """The recipe at random, around what made the net that ships."""
+  add(
+    add.random(
+      16,
+      seed=0,
+      learning_rate=add.log_uniform(3e-4, 3e-2),
+      weight_decay=add.log_uniform(1e-3, 0.3),
+      noise=add.choice(0.0, 0.05, 0.1, 0.2),
+    )
+  )

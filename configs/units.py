@@ -57,3 +57,13 @@ def get_test_config() -> ConfigDict:
   config.scenes, config.batch = 6, 3
   config.count, config.top = 2, 4
   return config
+
+
+def sweep(add) -> None:
+  """Layer by layer, the peak or all of a map."""
+  add(
+    add.product(
+      layer=('relu1_1', 'relu2_1', 'relu3_2', 'relu4_2', 'relu5_2'),
+      unit=('neuron', 'channel'),
+    )
+  )

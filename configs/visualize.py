@@ -66,3 +66,10 @@ def get_test_config() -> ConfigDict:
   config.count = config.batch = 2
   config.size, config.steps, config.scenes = 32, 3, 2
   return config
+
+
+def sweep(add) -> None:
+  """Parameterisations by the number of steps, a sheet each."""
+  add(
+    add.product(image=('fourier', 'pyramid', 'cppn', 'maco'), steps=(64, 256))
+  )

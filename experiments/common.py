@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import report
+from experiments import provenance, report
 from experiments.settings import flatten
 from vizlab import io, nets
 
@@ -28,8 +28,9 @@ __all__ = [
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
+_RECORD, _FIGURES, _LOCK = 'run.json', 'figures.json', '.lock'
 _OTHERS = {'index.json', 'record.json'}
-_OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, *_OTHERS}
+_OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, _RECORD, _FIGURES, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 
 
@@ -37,7 +38,8 @@ class Recorder:
   """Writes what a run leaves behind, each file whole or not at all.
 
   A work directory holds ``config.json``, ``overrides.json``, ``command.txt``,
-  ``metrics.jsonl``, arrays (``.npz``), pictures (``.png``), ``report.html``,
+  ``run.json`` (versions, device, SHA-256 of what was read), ``metrics.jsonl``,
+  arrays (``.npz``), pictures (``.png``), ``report.html``,
   and in the end ``DONE`` with the results.
 
   Making a Recorder only looks; `open` writes. So an experiment first makes one
@@ -73,14 +75,20 @@ class Recorder:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
   def open(self) -> None:
-    """Begins to write, over what an earlier run wrote if so wished."""
+    """Begins to write, over what an earlier run wrote if so wished.
+
+    Raises:
+      ValueError: Another process writes there, or nothing can be written.
+    """
     try:
+      io.lock(self._path(_LOCK), self)
       if self._overwrite:
         self._remove()
       io.write_json(self._path(_CONFIG), self.settings)
       io.write_json(self._path(_OVERRIDES), sys.argv[1:])
       command = shlex.join(['python', *sys.argv])
       io.write_text(self._path(_COMMAND), command + '\n')
+      io.write_json(self._path(_RECORD), provenance.record(self.settings))
     except OSError as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
@@ -180,9 +188,11 @@ class Recorder:
     parts: Sequence[report.Figure | report.Table],
   ) -> None:
     """Writes ``report.html``, and each of its figures as a PNG."""
-    for part in parts:
-      if isinstance(part, report.Figure):
-        self.picture(part.name, part.picture)
+    figures = [part for part in parts if isinstance(part, report.Figure)]
+    for part in figures:
+      self.picture(part.name, part.picture)
+    names = [flat(part.name) for part in figures]
+    io.write_json(self._path(_FIGURES), names)
     page = report.html(
       title,
       summary,

@@ -14,6 +14,8 @@ __all__ = [
   'need_not_negative',
   'need_positive',
   'numbers',
+  'restored',
+  'tupled',
   'validate',
 ]
 
@@ -96,6 +98,31 @@ def _check_value(name: str, value: Any, default: Any) -> None:
   if isinstance(value, tuple) and default:
     for part in value:
       _check_value(name, part, default[0])
+
+
+def restored(
+  values: Mapping[str, Any], reference: ConfigDict, name: str
+) -> ConfigDict:
+  """The config that JSON holds: that of an earlier run.
+
+  Args:
+    values: What the JSON says.
+    reference: A config of the same experiment, which has the types.
+    name: Of the experiment.
+
+  Raises:
+    ValueError: As `validate`.
+  """
+  made = ConfigDict(tupled(dict(values)))
+  validate(made, reference, name)
+  return made
+
+
+def tupled(value: Any) -> Any:
+  """Tuples where JSON has lists: flags can change tuples."""
+  if isinstance(value, Mapping):
+    return {k: tupled(v) for k, v in value.items()}
+  return tuple(map(tupled, value)) if isinstance(value, list) else value
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:

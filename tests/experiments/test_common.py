@@ -1,5 +1,10 @@
+import hashlib
 import json
+import pathlib
+import subprocess
+import sys
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -28,6 +33,9 @@ def test_recorder_writes_a_work_directory(tmp_path):
   assert recorder.finish({'loss': 2.0}) == {'loss': 2.0}
   names = {path.name for path in (tmp_path / 'run').iterdir()}
   assert names == {
+    '.lock',
+    'figures.json',
+    'run.json',
     'DONE',
     'config.json',
     'overrides.json',
@@ -146,3 +154,39 @@ def test_config_is_written_as_json(tmp_path):
     [1, 2]
   ]
   assert common.Recorder(tmp_path, config(stages=((1, 2),))).results is None
+
+
+def test_a_work_directory_that_is_in_use_is_refused(tmp_path):
+  code = f"""
+import sys, time
+sys.path.insert(0, {str(pathlib.Path(common.__file__).parents[1])!r})
+from vizlab import io
+class Owner: pass
+owner = Owner()
+io.lock({str(tmp_path / 'run' / '.lock')!r}, owner)
+print('locked', flush=True)
+time.sleep(60)
+"""
+  other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
+  try:
+    assert other.stdout.readline() == b'locked\n'
+    recorder = common.Recorder(tmp_path / 'run', config())
+    with pytest.raises(ValueError, match='workdir: .* another process writes'):
+      recorder.open()
+  finally:
+    other.kill()
+    other.communicate()
+  recorder.open()  # the lock died with the process
+
+
+def test_a_run_records_what_it_came_from(tmp_path):
+  weights = tmp_path / 'net.safetensors'
+  weights.write_bytes(b'abc')
+  settings = config()
+  settings.net = {'weights': str(weights), 'other': 'minivgg'}
+  common.Recorder(tmp_path / 'run', settings).open()
+  record = json.loads((tmp_path / 'run' / 'run.json').read_text())
+  assert record['sha256'][str(weights)] == hashlib.sha256(b'abc').hexdigest()
+  assert len(record['sha256']['minivgg']) == 64
+  assert {'jax', 'python', 'vizlab'} <= {*record['versions']}
+  assert record['device'].startswith(jax.default_backend())

@@ -1,13 +1,24 @@
 """Everything that touches a disk or a network."""
 
 from vizlab.io.download import cache_dir, download
-from vizlab.io.files import sha256, write_atomic, write_json, write_text
+from vizlab.io.files import (
+  lock,
+  sha256,
+  write_atomic,
+  write_json,
+  write_text,
+)
 from vizlab.io.images import read_image, samples, write_gif, write_png
+from vizlab.io.runs import Run, load_run, load_sweep
 from vizlab.io.tensors import read_tensors, write_tensors
 
 __all__ = [
+  'Run',
   'cache_dir',
   'download',
+  'load_run',
+  'load_sweep',
+  'lock',
   'read_image',
   'read_tensors',
   'samples',

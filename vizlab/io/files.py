@@ -1,15 +1,22 @@
 """Writing files: whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import pathlib
 import tempfile
+import weakref
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-__all__ = ['sha256', 'write_atomic', 'write_json', 'write_text']
+try:
+  import fcntl
+except ModuleNotFoundError:  # not on Windows
+  fcntl = None
+
+__all__ = ['lock', 'sha256', 'write_atomic', 'write_json', 'write_text']
 
 
 def write_atomic(
@@ -53,6 +60,32 @@ def write_json(path: str | os.PathLike, value: Any) -> pathlib.Path:
   return write_text(
     path, json.dumps(value, indent=2, allow_nan=False, sort_keys=True) + '\n'
   )
+
+
+def lock(path: str | os.PathLike, owner: Any) -> None:
+  """Locks a file for this process, as long as an object is there.
+
+  Whatever ends the process also ends the lock. Where a system has none, nothing
+  is locked.
+
+  Args:
+    path: A file, which is made; missing folders are, too.
+    owner: The object.
+
+  Raises:
+    BlockingIOError: Another process has it.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+  weakref.finalize(owner, os.close, file)
+  if fcntl is not None:
+    try:
+      fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      if error.errno not in (errno.EACCES, errno.EAGAIN):
+        raise
+      raise BlockingIOError('another process writes there') from error
 
 
 def sha256(path: str | os.PathLike) -> str:

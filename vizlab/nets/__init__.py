@@ -15,7 +15,7 @@ from vizlab.nets.net import (
 from vizlab.nets.receptive_field import Field
 from vizlab.nets.sources import SOURCES, Source
 from vizlab.nets.tiles import tiled
-from vizlab.nets.weights import from_tensors, load, save
+from vizlab.nets.weights import from_tensors, load, save, shipped
 
 __all__ = [
   'SOURCES',
@@ -36,6 +36,7 @@ __all__ = [
   'names',
   'param_count',
   'save',
+  'shipped',
   'tiled',
   'with_params',
 ]

@@ -22,7 +22,7 @@ from vizlab.nets.net import InputSpec, Network, get_params
 from vizlab.nets.ops import Layer
 from vizlab.rules import Rules
 
-__all__ = ['EMBEDDED', 'from_tensors', 'load', 'save']
+__all__ = ['EMBEDDED', 'from_tensors', 'load', 'save', 'shipped']
 
 EMBEDDED = ('minivgg', 'minivgg_random_labels')
 _FORMAT = 'vizlab-1'
@@ -93,11 +93,15 @@ def load(
       f'source: got {source!r}, expected a file of its weights, or one of '
       f'{EMBEDDED}, which ship with vizlab'
     )
-  if source in EMBEDDED:
-    folder = resources.files('vizlab.nets') / 'data'
-    source = str(folder / f'{source}.safetensors')
+  source = str(shipped(source) or source)
   tensors, header = read_tensors(source)
   return _assemble(tensors, header, f'path: {source}', arch, preprocess, rules)
+
+
+def shipped(name: str | os.PathLike) -> pathlib.Path | None:
+  """The file of a net that ships with vizlab, if it is one."""
+  folder = pathlib.Path(str(resources.files('vizlab.nets'))) / 'data'
+  return folder / f'{name}.safetensors' if name in EMBEDDED else None
 
 
 def from_tensors(

@@ -1,0 +1,66 @@
+"""What a result came from: versions, device, revision, the files it read."""
+
+import importlib.metadata
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+import vizlab
+from experiments.settings import flatten, listed
+from vizlab import io, nets
+
+__all__ = ['record']
+
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
+
+
+def record(settings: Mapping[str, Any]) -> dict[str, Any]:
+  """All that decides a run's numbers, besides its settings.
+
+  Args:
+    settings: Of the run; what they name is read, to tell it from another file
+      of that name.
+  """
+  device = jax.devices()[0]
+  return {
+    'versions': {
+      'python': platform.python_version(),
+      'vizlab': vizlab.__version__,
+      **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    },
+    'device': f'{device.platform} {device.device_kind}',
+    'devices': jax.device_count(),
+    'machine': platform.platform(),
+    'seed': settings.get('seed'),
+    'command': shlex.join(['python', *sys.argv]),
+    'revision': _revision(),
+    'sha256': _sums(settings),
+  }
+
+
+def _revision() -> str | None:
+  """The commit of this code, and whether it was changed since."""
+  root = pathlib.Path(__file__).resolve().parent.parent
+  command = ['git', '-C', str(root), 'describe', '--always', '--dirty']
+  try:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return done.stdout.strip()
+
+
+def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
+  """Of every file that a setting names, and of the nets that ship."""
+  found = {}
+  for value in flatten(settings).values():
+    for part in listed(value) if isinstance(value, str) else ():
+      path = nets.shipped(part) or pathlib.Path(part).expanduser()
+      if path.is_file():
+        found[part] = io.sha256(path)
+  return found

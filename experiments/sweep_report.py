@@ -1,0 +1,154 @@
+"""What came out of a sweep: a table, pictures by the swept axes, curves."""
+
+import base64
+import csv
+import io as streams
+import json
+import pathlib
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from experiments.sweeping import Sweep, counts
+from experiments.sweeps import Trial
+from vizlab import io
+
+__all__ = ['write']
+
+_THUMBNAIL = 192  # pixels of the longer side
+_POINTS = 200  # of a curve, at most
+
+
+def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
+  """Writes ``summary.csv`` and ``report.html``.
+
+  Args:
+    sweep: What was run, finished or not.
+    picture: Which picture of each trial is shown; the first of its report
+      where it is empty.
+
+  Returns:
+    The report.
+  """
+  rows = io.load_sweep(sweep.folder)
+  columns = list(dict.fromkeys(k for row in rows for k in row if k != 'folder'))
+  text = streams.StringIO()
+  table = csv.DictWriter(text, columns, extrasaction='ignore')
+  table.writeheader()
+  table.writerows(rows)
+  io.write_text(sweep.folder / 'summary.csv', text.getvalue())
+  shown = {t.number: _thumbnail(sweep, t, picture) for t in sweep.trials}
+  folder = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+  page = jinja2.Environment(
+    loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
+  )
+  page.filters['cell'] = _cell
+  html = page.get_template('sweep.html').render(
+    title=f'{sweep.base.experiment}: {len(rows)} trials',
+    counts=counts(sweep),
+    columns=columns,
+    rows=rows,
+    names=[trial.name for trial in sweep.trials],
+    pictures=shown,
+    grids=_grids(sweep),
+    curves=_curves(sweep),
+    settings=json.dumps(sweep.base.to_dict(), indent=2),
+  )
+  return io.write_text(sweep.folder / 'report.html', html)
+
+
+def _cell(value: Any) -> str:
+  return f'{value:.5g}' if isinstance(value, float) else str(value)
+
+
+def _thumbnail(sweep: Sweep, trial: Trial, name: str) -> dict[str, str] | None:
+  """A picture of a trial, small, and where the whole of it is."""
+  folder = sweep.workdir(trial)
+  known = folder / 'figures.json'
+  if not name and known.exists():
+    name = next(iter(json.loads(known.read_text())), '')
+  path = folder / f'{name}.png'
+  if sweep.state(trial) != 'finished' or not name or not path.exists():
+    return None
+  small = Image.open(path).convert('RGB')
+  small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+  buffer = streams.BytesIO()
+  small.save(buffer, 'JPEG', quality=85)
+  data = base64.b64encode(buffer.getvalue()).decode()
+  return {
+    'small': f'data:image/jpeg;base64,{data}',
+    'whole': f'{trial.name}/{path.name}',
+  }
+
+
+def _grids(sweep: Sweep) -> list[dict[str, Any]]:
+  """Trials in rows and columns by the first and the last swept setting.
+
+  One grid for each value of what else is swept; none for values at random, of
+  which no two trials share one.
+  """
+  values: dict[str, list[str]] = {}
+  for trial in sweep.trials:
+    for name, value in trial.overrides.items():
+      seen = values.setdefault(name, [])
+      if (text := _cell(value)) not in seen:
+        seen.append(text)
+  axes = [name for name, seen in values.items() if len(seen) > 1]
+  if not axes or any(len(values[n]) == len(sweep.trials) > 12 for n in axes):
+    return []
+  row, column = axes[0] if len(axes) > 1 else '', axes[-1]
+  grids: dict[str, dict[str, Any]] = {}
+  for trial in sweep.trials:
+    own = {k: _cell(v) for k, v in trial.overrides.items()}
+    rest = [f'{k} {own.pop(k, "")}' for k in axes if k not in (row, column)]
+    grid = grids.setdefault(
+      ', '.join(rest),
+      {
+        'row': row,
+        'column': column,
+        'rows': values.get(row, ['']),
+        'columns': values[column],
+        'cells': {},
+      },
+    )
+    key = f'{own.get(row, "")}|{own.get(column, "")}'
+    grid['cells'].setdefault(key, trial.number)
+  return [{'title': title, **grid} for title, grid in grids.items()]
+
+
+def _curves(sweep: Sweep) -> list[dict[str, Any]]:
+  """The scores of each trial by its steps, as lines from 0 to 1."""
+  read = [(trial, _scores(sweep.workdir(trial))) for trial in sweep.trials]
+  found = [(trial, scores) for trial, scores in read if scores is not None]
+  if not found:
+    return []
+  every = np.concatenate([scores for _, scores in found])
+  # Losses fall by orders of magnitude.
+  scale = (lambda v: -np.log10(-v)) if every.max() < 0 else (lambda v: v)
+  low, high = scale(every.min()), scale(every.max())
+  longest = max(len(scores) for _, scores in found)
+  lines = []
+  for trial, scores in found:
+    y = (scale(scores) - low) / max(high - low, 1e-12)
+    x = np.arange(len(y)) / max(longest - 1, 1)
+    few = np.unique(np.linspace(0, len(y) - 1, _POINTS).astype(int))
+    points = ' '.join(f'{600 * x[i]:.1f},{200 - 200 * y[i]:.1f}' for i in few)
+    hue = round(360 * trial.number / len(sweep.trials))
+    lines.append({'name': trial.name, 'points': points, 'hue': hue})
+  return lines
+
+
+def _scores(folder: pathlib.Path) -> np.ndarray | None:
+  """The mean score at each step of all that a trial made, one by one."""
+  parts = []
+  for path in sorted(folder.glob('*.npz'), key=lambda p: p.stat().st_mtime_ns):
+    with np.load(path) as arrays:
+      if 'scores' in arrays:
+        scores = arrays['scores']
+        parts.append(scores.reshape(len(scores), -1).mean(1))
+  if not parts:
+    return None
+  scores = np.concatenate(parts)
+  return scores[np.isfinite(scores)]

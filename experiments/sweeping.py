@@ -1,0 +1,252 @@
+"""Running a sweep: what is finished stays, what was killed goes on.
+
+A sweep's folder holds ``sweep.json`` (what it is), a work directory for each
+trial, ``errors/0003.txt`` for a trial that failed, ``summary.csv`` and
+``report.html``.
+"""
+
+import dataclasses
+import importlib
+import json
+import multiprocessing
+import os
+import pathlib
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from experiments import settings
+from experiments.sweeps import Trial, apply
+from vizlab import io
+
+__all__ = ['EXECUTORS', 'Sweep', 'counts', 'run', 'run_trial']
+
+_DEFINITION, _ERRORS = 'sweep.json', 'errors'
+# How often a trial is started whose process dies without a word.
+_ATTEMPTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+  """A sweep and its folder.
+
+  Attributes:
+    folder: Where everything is written.
+    base: The config that the trials change.
+    trials: All of them.
+  """
+
+  folder: pathlib.Path
+  base: ConfigDict
+  trials: Sequence[Trial]
+
+  def open(self) -> None:
+    """Writes what the sweep is, or checks that it is still the same.
+
+    Raises:
+      ValueError: The folder is of another sweep, or of something else.
+    """
+    path, new = self.folder / _DEFINITION, self._definition()
+    try:
+      if path.exists():
+        self._compare(json.loads(path.read_text()), new)
+        return
+      if self.folder.exists() and any(self.folder.iterdir()):
+        raise ValueError(
+          f'workdir: {self.folder} holds files that are not of a sweep; '
+          'expected a new or empty directory'
+        )
+      io.write_json(path, new)
+    except (OSError, json.JSONDecodeError) as error:
+      raise ValueError(f'workdir: {self.folder}: {error}') from error
+
+  def _definition(self) -> dict[str, Any]:
+    return {
+      'config': json.loads(json.dumps(self.base.to_dict())),
+      'trials': [
+        {'folder': trial.name, 'overrides': trial.overrides}
+        for trial in self.trials
+      ],
+    }
+
+  def _compare(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+    was, now = (settings.flatten(each['config']) for each in (old, new))
+    changed = sorted(k for k in was | now if was.get(k) != now.get(k))
+    if changed:
+      raise ValueError(
+        f'workdir: {self.folder} is of a sweep over another config; they '
+        f'differ in {", ".join(changed[:5])}'
+      )
+    pairs = zip(old['trials'], new['trials'], strict=False)
+    for i, (before, after) in enumerate(pairs):
+      if before != after:
+        raise ValueError(
+          f'workdir: {self.folder} is of another sweep: its trial {i} is '
+          f'{before["overrides"]}, and now {after["overrides"]}'
+        )
+    if len(old['trials']) != len(new['trials']):
+      raise ValueError(
+        f'workdir: {self.folder} is of a sweep of {len(old["trials"])} trials, '
+        f'and now there are {len(new["trials"])}'
+      )
+
+  def workdir(self, trial: Trial) -> pathlib.Path:
+    """The work directory of a trial."""
+    return self.folder / trial.name
+
+  def error(self, trial: Trial) -> pathlib.Path:
+    """Where the traceback of a trial is, if it failed."""
+    return self.folder / _ERRORS / f'{trial.number:04d}.txt'
+
+  def state(self, trial: Trial) -> str:
+    """``finished``, ``failed`` or ``open``."""
+    if (self.workdir(trial) / 'DONE').exists():
+      return 'finished'
+    return 'failed' if self.error(trial).exists() else 'open'
+
+  def job(self, trial: Trial) -> dict[str, Any]:
+    """What `run_trial` takes: plain values, for another process."""
+    return {
+      'config': json.loads(json.dumps(apply(trial, self.base).to_dict())),
+      'workdir': str(self.workdir(trial)),
+      'error': str(self.error(trial)),
+    }
+
+
+def run_trial(config: dict[str, Any], workdir: str, error: str) -> bool:
+  """Runs one trial to its end; what goes wrong is written down.
+
+  Args:
+    config: Its config, as JSON holds it.
+    workdir: Its work directory.
+    error: A file for the traceback if it fails.
+
+  Returns:
+    Whether it finished.
+  """
+  pathlib.Path(error).unlink(missing_ok=True)
+  try:
+    name = config['experiment']
+    made = settings.restored(
+      config, importlib.import_module(f'configs.{name}').get_config(), name
+    )
+    importlib.import_module(f'experiments.{name}').run(made, workdir)
+  except Exception:
+    io.write_text(error, traceback.format_exc())
+    return False
+  return True
+
+
+def _serial(
+  jobs: Sequence[dict[str, Any]], workers: int, devices: Sequence[str]
+) -> Iterator[int]:
+  """In this process: trials whose shapes agree share their programs."""
+  del workers, devices
+  for i, job in enumerate(jobs):
+    run_trial(**job)
+    yield i
+
+
+def _processes(
+  jobs: Sequence[dict[str, Any]], workers: int, devices: Sequence[str]
+) -> Iterator[int]:
+  """A process a trial, some at once, each with a device of its own."""
+  context = multiprocessing.get_context('spawn')
+  waiting = [(i, 1) for i in reversed(range(len(jobs)))]
+  free = list(reversed(range(workers)))
+  running: dict[Any, tuple[Any, int, int, int]] = {}
+  try:
+    while waiting or running:
+      while waiting and free:
+        (i, attempt), slot = waiting.pop(), free.pop()
+        process = context.Process(
+          target=_alone,
+          args=(jobs[i], devices[slot % len(devices)] if devices else None),
+          daemon=True,
+        )
+        process.start()
+        running[process.sentinel] = (process, i, attempt, slot)
+      for sentinel in wait(list(running)):
+        process, i, attempt, slot = running.pop(sentinel)
+        process.join()
+        free.append(slot)
+        if process.exitcode == 0:
+          yield i
+        elif attempt < _ATTEMPTS:
+          waiting.append((i, attempt + 1))
+        else:
+          io.write_text(
+            jobs[i]['error'],
+            f'its process died {attempt} times, the last time with exit status '
+            f'{process.exitcode}\n',
+          )
+          yield i
+  finally:
+    for process, *_ in running.values():
+      process.terminate()
+      process.join()
+
+
+def _alone(job: dict[str, Any], device: str | None) -> None:
+  """A trial in a process of its own."""
+  if device is not None:
+    # JAX looks for devices when it is first used, which is later.
+    os.environ['CUDA_VISIBLE_DEVICES'] = device
+  try:
+    run_trial(**job)
+  except KeyboardInterrupt:
+    raise SystemExit(130) from None
+
+
+# How trials are run: ``(jobs, workers, devices)`` gives the place of each one
+# that has ended.
+EXECUTORS: dict[str, Callable[..., Iterator[int]]] = {
+  'serial': _serial,
+  'processes': _processes,
+}
+
+
+def run(
+  sweep: Sweep,
+  *,
+  executor: str = 'serial',
+  workers: int = 2,
+  devices: Sequence[str] = (),
+  most: int = 0,
+  retry: bool = False,
+) -> dict[str, int]:
+  """Runs what is not finished.
+
+  Args:
+    sweep: The sweep, opened.
+    executor: One of `EXECUTORS`.
+    workers: Trials at once, where there are processes.
+    devices: Numbers of CUDA devices, which the workers share out.
+    most: Trials to run now; 0 for all.
+    retry: Whether those that failed are run again.
+
+  Returns:
+    How many are finished, failed and open then.
+  """
+  wanted = {'open', 'failed'} if retry else {'open'}
+  todo = [trial for trial in sweep.trials if sweep.state(trial) in wanted]
+  todo = todo[: most or None]
+  jobs = [sweep.job(trial) for trial in todo]
+  bar = tqdm(total=len(todo), desc='sweep', unit='trial')
+  with bar:
+    for i in EXECUTORS[executor](jobs, workers, devices):
+      bar.update()
+      if sweep.state(todo[i]) == 'failed':
+        lines = sweep.error(todo[i]).read_text().strip().splitlines()
+        tqdm.write(f'{todo[i].name}: {lines[-1]}')
+  return counts(sweep)
+
+
+def counts(sweep: Sweep) -> dict[str, int]:
+  """How many trials are finished, failed and open."""
+  states = [sweep.state(trial) for trial in sweep.trials]
+  return {name: states.count(name) for name in ('finished', 'failed', 'open')}

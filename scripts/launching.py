@@ -1,0 +1,100 @@
+"""What run.py and sweep.py share: flags, errors in one line, and signals."""
+
+import contextlib
+import importlib
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+__all__ = ['config_flag', 'config_module', 'parse', 'prepare', 'stopping']
+
+CACHE = flags.DEFINE_string(
+  'compilation_cache', '', 'Folder of compiled programs; in the cache if empty.'
+)
+
+
+class Terminated(KeyboardInterrupt):
+  """SIGTERM, which is taken as Ctrl-C is: what is done so far is saved."""
+
+
+def config_flag() -> Any:
+  """Defines ``--config``."""
+  return config_flags.DEFINE_config_file('config', None, 'A file of configs/.')
+
+
+def parse(argv: list[str]) -> list[str]:
+  """Parses flags; a wrong key is one line and not a traceback."""
+  try:
+    return app.parse_flags_with_usage(argv)
+  except (AttributeError, KeyError, OSError, ValueError) as error:
+    sys.exit(f'error: {in_one_line(error)}')
+
+
+def in_one_line(error: Exception) -> str:
+  """What is wrong with a config that does not load, or has no such key."""
+  text = ' '.join(str(error).replace('\\n', ' ').split())
+  if near := re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text):
+    return f'config: no setting {near[2]!r}; did you mean {near[1]!r}?'
+  if 'Failed loading config file' in text:
+    return 'config: cannot load that file, expected configs/NAME.py'
+  if isinstance(error, AttributeError | KeyError):
+    name = text.strip('"\'\\ ')
+    return f'config: no setting {name!r} in this config'
+  return text
+
+
+def prepare() -> str:
+  """Sets JAX up, after the flags: ``--help`` stays quick.
+
+  Returns:
+    The folder of compiled programs.
+  """
+  logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
+  import jax
+
+  from vizlab import io
+
+  cache = str(CACHE.value or io.cache_dir() / 'xla')
+  jax.config.update('jax_compilation_cache_dir', cache)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+  return cache
+
+
+def config_module(config: ConfigDict) -> ModuleType:
+  """The file of a config, which is valid.
+
+  Raises:
+    ValueError: Its experiment is not known, or as `settings.validate`.
+  """
+  from experiments import common, settings
+
+  settings.each_of('config.experiment', [config.experiment], common.known())
+  module = importlib.import_module(f'configs.{config.experiment}')
+  settings.validate(config, module.get_config(), module.__name__)
+  return module
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+  """Errors in one line; Ctrl-C and SIGTERM end with status 130 and 143."""
+
+  def terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated
+
+  before = signal.signal(signal.SIGTERM, terminate)
+  try:
+    yield
+  except (OSError, ValueError) as error:
+    sys.exit(f'error: {in_one_line(error)}')
+  except KeyboardInterrupt as error:
+    print('stopped; the same command goes on', file=sys.stderr)
+    sys.exit(143 if isinstance(error, Terminated) else 130)
+  finally:
+    signal.signal(signal.SIGTERM, before)

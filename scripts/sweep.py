@@ -1,0 +1,83 @@
+"""Runs a sweep: the trials that a config's ``sweep(add)`` names.
+
+python scripts/sweep.py --config=configs/style_transfer.py --workdir=runs/sweep
+"""
+
+import os
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
+
+from absl import app, flags  # noqa: E402
+from launching import (  # noqa: E402
+  config_flag,
+  config_module,
+  parse,
+  prepare,
+  stopping,
+)
+
+CONFIG = config_flag()
+WORKDIR = flags.DEFINE_string('workdir', None, 'The folder of the sweep.')
+NAME = flags.DEFINE_string('name', '', 'Of sweep_NAME(add) in the config.')
+DRY_RUN = flags.DEFINE_bool('dry_run', False, 'List the trials, run nothing.')
+MAX_TRIALS = flags.DEFINE_integer(
+  'max_trials', 0, 'Trials to run now; 0 for all.', lower_bound=0
+)
+RETRY = flags.DEFINE_bool('retry_failed', False, 'Run failed trials again.')
+EXECUTOR = flags.DEFINE_enum(
+  'executor', 'serial', ['serial', 'processes', 'ray'], 'How trials are run.'
+)
+WORKERS = flags.DEFINE_integer(
+  'workers', 2, 'Trials at once, not for serial.', lower_bound=1
+)
+DEVICES = flags.DEFINE_list('devices', [], 'CUDA devices, one a worker.')
+PICTURE = flags.DEFINE_string(
+  'picture', '', 'Of each trial in the report, as transfer; the first if empty.'
+)
+
+
+def main(argv: list[str]) -> int:
+  """Runs what is open and writes the report."""
+  cache = prepare()
+  # For the processes of the trials.
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = cache
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
+  from experiments import sweep_report, sweeping, sweeps
+
+  with stopping():
+    if argv[1:]:
+      raise ValueError(f'got {argv[1:]}, expected only --flags')
+    config, module = CONFIG.value, config_module(CONFIG.value)
+    trials = sweeps.trials(module, NAME.value, config)
+    if DRY_RUN.value:
+      print('\n'.join(trial.name for trial in trials))
+      return 0
+    if WORKDIR.value is None:
+      raise ValueError('workdir: got none, expected --workdir=FOLDER')
+    folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
+    sweep = sweeping.Sweep(folder, config, trials)
+    sweep.open()
+    try:
+      found = sweeping.run(
+        sweep,
+        executor=EXECUTOR.value,
+        workers=WORKERS.value,
+        devices=DEVICES.value,
+        most=MAX_TRIALS.value,
+        retry=RETRY.value,
+      )
+    finally:
+      report = sweep_report.write(sweep, PICTURE.value)
+    print(', '.join(f'{count} {name}' for name, count in found.items()))
+    if found['failed']:
+      print(f'tracebacks: {folder / "errors"}; --retry_failed runs them again')
+    print(f'report: {report}')
+    return 1 if found['failed'] else 0
+
+
+if __name__ == '__main__':
+  flags.mark_flag_as_required('config')
+  app.run(main, flags_parser=parse)

@@ -1,0 +1,176 @@
+"""Running sweeps: resumed, failing, killed, changed, in several processes."""
+
+import csv
+import json
+import pathlib
+
+import pytest
+
+from configs import style_transfer
+from experiments import sweep_report, sweeping, sweeps
+from vizlab import io
+
+
+def small(**changes):
+  config = style_transfer.get_test_config()
+  config.size, config.octaves, config.steps = 24, 1, 2
+  config.update(changes)
+  return config
+
+
+def a_sweep(folder, trials, **changes):
+  made = [sweeps.Trial(i, overrides) for i, overrides in enumerate(trials)]
+  sweep = sweeping.Sweep(pathlib.Path(folder), small(**changes), made)
+  sweep.open()
+  return sweep
+
+
+BETAS = [{'beta': 1e5}, {'beta': 1e6}, {'beta': 1e7}]
+
+
+def pictures(sweep):
+  return [
+    (sweep.workdir(trial) / 'transfer.png').read_bytes()
+    for trial in sweep.trials
+  ]
+
+
+def test_finished_trials_are_not_run_again(tmp_path, monkeypatch):
+  sweep = a_sweep(tmp_path / 'sweep', BETAS)
+  assert sweeping.run(sweep, most=1) == {
+    'finished': 1,
+    'failed': 0,
+    'open': 2,
+  }
+  stamp = (sweep.workdir(sweep.trials[0]) / 'DONE').stat().st_mtime_ns
+  again = a_sweep(tmp_path / 'sweep', BETAS)
+  assert sweeping.run(again)['finished'] == 3
+  assert (sweep.workdir(sweep.trials[0]) / 'DONE').stat().st_mtime_ns == stamp
+  monkeypatch.setattr(sweeping, 'run_trial', None)  # nothing is left to run
+  assert sweeping.run(again)['finished'] == 3
+
+
+def test_a_failing_trial_is_told_and_the_others_go_on(tmp_path, capsys):
+  trials = [BETAS[0], {'styles': 'no.png'}, BETAS[2]]
+  sweep = a_sweep(tmp_path / 'sweep', trials)
+  assert sweeping.run(sweep) == {'finished': 2, 'failed': 1, 'open': 0}
+  text = sweep.error(sweep.trials[1]).read_text()
+  assert 'Traceback' in text and 'no such file: no.png' in text
+  assert 'no such file: no.png' in capsys.readouterr().out
+  assert sweeping.run(sweep)['failed'] == 1, 'it is not run again unasked'
+  io.write_png('no.png', _grey())
+  try:
+    assert sweeping.run(sweep, retry=True)['finished'] == 3
+  finally:
+    pathlib.Path('no.png').unlink()
+  assert not sweep.error(sweep.trials[1]).exists()
+
+
+def _grey():
+  import numpy as np
+
+  return np.full((40, 40, 3), 99, np.uint8)
+
+
+def test_a_killed_sweep_goes_on(tmp_path, monkeypatch):
+  whole = a_sweep(tmp_path / 'whole', BETAS)
+  sweeping.run(whole)
+  killed = a_sweep(tmp_path / 'killed', BETAS)
+  run_trial, count = sweeping.run_trial, []
+
+  def killing(**job):
+    count.append(job)
+    if len(count) == 2:
+      raise KeyboardInterrupt
+    return run_trial(**job)
+
+  monkeypatch.setattr(sweeping, 'run_trial', killing)
+  with pytest.raises(KeyboardInterrupt):
+    sweeping.run(killed)
+  assert sweeping.counts(killed) == {'finished': 1, 'failed': 0, 'open': 2}
+  sweeping.run(a_sweep(tmp_path / 'killed', BETAS))
+  assert pictures(killed) == pictures(whole)
+  assert len(count) == 4
+
+
+@pytest.mark.parametrize(
+  ('trials', 'changes', 'message'),
+  [
+    ([BETAS[0], {'beta': 3.0}], {}, 'its trial 1 is .* 1000000.0.*and now .*3'),
+    (BETAS, {}, 'of a sweep of 2 trials, and now there are 3'),
+    (BETAS[:2], {'seed': 5}, 'another config; they differ in seed'),
+  ],
+)
+def test_a_changed_sweep_is_refused(trials, changes, message, tmp_path):
+  a_sweep(tmp_path / 'sweep', BETAS[:2])
+  with pytest.raises(ValueError, match=message):
+    a_sweep(tmp_path / 'sweep', trials, **changes)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+  (tmp_path / 'thesis.tex').write_text('mine')
+  with pytest.raises(ValueError, match='holds files that are not of a sweep'):
+    a_sweep(tmp_path, BETAS)
+  assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_processes_give_the_same(tmp_path):
+  serial = a_sweep(tmp_path / 'serial', BETAS[:2])
+  sweeping.run(serial)
+  trials = [*BETAS[:2], {'styles': 'no.png'}]
+  sweep = a_sweep(tmp_path / 'processes', trials)
+  found = sweeping.run(sweep, executor='processes', workers=2, devices=['0'])
+  assert found == {'finished': 2, 'failed': 1, 'open': 0}
+  for trial, picture in zip(serial.trials, pictures(serial), strict=True):
+    made = sweep.workdir(trial) / 'transfer.png'
+    assert made.read_bytes() == picture
+
+
+def test_a_trial_whose_process_dies_is_started_again(tmp_path, monkeypatch):
+  monkeypatch.setattr(sweeping, '_alone', _dies)
+  job = {'error': str(tmp_path / 'error.txt'), 'starts': str(tmp_path / 'n')}
+  assert list(sweeping.EXECUTORS['processes']([job], 1, [])) == [0]
+  assert (tmp_path / 'n').read_text() == 'xxx'
+  assert (
+    'died 3 times, the last time with exit status -9'
+    in (tmp_path / 'error.txt').read_text()
+  )
+
+
+def _dies(job, device):
+  import os
+  import signal
+
+  with open(job['starts'], 'a') as file:
+    file.write('x')
+  os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_table_the_report_and_what_they_are_read_by(tmp_path):
+  trials = [
+    {'beta': b, 'start': start}
+    for b in (1e5, 1e6)
+    for start in ('content', 'noise')
+  ]
+  sweep = a_sweep(tmp_path / 'sweep', [*trials, {'styles': 'no.png'}])
+  sweeping.run(sweep)
+  page = sweep_report.write(sweep, 'transfer').read_text()
+  rows = io.load_sweep(sweep.folder)
+  assert [row['state'] for row in rows] == ['finished'] * 4 + ['failed']
+  assert rows[1]['beta'] == 1e5 and rows[1]['start'] == 'noise'
+  assert rows[1]['loss'] > 0 and 'loss' not in rows[4]
+  run = io.load_run(rows[1]['folder'])
+  assert run.config['beta'] == 1e5 and run.results['loss'] == rows[1]['loss']
+  assert run.arrays['transfer_24x24']['scores'].shape == (2,)
+  assert run.pictures['transfer'].exists() and 'jax' in run.record['versions']
+  with (sweep.folder / 'summary.csv').open() as file:
+    table = list(csv.DictReader(file))
+  assert [float(r['loss']) for r in table[:4]] == [r['loss'] for r in rows[:4]]
+  assert page.count('<polyline') == 4 and 'errors/0004.txt' in page
+  # Once in the grid of beta by start, and once in the table.
+  assert page.count('data-whole="0001_') == 2
+  assert json.loads((sweep.folder / 'sweep.json').read_text())['config']
+  with pytest.raises(ValueError, match='there is no sweep'):
+    io.load_sweep(tmp_path)
+  with pytest.raises(ValueError, match='no run has finished there'):
+    io.load_run(rows[4]['folder'])

@@ -1,0 +1,87 @@
+"""What runs and sweeps have left behind, for research code."""
+
+import json
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ['Run', 'load_run', 'load_sweep']
+
+
+class Run(NamedTuple):
+  """A finished run.
+
+  Attributes:
+    config: Its settings, nested.
+    results: Its scalars, by name.
+    arrays: ``{file: {name: array}}`` of its ``.npz`` files, without the suffix.
+    pictures: ``{file: path}`` of its ``.png`` files, likewise.
+    record: Versions, device, command, and SHA-256 of what it read.
+  """
+
+  config: dict[str, Any]
+  results: dict[str, Any]
+  arrays: dict[str, dict[str, np.ndarray]]
+  pictures: dict[str, pathlib.Path]
+  record: dict[str, Any]
+
+
+def load_run(folder: str | os.PathLike) -> Run:
+  """Reads a work directory.
+
+  Args:
+    folder: The work directory of a finished run.
+
+  Raises:
+    ValueError: No run has finished there.
+  """
+  folder = pathlib.Path(folder).expanduser()
+  if not (folder / 'DONE').exists():
+    raise ValueError(f'folder: {folder}: no run has finished there')
+  arrays = {}
+  for path in sorted(folder.glob('*.npz')):
+    with np.load(path) as found:
+      arrays[path.stem] = dict(found)
+  record = folder / 'run.json'
+  return Run(
+    json.loads((folder / 'config.json').read_text()),
+    json.loads((folder / 'DONE').read_text()),
+    arrays,
+    {path.stem: path for path in sorted(folder.glob('*.png'))},
+    json.loads(record.read_text()) if record.exists() else {},
+  )
+
+
+def load_sweep(folder: str | os.PathLike) -> list[dict[str, Any]]:
+  """Reads the table of a sweep.
+
+  Args:
+    folder: The folder of a sweep.
+
+  Returns:
+    A row a trial: its ``trial`` number, ``state`` (``'finished'``, ``'failed'``
+    or ``'open'``), ``folder``, its overrides, and the scalars of its results
+    (``'result NAME'`` where a setting has that name).
+    ``pandas.DataFrame(rows)`` makes a table of them, and ``load_run`` reads the
+    rest.
+
+  Raises:
+    ValueError: There is no sweep.
+  """
+  folder = pathlib.Path(folder).expanduser()
+  path = folder / 'sweep.json'
+  if not path.exists():
+    raise ValueError(f'folder: {folder}: there is no sweep')
+  rows = []
+  for i, trial in enumerate(json.loads(path.read_text())['trials']):
+    own = folder / trial['folder']
+    done = own / 'DONE'
+    failed = (folder / 'errors' / f'{i:04d}.txt').exists()
+    state = 'finished' if done.exists() else 'failed' if failed else 'open'
+    results = json.loads(done.read_text()) if done.exists() else {}
+    row = {'trial': i, 'state': state, 'folder': own, **trial['overrides']}
+    named = {f'result {k}' if k in row else k: v for k, v in results.items()}
+    rows.append(row | named)
+  return rows
