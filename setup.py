@@ -13,6 +13,7 @@ VERSION = re.search(
 WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
 SCALE = ['grain>=0.2.16']
+CLUSTER = ['ray>=2.40']
 TEST = [
   *ANALYSIS,
   *SCALE,
@@ -56,9 +57,10 @@ setup(
     'weights': WEIGHTS,  # reading .pth and .h5 files
     'analysis': ANALYSIS,
     'scale': SCALE,  # folders of photos
+    'cluster': CLUSTER,  # sweeps on several machines
     'test': TEST,
     # The oracles of the parity tests. pytorch-grad-cam comes on its own, with
     # --no-deps: it names torchvision, of which the tests need nothing.
-    'parity': [*TEST, *PARITY],
+    'parity': [*TEST, *PARITY, *CLUSTER],
   },
 )

@@ -10,9 +10,13 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.content=PHOTO \\
     --config.styles=PAINTING --workdir=runs/grid_vgg19
 
-Runtime: TODO
+Runtime: 50 seconds on 2 busy CPU cores; VGG-19 at 192 pixels 14 minutes beside
+other work.
 
-Expected: TODO
+Expected: grid.png. With VGG-19, the photo in other colours up to relu2_1, short
+strokes from relu3_1 on, and the swirls of The Starry Night from relu4_1; at
+1e-5 there is little of the town, at 1e-2 little of the painting. With minivgg
+the columns differ, from the colours of the style to the photo; the rows hardly.
 """
 
 from ml_collections import ConfigDict

@@ -51,7 +51,8 @@ def run(
     return recorder.results
   judged = {config.net.weights: load_classifier(config.net)}
   for name in listed(config.others):
-    judged[name] = load_classifier(ConfigDict({**config.net, 'weights': name}))
+    own = {'weights': name, 'arch': '', 'preprocess': '', 'pool': 'max'}
+    judged[name] = load_classifier(ConfigDict(own))
   categories, groups = _categories(judged)
   conflicts = _conflicts(config, recorder, [*categories])
   decisions = {
@@ -82,6 +83,7 @@ def run(
       f'{name}/{key}': float(value)
       for name, bias in biases.items()
       for key, value in bias._asdict().items()
+      if np.isfinite(value)  # no bias of a net that decides for neither
     }
   )
 
@@ -140,6 +142,11 @@ def _scenes(config: ConfigDict) -> Conflicts:
     np.asarray(v[:, 0]) for v in (drawn.labels, drawn.textures)
   )
   keep = shapes != textures
+  if not keep.any():
+    raise ValueError(
+      f'config.scenes: got {config.scenes}, among which no texture differs '
+      'from that of the shape; expected more'
+    )
   return Conflicts(np.asarray(drawn.image)[keep], shapes[keep], textures[keep])
 
 
@@ -153,6 +160,11 @@ def _named(config: ConfigDict, categories: list[str]) -> Conflicts:
         f'config.images: got {path}, expected a name as airplane1-clock2.png'
       )
     cues = [_category('images', part, categories) for part in parts]
+    if cues[0] == cues[1]:
+      raise ValueError(
+        f'config.images: got {path}, expected a texture of another category '
+        'than the shape'
+      )
     found.append((_read(config, path), *cues))
   return Conflicts(*map(np.array, zip(*found, strict=True)))
 
@@ -176,6 +188,13 @@ def _painted(
     ]
     for name in ('contents', 'styles')
   )
+  for name, some in (('contents', contents), ('styles', styles)):
+    stems = [stem for stem, *_ in some]
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+      raise ValueError(
+        f'config.{name}: got several pictures named {twice[0]}, expected names '
+        'that tell them apart'
+      )
   pairs = [
     (a, b) for a, b in itertools.product(contents, styles) if a[1] != b[1]
   ]

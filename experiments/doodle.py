@@ -133,8 +133,8 @@ def _read(config: ConfigDict) -> Painting:
       f'config.style_mask: got {own.shape[:2]} pixels, expected those of '
       f'config.style, {image.shape[:2]}'
     )
-  colours = _main_colours(own)
-  for colour in _main_colours(wanted):
+  colours = _main_colours('style_mask', own)
+  for colour in _main_colours('target_mask', wanted):
     apart = np.abs(colours - colour).sum(-1)
     if apart.min() > _NEAR:
       raise ValueError(
@@ -144,12 +144,23 @@ def _read(config: ConfigDict) -> Painting:
   return Painting(image, _regions(own, colours), _regions(wanted, colours))
 
 
-def _main_colours(mask: np.ndarray) -> np.ndarray:
-  """The colours ``[R, 3]``, 0 to 255, of all but the edges of regions."""
-  found, counts = np.unique(
-    render.to_uint8(mask).reshape(-1, 3), axis=0, return_counts=True
-  )
-  return found[counts >= _LEAST * counts.sum()].astype(int)
+def _main_colours(name: str, mask: np.ndarray) -> np.ndarray:
+  """The colours ``[R, 3]``, 0 to 255, of all but the edges of regions.
+
+  Colours near a more frequent one are of its region: files lose some of them.
+  """
+  pixels = render.to_uint8(mask).reshape(-1, 3).astype(int)
+  found, counts = np.unique(pixels, axis=0, return_counts=True)
+  main, most = [], counts.sum()
+  while counts.size and counts.max() >= _LEAST / 8 * most:
+    colour = found[counts.argmax()]
+    near = np.abs(found - colour).sum(-1) <= _NEAR
+    if counts[near].sum() >= _LEAST * most:
+      main.append(colour)
+    found, counts = found[~near], counts[~near]
+  if not main:
+    raise ValueError(f'config.{name}: got no colour that covers a region')
+  return np.array(main)
 
 
 def _regions(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:

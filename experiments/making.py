@@ -91,6 +91,7 @@ def make(
   steps: int,
   chunk: int = 16,
   patience: float = 0.0,
+  span: int | None = None,
   watch: Callable[[optimize.Progress], None] | None = None,
   **settings: Any,
 ) -> Made:
@@ -104,8 +105,9 @@ def make(
     key: A JAX random key.
     steps: How many.
     chunk: Steps between two looks at the clock.
-    patience: Stops once the mean score of the last ``chunk`` steps is above
+    patience: Stops once the mean score of the last ``span`` steps is above
       that of those before by no more than this share of it; 0 never does.
+    span: Steps; else as many as a chunk.
     watch: Called after every chunk. After a kill, again from the last
       checkpoint on.
     **settings: Further ones of `vizlab.optimize.run`.
@@ -123,7 +125,7 @@ def make(
         wish, image, key, steps=steps, chunk=chunk, state=state, **settings
       ),
       steps,
-      functools.partial(_settled, chunk, patience),
+      functools.partial(_settled, span or chunk, patience),
       watch,
     )
     return made._asdict()
@@ -177,9 +179,9 @@ def _run(
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
         logs.append((now.scores, now.penalties))
-        seen = now
         if watch is not None:
-          watch(now)
+          watch(now)  # before it counts as seen: what is saved was watched
+        seen = now
         if settled(np.concatenate([s - p for s, p in logs])):
           break
         done = now.step == steps or (now.failed >= 0).all()
@@ -213,10 +215,10 @@ def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
   return {'state': leaves, 'scores': scores, 'penalties': penalties}
 
 
-def _settled(chunk: int, patience: float, values: np.ndarray) -> bool:
+def _settled(span: int, patience: float, values: np.ndarray) -> bool:
   """Whether what is maximised, ``[steps, ...]``, rises too slowly to go on."""
-  if not patience or len(values) < 2 * chunk:
+  if not patience or len(values) < 2 * span:
     return False
   values = np.where(np.isfinite(values), values, 0)  # those do not change
-  before, after = values[-2 * chunk : -chunk].mean(), values[-chunk:].mean()
+  before, after = values[-2 * span : -span].mean(), values[-span:].mean()
   return after - before <= patience * abs(after)

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from experiments.common import Recorder
 from experiments.report import Figure, Table
-from experiments.settings import listed
+from experiments.settings import listed, need_positive
 from experiments.styling import Job, read_styles
 from experiments.transfers import Transfer, check_settings
 from vizlab import io, render
@@ -23,6 +23,7 @@ def run(
   if recorder.results is not None:
     return recorder.results
   check_settings(config)
+  need_positive(config, 'beta')
   layers, ratios = listed(config.style_layers), config.ratios
   if not ratios or not min(ratios) >= 0:
     raise ValueError(

@@ -85,7 +85,10 @@ class Job:
     nets.check_layers(self.net, layers)
     self.seen: Net = self.net
     if config.tile:
-      self.seen = nets.tiled(self.net, layers, config.tile)
+      try:
+        self.seen = nets.tiled(self.net, layers, config.tile)
+      except ValueError as error:
+        raise ValueError(f'config.tile: {error}') from error
 
   def styled(
     self,
@@ -134,6 +137,7 @@ class Job:
         steps=steps,
         chunk=_chunk(config.snapshots),
         patience=config.patience,
+        span=_CHUNK,
         penalty=config.tv * penalties.tv(2.0),
         rule=Partial(make_rule, config.learning_rate or rate),
         watch=functools.partial(self._snapshot, _named(name, size)),

@@ -8,10 +8,12 @@ trial, ``errors/0003.txt`` for a trial that failed, ``summary.csv`` and
 import dataclasses
 import importlib
 import json
+import math
 import multiprocessing
 import os
 import pathlib
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
@@ -23,11 +25,12 @@ from experiments import settings
 from experiments.sweeps import Trial, apply
 from vizlab import io
 
-__all__ = ['EXECUTORS', 'Sweep', 'counts', 'run', 'run_trial']
+__all__ = ['EXECUTORS', 'Options', 'Sweep', 'counts', 'run', 'run_trial']
 
 _DEFINITION, _ERRORS = 'sweep.json', 'errors'
 # How often a trial is started whose process dies without a word.
 _ATTEMPTS = 3
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +120,28 @@ class Sweep:
     }
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What executors want to know.
+
+  Attributes:
+    workers: Trials at once, where there are processes.
+    devices: Numbers of CUDA devices, which processes share out.
+    address: Of a Ray cluster; '' for one on this machine, for this sweep.
+    cpus: That a trial takes of it.
+    gpus: That a trial takes of it, or a share of one.
+  """
+
+  workers: int = 2
+  devices: Sequence[str] = ()
+  address: str = ''
+  cpus: float = 1.0
+  gpus: float = 0.0
+
+
+Jobs = Sequence[dict[str, Any]]
+
+
 def run_trial(config: dict[str, Any], workdir: str, error: str) -> bool:
   """Runs one trial to its end; what goes wrong is written down.
 
@@ -141,23 +166,20 @@ def run_trial(config: dict[str, Any], workdir: str, error: str) -> bool:
   return True
 
 
-def _serial(
-  jobs: Sequence[dict[str, Any]], workers: int, devices: Sequence[str]
-) -> Iterator[int]:
+def _serial(jobs: Jobs, options: Options) -> Iterator[int]:
   """In this process: trials whose shapes agree share their programs."""
-  del workers, devices
+  del options
   for i, job in enumerate(jobs):
     run_trial(**job)
     yield i
 
 
-def _processes(
-  jobs: Sequence[dict[str, Any]], workers: int, devices: Sequence[str]
-) -> Iterator[int]:
+def _processes(jobs: Jobs, options: Options) -> Iterator[int]:
   """A process a trial, some at once, each with a device of its own."""
+  devices = options.devices
   context = multiprocessing.get_context('spawn')
   waiting = [(i, 1) for i in reversed(range(len(jobs)))]
-  free = list(reversed(range(workers)))
+  free = list(reversed(range(options.workers)))
   running: dict[Any, tuple[Any, int, int, int]] = {}
   try:
     while waiting or running:
@@ -202,11 +224,61 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
     raise SystemExit(130) from None
 
 
-# How trials are run: ``(jobs, workers, devices)`` gives the place of each one
-# that has ended.
-EXECUTORS: dict[str, Callable[..., Iterator[int]]] = {
+def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
+  """On a cluster whose nodes see the same folder; a trial has one node.
+
+  A trial of a node that dies is started again on another one, and goes on from
+  its last checkpoint.
+  """
+  try:
+    import ray
+  except ModuleNotFoundError as error:
+    raise ValueError(
+      "executor: 'ray' needs the extra, pip install -e '.[cluster]'"
+    ) from error
+  ours = not ray.is_initialized()
+  if ours:
+    local = {'num_cpus': _cpus(options), 'include_dashboard': False}
+    with warnings.catch_warnings():
+      # Its forks run other programs at once, and have no use for JAX.
+      warnings.filterwarnings('ignore', 'os.fork', RuntimeWarning)
+      ray.init(
+        options.address or None,
+        runtime_env={'env_vars': {'PYTHONPATH': str(_ROOT)}},
+        log_to_driver=False,
+        **({} if options.address else local),
+      )
+  try:
+    start = ray.remote(
+      num_cpus=options.cpus,
+      num_gpus=options.gpus,
+      max_retries=_ATTEMPTS - 1,
+    )(run_trial)
+    running = {start.remote(**job): i for i, job in enumerate(jobs)}
+    while running:
+      (ended,), _ = ray.wait([*running], num_returns=1)
+      i = running.pop(ended)
+      try:
+        ray.get(ended)
+      except ray.exceptions.RayError as error:
+        io.write_text(jobs[i]['error'], f'{error}\n')
+      yield i
+  finally:
+    if ours:
+      ray.shutdown()
+
+
+def _cpus(options: Options) -> int:
+  """Of a local cluster: what its workers take together."""
+  return max(1, math.ceil(options.workers * options.cpus))
+
+
+# How trials are run: ``(jobs, options)`` gives the place of each one that has
+# ended.
+EXECUTORS: dict[str, Callable[[Jobs, Options], Iterator[int]]] = {
   'serial': _serial,
   'processes': _processes,
+  'ray': _ray,
 }
 
 
@@ -214,8 +286,7 @@ def run(
   sweep: Sweep,
   *,
   executor: str = 'serial',
-  workers: int = 2,
-  devices: Sequence[str] = (),
+  options: Options | None = None,
   most: int = 0,
   retry: bool = False,
 ) -> dict[str, int]:
@@ -224,8 +295,7 @@ def run(
   Args:
     sweep: The sweep, opened.
     executor: One of `EXECUTORS`.
-    workers: Trials at once, where there are processes.
-    devices: Numbers of CUDA devices, which the workers share out.
+    options: Of the executor.
     most: Trials to run now; 0 for all.
     retry: Whether those that failed are run again.
 
@@ -238,7 +308,7 @@ def run(
   jobs = [sweep.job(trial) for trial in todo]
   bar = tqdm(total=len(todo), desc='sweep', unit='trial')
   with bar:
-    for i in EXECUTORS[executor](jobs, workers, devices):
+    for i in EXECUTORS[executor](jobs, options or Options()):
       bar.update()
       if sweep.state(todo[i]) == 'failed':
         lines = sweep.error(todo[i]).read_text().strip().splitlines()

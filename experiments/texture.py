@@ -67,13 +67,13 @@ def run(
   rows, lines, found = [], [], {}
   for i, (name, picture) in enumerate(pictures.items()):
     row = [render.to_uint8(picture)]
-    for model in models:
+    for k, model in enumerate(models):
       wish = functools.partial(_wish, job, picture, model)
-      key = f'{model.layers[-1]}_{model.count}'
+      key = f'{k}_{model.layers[-1]}_{model.count}'
       made = job(f'texture_{i}_{key}', wish, start, where)[-1]
       row.append(render.to_uint8(made.images))
-      judged = _judged(job.net, picture, made.images, layers)
-      found |= {f'{i}/{key}/{k}': value for k, value in judged.items()}
+      judged = _judged(job.seen, layers, picture, made.images)
+      found |= {f'{i}/{key}/{name}': v for name, v in judged.items()}
       ends = [-float(v) for v in made.ends]
       lines.append([name, _label(model), *ends, *judged.values()])
     rows.append(row)
@@ -142,25 +142,25 @@ def _wish(
 
 
 def _judged(
-  net: nets.Network,
-  picture: np.ndarray,
-  image: np.ndarray,
-  layers: tuple[str, ...],
+  net: Net, layers: tuple[str, ...], picture: np.ndarray, image: np.ndarray
 ) -> dict[str, float]:
   """How far two textures are, by the net and by two judges without one."""
+  found = _apart(net, layers, image, picture)
+  return {name: float(value) for name, value in found.items()}
 
-  @jax.jit
-  def apart(net: nets.Network, x: jax.Array, y: jax.Array) -> dict:
-    ours, others = (net(v)[1] for v in (x, y))
-    grams = [
-      jnp.linalg.norm(a - b) / jnp.linalg.norm(b)
-      for a, b in ((stats.gram(ours[k]), stats.gram(others[k])) for k in layers)
-    ]
-    grey = [descriptors.grey(v) for v in (x, y)]
-    return {
-      'grams': sum(grams) / len(grams),
-      'glcm': evaluate.co_occurrence_distance(*grey),
-      'spectrum': evaluate.spectrum_distance(*grey),
-    }
 
-  return {k: float(v) for k, v in apart(net, image, picture).items()}
+@functools.partial(jax.jit, static_argnums=1)
+def _apart(
+  net: Net, layers: tuple[str, ...], x: jax.Array, y: jax.Array
+) -> dict[str, jax.Array]:
+  ours, others = (net(v)[1] for v in (x, y))
+  grams = [
+    jnp.linalg.norm(a - b) / jnp.linalg.norm(b)
+    for a, b in ((stats.gram(ours[k]), stats.gram(others[k])) for k in layers)
+  ]
+  grey = [descriptors.grey(v) for v in (x, y)]
+  return {
+    'grams': sum(grams) / len(grams),
+    'glcm': evaluate.co_occurrence_distance(*grey),
+    'spectrum': evaluate.spectrum_distance(*grey),
+  }

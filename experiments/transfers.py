@@ -26,6 +26,11 @@ _total = jax.jit(
 )
 
 
+@jax.jit
+def _read(wish: Score, x: jax.Array) -> dict[str, jax.Array]:
+  return wish(x)
+
+
 class Transfer:
   """A photo in the style of paintings.
 
@@ -103,12 +108,12 @@ class Transfer:
   def parts(self, image: np.ndarray) -> dict[str, float]:
     """The content and the style loss of an image, without their weights."""
     weights = {'content': (1.0, 0.0), 'style': (0.0, 1.0)}
-    size, read = self.where[-1], jax.jit(lambda wish, x: wish(x))
+    size = self.where[-1]
     each = {
       name: self.loss(size, alpha, beta=beta)
       for name, (alpha, beta) in weights.items()
     }
-    found = read(score(self.job.seen, each), jnp.asarray(image))
+    found = _read(score(self.job.seen, each), jnp.asarray(image))
     return {name: float(value) for name, value in found.items()}
 
   def _wish_with(
@@ -122,5 +127,10 @@ class Transfer:
 def check_settings(config: ConfigDict) -> None:
   """Raises a `ValueError` for settings that all transfers have."""
   need_not_negative(config, 'beta')
+  if config.shares and (min(config.shares) < 0 or not sum(config.shares)):
+    raise ValueError(
+      f'config.shares: got {config.shares}, expected none below 0, and some '
+      'above'
+    )
   each_of('config.start', [config.start], STARTS)
   each_of('config.colours', [config.colours], COLOURS)

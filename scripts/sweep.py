@@ -34,6 +34,11 @@ WORKERS = flags.DEFINE_integer(
   'workers', 2, 'Trials at once, not for serial.', lower_bound=1
 )
 DEVICES = flags.DEFINE_list('devices', [], 'CUDA devices, one a worker.')
+ADDRESS = flags.DEFINE_string(
+  'address', '', 'Of a Ray cluster; one on this machine if empty.'
+)
+CPUS = flags.DEFINE_float('cpus', 1.0, 'That a trial takes of a Ray cluster.')
+GPUS = flags.DEFINE_float('gpus', 0.0, 'That a trial takes of a Ray cluster.')
 PICTURE = flags.DEFINE_string(
   'picture', '', 'Of each trial in the report, as transfer; the first if empty.'
 )
@@ -64,8 +69,13 @@ def main(argv: list[str]) -> int:
       found = sweeping.run(
         sweep,
         executor=EXECUTOR.value,
-        workers=WORKERS.value,
-        devices=DEVICES.value,
+        options=sweeping.Options(
+          WORKERS.value,
+          DEVICES.value,
+          ADDRESS.value,
+          CPUS.value,
+          GPUS.value,
+        ),
         most=MAX_TRIALS.value,
         retry=RETRY.value,
       )

@@ -39,9 +39,7 @@ def references(
   ):
     layers = list(_layers(torch, net, layout))
     maps = functools.partial(_maps, torch, layers, layout)
-    found[f'torch L-BFGS{suffix}'] = functools.partial(
-      _reference, torch, maps, net.spec, x, y
-    )
+    found[f'torch L-BFGS{suffix}'] = _reference(torch, maps, net.spec, x, y)
   return found
 
 
@@ -77,9 +75,8 @@ def _reference(
   spec: nets.InputSpec,
   x: np.ndarray,
   y: np.ndarray,
-  count: int,
-) -> list[float]:
-  """The losses of so many evaluations by `torch.optim.LBFGS`."""
+) -> Callable[[int], list[float]]:
+  """Gives the losses of so many evaluations by `torch.optim.LBFGS`."""
 
   def seen(image: np.ndarray) -> Any:
     image = np.asarray(spec(jnp.asarray(image)))[None].transpose(0, 3, 1, 2)
@@ -92,27 +89,31 @@ def _reference(
   with torch.no_grad():
     content = maps(seen(x))[DEEP]
     painted = {k: gram(a) for k, a in maps(seen(y)).items() if k in STYLES}
-  image = seen(x).requires_grad_()
-  lbfgs = torch.optim.LBFGS(
-    [image],
-    max_iter=count,
-    max_eval=count,
-    history_size=100,
-    tolerance_grad=0,
-    tolerance_change=0,
-  )
-  losses: list[float] = []
 
-  def evaluate() -> Any:
-    lbfgs.zero_grad()
-    found = maps(image)
-    loss = ALPHA / 2 * (found[DEEP] - content).square().sum()
-    for layer, wanted in painted.items():
-      apart = (gram(found[layer]) - wanted).square().sum()
-      loss = loss + BETA / len(STYLES) * apart / (4 * len(wanted) ** 2)
-    loss.backward()
-    losses.append(loss.item())
-    return loss
+  def run(count: int) -> list[float]:
+    image = seen(x).requires_grad_()
+    lbfgs = torch.optim.LBFGS(
+      [image],
+      max_iter=count,
+      max_eval=count,
+      history_size=100,
+      tolerance_grad=0,
+      tolerance_change=0,
+    )
+    losses: list[float] = []
 
-  lbfgs.step(evaluate)
-  return losses
+    def evaluate() -> Any:
+      lbfgs.zero_grad()
+      found = maps(image)
+      loss = ALPHA / 2 * (found[DEEP] - content).square().sum()
+      for layer, wanted in painted.items():
+        apart = (gram(found[layer]) - wanted).square().sum()
+        loss = loss + BETA / len(STYLES) * apart / (4 * len(wanted) ** 2)
+      loss.backward()
+      losses.append(loss.item())
+      return loss
+
+    lbfgs.step(evaluate)
+    return losses
+
+  return run

@@ -53,6 +53,11 @@ def test_a_small_map_is_named():
     evaluate.co_occurrence(jnp.zeros((8, 20)))
 
 
+def test_a_map_without_all_rings_is_named():
+  with pytest.raises(ValueError, match='grey: got shape .20, 40.*24 pixels'):
+    evaluate.radial_spectrum(jnp.zeros((20, 40)))
+
+
 def test_the_spectrum_of_a_wave_is_in_its_ring():
   x = np.arange(64)
   for cycles in (5, 13, 22):
@@ -67,6 +72,15 @@ def test_the_spectrum_of_white_noise_is_its_variance():
   noise = 0.3 * jax.random.normal(KEY, (90, 64, 64))
   power = evaluate.radial_spectrum(noise).mean(0)
   np.testing.assert_allclose(power[1:], 0.09, rtol=0.1)
+
+
+def test_two_draws_of_one_texture_are_near():
+  a, b = jax.random.uniform(KEY, (2, 64, 64))
+  assert evaluate.co_occurrence_distance(a, b) < 0.03
+  assert evaluate.spectrum_distance(a, b) < 1.0
+  blurred = jax.image.resize(a[::2, ::2], a.shape, 'linear')
+  blurred = (blurred - blurred.mean()) * a.std() / blurred.std() + a.mean()
+  assert evaluate.co_occurrence_distance(a, blurred) > 0.08
 
 
 def test_the_same_texture_is_nearer_than_another(grey):

@@ -43,6 +43,21 @@ def test_named_pictures_are_judged(pictures, tmp_path):
   assert found['minivgg/shape'] == 1 and found['minivgg/texture'] == 0
 
 
+def test_pictures_of_one_name_are_refused(pictures, tmp_path):
+  (pictures / 'more').mkdir()
+  (pictures / 'disc0.png').rename(pictures / 'more' / 'bar1.png')
+  both = {'contents': str(pictures), 'styles': str(pictures)}
+  with pytest.raises(ValueError, match='several pictures named bar1'):
+    start('cue_conflict', tmp_path / 'run', **both)
+
+
+def test_a_net_that_decides_for_neither_has_no_bias(pictures, tmp_path):
+  (pictures / 'disc0.png').rename(pictures / 'heart-star.png')
+  (pictures / 'bar1.png').unlink()
+  found = start('cue_conflict', tmp_path / 'run', images=str(pictures))
+  assert found == {'minivgg/shape': 0, 'minivgg/texture': 0}
+
+
 def test_conflicts_are_painted(pictures, tmp_path):
   both = {'contents': str(pictures), 'styles': str(pictures)}
   settings = {'size': 48, 'steps': 2, 'style_layers': 'relu1_1', **both}
@@ -63,6 +78,8 @@ def test_conflicts_are_painted(pictures, tmp_path):
     ({'scenes': 0}, 'config.scenes: got 0'),
     ({'styles': 'disc1.png'}, "config.contents: got '', expected pictures"),
     ({'others': 'no.safetensors'}, 'no such file'),
+    ({'scenes': 1}, 'config.scenes: got 1, among which no texture differs'),
+    ({'images': 'disc1-disc2.png'}, 'expected a texture of another category'),
   ],
 )
 def test_what_is_wrong_is_named(changes, message, tmp_path):

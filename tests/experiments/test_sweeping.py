@@ -4,6 +4,7 @@ import csv
 import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from configs import style_transfer
@@ -67,8 +68,6 @@ def test_a_failing_trial_is_told_and_the_others_go_on(tmp_path, capsys):
 
 
 def _grey():
-  import numpy as np
-
   return np.full((40, 40, 3), 99, np.uint8)
 
 
@@ -119,7 +118,8 @@ def test_processes_give_the_same(tmp_path):
   sweeping.run(serial)
   trials = [*BETAS[:2], {'styles': 'no.png'}]
   sweep = a_sweep(tmp_path / 'processes', trials)
-  found = sweeping.run(sweep, executor='processes', workers=2, devices=['0'])
+  options = sweeping.Options(workers=2, devices=['0'])
+  found = sweeping.run(sweep, executor='processes', options=options)
   assert found == {'finished': 2, 'failed': 1, 'open': 0}
   for trial, picture in zip(serial.trials, pictures(serial), strict=True):
     made = sweep.workdir(trial) / 'transfer.png'
@@ -129,7 +129,9 @@ def test_processes_give_the_same(tmp_path):
 def test_a_trial_whose_process_dies_is_started_again(tmp_path, monkeypatch):
   monkeypatch.setattr(sweeping, '_alone', _dies)
   job = {'error': str(tmp_path / 'error.txt'), 'starts': str(tmp_path / 'n')}
-  assert list(sweeping.EXECUTORS['processes']([job], 1, [])) == [0]
+  assert list(
+    sweeping.EXECUTORS['processes']([job], sweeping.Options(workers=1))
+  ) == [0]
   assert (tmp_path / 'n').read_text() == 'xxx'
   assert (
     'died 3 times, the last time with exit status -9'
@@ -174,3 +176,38 @@ def test_the_table_the_report_and_what_they_are_read_by(tmp_path):
     io.load_sweep(tmp_path)
   with pytest.raises(ValueError, match='no run has finished there'):
     io.load_run(rows[4]['folder'])
+
+
+@pytest.mark.filterwarnings('ignore')  # of Ray's own
+def test_a_node_that_dies_loses_no_trial(tmp_path):
+  ray = pytest.importorskip('ray')
+  from ray.cluster_utils import Cluster
+
+  trials = [
+    {'beta': float(10**k), 'seed': s} for k in (4, 5, 6) for s in range(4)
+  ]
+  serial = a_sweep(tmp_path / 'serial', trials)
+  assert sweeping.run(serial)['finished'] == 12
+  sweep = a_sweep(tmp_path / 'ray', trials)
+  cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})
+  try:
+    node = cluster.add_node(num_cpus=1)
+    ray.init(
+      cluster.address,
+      runtime_env={'env_vars': {'PYTHONPATH': str(sweeping._ROOT)}},
+      log_to_driver=False,
+    )
+    jobs = [sweep.job(trial) for trial in sweep.trials]
+    done = {}
+    for i in sweeping.EXECUTORS['ray'](jobs, sweeping.Options()):
+      assert i not in done, 'none twice'
+      done[i] = sweep.workdir(sweep.trials[i]) / 'DONE'
+      done[i] = done[i], done[i].stat().st_mtime_ns
+      if len(done) == 4:
+        cluster.remove_node(node, allow_graceful=False)
+  finally:
+    ray.shutdown()
+    cluster.shutdown()
+  assert sweeping.counts(sweep) == {'finished': 12, 'failed': 0, 'open': 0}
+  assert all(path.stat().st_mtime_ns == when for path, when in done.values())
+  assert pictures(sweep) == pictures(serial)

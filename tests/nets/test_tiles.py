@@ -17,6 +17,8 @@ KEY = jax.random.key(0)
     ('minivgg', (131, 90), 64, ('relu1_1', 'pool2', 'relu3_1')),
     ('vgg11', (75, 101), 64, ('relu1_1', 'relu3_1')),
     ('squeezenet11', (150, 203), 128, ('relu_conv1', 'fire4/concat')),
+    ('squeezenet11', (208, 177), 64, ('fire2/concat',)),
+    ('zfnet', (208, 177), 160, ('pool2',)),
   ],
 )
 def test_tiles_give_the_maps_and_slopes_of_the_whole(
@@ -45,6 +47,26 @@ def test_tiles_give_the_maps_and_slopes_of_the_whole(
     )
 
 
+@pytest.mark.parametrize(
+  ('arch', 'side', 'names'),
+  [
+    ('alexnet', 160, ('relu1', 'pool2')),
+    ('zfnet', 160, ('pool2',)),
+    ('squeezenet11', 64, ('relu_conv1', 'fire2/concat')),
+  ],
+)
+def test_maps_of_nets_without_padding_have_their_shapes(arch, side, names):
+  net = nets.create(arch)
+  cut = nets.tiled(net, names, side)
+  step = max(field.stride for _, field in cut.fields)
+  for length in range(side + 1, side + 2 * step + 1):
+    x = jax.ShapeDtypeStruct((length, length + 3, 3), jnp.float32)
+    got, want = (jax.eval_shape(each, x)[1] for each in (cut, net))
+    assert {k: got[k].shape for k in names} == {
+      k: want[k].shape for k in names
+    }, length
+
+
 def test_memory_does_not_hold_what_is_inside(tiny):
   def bytes_of(net, size):
     grad = jax.grad(lambda x, net: net(x)[1]['pool2'].sum())
@@ -61,6 +83,7 @@ def test_memory_does_not_hold_what_is_inside(tiny):
     (['relu9'], 64, 'layer: got .relu9'),
     (['gap'], 64, 'names: got .gap., which sees the whole image'),
     (['relu2'], 8, 'side: got 8, expected at least'),
+    ([], 64, 'names: got none'),
   ],
 )
 def test_what_cannot_be_tiled_is_named(tiny, names, side, message):

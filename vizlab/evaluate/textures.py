@@ -102,13 +102,18 @@ def co_occurrence_distance(a: Array, b: Array) -> Array:
     b: ``[..., H', W']``, of any size.
 
   Returns:
-    ``[...]``: the mean over features and distances of
-    ``|f_a - f_b| / (|f_a| + |f_b|)``, 0 to 1.
+    ``[...]``, 0 to 1: the mean over features and distances of
+    ``|f_a - f_b| / (f_a + f_b)``, and for the correlation, which is about 0
+    where there is no order, of ``|f_a - f_b| / 2``.
   """
-  got, want = (jnp.stack(co_occurrence(v), -2) for v in (a, b))
-  size = jnp.abs(got) + jnp.abs(want)
-  apart = jnp.abs(got - want) / jnp.where(size > 0, size, 1)
-  return apart.mean((-2, -1))
+  got, want = co_occurrence(a), co_occurrence(b)
+  sizes = [f + g for f, g in zip(got[:3], want[:3], strict=True)]
+  sizes.append(jnp.full_like(got.correlation, 2))
+  parts = [
+    (jnp.abs(f - g) / jnp.where(size > 0, size, 1)).mean(-1)
+    for f, g, size in zip(got, want, sizes, strict=True)
+  ]
+  return sum(parts) / len(parts)
 
 
 def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
@@ -122,10 +127,18 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
     The mean power in each ring, of the map without its mean and under a Hann
     window (its edges are no part of the texture).
 
+  Raises:
+    ValueError: A map has fewer than two pixels a side for each ring.
+
   Reference:
     Field 1987 (the spectra of natural images).
   """
   h, w = grey.shape[-2:]
+  if min(h, w) < 2 * bins:
+    raise ValueError(
+      f'grey: got shape {grey.shape}, expected at least {2 * bins} pixels a '
+      f'side for {bins} rings'
+    )
   # The window of a period that is one longer: none of its values is 0.
   rows, columns = (np.hanning(n + 2)[1:-1] for n in (h, w))
   window = rows[:, None] * columns
@@ -137,9 +150,7 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
   ring = np.floor(np.hypot(y[:, None], x) * 2 * bins).ravel().astype(int)
   flat = power.reshape(*power.shape[:-2], -1)
   rings = [np.flatnonzero(ring == i) for i in range(bins)]
-  return jnp.stack(
-    [flat[..., own].sum(-1) / max(1, len(own)) for own in rings], -1
-  )
+  return jnp.stack([flat[..., own].mean(-1) for own in rings], -1)
 
 
 def spectrum_distance(a: Array, b: Array) -> Array:

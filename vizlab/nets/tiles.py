@@ -52,28 +52,42 @@ class _Tiled:
     rows, columns = (
       _cuts(n, self.side, self.step, far) for n in x.shape[-3:-1]
     )
-    reach = (rows.reach, columns.reach)
     ahead = (0,) * (x.ndim - 3)
     size = (*x.shape[:-3], rows.size, columns.size, 3)
+    shapes = jax.eval_shape(self.net, jax.ShapeDtypeStruct(size, x.dtype))[1]
+    spare = {
+      layer: [
+        _spare(cuts, length, field.stride)
+        for cuts, length in zip(
+          (rows, columns), shapes[layer].shape[-3:-1], strict=True
+        )
+      ]
+      for layer, field in self.fields
+    }
 
     @jax.checkpoint
     def run(start: Array) -> Acts:
       acts = self.net(jax.lax.dynamic_slice(x, (*ahead, *start, 0), size))[1]
-      # Nothing is cut off before the first tiles, so that all keep as much.
-      spoiled = jnp.where(start > 0, jnp.array(reach), 0)
+      # Nothing is spoiled at the top of the first tiles, so they drop the end.
       return {
         layer: jax.lax.dynamic_slice(
           acts[layer],
-          (*ahead, *(spoiled // field.stride), 0),
-          _without(acts[layer].shape, [n // field.stride for n in reach]),
+          (*ahead, *jnp.where(start > 0, jnp.array(less), 0), 0),
+          _without(acts[layer].shape, less),
         )
-        for layer, field in self.fields
+        for layer, less in spare.items()
       }
 
     starts = [(row, column) for row in rows.starts for column in columns.starts]
     maps = jax.lax.map(run, jnp.array(starts, jnp.int32))
     return None, {
-      layer: _joined(maps[layer], rows, columns, field.stride)
+      layer: _joined(
+        maps[layer],
+        *(
+          _owned(cuts, field.stride, less)
+          for cuts, less in zip((rows, columns), spare[layer], strict=True)
+        ),
+      )
       for layer, field in self.fields
     }
 
@@ -95,6 +109,8 @@ def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
       are too small for the layers.
   """
   check_layers(net, names)
+  if not names:
+    raise ValueError('names: got none, expected some layers')
   rows = {row.name: row for row in layers(net)}
   for name in names:
     if rows[name].field is None:
@@ -106,7 +122,7 @@ def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
   least = 2 * _reach([field for _, field in fields], step) + 2 * step
   if side < least:
     raise ValueError(
-      f'side: got {side}, expected at least {least} pixels for {names[-1]!r}'
+      f'side: got {side}, expected at least {least} pixels for these layers'
     )
   return _Tiled(net, fields, side, step)
 
@@ -138,10 +154,20 @@ def _without(shape: Sequence[int], units: Sequence[int]) -> tuple[int, ...]:
   return (*ahead, height - units[0], width - units[1], channels)
 
 
-def _joined(maps: Array, rows: _Cuts, columns: _Cuts, stride: int) -> Array:
+def _spare(cuts: _Cuts, length: int, stride: int) -> int:
+  """How many units of a tile's map are dropped, of ``length``.
+
+  No more than what cut edges may have changed; and less where the map is so
+  short, for want of padding, that the first tile needs its end.
+  """
+  if len(cuts.starts) == 1:
+    return 0
+  return min(cuts.reach // stride, length - cuts.bounds[1] // stride)
+
+
+def _joined(maps: Array, down: list[slice], across: list[slice]) -> Array:
   """The map of an image from those of its tiles ``[tiles, ..., H, W, C]``."""
   parts = iter(maps)
-  across, down = _owned(columns, stride), _owned(rows, stride)
   strips = [
     jnp.concatenate([next(parts)[..., own, each, :] for each in across], -2)
     for own in down
@@ -149,12 +175,12 @@ def _joined(maps: Array, rows: _Cuts, columns: _Cuts, stride: int) -> Array:
   return jnp.concatenate(strips, -3)
 
 
-def _owned(cuts: _Cuts, stride: int) -> list[slice]:
+def _owned(cuts: _Cuts, stride: int, less: int) -> list[slice]:
   """Of what each tile keeps, the units that are its own."""
   ends = [*cuts.bounds[1:], None]
   found = []
   for start, first, end in zip(cuts.starts, cuts.bounds, ends, strict=True):
-    kept = start + (cuts.reach if start else 0)
+    kept = start + (less * stride if start else 0)
     last = None if end is None else (end - kept) // stride
     found.append(slice((first - kept) // stride, last))
   return found

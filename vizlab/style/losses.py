@@ -96,6 +96,8 @@ def style_loss(
     )
   if (mask is None) != (wanted is None):
     raise ValueError('mask, wanted: got one of them, expected both or none')
+  if mask is not None:
+    _check_regions(image, layers, mask, wanted)
   measure, match = STATISTICS[statistic]
   acts = net(image)[1]
   maps = {layer: feature_map(acts, layer) for layer in layers}
@@ -123,7 +125,7 @@ def masks_at(net: Net, mask: Array, layers: Sequence[str]) -> dict[str, Array]:
     layers: Names of layers that give maps.
 
   Returns:
-    ``{layer: [H', W', R]}``, each the mean over what a place covers.
+    ``{layer: [H', W', R]}``, resized by smooth interpolation.
   """
   image = jax.ShapeDtypeStruct((*mask.shape[:2], 3), jnp.float32)
   acts = jax.eval_shape(lambda x: net(x)[1], image)
@@ -196,3 +198,20 @@ def total_loss(
     part = style_loss(net, style, style_layers, statistic=statistic, **where)
     loss += (beta * share) * part
   return loss
+
+
+def _check_regions(
+  image: Array, layers: Sequence[str], mask: Array, wanted: Mapping[str, Array]
+) -> None:
+  size, count = image.shape[-3:-1], mask.shape[-1]
+  if mask.ndim != 3 or mask.shape[:2] != size or not count:
+    raise ValueError(
+      f'mask: got shape {mask.shape}, expected ({size[0]}, {size[1]}, R)'
+    )
+  for layer in layers:
+    if layer not in wanted or wanted[layer].shape[-1] != count:
+      got = wanted[layer].shape if layer in wanted else 'nothing'
+      raise ValueError(
+        f'wanted: got {got} for {layer!r}, expected [H, W, {count}] as of '
+        'masks_at'
+      )
