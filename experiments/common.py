@@ -209,9 +209,10 @@ class Recorder:
 
 
 def known() -> list[str]:
-  """Names of all experiments."""
-  folder = pathlib.Path(__file__).parent.parent / 'configs'
-  return sorted(path.stem for path in folder.glob('*.py'))
+  """Names of all experiments: those with a config of that name."""
+  here = pathlib.Path(__file__).parent
+  configs = {path.stem for path in (here.parent / 'configs').glob('*.py')}
+  return sorted(configs & {path.stem for path in here.glob('*.py')})
 
 
 def flat(name: str) -> str:

@@ -41,6 +41,11 @@ class Conflicts:
   shapes: np.ndarray
   textures: np.ndarray
 
+  @property
+  def cues(self) -> tuple[np.ndarray, np.ndarray]:
+    """Shapes and textures."""
+    return self.shapes, self.textures
+
 
 def run(
   config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
@@ -60,7 +65,7 @@ def run(
     for name, net in judged.items()
   }
   biases = {
-    name: evaluate.shape_bias(*map(jnp.asarray, (found, *_cues(conflicts))))
+    name: evaluate.shape_bias(*map(jnp.asarray, (found, *conflicts.cues)))
     for name, found in decisions.items()
   }
   several, texts = _shown(conflicts, decisions, categories)
@@ -86,10 +91,6 @@ def run(
       if np.isfinite(value)  # no bias of a net that decides for neither
     }
   )
-
-
-def _cues(conflicts: Conflicts) -> tuple[np.ndarray, np.ndarray]:
-  return conflicts.shapes, conflicts.textures
 
 
 def _categories(
@@ -267,7 +268,7 @@ def _shown(
   rows = [
     [
       numbers[i],
-      *(categories[cue[i]] for cue in _cues(conflicts)),
+      *(categories[cue[i]] for cue in conflicts.cues),
       *(categories[found[i]] for found in decisions.values()),
     ]
     for i in range(len(several))

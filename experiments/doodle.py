@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments.common import Recorder
 from experiments.report import Figure, Table
-from experiments.settings import listed
+from experiments.settings import listed, need_positive
 from experiments.styling import Job, losses, noise, shrunk, sizes
 from vizlab import io, render, style
 from vizlab.data.scenes import scenes
@@ -41,6 +41,13 @@ def run(
   if recorder.results is not None:
     return recorder.results
   job = Job(config, recorder, listed(config.layers))
+  need_positive(config, 'weight')
+  given = [config[name] for name in ('style', 'style_mask', 'target_mask')]
+  if any(given) and not all(given):
+    raise ValueError(
+      f'config.style, config.style_mask, config.target_mask: got {given}, '
+      'expected all three, or none for a scene'
+    )
   painting = _read(config) if config.style else _scenes(config)
   height, width = painting.wanted.shape[:2]
   scale = config.size / min(height, width)

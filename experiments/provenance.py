@@ -15,7 +15,7 @@ import vizlab
 from experiments.settings import flatten, listed
 from vizlab import io, nets
 
-__all__ = ['record']
+__all__ = ['check_files', 'record']
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
 
@@ -42,6 +42,22 @@ def record(settings: Mapping[str, Any]) -> dict[str, Any]:
     'revision': _revision(),
     'sha256': _sums(settings),
   }
+
+
+def check_files(known: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+  """Raises a `ValueError` if a file is not the one that a run has read.
+
+  Args:
+    known: The SHA-256 of each, as `record` tells.
+    settings: Of that run.
+  """
+  now = _sums(settings)
+  for name, before in known.items():
+    if now.get(name) != before:
+      what = 'another file' if name in now else 'not there'
+      raise ValueError(
+        f'from: {name} is {what}; the run read one of SHA-256 {before[:12]}...'
+      )
 
 
 def _revision() -> str | None:

@@ -88,8 +88,10 @@ def _masks(config: ConfigDict, picture: np.ndarray) -> np.ndarray:
     if not 0.95 < wide * high < 1.05:
       raise ValueError(
         f'config.masks: got {mask.shape[1]}x{mask.shape[0]} pixels for {name}, '
-        f'expected the shape of config.content, {width}x{height}'
+        f'expected the shape of config.content, as {width}x{height}'
       )
     grey = descriptors.grey(mask)[..., None]
+    if not grey.max() > 0:
+      raise ValueError(f'config.masks: {name} is black, expected some white')
     found.append(np.asarray(resize(grey, (height, width)))[..., 0])
   return np.stack(found, -1)

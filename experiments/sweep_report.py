@@ -15,7 +15,7 @@ from experiments.sweeping import Sweep, counts
 from experiments.sweeps import Trial
 from vizlab import io
 
-__all__ = ['write']
+__all__ = ['pictures', 'write']
 
 _THUMBNAIL = 192  # pixels of the longer side
 _POINTS = 200  # of a curve, at most
@@ -39,6 +39,7 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
   table.writeheader()
   table.writerows(rows)
   io.write_text(sweep.folder / 'summary.csv', text.getvalue())
+  curves, axes = _curves(sweep)
   shown = {t.number: _thumbnail(sweep, t, picture) for t in sweep.trials}
   folder = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
   page = jinja2.Environment(
@@ -53,10 +54,17 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
     names=[trial.name for trial in sweep.trials],
     pictures=shown,
     grids=_grids(sweep),
-    curves=_curves(sweep),
+    curves=curves,
+    axes=axes,
     settings=json.dumps(sweep.base.to_dict(), indent=2),
   )
   return io.write_text(sweep.folder / 'report.html', html)
+
+
+def pictures(sweep: Sweep) -> list[str]:
+  """Names of the pictures that finished trials have."""
+  done = [t for t in sweep.trials if sweep.state(t) == 'finished']
+  return sorted({p.stem for t in done for p in sweep.workdir(t).glob('*.png')})
 
 
 def _cell(value: Any) -> str:
@@ -118,12 +126,12 @@ def _grids(sweep: Sweep) -> list[dict[str, Any]]:
   return [{'title': title, **grid} for title, grid in grids.items()]
 
 
-def _curves(sweep: Sweep) -> list[dict[str, Any]]:
-  """The scores of each trial by its steps, as lines from 0 to 1."""
+def _curves(sweep: Sweep) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+  """The scores of each trial by its steps as lines, and what they span."""
   read = [(trial, _scores(sweep.workdir(trial))) for trial in sweep.trials]
   found = [(trial, scores) for trial, scores in read if scores is not None]
   if not found:
-    return []
+    return [], {}
   every = np.concatenate([scores for _, scores in found])
   # Losses fall by orders of magnitude.
   scale = (lambda v: -np.log10(-v)) if every.max() < 0 else (lambda v: v)
@@ -137,7 +145,8 @@ def _curves(sweep: Sweep) -> list[dict[str, Any]]:
     points = ' '.join(f'{600 * x[i]:.1f},{200 - 200 * y[i]:.1f}' for i in few)
     hue = round(360 * trial.number / len(sweep.trials))
     lines.append({'name': trial.name, 'points': points, 'hue': hue})
-  return lines
+  ends = {'low': _cell(float(every.min())), 'high': _cell(float(every.max()))}
+  return lines, {**ends, 'steps': longest, 'log': bool(every.max() < 0)}
 
 
 def _scores(folder: pathlib.Path) -> np.ndarray | None:

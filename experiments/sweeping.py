@@ -12,10 +12,13 @@ import math
 import multiprocessing
 import os
 import pathlib
+import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
+from types import FrameType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -27,7 +30,7 @@ from vizlab import io
 
 __all__ = ['EXECUTORS', 'Options', 'Sweep', 'counts', 'run', 'run_trial']
 
-_DEFINITION, _ERRORS = 'sweep.json', 'errors'
+_DEFINITION, _ERRORS, _LOCK = 'sweep.json', 'errors', '.lock'
 # How often a trial is started whose process dies without a word.
 _ATTEMPTS = 3
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -51,19 +54,22 @@ class Sweep:
     """Writes what the sweep is, or checks that it is still the same.
 
     Raises:
-      ValueError: The folder is of another sweep, or of something else.
+      ValueError: The folder is of another sweep, of something else, or in use.
     """
     path, new = self.folder / _DEFINITION, self._definition()
     try:
       if path.exists():
         self._compare(json.loads(path.read_text()), new)
-        return
-      if self.folder.exists() and any(self.folder.iterdir()):
+      elif self.folder.exists() and [
+        p for p in self.folder.iterdir() if p.name != _LOCK
+      ]:
         raise ValueError(
           f'workdir: {self.folder} holds files that are not of a sweep; '
           'expected a new or empty directory'
         )
-      io.write_json(path, new)
+      io.lock(self.folder / _LOCK, self)
+      if not path.exists():
+        io.write_json(path, new)
     except (OSError, json.JSONDecodeError) as error:
       raise ValueError(f'workdir: {self.folder}: {error}') from error
 
@@ -160,8 +166,12 @@ def run_trial(config: dict[str, Any], workdir: str, error: str) -> bool:
       config, importlib.import_module(f'configs.{name}').get_config(), name
     )
     importlib.import_module(f'experiments.{name}').run(made, workdir)
-  except Exception:
-    io.write_text(error, traceback.format_exc())
+  except BrokenPipeError:
+    return False  # whoever started it is gone: it is open still
+  except Exception as wrong:
+    # In another process it is not done, but it has not failed either.
+    if not isinstance(wrong.__cause__, BlockingIOError):
+      io.write_text(error, traceback.format_exc())
     return False
   return True
 
@@ -218,10 +228,29 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
   if device is not None:
     # JAX looks for devices when it is first used, which is later.
     os.environ['CUDA_VISIBLE_DEVICES'] = device
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, _stop)
+  parent = multiprocessing.parent_process()
+  if parent is not None:
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
   try:
     run_trial(**job)
   except KeyboardInterrupt:
     raise SystemExit(130) from None
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+  """The first signal ends a trial; the next do not disturb its saving."""
+  del number, frame
+  for known in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(known, signal.SIG_IGN)
+  raise KeyboardInterrupt
+
+
+def _follow(parent: Any) -> None:
+  """Ends this process, in good order, after its parent."""
+  parent.join()
+  os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
@@ -230,12 +259,8 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
   A trial of a node that dies is started again on another one, and goes on from
   its last checkpoint.
   """
-  try:
-    import ray
-  except ModuleNotFoundError as error:
-    raise ValueError(
-      "executor: 'ray' needs the extra, pip install -e '.[cluster]'"
-    ) from error
+  import ray  # of an extra
+
   ours = not ray.is_initialized()
   if ours:
     local = {'num_cpus': _cpus(options), 'include_dashboard': False}

@@ -14,14 +14,14 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.settings import each_of, flatten, tupled
+from experiments.settings import each_of, flatten, tupled, validate
 
 __all__ = ['Adder', 'Trial', 'apply', 'names', 'trials']
 
@@ -65,10 +65,11 @@ class Adder:
     self.found: list[Overrides] = []
 
   def __call__(
-    self, trials: Iterable[Overrides] = (), /, **overrides: Any
+    self, trials: Iterable[Overrides] | Overrides = (), /, **overrides: Any
   ) -> None:
     """Adds trials that a helper made, or one with these overrides."""
-    self.found += [dict(trial) for trial in trials]
+    several = [trials] if isinstance(trials, Mapping) else trials
+    self.found += [dict(trial) for trial in several]
     if overrides:
       self.found.append(overrides)
 
@@ -107,6 +108,12 @@ class Adder:
       seed: Of the draws. Another count with it begins with the same trials.
       **axes: What each setting is drawn from: `log_uniform` ...
     """
+    for name, draw in axes.items():
+      if not callable(draw):
+        raise ValueError(
+          f'random: got {name}={draw!r}, expected log_uniform(...), '
+          'uniform(...) or choice(...)'
+        )
     draws = np.random.default_rng(seed)
     return [
       {name: draw(draws) for name, draw in axes.items()} for _ in range(count)
@@ -159,8 +166,7 @@ def trials(module: ModuleType, name: str, config: ConfigDict) -> list[Trial]:
   found = [Trial(i, _plain(o)) for i, o in enumerate(adder.found)]
   seen: dict[str, Trial] = {}
   for trial in found:
-    apply(trial, config)
-    key = json.dumps(trial.overrides, sort_keys=True)
+    key = json.dumps(apply(trial, config).to_dict(), sort_keys=True)
     if key in seen:
       raise ValueError(
         f'sweep: trials {seen[key].number} and {trial.number} are both '
@@ -182,7 +188,8 @@ def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
     made.update_from_flattened_dict(
       {k: tupled(v) for k, v in trial.overrides.items()}
     )
-  except (AttributeError, KeyError, TypeError) as error:
+    validate(made, config, 'the config')
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
       f'sweep: trial {trial.number}, {trial.overrides}: {error}'
     ) from error
@@ -200,7 +207,14 @@ def _merged(parts: Iterable[Overrides]) -> Overrides:
 
 def _plain(overrides: Overrides) -> Overrides:
   """Overrides as JSON holds them, so that saved ones are equal."""
-  return json.loads(json.dumps(overrides))
+  values = {
+    k: v.item() if isinstance(v, np.generic) else v
+    for k, v in overrides.items()
+  }
+  try:
+    return json.loads(json.dumps(values))
+  except TypeError as error:
+    raise ValueError(f'sweep: {overrides}: {error}') from error
 
 
 def _short(value: Any) -> str:

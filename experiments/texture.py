@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from experiments.common import Recorder, layer_info
 from experiments.report import Figure, Table
-from experiments.settings import listed
+from experiments.settings import listed, need_positive
 from experiments.styling import Job, noise, sizes
 from vizlab import descriptors, evaluate, io, nets, render, stats, style
 from vizlab.filters import resize
@@ -50,22 +50,21 @@ def run(
       raise ValueError(f'config.{name}: got none, expected some')
   layers = tuple(dict.fromkeys(k for some, _ in wanted for k in some))
   job = Job(config, recorder, layers)
+  need_positive(config, 'weight')
   models = [
     Model(some, components, _count(job.net, some, components))
     for some, components in wanted
   ]
-  pictures = {
-    name: io.read_image(name, shorter=config.size, crop=config.size)
-    for name in names
-  }
+  pictures = [
+    io.read_image(name, shorter=config.size, crop=config.size) for name in names
+  ]
   where = sizes(config, config.size, config.size)
   start = functools.partial(noise, config)
-  first = next(iter(pictures.values()))
   for model in models:
-    job.check(functools.partial(_wish, job, first, model), start, where)
+    job.check(functools.partial(_wish, job, pictures[0], model), start, where)
   recorder.open()
   rows, lines, found = [], [], {}
-  for i, (name, picture) in enumerate(pictures.items()):
+  for i, (name, picture) in enumerate(zip(names, pictures, strict=True)):
     row = [render.to_uint8(picture)]
     for k, model in enumerate(models):
       wish = functools.partial(_wish, job, picture, model)

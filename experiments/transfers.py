@@ -1,5 +1,6 @@
 """Photos in the style of paintings, as several experiments make them."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -127,10 +128,14 @@ class Transfer:
 def check_settings(config: ConfigDict) -> None:
   """Raises a `ValueError` for settings that all transfers have."""
   need_not_negative(config, 'beta')
-  if config.shares and (min(config.shares) < 0 or not sum(config.shares)):
+  good = [
+    isinstance(share, int | float) and 0 <= share < math.inf
+    for share in config.shares
+  ]
+  if good and not (all(good) and sum(config.shares) > 0):
     raise ValueError(
-      f'config.shares: got {config.shares}, expected none below 0, and some '
-      'above'
+      f'config.shares: got {config.shares}, expected finite numbers, none '
+      'below 0 and some above'
     )
   each_of('config.start', [config.start], STARTS)
   each_of('config.colours', [config.colours], COLOURS)

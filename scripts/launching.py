@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import importlib.util
+import os
 import re
 import signal
 import sys
@@ -12,7 +14,14 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-__all__ = ['config_flag', 'config_module', 'parse', 'prepare', 'stopping']
+__all__ = [
+  'check_config',
+  'config_file',
+  'config_flag',
+  'parse',
+  'prepare',
+  'stopping',
+]
 
 CACHE = flags.DEFINE_string(
   'compilation_cache', '', 'Folder of compiled programs; in the cache if empty.'
@@ -66,17 +75,26 @@ def prepare() -> str:
   return cache
 
 
-def config_module(config: ConfigDict) -> ModuleType:
-  """The file of a config, which is valid.
+def check_config(config: ConfigDict) -> str:
+  """The name of a config's experiment.
 
   Raises:
-    ValueError: Its experiment is not known, or as `settings.validate`.
+    ValueError: It is not known, or as `settings.validate`.
   """
   from experiments import common, settings
 
   settings.each_of('config.experiment', [config.experiment], common.known())
   module = importlib.import_module(f'configs.{config.experiment}')
   settings.validate(config, module.get_config(), module.__name__)
+  return config.experiment
+
+
+def config_file() -> ModuleType:
+  """The file that ``--config`` names, which may be one of the user's own."""
+  path = config_flags.get_config_filename(flags.FLAGS['config'])
+  spec = importlib.util.spec_from_file_location('sweep_config', path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
   return module
 
 
@@ -91,6 +109,10 @@ def stopping() -> Iterator[None]:
   before = signal.signal(signal.SIGTERM, terminate)
   try:
     yield
+  except BrokenPipeError:
+    # Whoever read what is printed has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
   except (OSError, ValueError) as error:
     sys.exit(f'error: {in_one_line(error)}')
   except KeyboardInterrupt as error:

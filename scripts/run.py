@@ -13,8 +13,8 @@ sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
 from absl import app, flags  # noqa: E402
 from launching import (  # noqa: E402
+  check_config,
   config_flag,
-  config_module,
   parse,
   prepare,
   stopping,
@@ -44,7 +44,7 @@ def listing() -> str:
 
 def wanted() -> ConfigDict:
   """The config of the flags, or of the run that is repeated."""
-  from experiments import settings
+  from experiments import provenance, settings
 
   if not FROM.value:
     if CONFIG.value is None:
@@ -61,7 +61,11 @@ def wanted() -> ConfigDict:
     module = importlib.import_module(f'configs.{values["experiment"]}')
   except (OSError, json.JSONDecodeError, KeyError, ImportError) as error:
     raise ValueError(f'from: {FROM.value} is not of a run: {error}') from error
-  return settings.restored(values, module.get_config(), module.__name__)
+  config = settings.restored(values, module.get_config(), module.__name__)
+  record = path.with_name('run.json')
+  if record.exists():
+    provenance.check_files(json.loads(record.read_text())['sha256'], values)
+  return config
 
 
 def main(argv: list[str]) -> None:
@@ -73,7 +77,7 @@ def main(argv: list[str]) -> None:
       print(listing())
       return
     config = wanted()
-    name = config_module(config).__name__.partition('.')[2]
+    name = check_config(config)
     if PRINT.value:
       print(json.dumps(config.to_dict(), indent=2))
       return

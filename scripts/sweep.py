@@ -3,6 +3,7 @@
 python scripts/sweep.py --config=configs/style_transfer.py --workdir=runs/sweep
 """
 
+import importlib.util
 import os
 import pathlib
 import sys
@@ -12,8 +13,9 @@ sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
 from absl import app, flags  # noqa: E402
 from launching import (  # noqa: E402
+  check_config,
+  config_file,
   config_flag,
-  config_module,
   parse,
   prepare,
   stopping,
@@ -55,13 +57,18 @@ def main(argv: list[str]) -> int:
   with stopping():
     if argv[1:]:
       raise ValueError(f'got {argv[1:]}, expected only --flags')
-    config, module = CONFIG.value, config_module(CONFIG.value)
-    trials = sweeps.trials(module, NAME.value, config)
+    config = CONFIG.value
+    check_config(config)
+    trials = sweeps.trials(config_file(), NAME.value, config)
     if DRY_RUN.value:
       print('\n'.join(trial.name for trial in trials))
       return 0
     if WORKDIR.value is None:
       raise ValueError('workdir: got none, expected --workdir=FOLDER')
+    if EXECUTOR.value == 'ray' and importlib.util.find_spec('ray') is None:
+      raise ValueError(
+        "executor: 'ray' needs the extra, pip install -e '.[cluster]'"
+      )
     folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
     sweep = sweeping.Sweep(folder, config, trials)
     sweep.open()
@@ -81,6 +88,9 @@ def main(argv: list[str]) -> int:
       )
     finally:
       report = sweep_report.write(sweep, PICTURE.value)
+    known = sweep_report.pictures(sweep)
+    if PICTURE.value and known and PICTURE.value not in known:
+      print(f'picture: no trial has {PICTURE.value!r}, but {known}')
     print(', '.join(f'{count} {name}' for name, count in found.items()))
     if found['failed']:
       print(f'tracebacks: {folder / "errors"}; --retry_failed runs them again')

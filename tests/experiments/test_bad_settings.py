@@ -98,8 +98,17 @@ BAD = [
   ('style_grid', {'ratios': (-1.0,)}, 'config.ratios: got'),
   ('style_grid', {'beta': 0.0}, 'config.beta: got 0.0, expected more'),
   ('style_transfer', {'shares': (-1.0,)}, 'config.shares: got .-1.0,.'),
+  ('style_transfer', {'shares': ('a',)}, "config.shares: got .'a',."),
+  ('style_transfer', {'shares': (float('inf'),)}, 'config.shares: got .inf,.'),
+  ('texture', {'weight': -1.0}, 'config.weight: got -1.0'),
+  ('doodle', {'weight': 0.0}, 'config.weight: got 0.0'),
+  ('doodle', {'style_mask': 'a.png'}, 'expected all three, or none'),
   ('doodle', {'layers': ''}, 'layers: got none'),
-  ('doodle', {'style': 'sample:star_and_square'}, "image: got '', expected"),
+  (
+    'doodle',
+    {'style': 'sample:star_and_square'},
+    'expected all three, or none',
+  ),
   ('fool', {'images': ''}, 'config.images: got none'),
   ('fool', {'other': 'no.safetensors'}, 'no such file'),
 ]

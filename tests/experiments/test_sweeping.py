@@ -3,6 +3,9 @@
 import csv
 import json
 import pathlib
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -113,6 +116,73 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
+def test_a_folder_in_use_is_refused(tmp_path):
+  a_sweep(tmp_path / 'sweep', BETAS)
+  code = f"""
+import pathlib, sys, time
+sys.path.insert(0, {str(sweeping._ROOT)!r})
+from vizlab import io
+class Owner: pass
+owner = Owner()
+io.lock(pathlib.Path({str(tmp_path)!r}) / sys.argv[1], owner)
+print('locked', flush=True)
+time.sleep(60)
+"""
+
+  def other(name):
+    command = [sys.executable, '-c', code, name]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b'locked\n'
+    return process
+
+  process = other('sweep/.lock')
+  try:
+    with pytest.raises(ValueError, match='another process writes there'):
+      a_sweep(tmp_path / 'sweep', BETAS)
+  finally:
+    process.kill()
+    process.communicate()
+  sweep = a_sweep(tmp_path / 'sweep', BETAS[:3])
+  process = other(f'sweep/{sweep.trials[0].name}/.lock')
+  try:  # such as one that a killed sweep has left
+    found = sweeping.run(sweep)
+  finally:
+    process.kill()
+    process.communicate()
+  assert found == {'finished': 2, 'failed': 0, 'open': 1}
+  assert sweeping.run(sweep)['finished'] == 3
+
+
+def test_a_worker_that_is_stopped_saves_and_ends_with_its_parent(tmp_path):
+  trial = [{'steps': 100000, 'snapshots': 10}]
+  sweep = a_sweep(tmp_path / 'sweep', trial)
+  code = f"""
+import sys
+sys.path.insert(0, {str(sweeping._ROOT)!r})
+import json
+from experiments import sweeping
+if __name__ == '__main__':
+  job = json.loads({json.dumps(sweep.job(sweep.trials[0]))!r})
+  list(sweeping.EXECUTORS['processes']([job], sweeping.Options(workers=1)))
+"""
+  script = tmp_path / 'script.py'
+  script.write_text(code)
+  parent = subprocess.Popen([sys.executable, script])
+  workdir = sweep.workdir(sweep.trials[0])
+  for _ in range(600):
+    if [*workdir.glob('*_0020.png')]:
+      break
+    time.sleep(0.1)
+  parent.kill()
+  parent.wait()
+  for _ in range(300):
+    if [*(workdir / 'checkpoints').rglob('*')]:
+      break
+    time.sleep(0.1)
+  assert [*(workdir / 'checkpoints').rglob('*')], 'the worker saved, and ended'
+  assert sweeping.counts(sweep) == {'finished': 0, 'failed': 0, 'open': 1}
+
+
 def test_processes_give_the_same(tmp_path):
   serial = a_sweep(tmp_path / 'serial', BETAS[:2])
   sweeping.run(serial)
@@ -159,6 +229,7 @@ def test_the_table_the_report_and_what_they_are_read_by(tmp_path):
   page = sweep_report.write(sweep, 'transfer').read_text()
   rows = io.load_sweep(sweep.folder)
   assert [row['state'] for row in rows] == ['finished'] * 4 + ['failed']
+  assert rows[4]['beta'] == sweep.base.beta, 'what it would have used'
   assert rows[1]['beta'] == 1e5 and rows[1]['start'] == 'noise'
   assert rows[1]['loss'] > 0 and 'loss' not in rows[4]
   run = io.load_run(rows[1]['folder'])

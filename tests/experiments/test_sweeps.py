@@ -95,11 +95,28 @@ def test_names_say_what_differs_and_suit_any_file_system():
     ),
     (lambda add: add(beta='much'), "trial 0, {'beta': 'much'}"),
     (lambda add: add(add.product(beta=(1.0, 1.0))), 'trials 0 and 1 are both'),
+    (lambda add: add(add.product(beta=(1.0, 1))), 'trials 0 and 1 are both'),
+    (lambda add: add(beta=float('nan')), 'config.beta: got nan'),
+    (lambda add: add(add.random(2, seed=0, beta=0.1)), 'random: got beta=0.1'),
+    (lambda add: add(steps=print), 'sweep: .*is not JSON serializable'),
   ],
 )
 def test_a_wrong_sweep_is_named(body, message):
   with pytest.raises(ValueError, match=message):
     sweeps.trials(sweep_of(body), '', style_transfer.get_config())
+
+
+def test_numpy_numbers_and_dicts_are_trials():
+  def body(add):
+    add(add.product(steps=np.arange(2, 4)))
+    add({'beta': 3.0})
+
+  found = sweeps.trials(sweep_of(body), '', style_transfer.get_config())
+  assert [t.overrides for t in found] == [
+    {'steps': 2},
+    {'steps': 3},
+    {'beta': 3.0},
+  ]
 
 
 def test_an_unknown_sweep_is_named():

@@ -36,6 +36,16 @@ def test_a_sweep_from_a_script(tmp_path):
   assert "name: got 'beta', expected one of" in unknown.stderr
 
 
+def test_a_sweep_of_a_file_of_ones_own(tmp_path):
+  text = (ROOT / 'configs' / 'style_transfer.py').read_text()
+  own = tmp_path / 'mine.py'
+  own.write_text(
+    text + '\n\ndef sweep_mine(add):\n  add(add.product(steps=(4, 8)))\n'
+  )
+  dry = call('sweep', f'--config={own}', '--dry_run', '--name=mine')
+  assert dry.stdout.split() == ['0000_steps=4', '0001_steps=8'], dry.stderr
+
+
 def test_a_failed_trial_is_the_exit_status(tmp_path):
   flags = (*SMALL, '--config.steps=2', f'--workdir={tmp_path / "sweep"}')
   done = call('sweep', *flags, '--config.styles=no.png', '--max_trials=1')
@@ -74,6 +84,14 @@ def test_a_run_is_repeated_from_its_record(tmp_path):
   for name in ('transfer.png', 'DONE', 'config.json'):
     files = [tmp_path / run / name for run in ('first', 'again')]
     assert files[0].read_bytes() == files[1].read_bytes(), name
+  record = tmp_path / 'first' / 'run.json'
+  text = record.read_text()
+  sums = json.loads(text)['sha256']
+  record.write_text(text.replace(sums['minivgg'], '0' * 64))
+  changed = call(
+    'run', f'--from={tmp_path / "first"}', f'--workdir={tmp_path / "third"}'
+  )
+  assert 'from: minivgg is another file' in changed.stderr
   nothing = call('run', f'--from={tmp_path}', f'--workdir={tmp_path / "x"}')
   assert nothing.returncode == 1
   assert f'from: {tmp_path} is not of a run' in nothing.stderr

@@ -62,7 +62,8 @@ def load_sweep(folder: str | os.PathLike) -> list[dict[str, Any]]:
 
   Returns:
     A row a trial: its ``trial`` number, ``state`` (``'finished'``, ``'failed'``
-    or ``'open'``), ``folder``, its overrides, and the scalars of its results
+    or ``'open'``), ``folder``, all settings that the sweep changes, and the
+    scalars of its results
     (``'result NAME'`` where a setting has that name).
     ``pandas.DataFrame(rows)`` makes a table of them, and ``load_run`` reads the
     rest.
@@ -74,14 +75,26 @@ def load_sweep(folder: str | os.PathLike) -> list[dict[str, Any]]:
   path = folder / 'sweep.json'
   if not path.exists():
     raise ValueError(f'folder: {folder}: there is no sweep')
+  definition = json.loads(path.read_text())
+  trials = definition['trials']
+  swept = dict.fromkeys(k for trial in trials for k in trial['overrides'])
+  base = {name: _setting(definition['config'], name) for name in swept}
   rows = []
-  for i, trial in enumerate(json.loads(path.read_text())['trials']):
+  for i, trial in enumerate(trials):
     own = folder / trial['folder']
     done = own / 'DONE'
     failed = (folder / 'errors' / f'{i:04d}.txt').exists()
     state = 'finished' if done.exists() else 'failed' if failed else 'open'
     results = json.loads(done.read_text()) if done.exists() else {}
-    row = {'trial': i, 'state': state, 'folder': own, **trial['overrides']}
+    row = {'trial': i, 'state': state, 'folder': own}
+    row |= base | trial['overrides']
     named = {f'result {k}' if k in row else k: v for k, v in results.items()}
     rows.append(row | named)
   return rows
+
+
+def _setting(config: dict[str, Any], name: str) -> Any:
+  """The value of ``net.pool`` in nested settings."""
+  for part in name.split('.'):
+    config = config[part]
+  return config
