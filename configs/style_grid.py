@@ -41,7 +41,7 @@ def get_config(arg: str = '') -> ConfigDict:
   # Weights of the content as multiples of that of the style, by commas.
   config.ratios = (1e-7, 1e-6, 1e-5, 1e-4)
   config.beta = 1e6  # weight of the style
-  config.tv = 0.0  # weight of total variation
+  config.tv = 1.0  # weight of total variation
   config.size = 128  # pixels of the content's shorter side
   config.octaves = 1  # sizes from coarse to fine, each half of the next
   config.start = 'content'  # 'noise', 'style'
@@ -59,6 +59,7 @@ def get_config(arg: str = '') -> ConfigDict:
     config.content_layer = 'relu4_2'
     config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1,relu5_1'
     config.beta = 1000.0
+    config.tv = 0.0
     config.ratios = (1e-5, 1e-4, 1e-3, 1e-2)
     config.size = 192
     config.steps = 60

@@ -14,7 +14,7 @@ minutes. It can be killed and started again: it goes on from the last
 checkpoint, 20 seconds and 16 steps before at most.
 
 Expected: transfer.png, and report.html with the losses. With minivgg the sea
-becomes dark blue with fine lines, the star green and orange. VGG-19 paints a
+becomes dark blue, the star yellow and the bricks pink and yellow. VGG-19 paints a
 town by the river with the swirls of The Starry Night; --config.beta=1000 has
 more of the town, and --config.tv=0 finer dots in the sky.
 """
@@ -41,7 +41,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
   config.alpha = 1.0  # weight of the content
   config.beta = 1e6  # weight of the style
-  config.tv = 0.0  # weight of total variation
+  config.tv = 1.0  # weight of total variation
   config.size = 192  # pixels of the content's shorter side
   config.style_scale = 1.0  # of the style's, as a multiple
   config.octaves = 1  # sizes from coarse to fine, each half of the next

@@ -102,7 +102,7 @@ BAD = [
   ('style_transfer', {'shares': (float('inf'),)}, 'config.shares: got .inf,.'),
   ('texture', {'weight': -1.0}, 'config.weight: got -1.0'),
   ('doodle', {'weight': 0.0}, 'config.weight: got 0.0'),
-  ('doodle', {'style_mask': 'a.png'}, 'expected all three, or none'),
+  ('doodle', {'style_mask': 'a.png'}, 'expected all three'),
   ('doodle', {'layers': ''}, 'layers: got none'),
   (
     'doodle',
