@@ -14,9 +14,9 @@ minutes. It can be killed and started again: it goes on from the last
 checkpoint, 20 seconds and 16 steps before at most.
 
 Expected: transfer.png, and report.html with the losses. With minivgg the sea
-becomes dark blue, the star yellow and the bricks pink and yellow. VGG-19 paints a
-town by the river with the swirls of The Starry Night; --config.beta=1000 has
-more of the town, and --config.tv=0 finer dots in the sky.
+becomes dark blue, the star yellow and the bricks pink and yellow. VGG-19 paints
+a town by the river with the swirls of The Starry Night; with --config.beta=1000
+there is more of the town, and with --config.tv=0 fine dots are in the sky.
 """
 
 from ml_collections import ConfigDict
