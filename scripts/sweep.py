@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
   # For the processes of the trials.
   os.environ['JAX_COMPILATION_CACHE_DIR'] = cache
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
-  from experiments import sweep_report, sweeping, sweeps
+  from experiments import executors, sweep_report, sweeping, sweeps
 
   with stopping():
     if argv[1:]:
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
       found = sweeping.run(
         sweep,
         executor=EXECUTOR.value,
-        options=sweeping.Options(
+        options=executors.Options(
           WORKERS.value,
           DEVICES.value,
           ADDRESS.value,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from configs import style_transfer
-from experiments import sweep_report, sweeping, sweeps
+from experiments import executors, sweep_report, sweeping, sweeps
 from vizlab import io
 
 
@@ -50,7 +50,7 @@ def test_finished_trials_are_not_run_again(tmp_path, monkeypatch):
   again = a_sweep(tmp_path / 'sweep', BETAS)
   assert sweeping.run(again)['finished'] == 3
   assert (sweep.workdir(sweep.trials[0]) / 'DONE').stat().st_mtime_ns == stamp
-  monkeypatch.setattr(sweeping, 'run_trial', None)  # nothing is left to run
+  monkeypatch.setattr(executors, 'run_trial', None)  # nothing is left to run
   assert sweeping.run(again)['finished'] == 3
 
 
@@ -78,7 +78,7 @@ def test_a_killed_sweep_goes_on(tmp_path, monkeypatch):
   whole = a_sweep(tmp_path / 'whole', BETAS)
   sweeping.run(whole)
   killed = a_sweep(tmp_path / 'killed', BETAS)
-  run_trial, count = sweeping.run_trial, []
+  run_trial, count = executors.run_trial, []
 
   def killing(**job):
     count.append(job)
@@ -86,7 +86,7 @@ def test_a_killed_sweep_goes_on(tmp_path, monkeypatch):
       raise KeyboardInterrupt
     return run_trial(**job)
 
-  monkeypatch.setattr(sweeping, 'run_trial', killing)
+  monkeypatch.setattr(executors, 'run_trial', killing)
   with pytest.raises(KeyboardInterrupt):
     sweeping.run(killed)
   assert sweeping.counts(killed) == {'finished': 1, 'failed': 0, 'open': 2}
@@ -120,7 +120,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
   a_sweep(tmp_path / 'sweep', BETAS)
   code = f"""
 import pathlib, sys, time
-sys.path.insert(0, {str(sweeping._ROOT)!r})
+sys.path.insert(0, {str(executors._ROOT)!r})
 from vizlab import io
 class Owner: pass
 owner = Owner()
@@ -158,12 +158,12 @@ def test_a_worker_that_is_stopped_saves_and_ends_with_its_parent(tmp_path):
   sweep = a_sweep(tmp_path / 'sweep', trial)
   code = f"""
 import sys
-sys.path.insert(0, {str(sweeping._ROOT)!r})
+sys.path.insert(0, {str(executors._ROOT)!r})
 import json
-from experiments import sweeping
+from experiments import executors
 if __name__ == '__main__':
   job = json.loads({json.dumps(sweep.job(sweep.trials[0]))!r})
-  list(sweeping.EXECUTORS['processes']([job], sweeping.Options(workers=1)))
+  list(executors.EXECUTORS['processes']([job], executors.Options(workers=1)))
 """
   script = tmp_path / 'script.py'
   script.write_text(code)
@@ -188,7 +188,7 @@ def test_processes_give_the_same(tmp_path):
   sweeping.run(serial)
   trials = [*BETAS[:2], {'styles': 'no.png'}]
   sweep = a_sweep(tmp_path / 'processes', trials)
-  options = sweeping.Options(workers=2, devices=['0'])
+  options = executors.Options(workers=2, devices=['0'])
   found = sweeping.run(sweep, executor='processes', options=options)
   assert found == {'finished': 2, 'failed': 1, 'open': 0}
   for trial, picture in zip(serial.trials, pictures(serial), strict=True):
@@ -197,10 +197,10 @@ def test_processes_give_the_same(tmp_path):
 
 
 def test_a_trial_whose_process_dies_is_started_again(tmp_path, monkeypatch):
-  monkeypatch.setattr(sweeping, '_alone', _dies)
+  monkeypatch.setattr(executors, '_alone', _dies)
   job = {'error': str(tmp_path / 'error.txt'), 'starts': str(tmp_path / 'n')}
   assert list(
-    sweeping.EXECUTORS['processes']([job], sweeping.Options(workers=1))
+    executors.EXECUTORS['processes']([job], executors.Options(workers=1))
   ) == [0]
   assert (tmp_path / 'n').read_text() == 'xxx'
   assert (
@@ -265,12 +265,12 @@ def test_a_node_that_dies_loses_no_trial(tmp_path):
     node = cluster.add_node(num_cpus=1)
     ray.init(
       cluster.address,
-      runtime_env={'env_vars': {'PYTHONPATH': str(sweeping._ROOT)}},
+      runtime_env={'env_vars': {'PYTHONPATH': str(executors._ROOT)}},
       log_to_driver=False,
     )
     jobs = [sweep.job(trial) for trial in sweep.trials]
     done = {}
-    for i in sweeping.EXECUTORS['ray'](jobs, sweeping.Options()):
+    for i in executors.EXECUTORS['ray'](jobs, executors.Options()):
       assert i not in done, 'none twice'
       done[i] = sweep.workdir(sweep.trials[i]) / 'DONE'
       done[i] = done[i], done[i].stat().st_mtime_ns
