@@ -27,7 +27,7 @@ from vizlab.filters import resize
 from vizlab.objectives import Score, score
 from vizlab.types import Array
 
-__all__ = ['compare', 'race']
+__all__ = ['compare', 'race', 'wish']
 
 CONTENT = flags.DEFINE_string(
   'content', 'sample:star_and_square', 'The photo of style_transfer.'
@@ -175,7 +175,8 @@ def _show(
   print(line, flush=True)
 
 
-def _wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
+def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
+  """The loss of the race, negative, at a share of the images' size."""
   x, y = (resize(v, [round(n * share) for n in v.shape[:2]]) for v in (x, y))
   settings = {'content_layer': DEEP, 'style_layers': STYLES}
   loss = _total(net, x, [y], alpha=ALPHA, beta=BETA, **settings)
@@ -184,26 +185,26 @@ def _wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
 
 def _whole(rule: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
   """The image as it is, from the first step to the last."""
-  return _racer(_wish(net, x, y, 1), x, rule)
+  return _racer(wish(net, x, y, 1), x, rule)
 
 
 def _coarse(rule: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
   """A few steps at half the size, which cost a quarter each, and then whole."""
   small = resize(x, [n // 2 for n in x.shape[:2]])
-  wish = _wish(net, x, y, 0.5)
-  racer = _racer(wish, small, rule)
+  half = wish(net, x, y, 0.5)
+  racer = _racer(half, small, rule)
   begun = time.perf_counter()
-  image = _steps(wish, small, rule, 5 * TURN)[0]
+  image = _steps(half, small, rule, 5 * TURN)[0]
   before = time.perf_counter() - begun
   start = jnp.clip(jax.image.resize(image, x.shape, 'cubic'), 0, 1)
-  fine = _racer(_wish(net, x, y, 1), start, rule)
+  fine = _racer(wish(net, x, y, 1), start, rule)
   compiling = racer.compile_seconds + fine.compile_seconds
   return Racer(fine.run, compiling, before)
 
 
-def _racer(wish: Score, start: Array, rule: Partial) -> Racer:
+def _racer(asked: Score, start: Array, rule: Partial) -> Racer:
   def run(count: int) -> list[float]:
-    return _steps(wish, start, rule, count)[1]
+    return _steps(asked, start, rule, count)[1]
 
   begun = time.perf_counter()
   run(TURN)
@@ -213,12 +214,12 @@ def _racer(wish: Score, start: Array, rule: Partial) -> Racer:
 
 
 def _steps(
-  wish: Score, start: Array, rule: Partial, count: int
+  asked: Score, start: Array, rule: Partial, count: int
 ) -> tuple[Array, list[float]]:
   """The image after so many steps, and the loss before each."""
   losses: list[float] = []
   for now in optimize.run(
-    wish,
+    asked,
     synthesis.pixels(start),
     jax.random.key(0),
     steps=count,

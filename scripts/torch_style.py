@@ -90,8 +90,8 @@ def _reference(
     content = maps(seen(x))[DEEP]
     painted = {k: gram(a) for k, a in maps(seen(y)).items() if k in STYLES}
 
-  def run(count: int) -> list[float]:
-    image = seen(x).requires_grad_()
+  def run(count: int, start: np.ndarray = x) -> list[float]:
+    image = seen(start).requires_grad_()
     lbfgs = torch.optim.LBFGS(
       [image],
       max_iter=count,
