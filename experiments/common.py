@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -86,8 +85,7 @@ class Recorder:
         self._remove()
       io.write_json(self._path(_CONFIG), self.settings)
       io.write_json(self._path(_OVERRIDES), sys.argv[1:])
-      command = shlex.join(['python', *sys.argv])
-      io.write_text(self._path(_COMMAND), command + '\n')
+      io.write_text(self._path(_COMMAND), provenance.command() + '\n')
       io.write_json(self._path(_RECORD), provenance.record(self.settings))
     except OSError as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error

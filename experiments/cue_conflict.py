@@ -5,7 +5,6 @@ import itertools
 import os
 import pathlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -218,7 +217,7 @@ def _painted(
   )
 
 
-def _pictures(name: str, value: str) -> Iterator[str]:
+def _pictures(name: str, value: str) -> list[str]:
   """The pictures between commas; of a folder, all that are in it."""
   found = []
   for part in listed(value):
@@ -229,7 +228,7 @@ def _pictures(name: str, value: str) -> Iterator[str]:
     raise ValueError(
       f'config.{name}: got {value!r}, expected pictures by commas, or a folder'
     )
-  return iter(found)
+  return found
 
 
 def _category(name: str, text: str, categories: list[str]) -> int:

@@ -112,8 +112,8 @@ def _start(
 ) -> np.ndarray:
   """Each region in random pixels of its own, of the painting at that size.
 
-  From grey, or from a mean colour, patches stay so: a Gram matrix is a mean,
-  which others can fill.
+  From grey, or from a mean colour, patches may stay so: a mean over a region
+  does not tell that others make up for them.
   """
   draw = np.random.default_rng(config.seed)
   share = size[0] / painting.wanted.shape[0]

@@ -1,5 +1,6 @@
 """What a result came from: versions, device, revision, the files it read."""
 
+import functools
 import importlib.metadata
 import pathlib
 import platform
@@ -15,7 +16,7 @@ import vizlab
 from experiments.settings import flatten, listed
 from vizlab import io, nets
 
-__all__ = ['check_files', 'record']
+__all__ = ['check_files', 'command', 'record']
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
 
@@ -38,10 +39,15 @@ def record(settings: Mapping[str, Any]) -> dict[str, Any]:
     'devices': jax.device_count(),
     'machine': platform.platform(),
     'seed': settings.get('seed'),
-    'command': shlex.join(['python', *sys.argv]),
+    'command': command(),
     'revision': _revision(),
     'sha256': _sums(settings),
   }
+
+
+def command() -> str:
+  """What this process was started by."""
+  return shlex.join(['python', *sys.argv])
 
 
 def check_files(known: Mapping[str, str], settings: Mapping[str, Any]) -> None:
@@ -63,9 +69,9 @@ def check_files(known: Mapping[str, str], settings: Mapping[str, Any]) -> None:
 def _revision() -> str | None:
   """The commit of this code, and whether it was changed since."""
   root = pathlib.Path(__file__).resolve().parent.parent
-  command = ['git', '-C', str(root), 'describe', '--always', '--dirty']
+  git = ['git', '-C', str(root), 'describe', '--always', '--dirty']
   try:
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(git, capture_output=True, text=True, check=True)
   except (OSError, subprocess.CalledProcessError):
     return None
   return done.stdout.strip()
@@ -78,5 +84,13 @@ def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
     for part in listed(value) if isinstance(value, str) else ():
       path = nets.shipped(part) or pathlib.Path(part).expanduser()
       if path.is_file():
-        found[part] = io.sha256(path)
+        now = path.stat()
+        found[part] = _sum(path, now.st_size, now.st_mtime_ns)
   return found
+
+
+@functools.lru_cache
+def _sum(path: pathlib.Path, size: int, changed: int) -> str:
+  """The trials of a sweep read the same weights: once is enough."""
+  del size, changed
+  return io.sha256(path)

@@ -4,14 +4,14 @@ import base64
 import dataclasses
 import io as streams
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jinja2
 import numpy as np
 from PIL import Image
 
-__all__ = ['Figure', 'Table', 'html']
+__all__ = ['Figure', 'Table', 'data_url', 'html', 'template']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +49,8 @@ def html(
     command: The exact command that made it.
     settings: The config, as JSON.
   """
-  folder = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
-  environment = jinja2.Environment(
-    loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
-  )
-  environment.filters['cell'] = _cell
-  environment.filters['png'] = _data_url
-  return environment.get_template('report.html').render(
+  filters = {'cell': _cell, 'png': _png}
+  return template('report.html', filters).render(
     title=title,
     summary=summary,
     parts=parts,
@@ -64,11 +59,29 @@ def html(
   )
 
 
+def template(
+  name: str, filters: Mapping[str, Callable[[Any], str]]
+) -> jinja2.Template:
+  """A template beside this file; what it lacks is an error."""
+  folder = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+  environment = jinja2.Environment(
+    loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
+  )
+  environment.filters.update(filters)
+  return environment.get_template(name)
+
+
+def data_url(picture: Image.Image, kind: str, **settings: Any) -> str:
+  """A picture inside of a page, as ``png`` or ``jpeg``."""
+  buffer = streams.BytesIO()
+  picture.save(buffer, kind, **settings)
+  data = base64.b64encode(buffer.getvalue()).decode()
+  return f'data:image/{kind};base64,{data}'
+
+
 def _cell(value: Any) -> str:
   return f'{value:.3f}' if isinstance(value, float) else str(value)
 
 
-def _data_url(picture: np.ndarray) -> str:
-  buffer = streams.BytesIO()
-  Image.fromarray(picture).save(buffer, 'PNG', optimize=True)
-  return 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode()
+def _png(picture: np.ndarray) -> str:
+  return data_url(Image.fromarray(picture), 'png', optimize=True)

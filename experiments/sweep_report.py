@@ -1,16 +1,15 @@
 """What came out of a sweep: a table, pictures by the swept axes, curves."""
 
-import base64
 import csv
 import io as streams
 import json
 import pathlib
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 
+from experiments.report import data_url, template
 from experiments.sweeping import Sweep, counts
 from experiments.sweeps import Trial
 from vizlab import io
@@ -41,12 +40,7 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
   io.write_text(sweep.folder / 'summary.csv', text.getvalue())
   curves, axes = _curves(sweep)
   shown = {t.number: _thumbnail(sweep, t, picture) for t in sweep.trials}
-  folder = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
-  page = jinja2.Environment(
-    loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
-  )
-  page.filters['cell'] = _cell
-  html = page.get_template('sweep.html').render(
+  html = template('sweep.html', {'cell': _cell}).render(
     title=f'{sweep.base.experiment}: {len(rows)} trials',
     counts=counts(sweep),
     columns=columns,
@@ -82,11 +76,8 @@ def _thumbnail(sweep: Sweep, trial: Trial, name: str) -> dict[str, str] | None:
     return None
   small = Image.open(path).convert('RGB')
   small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-  buffer = streams.BytesIO()
-  small.save(buffer, 'JPEG', quality=85)
-  data = base64.b64encode(buffer.getvalue()).decode()
   return {
-    'small': f'data:image/jpeg;base64,{data}',
+    'small': data_url(small, 'jpeg', quality=85),
     'whole': f'{trial.name}/{path.name}',
   }
 

@@ -1,10 +1,13 @@
 """A small net, a page's examples, and the one table of methods for the laws."""
 
 import ast
+import contextlib
 import dataclasses
 import importlib
 import pathlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import jax
@@ -55,6 +58,30 @@ def definitions(page, name):
     found += [space] if name in space else []
   (only,) = found
   return only
+
+
+@contextlib.contextmanager
+def locked(path):
+  """Another process holds the lock of a file in the meantime."""
+  root = pathlib.Path(__file__).parent.parent
+  code = (
+    'import sys, time; sys.path.insert(0, sys.argv[1])\n'
+    'from vizlab import io\n'
+    'class Owner: pass\n'
+    'owner = Owner()\n'
+    'io.lock(sys.argv[2], owner)\n'
+    "print('locked', flush=True)\n"
+    'time.sleep(60)\n'
+  )
+  other = subprocess.Popen(
+    [sys.executable, '-c', code, root, path], stdout=subprocess.PIPE
+  )
+  try:
+    assert other.stdout.readline() == b'locked\n'
+    yield
+  finally:
+    other.kill()
+    other.communicate()
 
 
 def start(name, workdir, **changes):

@@ -1,13 +1,11 @@
 import hashlib
 import json
-import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from tools import locked
 
 from experiments import common
 from experiments.report import Figure, Table
@@ -157,25 +155,10 @@ def test_config_is_written_as_json(tmp_path):
 
 
 def test_a_work_directory_that_is_in_use_is_refused(tmp_path):
-  code = f"""
-import sys, time
-sys.path.insert(0, {str(pathlib.Path(common.__file__).parents[1])!r})
-from vizlab import io
-class Owner: pass
-owner = Owner()
-io.lock({str(tmp_path / 'run' / '.lock')!r}, owner)
-print('locked', flush=True)
-time.sleep(60)
-"""
-  other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
-  try:
-    assert other.stdout.readline() == b'locked\n'
+  with locked(tmp_path / 'run' / '.lock'):
     recorder = common.Recorder(tmp_path / 'run', config())
     with pytest.raises(ValueError, match='workdir: .* another process writes'):
       recorder.open()
-  finally:
-    other.kill()
-    other.communicate()
   recorder.open()  # the lock died with the process
 
 

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from tools import locked
 
 from configs import style_transfer
 from experiments import executors, sweep_report, sweeping, sweeps
@@ -118,37 +119,13 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 def test_a_folder_in_use_is_refused(tmp_path):
   a_sweep(tmp_path / 'sweep', BETAS)
-  code = f"""
-import pathlib, sys, time
-sys.path.insert(0, {str(executors._ROOT)!r})
-from vizlab import io
-class Owner: pass
-owner = Owner()
-io.lock(pathlib.Path({str(tmp_path)!r}) / sys.argv[1], owner)
-print('locked', flush=True)
-time.sleep(60)
-"""
-
-  def other(name):
-    command = [sys.executable, '-c', code, name]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b'locked\n'
-    return process
-
-  process = other('sweep/.lock')
-  try:
+  with locked(tmp_path / 'sweep' / '.lock'):
     with pytest.raises(ValueError, match='another process writes there'):
       a_sweep(tmp_path / 'sweep', BETAS)
-  finally:
-    process.kill()
-    process.communicate()
   sweep = a_sweep(tmp_path / 'sweep', BETAS[:3])
-  process = other(f'sweep/{sweep.trials[0].name}/.lock')
-  try:  # such as one that a killed sweep has left
+  # Such as one that a killed sweep has left.
+  with locked(sweep.workdir(sweep.trials[0]) / '.lock'):
     found = sweeping.run(sweep)
-  finally:
-    process.kill()
-    process.communicate()
   assert found == {'finished': 2, 'failed': 0, 'open': 1}
   assert sweeping.run(sweep)['finished'] == 3
 
