@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import provenance, report
+from experiments import distributed, provenance, report
 from experiments.settings import flatten
 from vizlab import io, nets
 
@@ -73,12 +74,27 @@ class Recorder:
     except (OSError, json.JSONDecodeError) as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
-  def open(self) -> None:
+  def open(self, *, shared: bool = False) -> None:
     """Begins to write, over what an earlier run wrote if so wished.
 
+    Args:
+      shared: Whether several processes may work on the run. The first one
+        opens the directory for all; each writes files of its own.
+
     Raises:
-      ValueError: Another process writes there, or nothing can be written.
+      ValueError: Another process writes there, or nothing can be written; or
+        there are several processes where the run is not shared.
     """
+    count = jax.process_count()
+    if count > 1 and not shared:
+      raise ValueError(
+        f'processes: got {count}, expected 1: this experiment is not shared out'
+      )
+    leads = jax.process_index() == 0
+    distributed.together('open', self._begin if leads else None)
+    distributed.together('join', None if leads else self._join)
+
+  def _begin(self) -> None:
     try:
       io.lock(self._path(_LOCK), self)
       if self._overwrite:
@@ -89,6 +105,17 @@ class Recorder:
       io.write_json(self._path(_RECORD), provenance.record(self.settings))
     except OSError as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
+
+  def _join(self) -> None:
+    """Looks at what the first process of a shared run has begun."""
+    if not self._path(_CONFIG).exists():
+      raise ValueError(
+        f'workdir: {self.workdir} is another one in process '
+        f'{jax.process_index()} than in process 0; expected a directory that '
+        'all processes see'
+      )
+    self._overwrite = False
+    self._look()
 
   def _path(self, name: str) -> pathlib.Path:
     return self.workdir / name

@@ -1,4 +1,8 @@
-"""Explains every photo of a folder, batch by batch, and can be killed."""
+"""Explains every photo of a folder, batch by batch, and can be killed.
+
+Several processes share the batches out (see `experiments.distributed`). A shard
+is the same whoever wrote it, so a run may go on with another number of them.
+"""
 
 import contextlib
 import dataclasses
@@ -14,6 +18,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from experiments import distributed
 from experiments.common import Recorder, load_classifier, shorter_side
 from experiments.devices import on_every_device, replicate, shard
 from experiments.methods import (
@@ -82,25 +87,30 @@ def run(
   options = chosen_options(config, net)
   names = class_names(config, net)
   job = Job(config, recorder, net, methods, options, *_folder(config, net))
-  recorder.open()
+  recorder.open(shared=True)
   _check_shards(job)
-  _explain(job)
+  distributed.together('explain', lambda: _explain(job))
   index, skipped = _index(job)
-  io.write_json(recorder.workdir / 'index.json', index)
   results = {
     'photos': sum(map(len, index.values())),
     'skipped': len(skipped),
     'shards': len(index),
   }
-  recorder.report(
-    f'A folder explained by {net.arch}',
-    f'Photos explained: {results["photos"]}; files that could not be read: '
-    f'{len(skipped)}. The maps are in {len(index)} shards, maps-00000.npz and '
-    'so on, and index.json tells which photo is in which. The picture shows '
-    'the first photos, one row for each class that is explained.',
-    [*_contact(job, names), *_skipped(skipped)],
-  )
-  return recorder.finish(results)
+
+  def write() -> None:
+    io.write_json(recorder.workdir / 'index.json', index)
+    recorder.report(
+      f'A folder explained by {net.arch}',
+      f'Photos explained: {results["photos"]}; files that could not be read: '
+      f'{len(skipped)}. The maps are in {len(index)} shards, maps-00000.npz '
+      'and so on, and index.json tells which photo is in which. The picture '
+      'shows the first photos, one row for each class that is explained.',
+      [*_contact(job, names), *_skipped(skipped)],
+    )
+    recorder.finish(results)
+
+  distributed.together('report', None if jax.process_index() else write)
+  return results
 
 
 def _folder(
@@ -140,16 +150,18 @@ def _check_shards(job: Job) -> None:
 
 
 def _explain(job: Job) -> None:
-  """Writes the shards that are not there."""
+  """Writes the shards of this process that are not there."""
   shards, rows = job.shards, min(job.config.batch_size, len(job.files))
-  first = next((k for k, path in enumerate(shards) if not path.exists()), None)
+  mine = distributed.mine(len(shards))
+  first = next((k for k in mine if not shards[k].exists()), None)
   if first is None:
     return
   net = replicate(job.net)
   predict, explain = _programs(job.config.classes, job.methods, job.options)
-  bar = tqdm(total=len(shards), initial=first, desc='batches')
-  with contextlib.closing(job.stream(start=first)) as stream, bar:
-    for path, batch in zip(shards[first:], stream, strict=True):
+  bar = tqdm(total=len(mine), initial=mine.index(first), desc='batches')
+  left = job.stream(start=first, step=mine.step)
+  with contextlib.closing(left) as stream, bar:
+    for path, batch in zip(shards[first :: mine.step], stream, strict=True):
       if not path.exists():
         n, x = len(batch.images), shard(batch.images, rows)
         chances, targets = predict(net, x)

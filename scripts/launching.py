@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -112,11 +112,22 @@ def stopping() -> Iterator[None]:
   except BrokenPipeError:
     # Whoever read what is printed has seen enough.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
+    _end(141)
   except (OSError, ValueError) as error:
-    sys.exit(f'error: {in_one_line(error)}')
+    _end(1, f'error: {in_one_line(error)}')
   except KeyboardInterrupt as error:
-    print('stopped; the same command goes on', file=sys.stderr)
-    sys.exit(143 if isinstance(error, Terminated) else 130)
+    status = 143 if isinstance(error, Terminated) else 130
+    _end(status, 'stopped; the same command goes on')
   finally:
     signal.signal(signal.SIGTERM, before)
+
+
+def _end(status: int, message: str = '') -> NoReturn:
+  """Ends a process that has failed or was stopped."""
+  if message:
+    print(message, file=sys.stderr)
+  if 'jax' in sys.modules:
+    from experiments import distributed
+
+    distributed.leave(status)
+  sys.exit(status)

@@ -26,6 +26,14 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'Where results are written.')
 OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Empty the workdir first.')
 LIST = flags.DEFINE_bool('list', False, 'List the experiments and end.')
 PRINT = flags.DEFINE_bool('print_config', False, 'Print the config and end.')
+COORDINATOR = flags.DEFINE_string(
+  'coordinator',
+  '',
+  "Of several processes on one run: HOST:PORT of the first, or 'auto' on a "
+  'cluster that tells.',
+)
+PROCESSES = flags.DEFINE_integer('processes', 1, 'How many they are.')
+PROCESS = flags.DEFINE_integer('process', 0, 'Which of them this one is.')
 FROM = flags.DEFINE_string('from', '', 'The workdir of a run to be repeated.')
 
 
@@ -84,8 +92,15 @@ def main(argv: list[str]) -> None:
     if WORKDIR.value is None:
       raise ValueError('workdir: got none, expected --workdir=FOLDER')
     prepare()
-    from experiments import common
+    from experiments import common, distributed
 
+    if COORDINATOR.value:
+      distributed.connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    elif PROCESSES.value > 1:
+      raise ValueError(
+        f'coordinator: got none for {PROCESSES.value} processes, expected '
+        'HOST:PORT of the first'
+      )
     experiment = importlib.import_module(f'experiments.{name}')
     where = {'workdir': WORKDIR.value, 'overwrite': OVERWRITE.value}
     before = common.Recorder(config=config, **where)

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 
 import jax
+import numpy as np
 
-from vizlab import attribution
+from vizlab import attribution, io
 from vizlab.nets.graph import init_params
 from vizlab.nets.net import InputSpec, Network
 from vizlab.nets.ops import Conv, Dense, Pool, ReLU
@@ -90,6 +91,27 @@ def start(name, workdir, **changes):
   config.update(changes)
   run = importlib.import_module(f'experiments.{name}').run
   return run(config, workdir)
+
+
+def write_pictures(path, names):
+  """Writes a sample, turned and flipped in another way for each name."""
+  sample = io.read_image('sample:star_and_square', shorter=96, crop=96)
+  picture = (sample * 255).round().astype(np.uint8)
+  for i, name in enumerate(names):
+    turned = np.rot90(picture if i < 4 else picture[::-1], i)
+    io.write_png(path / f'{name}.png', np.ascontiguousarray(turned))
+
+
+def assert_same_shards(one, other):
+  """Two work directories of `experiments.folder` hold the same maps."""
+  names = sorted(path.name for path in one.glob('maps-*.npz'))
+  assert names == sorted(path.name for path in other.glob('maps-*.npz'))
+  assert names
+  for name in names:
+    arrays, others = np.load(one / name), np.load(other / name)
+    assert sorted(arrays) == sorted(others)
+    for key in arrays:
+      np.testing.assert_array_equal(arrays[key], others[key], f'{name} {key}')
 
 
 @dataclasses.dataclass(frozen=True)

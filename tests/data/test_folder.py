@@ -92,6 +92,12 @@ def test_a_stream_that_starts_later_is_the_tail(start, workers, seven):
   assert_same(stream(seven, start=start, workers=workers), whole[start:])
 
 
+@pytest.mark.parametrize('start', [0, 1, 2])
+def test_streams_share_the_batches_out(start, seven):
+  whole = stream(seven)
+  assert_same(stream(seven, start=start, step=3), whole[start::3])
+
+
 @pytest.mark.filterwarnings('ignore:Truncated File Read')
 @pytest.mark.parametrize('workers', [0, 2])
 def test_damaged_files_are_listed(workers, seven):
@@ -162,6 +168,7 @@ def test_who_stops_early_leaves_no_thread_behind(seven):
     ({'batch_size': 0}, 'batch_size: got 0, expected at least 1'),
     ({'size': 0}, 'size: got 0, expected at least 1'),
     ({'start': -1}, 'start: got -1, expected 0 or more'),
+    ({'step': 0}, 'step: got 0, expected at least 1'),
     ({'workers': -1}, 'workers: got -1, expected 0 or more'),
     ({'shorter': 11}, 'shorter: got 11, expected at least the size of 12'),
   ],

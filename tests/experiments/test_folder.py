@@ -7,6 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from tools import assert_same_shards, write_pictures
 
 from configs import folder as configs
 from experiments import common, devices, folder, methods
@@ -14,15 +15,6 @@ from vizlab import attribution, io
 from vizlab.objectives import logit, score
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-
-
-def write_pictures(path, names):
-  """Writes a sample, turned and flipped in another way for each name."""
-  sample = io.read_image('sample:star_and_square', shorter=96, crop=96)
-  picture = (sample * 255).round().astype(np.uint8)
-  for i, name in enumerate(names):
-    turned = np.rot90(picture if i < 4 else picture[::-1], i)
-    io.write_png(path / f'{name}.png', np.ascontiguousarray(turned))
 
 
 @pytest.fixture(scope='module')
@@ -50,15 +42,6 @@ def whole(pictures, tmp_path_factory):
 
 def shards(workdir):
   return {path.name: dict(np.load(path)) for path in workdir.glob('maps-*.npz')}
-
-
-def assert_same_shards(one, other):
-  one, other = shards(one), shards(other)
-  assert sorted(one) == sorted(other) and one
-  for name, arrays in one.items():
-    assert sorted(arrays) == sorted(other[name])
-    for key, array in arrays.items():
-      np.testing.assert_array_equal(array, other[name][key], err_msg=key)
 
 
 def test_shards_index_and_report(whole):

@@ -86,15 +86,17 @@ def folder(
   shorter: int | None = None,
   batch_size: int,
   start: int = 0,
+  step: int = 1,
   workers: int = 0,
 ) -> Iterator[Batch]:
   """Streams a folder of photos in batches.
 
   The place of a file in the list of `photos` decides its batch: batch ``k``
   holds the files from ``k * batch_size`` on, less those that cannot be read. So
-  a stream that starts at batch ``k`` is the tail of one that starts at 0, and
-  neither a damaged file nor the number of workers changes it. At most two
-  batches and the one that was given out are in memory.
+  a stream that starts at batch ``k`` is the tail of one that starts at 0,
+  several processes can share the batches out, and neither a damaged file nor
+  the number of workers changes them. At most two batches and the one that was
+  given out are in memory.
 
   Args:
     path: The folder; see `photos` for what is a photo.
@@ -103,6 +105,7 @@ def folder(
       at least ``size``. ``None`` does not resize, and skips smaller photos.
     batch_size: Files a batch; the last one may have fewer.
     start: The batch to begin with; after the last one the stream is empty.
+    step: Of the batches from there on, every ``step``-th one is read.
     workers: Threads that decode ahead; with 0, each photo is decoded when its
       batch is asked for.
 
@@ -114,7 +117,7 @@ def folder(
       moves the stream, is not installed.
   """
   names = photos(path)
-  least = {'size': size, 'batch_size': batch_size}
+  least = {'size': size, 'batch_size': batch_size, 'step': step}
   for name, value in least.items():
     if value < 1:
       raise ValueError(f'{name}: got {value}, expected at least 1')
@@ -133,8 +136,10 @@ def folder(
     num_threads=workers,
     prefetch_buffer_size=max(workers, 2 * batch_size) if workers else 0,
   )
+  firsts = range(start * batch_size, len(names), step * batch_size)
+  chosen = [name for i in firsts for name in names[i : i + batch_size]]
   stream = (
-    grain.MapDataset.source(names[start * batch_size :])
+    grain.MapDataset.source(chosen)
     .map(_reader(pathlib.Path(path).expanduser(), size, shorter))
     .to_iter_dataset(reading)
     .batch(batch_size, batch_fn=_collate(size))
