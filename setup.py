@@ -14,6 +14,7 @@ WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
 SCALE = ['grain>=0.2.16']
 CLUSTER = ['ray>=2.40']
+TENSORBOARD = ['tensorboard>=2.18']
 TEST = [
   *ANALYSIS,
   *SCALE,
@@ -58,9 +59,10 @@ setup(
     'analysis': ANALYSIS,
     'scale': SCALE,  # folders of photos
     'cluster': CLUSTER,  # sweeps on several machines
+    'tensorboard': TENSORBOARD,  # --tensorboard
     'test': TEST,
     # The oracles of the parity tests. pytorch-grad-cam comes on its own, with
     # --no-deps: it names torchvision, of which the tests need nothing.
-    'parity': [*TEST, *PARITY, *CLUSTER],
+    'parity': [*TEST, *PARITY, *CLUSTER, *TENSORBOARD],
   },
 )

@@ -30,6 +30,7 @@ _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
 _RECORD, _FIGURES, _LOCK = 'run.json', 'figures.json', '.lock'
 _OTHERS = {'index.json', 'record.json'}
+_FOLDERS = {'checkpoints', 'tensorboard'}
 _OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, _RECORD, _FIGURES, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 
@@ -158,31 +159,29 @@ class Recorder:
     """
     self._path(_DONE).unlink(missing_ok=True)
     for path in self._entries():
-      if path.name == 'checkpoints':
+      if path.name in _FOLDERS:
         shutil.rmtree(path)
       elif path.name in _OURS or path.suffix in _OUR_SUFFIXES:
         path.unlink()
 
-  def metrics(self, step: int, **values: float) -> None:
+  def metrics(self, step: int, values: Mapping[str, float]) -> None:
     """Appends a line of numbers to ``metrics.jsonl``."""
     line = {'step': step, **{k: float(v) for k, v in values.items()}}
     with self._path(_METRICS).open('a') as file:
       file.write(json.dumps(line) + '\n')
 
-  def read_metrics(self) -> list[dict[str, float]]:
-    """The lines of ``metrics.jsonl``, without one that a kill cut short."""
-    rows = []
-    if self._path(_METRICS).exists():
-      for line in self._path(_METRICS).read_text().splitlines():
-        try:
-          rows.append(json.loads(line))
-        except json.JSONDecodeError:
-          continue
-    return rows
+  def rewind(self, step: int, prefix: str = '') -> None:
+    """Drops the metrics after ``step``: a resumed run writes them again.
 
-  def rewind(self, step: int) -> None:
-    """Drops the metrics after ``step``: a resumed run writes them again."""
-    rows = [row for row in self.read_metrics() if row['step'] <= step]
+    Args:
+      step: The last one that is kept.
+      prefix: Of the names that are meant.
+    """
+    rows = [
+      row
+      for row in io.read_metrics(self.workdir)
+      if row['step'] <= step or not any(k.startswith(prefix) for k in row)
+    ]
     text = ''.join(json.dumps(row) + '\n' for row in rows)
     io.write_text(self._path(_METRICS), text)
 

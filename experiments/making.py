@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from tqdm import tqdm
 
+from experiments import checkpoints
 from experiments.common import Recorder, flat
 from vizlab import optimize
 from vizlab.types import Array, ImageParam, ScoreFn
@@ -115,11 +115,10 @@ def make(
   Raises:
     ValueError: As `vizlab.optimize.run`; or no image was finite.
   """
-  folder = recorder.workdir.resolve() / 'checkpoints' / flat(name)
 
   def run() -> dict[str, np.ndarray]:
     made = _run(
-      folder,
+      recorder,
       name,
       lambda state: optimize.run(
         wish, image, key, steps=steps, chunk=chunk, state=state, **settings
@@ -131,6 +130,7 @@ def make(
     return made._asdict()
 
   found = Made(**recorder.once(name, run))
+  folder = _checkpoints(recorder, name)
   if folder.exists():
     shutil.rmtree(folder)
   with contextlib.suppress(OSError):  # not empty, or not there
@@ -148,36 +148,40 @@ def make(
   return found
 
 
+def _checkpoints(recorder: Recorder, name: str) -> pathlib.Path:
+  return recorder.workdir / 'checkpoints' / flat(name)
+
+
 def _run(
-  folder: pathlib.Path,
+  recorder: Recorder,
   name: str,
   progress: Callable[[Any], Iterator[optimize.Progress]],
   steps: int,
   settled: Callable[[np.ndarray], bool],
   watch: Callable[[optimize.Progress], None] | None,
 ) -> Made:
-  keep = ocp.v1.training.preservation_policies.LatestN(1)
-  with ocp.v1.training.Checkpointer(
-    folder, preservation_policy=keep
-  ) as checkpoints:
+  with checkpoints.opened(_checkpoints(recorder, name)) as kept:
     state, logs, first = None, [], 0
 
     def save(done: optimize.Progress | None) -> None:
-      last = checkpoints.latest
-      if done is not None and (last is None or last.step < done.step):
-        checkpoints.save(done.step, _tree(done, logs), force=True)
+      if done is not None:
+        checkpoints.save(kept, done.step, _tree(done, logs))
 
-    if checkpoints.latest is not None:
-      first = checkpoints.latest.step
-      saved = checkpoints.load(first)
+    if kept.latest is not None:
+      first = kept.latest.step
+      saved = kept.load(first)
       state = [saved['state'][k] for k in sorted(saved['state'])]
       logs = [(np.asarray(saved['scores']), np.asarray(saved['penalties']))]
+    recorder.rewind(first, f'{name}/')
     saved_at, seen = time.monotonic(), None
     bar = tqdm(total=steps, initial=first, desc=name, unit='step')
-    with bar, _saving(lambda: save(seen)):
+    with bar, checkpoints.saving(lambda: save(seen)):
       for now in progress(state):
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
+        last = {'score': now.scores[-1], 'penalty': now.penalties[-1]}
+        means = {f'{name}/{k}': np.mean(v) for k, v in last.items()}
+        recorder.metrics(now.step, means)
         logs.append((now.scores, now.penalties))
         if watch is not None:
           watch(now)  # before it counts as seen: what is saved was watched
@@ -190,16 +194,6 @@ def _run(
           saved_at = time.monotonic()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
   return Made(np.asarray(now.image), scores, penalties, now.failed)
-
-
-@contextlib.contextmanager
-def _saving(save: Callable[[], None]) -> Iterator[None]:
-  """Saves when a run is interrupted, so that nothing of it is lost."""
-  try:
-    yield
-  except KeyboardInterrupt:
-    save()
-    raise
 
 
 def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -18,6 +19,7 @@ __all__ = [
   'check_config',
   'config_file',
   'config_flag',
+  'following',
   'parse',
   'prepare',
   'stopping',
@@ -25,6 +27,9 @@ __all__ = [
 
 CACHE = flags.DEFINE_string(
   'compilation_cache', '', 'Folder of compiled programs; in the cache if empty.'
+)
+TENSORBOARD = flags.DEFINE_bool(
+  'tensorboard', False, 'Also write metrics for TensorBoard.'
 )
 
 
@@ -96,6 +101,15 @@ def config_file() -> ModuleType:
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module
+
+
+def following(workdir: pathlib.Path) -> contextlib.AbstractContextManager:
+  """Copies metrics for TensorBoard meanwhile, if that is wished."""
+  if not TENSORBOARD.value:
+    return contextlib.nullcontext()
+  from experiments import tensorboard
+
+  return tensorboard.following(workdir)
 
 
 @contextlib.contextmanager

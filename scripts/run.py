@@ -15,6 +15,7 @@ from absl import app, flags  # noqa: E402
 from launching import (  # noqa: E402
   check_config,
   config_flag,
+  following,
   parse,
   prepare,
   stopping,
@@ -95,6 +96,8 @@ def main(argv: list[str]) -> None:
     from experiments import common, distributed
 
     if COORDINATOR.value:
+      # For minutes, if one of them is missing.
+      print(f'meeting the others at {COORDINATOR.value}', file=sys.stderr)
       distributed.connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     elif PROCESSES.value > 1:
       raise ValueError(
@@ -104,7 +107,8 @@ def main(argv: list[str]) -> None:
     experiment = importlib.import_module(f'experiments.{name}')
     where = {'workdir': WORKDIR.value, 'overwrite': OVERWRITE.value}
     before = common.Recorder(config=config, **where)
-    results = experiment.run(config, **where)
+    with following(before.workdir):
+      results = experiment.run(config, **where)
   figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())
   if before.results is not None:
     print('finished before, nothing done; --overwrite starts anew')

@@ -16,6 +16,7 @@ from launching import (  # noqa: E402
   check_config,
   config_file,
   config_flag,
+  following,
   parse,
   prepare,
   stopping,
@@ -72,20 +73,18 @@ def main(argv: list[str]) -> int:
     folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
     sweep = sweeping.Sweep(folder, config, trials)
     sweep.open()
+    options = executors.Options(
+      WORKERS.value, DEVICES.value, ADDRESS.value, CPUS.value, GPUS.value
+    )
     try:
-      found = sweeping.run(
-        sweep,
-        executor=EXECUTOR.value,
-        options=executors.Options(
-          WORKERS.value,
-          DEVICES.value,
-          ADDRESS.value,
-          CPUS.value,
-          GPUS.value,
-        ),
-        most=MAX_TRIALS.value,
-        retry=RETRY.value,
-      )
+      with following(folder):
+        found = sweeping.run(
+          sweep,
+          executor=EXECUTOR.value,
+          options=options,
+          most=MAX_TRIALS.value,
+          retry=RETRY.value,
+        )
     finally:
       report = sweep_report.write(sweep, PICTURE.value)
     known = sweep_report.pictures(sweep)

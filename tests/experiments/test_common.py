@@ -9,6 +9,7 @@ from tools import locked
 
 from experiments import common
 from experiments.report import Figure, Table
+from vizlab import io
 
 
 def config(**values):
@@ -23,7 +24,7 @@ def opened(workdir, **values):
 
 def test_recorder_writes_a_work_directory(tmp_path):
   recorder = opened(tmp_path / 'run')
-  recorder.metrics(1, loss=2.0)
+  recorder.metrics(1, {'loss': 2.0})
   recorder.arrays('maps', a=np.arange(3))
   picture = np.zeros((4, 4, 3), np.uint8)
   parts = [Figure('fig', 'A <figure>', picture), Table('T', ['a'], [[0.12345]])]
@@ -66,7 +67,7 @@ def test_foreign_files_are_not_touched(overwrite, tmp_path):
 
 
 def test_overwriting_waits_until_the_recorder_is_opened(tmp_path):
-  opened(tmp_path / 'run').metrics(1, loss=2.0)
+  opened(tmp_path / 'run').metrics(1, {'loss': 2.0})
   other = common.Recorder(tmp_path / 'run', config(rate=0.6), overwrite=True)
   assert (tmp_path / 'run' / 'metrics.jsonl').exists()
   (tmp_path / 'run' / 'notes.txt').write_text('mine')
@@ -89,7 +90,7 @@ def test_a_run_killed_at_its_first_file_goes_on(tmp_path):
 
 
 def test_overwriting_that_is_killed_can_be_done_again(tmp_path, monkeypatch):
-  opened(tmp_path).metrics(1, loss=2.0)
+  opened(tmp_path).metrics(1, {'loss': 2.0})
   (tmp_path / 'notes.txt').write_text('mine')
   recorder = common.Recorder(tmp_path, config(n=9), overwrite=True)
   with monkeypatch.context() as patch:
@@ -136,14 +137,17 @@ def test_impossible_work_directories_are_named(tmp_path):
 def test_metrics_survive_a_kill_and_rewind(tmp_path):
   recorder = opened(tmp_path)
   for step in (1, 2, 3):
-    recorder.metrics(step, loss=step)
+    recorder.metrics(step, {'loss': step})
   with (tmp_path / 'metrics.jsonl').open('a') as file:
     file.write('{"step": 4, "lo')
-  assert [row['step'] for row in recorder.read_metrics()] == [1, 2, 3]
+  assert [row['step'] for row in io.read_metrics(tmp_path)] == [1, 2, 3]
   recorder.rewind(2)
-  recorder.metrics(3, loss=9)
-  assert recorder.read_metrics()[-1] == {'step': 3, 'loss': 9.0}
-  assert len(recorder.read_metrics()) == 3
+  recorder.metrics(3, {'loss': 9})
+  assert io.read_metrics(tmp_path)[-1] == {'step': 3, 'loss': 9.0}
+  assert len(io.read_metrics(tmp_path)) == 3
+  recorder.metrics(3, {'fox/score': 1})
+  recorder.rewind(1, 'fox/')
+  assert [row['step'] for row in io.read_metrics(tmp_path)] == [1, 2, 3]
 
 
 def test_config_is_written_as_json(tmp_path):

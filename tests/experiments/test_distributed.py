@@ -85,10 +85,10 @@ def test_an_error_in_one_is_told_by_both(pictures, tmp_path, port):
   for each in both:
     _, err = each.communicate(timeout=300)
     assert each.returncode == 1
-    assert err.startswith(
-      f'error: workdir: {tmp_path} is of a run with another'
-    )
-    assert 'differ in shown' in err and len(err.splitlines()) == 1
+    meeting, error = err.splitlines()
+    assert meeting == f'meeting the others at localhost:{port}'
+    assert error.startswith(f'error: workdir: {tmp_path} is of a run with')
+    assert 'differ in shown' in error
 
 
 def test_after_a_kill_one_process_goes_on(whole, pictures, tmp_path, port):

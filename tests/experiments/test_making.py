@@ -11,7 +11,7 @@ from tools import start
 from configs import visualize as config_of_visualize
 from experiments import making
 from experiments.common import Recorder
-from vizlab import optimize, penalties, synthesis
+from vizlab import io, optimize, penalties, synthesis
 from vizlab.objectives import channel, score
 
 SHAPE = (2, 8, 8, 3)
@@ -138,6 +138,10 @@ def test_patience_stops_a_resumed_run_where_it_stops_another(
   after, recorder, monkeypatch
 ):
   whole = grow(recorder, steps=400, patience=1e-2)
+  told = io.read_metrics(recorder.workdir)
+  assert told[-1]['grown/score'] == whole.scores[-1].mean()
+  assert told[-1]['grown/penalty'] == whole.penalties[-1].mean()
+  assert told[-1]['step'] == len(whole.scores)
   (recorder.workdir / 'grown.npz').unlink()
   monkeypatch.setattr(making, '_EVERY', 0.0)
   run, count = optimize.run, []
@@ -155,6 +159,7 @@ def test_patience_stops_a_resumed_run_where_it_stops_another(
   again = grow(recorder, steps=400, patience=1e-2)
   np.testing.assert_array_equal(again.scores, whole.scores)
   np.testing.assert_array_equal(again.images, whole.images)
+  assert io.read_metrics(recorder.workdir) == told
 
 
 def test_one_image_that_is_not_finite_spares_the_others(recorder, capsys):

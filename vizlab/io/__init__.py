@@ -9,7 +9,7 @@ from vizlab.io.files import (
   write_text,
 )
 from vizlab.io.images import read_image, samples, write_gif, write_png
-from vizlab.io.runs import Run, load_run, load_sweep
+from vizlab.io.runs import Run, load_run, load_sweep, read_metrics
 from vizlab.io.tensors import read_tensors, write_tensors
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
   'load_sweep',
   'lock',
   'read_image',
+  'read_metrics',
   'read_tensors',
   'samples',
   'sha256',

@@ -1,5 +1,6 @@
 """What runs and sweeps have left behind, for research code."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ['Run', 'load_run', 'load_sweep']
+__all__ = ['Run', 'load_run', 'load_sweep', 'read_metrics']
 
 
 class Run(NamedTuple):
@@ -19,6 +20,7 @@ class Run(NamedTuple):
     arrays: ``{file: {name: array}}`` of its ``.npz`` files, without the suffix.
     pictures: ``{file: path}`` of its ``.png`` files, likewise.
     record: Versions, device, command, and SHA-256 of what it read.
+    metrics: Numbers by step, as `read_metrics` gives.
   """
 
   config: dict[str, Any]
@@ -26,6 +28,7 @@ class Run(NamedTuple):
   arrays: dict[str, dict[str, np.ndarray]]
   pictures: dict[str, pathlib.Path]
   record: dict[str, Any]
+  metrics: list[dict[str, float]]
 
 
 def load_run(folder: str | os.PathLike) -> Run:
@@ -51,7 +54,26 @@ def load_run(folder: str | os.PathLike) -> Run:
     arrays,
     {path.stem: path for path in sorted(folder.glob('*.png'))},
     json.loads(record.read_text()) if record.exists() else {},
+    read_metrics(folder),
   )
+
+
+def read_metrics(folder: str | os.PathLike) -> list[dict[str, float]]:
+  """Reads the numbers that a run writes as it goes, finished or not.
+
+  Args:
+    folder: The work directory.
+
+  Returns:
+    A row for each time: its ``step``, and other numbers by name. None if the
+    run writes none.
+  """
+  path, rows = pathlib.Path(folder).expanduser() / 'metrics.jsonl', []
+  if path.exists():
+    for line in path.read_text().splitlines():
+      with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
+        rows.append(json.loads(line))
+  return rows
 
 
 def load_sweep(folder: str | os.PathLike) -> list[dict[str, Any]]:
