@@ -1,7 +1,6 @@
 """Reading and checking the settings of a config."""
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +17,8 @@ __all__ = [
   'tupled',
   'validate',
 ]
+
+_LARGEST = 3.4e38  # of float32
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -93,8 +94,10 @@ def _check_value(name: str, value: Any, default: Any) -> None:
     raise ValueError(
       f'{name}: got {value!r}, expected a {type(default).__name__}'
     )
-  if isinstance(value, float) and not math.isfinite(value):
-    raise ValueError(f'{name}: got {value}, expected a finite number')
+  if isinstance(value, float) and not abs(value) <= _LARGEST:
+    raise ValueError(
+      f'{name}: got {value}, expected a finite number that float32 holds'
+    )
   if isinstance(value, tuple) and default:
     for part in value:
       _check_value(name, part, default[0])
