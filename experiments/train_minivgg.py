@@ -16,11 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import training_data
+from experiments import checkpoints, training_data
 from experiments.common import Recorder
 from experiments.normalisation import (
   Moments,
@@ -47,10 +46,17 @@ class Trained(NamedTuple):
 
 
 class State(NamedTuple):
-  """All that training changes."""
+  """All that training changes.
+
+  Attributes:
+    trained: Parameters and norms.
+    opt: What the optimiser remembers.
+    window: ``[25, 2]``, loss and accuracy since they were last written.
+  """
 
   trained: Trained
   opt: Any
+  window: Array
 
 
 def run(
@@ -76,7 +82,7 @@ def run(
     {
       'config': recorder.settings,
       'results': results,
-      'curve': recorder.read_metrics(),
+      'curve': io.read_metrics(recorder.workdir),
       'machine': f'{os.cpu_count()} cores, {platform.machine()}, '
       f'{jax.default_backend()}',
       'jax': jax.__version__,
@@ -105,7 +111,7 @@ def _summary(config: ConfigDict, accuracy: float) -> str:
 
 def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
   kernel = nets.get_params(net)['conv1_1']['kernel']
-  rows = recorder.read_metrics()
+  rows = io.read_metrics(recorder.workdir)
   return [
     Figure(
       'filters',
@@ -206,46 +212,47 @@ def _train(
 ) -> tuple[nets.Network, dict[str, Norm], float]:
   net, trained = initial(config)
   tx = optimiser(config)
-  state = State(trained, tx.init(trained))
+  state = State(trained, tx.init(trained), jnp.zeros((_LOG_EVERY, 2)))
 
   @jax.jit
-  def train_step(state: State, data: Scene) -> tuple[State, Array, Array]:
+  def train_step(state: State, step: Array, data: Scene) -> State:
     differentiate = jax.value_and_grad(loss_fn, has_aux=True)
     (value, hit), grads = differentiate(state.trained, net, data)
     updates, opt = tx.update(grads, state.opt, state.trained)
     trained = optax.apply_updates(state.trained, updates)
-    return State(trained, opt), value, hit
+    row = jnp.stack([value, hit])
+    return State(trained, opt, state.window.at[step % _LOG_EVERY].set(row))
 
   steps = sum(steps for _, steps in config.stages)
-  folder = recorder.workdir.resolve() / 'checkpoints'
-  keep = ocp.v1.training.preservation_policies.LatestN(1)
-  with ocp.v1.training.Checkpointer(
-    folder, preservation_policy=keep
-  ) as checkpoints:
+  with checkpoints.opened(recorder.workdir / 'checkpoints') as kept:
     first, seconds = 0, 0.0
-    if checkpoints.latest is not None:
-      saved = checkpoints.load(
-        checkpoints.latest.step, {'state': state, 'seconds': seconds}
-      )
-      first, seconds = checkpoints.latest.step, float(saved['seconds'])
+    if kept.latest is not None:
+      saved = kept.load(kept.latest.step, {'state': state, 'seconds': seconds})
+      first, seconds = kept.latest.step, float(saved['seconds'])
       state = saved['state']
     recorder.rewind(first)
-    window: list[tuple[Array, Array]] = []
+    now = first, state  # one value, so that an interrupt finds a whole one
     begun = time.perf_counter() - seconds
-    for step in tqdm(
-      range(first, steps), 'training', steps, initial=first, unit='step'
-    ):
-      state, value, hit = train_step(state, training_data.batch(config, step))
-      window.append((value, hit))
-      done = step + 1
-      if done % _LOG_EVERY == 0 or done == steps:
-        value, hit = np.mean(jax.device_get(window), 0)
-        recorder.metrics(done, loss=value, accuracy=hit)
-        window = []
-      if done % config.checkpoint_every == 0 or done == steps:
-        seconds = time.perf_counter() - begun
-        checkpoints.save(done, {'state': state, 'seconds': seconds}, force=True)
-  trained = state.trained
+
+    def save() -> None:
+      tree = {'state': now[1], 'seconds': time.perf_counter() - begun}
+      checkpoints.save(kept, now[0], tree)
+
+    with checkpoints.saving(save):
+      for step in tqdm(
+        range(first, steps), 'training', steps, initial=first, unit='step'
+      ):
+        data = training_data.batch(config, step)
+        now = done, state = step + 1, train_step(now[1], np.int32(step), data)
+        if done % _LOG_EVERY == 0 or done == steps:
+          rows = np.asarray(state.window)[: (done - 1) % _LOG_EVERY + 1]
+          loss, accuracy = rows.mean(0)
+          recorder.metrics(done, {'loss': loss, 'accuracy': accuracy})
+        if done % config.checkpoint_every == 0:
+          save()
+    seconds = time.perf_counter() - begun
+    save()
+  trained = now[1].trained
   return nets.with_params(net, trained.params), trained.norms, seconds
 
 
