@@ -13,7 +13,7 @@ VERSION = re.search(
 WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
 SCALE = ['grain>=0.2.16']
-CLUSTER = ['ray>=2.40']
+CLUSTER = ['ray>=2.40', 'submitit>=1.5']
 TENSORBOARD = ['tensorboard>=2.18']
 TEST = [
   *ANALYSIS,

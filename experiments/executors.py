@@ -1,16 +1,19 @@
 """How the trials of a sweep are run: in turn, in processes, on a cluster."""
 
+import collections
 import dataclasses
 import importlib
 import math
 import multiprocessing
 import os
 import pathlib
+import shlex
 import signal
 import threading
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
@@ -22,6 +25,7 @@ __all__ = ['EXECUTORS', 'Options', 'run_trial']
 
 # How often a trial is started whose process dies without a word.
 _ATTEMPTS = 3
+_QUEUE = 'slurm'  # or what else submitit knows
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -33,8 +37,9 @@ class Options:
     workers: Trials at once, where there are processes.
     devices: Numbers of CUDA devices, which processes share out.
     address: Of a Ray cluster; '' for one on this machine, for this sweep.
-    cpus: That a trial takes of it.
-    gpus: That a trial takes of it, or a share of one.
+    cpus: That a trial takes of a cluster.
+    gpus: That a trial takes of it; of Ray, or a share of one.
+    slurm: Further parameters of a SLURM job, as submitit names them.
   """
 
   workers: int = 2
@@ -42,6 +47,7 @@ class Options:
   address: str = ''
   cpus: float = 1.0
   gpus: float = 0.0
+  slurm: Mapping[str, int | str] = dataclasses.field(default_factory=dict)
 
 
 Jobs = Sequence[dict[str, Any]]
@@ -192,6 +198,62 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
       ray.shutdown()
 
 
+def _slurm(jobs: Jobs, options: Options) -> Iterator[int]:
+  """An array of SLURM jobs, whose nodes see the same folder.
+
+  A job that is preempted or out of time is queued again by itself, and one
+  whose node dies by this process; both go on from their last checkpoint.
+  """
+  import submitit  # of an extra
+
+  # What is submitted finds the experiments by this.
+  path = os.pathsep.join([str(_ROOT), os.environ.get('PYTHONPATH', '')])
+  logs = pathlib.Path(jobs[0]['workdir']).parent / 'slurm'
+  settings = {
+    'name': 'vizlab',
+    'timeout_min': 24 * 60,
+    'cpus_per_task': math.ceil(options.cpus),
+    'gpus_per_node': math.ceil(options.gpus),
+    'slurm_array_parallelism': options.workers,
+    'slurm_setup': [f'export PYTHONPATH={shlex.quote(path)}'],
+  }
+  try:
+    executor = submitit.AutoExecutor(logs, cluster=_QUEUE)
+    executor.update_parameters(**settings | dict(options.slurm))
+  except (NameError, RuntimeError) as error:
+    raise ValueError(f'slurm: {error}') from error
+  trial = _Queued()
+  running = dict(enumerate(executor.map_array(trial, jobs)))
+  attempts = collections.Counter(range(len(jobs)))
+  try:
+    while running:
+      for i in [i for i, job in running.items() if job.done()]:
+        wrong = running.pop(i).exception()
+        if wrong is not None and attempts[i] < _ATTEMPTS:
+          attempts[i] += 1
+          running[i] = executor.submit(trial, jobs[i])
+          continue
+        if wrong is not None:
+          io.write_text(jobs[i]['error'], f'{wrong}\n')
+        yield i
+      time.sleep(1)
+  finally:
+    for job in running.values():
+      job.cancel(check=False)
+
+
+class _Queued:
+  """A trial that is queued again, as it is, when its time is over."""
+
+  def __call__(self, job: dict[str, Any]) -> None:
+    _alone(job, None)
+
+  def checkpoint(self, job: dict[str, Any]) -> Any:
+    import submitit
+
+    return submitit.helpers.DelayedSubmission(self, job)
+
+
 def _cpus(options: Options) -> int:
   """Of a local cluster: what its workers take together."""
   return max(1, math.ceil(options.workers * options.cpus))
@@ -203,4 +265,5 @@ EXECUTORS: dict[str, Callable[[Jobs, Options], Iterator[int]]] = {
   'serial': _serial,
   'processes': _processes,
   'ray': _ray,
+  'slurm': _slurm,
 }

@@ -31,7 +31,10 @@ MAX_TRIALS = flags.DEFINE_integer(
 )
 RETRY = flags.DEFINE_bool('retry_failed', False, 'Run failed trials again.')
 EXECUTOR = flags.DEFINE_enum(
-  'executor', 'serial', ['serial', 'processes', 'ray'], 'How trials are run.'
+  'executor',
+  'serial',
+  ['serial', 'processes', 'ray', 'slurm'],
+  'How trials are run.',
 )
 WORKERS = flags.DEFINE_integer(
   'workers', 2, 'Trials at once, not for serial.', lower_bound=1
@@ -40,11 +43,27 @@ DEVICES = flags.DEFINE_list('devices', [], 'CUDA devices, one a worker.')
 ADDRESS = flags.DEFINE_string(
   'address', '', 'Of a Ray cluster; one on this machine if empty.'
 )
-CPUS = flags.DEFINE_float('cpus', 1.0, 'That a trial takes of a Ray cluster.')
-GPUS = flags.DEFINE_float('gpus', 0.0, 'That a trial takes of a Ray cluster.')
+CPUS = flags.DEFINE_float('cpus', 1.0, 'That a trial takes of a cluster.')
+GPUS = flags.DEFINE_float('gpus', 0.0, 'That a trial takes of a cluster.')
+SLURM = flags.DEFINE_list(
+  'slurm', [], 'Of its jobs, as slurm_partition=gpu,timeout_min=60 (submitit).'
+)
+# What executors need that is not in the core, and the extra that has it.
+MODULES = {'ray': 'ray', 'slurm': 'submitit'}
 PICTURE = flags.DEFINE_string(
   'picture', '', 'Of each trial in the report, as transfer; the first if empty.'
 )
+
+
+def slurm() -> dict[str, int | str]:
+  """What ``--slurm`` says, numbers as such."""
+  found = {}
+  for part in SLURM.value:
+    name, equal, value = part.partition('=')
+    if not equal:
+      raise ValueError(f'slurm: got {part!r}, expected NAME=VALUE')
+    found[name] = int(value) if value.isdigit() else value
+  return found
 
 
 def main(argv: list[str]) -> int:
@@ -66,15 +85,22 @@ def main(argv: list[str]) -> int:
       return 0
     if WORKDIR.value is None:
       raise ValueError('workdir: got none, expected --workdir=FOLDER')
-    if EXECUTOR.value == 'ray' and importlib.util.find_spec('ray') is None:
+    needed = MODULES.get(EXECUTOR.value)
+    if needed and importlib.util.find_spec(needed) is None:
       raise ValueError(
-        "executor: 'ray' needs the extra, pip install -e '.[cluster]'"
+        f'executor: {EXECUTOR.value!r} needs the extra, '
+        "pip install -e '.[cluster]'"
       )
     folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
     sweep = sweeping.Sweep(folder, config, trials)
     sweep.open()
     options = executors.Options(
-      WORKERS.value, DEVICES.value, ADDRESS.value, CPUS.value, GPUS.value
+      WORKERS.value,
+      DEVICES.value,
+      ADDRESS.value,
+      CPUS.value,
+      GPUS.value,
+      slurm(),
     )
     try:
       with following(folder):

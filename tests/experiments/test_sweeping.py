@@ -160,17 +160,78 @@ if __name__ == '__main__':
   assert sweeping.counts(sweep) == {'finished': 0, 'failed': 0, 'open': 1}
 
 
-def test_processes_give_the_same(tmp_path):
-  serial = a_sweep(tmp_path / 'serial', BETAS[:2])
-  sweeping.run(serial)
-  trials = [*BETAS[:2], {'styles': 'no.png'}]
-  sweep = a_sweep(tmp_path / 'processes', trials)
+@pytest.fixture(scope='module')
+def serial(tmp_path_factory):
+  sweep = a_sweep(tmp_path_factory.mktemp('all') / 'serial', BETAS[:2])
+  sweeping.run(sweep)
+  return pictures(sweep)
+
+
+@pytest.mark.parametrize('executor', ['processes', 'slurm'])
+def test_processes_give_the_same(executor, serial, tmp_path, monkeypatch):
+  if executor == 'slurm':
+    pytest.importorskip('submitit')
+    monkeypatch.setattr(executors, '_QUEUE', 'local')  # its jobs, without it
+  sweep = a_sweep(tmp_path / executor, [*BETAS[:2], {'styles': 'no.png'}])
   options = executors.Options(workers=2, devices=['0'])
-  found = sweeping.run(sweep, executor='processes', options=options)
+  found = sweeping.run(sweep, executor=executor, options=options)
   assert found == {'finished': 2, 'failed': 1, 'open': 0}
-  for trial, picture in zip(serial.trials, pictures(serial), strict=True):
+  assert 'no such file' in sweep.error(sweep.trials[2]).read_text()
+  for trial, picture in zip(sweep.trials, serial, strict=False):
     made = sweep.workdir(trial) / 'transfer.png'
     assert made.read_bytes() == picture
+
+
+class _Cluster:
+  """A SLURM of which some nodes die: those of trial 1 once, of 2 always."""
+
+  def __init__(self, folder, cluster):
+    assert cluster == 'slurm'
+    self.started = []
+
+  def update_parameters(self, **settings):
+    if 'typo' in settings:
+      raise NameError('no typo')
+
+  def submit(self, trial, job):
+    self.started.append(job['k'])
+    dies = job['k'] == 2 or job['k'] == 1 and self.started.count(1) == 1
+    return _Job(RuntimeError('its node died') if dies else None)
+
+  def map_array(self, trial, jobs):
+    return [self.submit(trial, job) for job in jobs]
+
+
+class _Job:
+  def __init__(self, wrong):
+    self.exception, self.done = lambda: wrong, lambda: True
+
+
+def test_a_queued_trial_whose_node_dies_is_queued_again(tmp_path, monkeypatch):
+  submitit = pytest.importorskip('submitit')
+  made = []
+
+  def cluster(*args, **settings):
+    made.append(_Cluster(*args, **settings))
+    return made[-1]
+
+  monkeypatch.setattr(submitit, 'AutoExecutor', cluster)
+  monkeypatch.setattr(time, 'sleep', lambda seconds: None)
+  jobs = [
+    {
+      'k': k,
+      'workdir': str(tmp_path / str(k)),
+      'error': str(tmp_path / f'e{k}'),
+    }
+    for k in range(3)
+  ]
+  run = executors.EXECUTORS['slurm']
+  assert sorted(run(jobs, executors.Options())) == [0, 1, 2]
+  assert sorted(made[0].started) == [0, 1, 1, 2, 2, 2]
+  assert [path.name for path in tmp_path.iterdir()] == ['e2']
+  assert 'its node died' in (tmp_path / 'e2').read_text()
+  with pytest.raises(ValueError, match='slurm: no typo'):
+    list(run(jobs, executors.Options(slurm={'typo': 1})))
 
 
 def test_a_trial_whose_process_dies_is_started_again(tmp_path, monkeypatch):
