@@ -110,6 +110,7 @@ class Job:
     wish_at: Callable[[tuple[int, int]], Score],
     start_at: At,
     where: Sequence[tuple[int, int]],
+    shown: Callable[[np.ndarray], np.ndarray] = np.asarray,
   ) -> list[Made]:
     """An image at each size, which starts from the one before.
 
@@ -118,6 +119,7 @@ class Job:
       wish_at: What is maximised at a size.
       start_at: Where the first one starts.
       where: Heights and widths, the smallest first.
+      shown: What snapshots show of an image.
     """
     config, found = self.config, []
     make_rule, rate = RULES[config.optimizer]
@@ -140,7 +142,7 @@ class Job:
         span=_CHUNK,
         penalty=config.tv * penalties.tv(2.0),
         rule=Partial(make_rule, config.learning_rate or rate),
-        watch=functools.partial(self._snapshot, _named(name, size)),
+        watch=functools.partial(self._snapshot, _named(name, size), shown),
       )
       found.append(made._replace(images=np.clip(made.images, 0, 1)))
     return found
@@ -154,10 +156,15 @@ class Job:
     """Raises a `ValueError` unless they fit; nothing is optimised."""
     check(wish_at(where[0]), synthesis.pixels(start_at(where[0])))
 
-  def _snapshot(self, name: str, now: optimize.Progress) -> None:
+  def _snapshot(
+    self,
+    name: str,
+    shown: Callable[[np.ndarray], np.ndarray],
+    now: optimize.Progress,
+  ) -> None:
     every = self.config.snapshots
     if every and now.step % every == 0:
-      picture = render.to_uint8(np.asarray(now.image))
+      picture = render.to_uint8(shown(np.asarray(now.image)))
       self.recorder.picture(f'{name}_{now.step:04d}', picture)
 
   def strip(self, name: str, where: Sequence[tuple[int, int]]) -> list[Figure]:

@@ -46,6 +46,7 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
     columns=columns,
     rows=rows,
     names=[trial.name for trial in sweep.trials],
+    words=[_words(trial, sweep.state(trial)) for trial in sweep.trials],
     pictures=shown,
     grids=_grids(sweep),
     curves=curves,
@@ -63,6 +64,12 @@ def pictures(sweep: Sweep) -> list[str]:
 
 def _cell(value: Any) -> str:
   return f'{value:.5g}' if isinstance(value, float) else str(value)
+
+
+def _words(trial: Trial, state: str) -> list[str]:
+  """What the filter of the table finds a trial by, without spaces."""
+  changes = [f'{k}={_cell(v)}' for k, v in trial.overrides.items()]
+  return [part.replace(' ', '') for part in (*changes, state)]
 
 
 def _thumbnail(sweep: Sweep, trial: Trial, name: str) -> dict[str, str] | None:

@@ -100,11 +100,15 @@ class Transfer:
   ) -> tuple[np.ndarray, list[Made]]:
     """The picture, and how it was made at every size; as `loss`."""
     wish = self._wish_with(alpha, **changes)
-    found = self.job(name, wish, self.start, self.where)
-    image = found[-1].images
-    if self.config.colours == 'luminance':
-      image = np.asarray(style.with_colours_of(image, self.picture))
-    return image, found
+    found = self.job(name, wish, self.start, self.where, self._coloured)
+    return self._coloured(found[-1].images), found
+
+  def _coloured(self, image: np.ndarray) -> np.ndarray:
+    """The image as it is shown: only its luminance was painted, perhaps."""
+    if self.config.colours != 'luminance':
+      return image
+    picture = resize(jnp.asarray(self.picture), image.shape[:2])
+    return np.asarray(style.with_colours_of(image, picture))
 
   def parts(self, image: np.ndarray) -> dict[str, float]:
     """The content and the style loss of an image, without their weights."""

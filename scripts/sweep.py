@@ -21,6 +21,7 @@ from launching import (  # noqa: E402
   prepare,
   stopping,
 )
+from ml_collections import config_flags  # noqa: E402
 
 CONFIG = config_flag()
 WORKDIR = flags.DEFINE_string('workdir', None, 'The folder of the sweep.')
@@ -80,6 +81,13 @@ def main(argv: list[str]) -> int:
     config = CONFIG.value
     check_config(config)
     trials = sweeps.trials(config_file(), NAME.value, config)
+    given = config_flags.get_override_values(flags.FLAGS['config'])
+    swept = {name for trial in trials for name in trial.overrides}
+    if both := sorted(swept & given.keys()):
+      raise ValueError(
+        f'config.{both[0]}: got {given[both[0]]!r}, expected no flag for what '
+        'the sweep changes'
+      )
     if DRY_RUN.value:
       print('\n'.join(trial.name for trial in trials))
       return 0

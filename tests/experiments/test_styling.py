@@ -30,7 +30,10 @@ def test_every_kind_of_transfer_falls(changes, tmp_path):
 
 
 def test_luminance_alone_keeps_the_colours_of_the_content(tmp_path):
-  start('style_transfer', tmp_path / 'run', colours='luminance', octaves=1)
+  settings = {'colours': 'luminance', 'octaves': 1, 'snapshots': 2}
+  start('style_transfer', tmp_path / 'run', **settings)
+  shown = [*(tmp_path / 'run').glob('transfer_*_0002.png')]
+  assert np.ptp(io.read_image(shown[0]), axis=-1).max() > 0.1, 'not grey'
   made = io.read_image(tmp_path / 'run' / 'transfer.png')
   content = io.read_image('sample:star_and_square', shorter=48)
   apart = (made - content) - (made - content).mean(-1, keepdims=True)
@@ -86,7 +89,7 @@ def test_snapshots_become_a_strip_also_after_a_kill(tmp_path, monkeypatch):
   assert names < {path.name for path in (tmp_path / 'whole').iterdir()}
   picture = styling.Job._snapshot
 
-  def killing(self, name, now):
+  def killing(self, name, shown, now):
     if now.step == 8:
       raise KeyboardInterrupt  # before the picture, and what is done is saved
     picture(self, name, now)

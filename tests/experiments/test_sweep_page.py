@@ -83,7 +83,7 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
     heads[column('start')].click();
     told.words = read('start');
     const filter = document.getElementById('filter');
-    filter.value = 'NOISE beta=1000_';
+    filter.value = 'NOIS beta=1000';
     filter.dispatchEvent(new Event('input'));
     told.filtered = read('trial');
     const picture = document.querySelector('.grid img.picture');

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 
@@ -18,6 +19,15 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old(tmp_path):
     io.write_atomic(path, fail)
   assert path.read_text() == 'old'
   assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+  def fail(file):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  with pytest.raises(OSError, match='No space left .*a.txt') as told:
+    io.write_atomic(tmp_path / 'a.txt', fail)
+  assert told.value.filename == str(tmp_path / 'a.txt')
 
 
 def test_files_are_readable_by_others(tmp_path):

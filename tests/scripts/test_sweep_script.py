@@ -13,7 +13,6 @@ from vizlab import io
 
 SMALL = (
   '--config=configs/style_transfer.py',
-  '--config.content_layer=relu2_1',
   '--config.style_layers=relu1_1',
   '--config.size=24',
 )
@@ -32,6 +31,10 @@ def test_a_sweep_from_a_script(tmp_path):
   assert states == ['finished'] * 2 + ['open'] * 10
   other = call('sweep', *flags, '--name=optimizer')
   assert other.returncode == 1 and 'is of another sweep' in other.stderr
+  both = call('sweep', *flags, '--config.beta=5')
+  assert both.stderr == (
+    'error: config.beta: got 5.0, expected no flag for what the sweep changes\n'
+  )
   unknown = call('sweep', *flags, '--name=beta')
   assert "name: got 'beta', expected one of" in unknown.stderr
 

@@ -43,7 +43,9 @@ def write_atomic(
     os.umask(mask)
     os.chmod(name, 0o666 & ~mask)  # mkstemp makes private files
     os.replace(name, path)
-  except BaseException:
+  except BaseException as error:
+    if isinstance(error, OSError) and error.filename is None:
+      error.filename = str(path)  # a full disk does not say of what
     with contextlib.suppress(FileNotFoundError):
       os.unlink(name)
     raise
