@@ -14,6 +14,10 @@ os.environ.setdefault(
   '--xla_llvm_disable_expensive_passes=true '
   '--xla_cpu_parallel_codegen_split_count=1',
 )
+# Nobody reads from which lines a compiled operation came.
+os.environ.setdefault('JAX_TRACEBACK_IN_LOCATIONS_LIMIT', '0')
+# Tracing makes many objects that live, and few cycles.
+gc.set_threshold(100_000, 20, 50)
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +48,7 @@ def _few_programs():
   yield
   if next(_tests) % 10 == 0 and MAPS.exists():
     with MAPS.open('rb') as lines:
-      if sum(1 for _ in lines) > 35_000:
+      if sum(1 for _ in lines) > 20_000:
         jax.clear_caches()
         gc.collect()
 

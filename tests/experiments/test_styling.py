@@ -92,7 +92,7 @@ def test_snapshots_become_a_strip_also_after_a_kill(tmp_path, monkeypatch):
   def killing(self, name, shown, now):
     if now.step == 8:
       raise KeyboardInterrupt  # before the picture, and what is done is saved
-    picture(self, name, now)
+    picture(self, name, shown, now)
 
   monkeypatch.setattr(styling.Job, '_snapshot', killing)
   with pytest.raises(KeyboardInterrupt):
