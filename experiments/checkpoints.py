@@ -30,6 +30,6 @@ def saving(save: Callable[[], None]) -> Iterator[None]:
   """Saves when a run is interrupted, so that nothing of it is lost."""
   try:
     yield
-  except KeyboardInterrupt:
+  except (KeyboardInterrupt, SystemExit):
     save()
     raise

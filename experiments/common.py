@@ -1,10 +1,12 @@
 """What every experiment shares: the work directory and what goes there."""
 
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +33,7 @@ _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
 _RECORD, _FIGURES, _LOCK = 'run.json', 'figures.json', '.lock'
 _OTHERS = {'index.json', 'record.json'}
 _FOLDERS = {'checkpoints', 'tensorboard'}
+_SYNCED = 40  # seconds
 _OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, _RECORD, _FIGURES, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 
@@ -93,7 +96,9 @@ class Recorder:
       )
     leads = jax.process_index() == 0
     distributed.together('open', self._begin if leads else None)
-    distributed.together('join', None if leads else self._join)
+    token = self._path(_RECORD).read_text() if leads else ''
+    token = distributed.from_first('record', token)
+    distributed.together('join', None if leads else lambda: self._join(token))
 
   def _begin(self) -> None:
     try:
@@ -107,9 +112,14 @@ class Recorder:
     except OSError as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
-  def _join(self) -> None:
+  def _join(self, record: str) -> None:
     """Looks at what the first process of a shared run has begun."""
-    if not self._path(_CONFIG).exists():
+    for _ in range(_SYNCED):
+      with contextlib.suppress(OSError):
+        if self._path(_RECORD).read_text() == record:
+          break
+      time.sleep(1)  # a shared disk may take a while to show it
+    else:
       raise ValueError(
         f'workdir: {self.workdir} is another one in process '
         f'{jax.process_index()} than in process 0; expected a directory that '
@@ -160,7 +170,7 @@ class Recorder:
     self._path(_DONE).unlink(missing_ok=True)
     for path in self._entries():
       if path.name in _FOLDERS:
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # others may write there
       elif path.name in _OURS or path.suffix in _OUR_SUFFIXES:
         path.unlink()
 

@@ -8,19 +8,19 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
-from orbax.checkpoint import multihost
 
-__all__ = ['connect', 'leave', 'mine', 'together']
+__all__ = ['check', 'connect', 'from_first', 'leave', 'mine', 'together']
 
-# How long the others may take, in milliseconds: as long as they are alive.
-_FOREVER = 10**10
-# How long a process that fails waits whether the others fail too.
-_SHORT = 3_000
+_SIGNALS = signal.SIGINT, signal.SIGTERM
+_GONE = 'gone'  # where a process says why it ends before its time
+# In milliseconds: of one look, and for the others when something went wrong.
+_MOMENT, _PATIENCE = 1_000, 10_000
 # After how many seconds without a sign of life a process counts as dead.
 _HEARTBEAT = 30
 
@@ -28,8 +28,8 @@ _HEARTBEAT = 30
 def connect(coordinator: str, count: int, index: int) -> None:
   """Makes this process one of several, before JAX is used.
 
-  As soon as one of them ends, by an error or a signal, all of them end; the
-  same commands go on with what is left.
+  When one of them ends before its time, all of them end: in order after an
+  error or a signal, by an abort of JAX after a kill. The same commands go on.
 
   Args:
     coordinator: Address of the first process as ``host:port``; or ``auto``
@@ -40,6 +40,8 @@ def connect(coordinator: str, count: int, index: int) -> None:
   Raises:
     ValueError: They do not fit together, or do not find each other.
   """
+  if count < 1:
+    raise ValueError(f'processes: got {count}, expected 1 or more')
   # JAX would take SIGTERM for itself.
   jax.config.update('jax_enable_preemption_service', False)
   where = {}
@@ -58,10 +60,16 @@ def connect(coordinator: str, count: int, index: int) -> None:
       'num_processes': count,
       'process_id': index,
     }
+  # While this waits for the others, Python sees no signals.
+  before = [(n, signal.signal(n, signal.SIG_DFL)) for n in _SIGNALS]
   try:
     jax.distributed.initialize(**where, heartbeat_timeout_seconds=_HEARTBEAT)
   except (RuntimeError, ValueError) as error:
-    raise ValueError(f'coordinator: {coordinator}: {error}') from error
+    hint = '; expected HOST:PORT, no cluster tells' if not where else ''
+    raise ValueError(f'coordinator: {coordinator}: {error}{hint}') from error
+  finally:
+    for number, handler in before:
+      signal.signal(number, handler)
 
 
 def mine(count: int) -> range:
@@ -79,44 +87,71 @@ def together(name: str, fn: Callable[[], Any] | None = None) -> None:
   Raises:
     ValueError: As ``fn`` in any of the processes; or one of them has ended.
   """
-  count, me = jax.process_count(), f'{name}/{jax.process_index()}'
   try:
     if fn is not None:
       fn()
   except Exception as error:
-    if count > 1:
-      _client().key_value_set(me, json.dumps(str(error)))
+    _tell(str(error))
     raise
-  if count == 1:
+  if jax.process_count() > 1:
+    _client().key_value_set(f'{name}/{jax.process_index()}', 'true')
+    for k in range(jax.process_count()):
+      _heard(f'{name}/{k}')
+
+
+def from_first(name: str, value: str) -> str:
+  """The value that the first process has here, in all of them."""
+  if jax.process_count() == 1:
+    return value
+  if jax.process_index() == 0:
+    _client().key_value_set(name, json.dumps(value))
+  return _heard(name)
+
+
+def check() -> None:
+  """Raises a `ValueError` with its reason if another process has ended."""
+  if jax.process_count() == 1:
     return
   try:
-    _client().key_value_set(me, json.dumps(None))
-    found = [_heard(f'{name}/{k}') for k in range(count)]
-  except jax.errors.JaxRuntimeError as error:
-    raise ValueError(
-      'processes: another one has ended; the same commands go on'
-    ) from error
-  for message in found:
-    if message is not None:
-      raise ValueError(message)
+    reason = _client().key_value_try_get(_GONE)
+  except jax.errors.JaxRuntimeError:  # all are there
+    return
+  raise ValueError(json.loads(reason))
 
 
 def leave(status: int) -> None:
   """Ends this process if it is one of several, without waiting for long."""
   if not jax.distributed.is_initialized() or jax.process_count() == 1:
     return
-  # Where all fail alike, each tells so before the first one is gone.
+  _tell('processes: another one was stopped; the same commands go on')
+  # The first process carries the words of the others: it leaves when they know.
   with contextlib.suppress(jax.errors.JaxRuntimeError):
-    _client().wait_at_barrier('leave', _SHORT)
+    _client().wait_at_barrier('leave', _PATIENCE)
   sys.stdout.flush()
   sys.stderr.flush()
   os._exit(status)
 
 
-def _heard(name: str) -> str | None:
-  return json.loads(_client().blocking_key_value_get(name, _FOREVER))
+def _tell(reason: str) -> None:
+  """Says why this process ends, unless one has said so before."""
+  if jax.process_count() > 1:
+    with contextlib.suppress(jax.errors.JaxRuntimeError):
+      _client().key_value_set(_GONE, json.dumps(reason))
+
+
+def _heard(name: str) -> Any:
+  """What a process says, sooner or later."""
+  while True:
+    check()
+    try:  # for a moment only: Python sees no signals meanwhile
+      return json.loads(_client().blocking_key_value_get(name, _MOMENT))
+    except jax.errors.JaxRuntimeError as error:
+      if 'DEADLINE_EXCEEDED' not in str(error):
+        raise ValueError(f'processes: {error}') from error
 
 
 def _client() -> Any:
   """What carries words, and no arrays, between the processes."""
+  from orbax.checkpoint import multihost  # takes a while
+
   return multihost.get_jax_distributed_client()

@@ -47,7 +47,7 @@ class Options:
   address: str = ''
   cpus: float = 1.0
   gpus: float = 0.0
-  slurm: Mapping[str, int | str] = dataclasses.field(default_factory=dict)
+  slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 Jobs = Sequence[dict[str, Any]]
@@ -201,13 +201,14 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
 def _slurm(jobs: Jobs, options: Options) -> Iterator[int]:
   """An array of SLURM jobs, whose nodes see the same folder.
 
-  A job that is preempted or out of time is queued again by itself, and one
-  whose node dies by this process; both go on from their last checkpoint.
+  A job that is preempted or out of time saves and is queued again by itself,
+  and one whose node dies by this process; it goes on from its last checkpoint.
   """
   import submitit  # of an extra
 
   # What is submitted finds the experiments by this.
-  path = os.pathsep.join([str(_ROOT), os.environ.get('PYTHONPATH', '')])
+  known = os.environ.get('PYTHONPATH')
+  path = os.pathsep.join(filter(None, [str(_ROOT), known]))
   logs = pathlib.Path(jobs[0]['workdir']).parent / 'slurm'
   settings = {
     'name': 'vizlab',
@@ -215,17 +216,21 @@ def _slurm(jobs: Jobs, options: Options) -> Iterator[int]:
     'cpus_per_task': math.ceil(options.cpus),
     'gpus_per_node': math.ceil(options.gpus),
     'slurm_array_parallelism': options.workers,
-    'slurm_setup': [f'export PYTHONPATH={shlex.quote(path)}'],
+    **options.slurm,
   }
-  try:
-    executor = submitit.AutoExecutor(logs, cluster=_QUEUE)
-    executor.update_parameters(**settings | dict(options.slurm))
-  except (NameError, RuntimeError) as error:
-    raise ValueError(f'slurm: {error}') from error
-  trial = _Queued()
-  running = dict(enumerate(executor.map_array(trial, jobs)))
+  settings['slurm_setup'] = [
+    f'export PYTHONPATH={shlex.quote(path)}',
+    *options.slurm.get('slurm_setup', ()),
+  ]
+  trial, running = _Queued(), {}
   attempts = collections.Counter(range(len(jobs)))
   try:
+    try:
+      executor = submitit.AutoExecutor(logs, cluster=_QUEUE)
+      executor.update_parameters(**settings)
+      running |= enumerate(executor.map_array(trial, jobs))
+    except (AssertionError, NameError, RuntimeError, TypeError) as error:
+      raise ValueError(f'slurm: {error}') from error
     while running:
       for i in [i for i, job in running.items() if job.done()]:
         wrong = running.pop(i).exception()
@@ -246,7 +251,9 @@ class _Queued:
   """A trial that is queued again, as it is, when its time is over."""
 
   def __call__(self, job: dict[str, Any]) -> None:
-    _alone(job, None)
+    # With submitit's own signals: the one that says that the time is over comes
+    # after a SIGTERM, which it lets pass.
+    run_trial(**job)
 
   def checkpoint(self, job: dict[str, Any]) -> Any:
     import submitit

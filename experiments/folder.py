@@ -162,6 +162,7 @@ def _explain(job: Job) -> None:
   left = job.stream(start=first, step=mine.step)
   with contextlib.closing(left) as stream, bar:
     for path, batch in zip(shards[first :: mine.step], stream, strict=True):
+      distributed.check()
       if not path.exists():
         n, x = len(batch.images), shard(batch.images, rows)
         chances, targets = predict(net, x)

@@ -179,17 +179,19 @@ def _run(
       for now in progress(state):
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
-        last = {'score': now.scores[-1], 'penalty': now.penalties[-1]}
-        means = {f'{name}/{k}': np.mean(v) for k, v in last.items()}
-        recorder.metrics(now.step, means)
+        if (good := now.failed < 0).any():
+          last = {'score': now.scores[-1], 'penalty': now.penalties[-1]}
+          means = {f'{name}/{k}': v[good].mean() for k, v in last.items()}
+          recorder.metrics(now.step, means)
         logs.append((now.scores, now.penalties))
         if watch is not None:
-          watch(now)  # before it counts as seen: what is saved was watched
-        seen = now
-        if settled(np.concatenate([s - p for s, p in logs])):
-          break
+          watch(now)
         done = now.step == steps or (now.failed >= 0).all()
-        if time.monotonic() - saved_at > _EVERY and not done:
+        if done or settled(np.concatenate([s - p for s, p in logs])):
+          break
+        # What is saved was watched, and something is left to do after it.
+        seen = now
+        if time.monotonic() - saved_at > _EVERY:
           save(seen)
           saved_at = time.monotonic()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 __all__ = [
@@ -17,8 +18,6 @@ __all__ = [
   'tupled',
   'validate',
 ]
-
-_LARGEST = 3.4e38  # of float32
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -72,8 +71,8 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
   """Checks a config's keys, types and numbers against a reference.
 
   Raises:
-    ValueError: A key is unknown or missing, a value has another type, or a
-      number is not finite.
+    ValueError: A key is unknown or missing, a value has another type, or
+      float32 does not hold a number.
   """
   have, want = flatten(config.to_dict()), flatten(reference.to_dict())
   for key in have:
@@ -94,13 +93,20 @@ def _check_value(name: str, value: Any, default: Any) -> None:
     raise ValueError(
       f'{name}: got {value!r}, expected a {type(default).__name__}'
     )
-  if isinstance(value, float) and not abs(value) <= _LARGEST:
+  if isinstance(default, float) and not _holds(value):
     raise ValueError(
       f'{name}: got {value}, expected a finite number that float32 holds'
     )
   if isinstance(value, tuple) and default:
     for part in value:
       _check_value(name, part, default[0])
+
+
+def _holds(value: float) -> bool:
+  """Whether float32 holds a number: not as infinite, nor as 0."""
+  with np.errstate(over='ignore', under='ignore'):
+    held = np.float32(value)
+  return bool(np.isfinite(held)) and bool(held) == bool(value)
 
 
 def restored(

@@ -68,8 +68,8 @@ def _cell(value: Any) -> str:
 
 def _words(trial: Trial, state: str) -> list[str]:
   """What the filter of the table finds a trial by, without spaces."""
-  changes = [f'{k}={_cell(v)}' for k, v in trial.overrides.items()]
-  return [part.replace(' ', '') for part in (*changes, state)]
+  changes = [f'{k}={v}' for k, v in trial.overrides.items()]
+  return [part.replace(' ', '') for part in (*changes, trial.name, state)]
 
 
 def _thumbnail(sweep: Sweep, trial: Trial, name: str) -> dict[str, str] | None:

@@ -137,6 +137,8 @@ def run(
   wanted = {'open', 'failed'} if retry else {'open'}
   todo = [trial for trial in sweep.trials if sweep.state(trial) in wanted]
   todo = todo[: most or None]
+  if not todo:
+    return counts(sweep)
   jobs = [sweep.job(trial) for trial in todo]
   bar = tqdm(total=len(todo), desc='sweep', unit='trial')
   with bar:

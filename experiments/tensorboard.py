@@ -48,12 +48,16 @@ def following(folder: pathlib.Path) -> Iterator[None]:
         copies.setdefault(path.parent, _Copy(path.parent, Writer)).look()
 
   def follow() -> None:
-    try:
-      while not ended.wait(_EVERY):
+    told = False
+    last = False
+    while not last:
+      last = ended.wait(_EVERY)
+      try:
         look()
-      look()
-    except OSError as error:  # a full disk must not stop what computes
-      tqdm.write(f'tensorboard: {error}')
+      except OSError as error:  # of a full disk, or of one far away
+        if not told:
+          tqdm.write(f'tensorboard: {error}')
+        told = True
 
   thread = threading.Thread(target=follow, daemon=True)
   thread.start()
@@ -71,14 +75,18 @@ class _Copy:
 
   def __init__(self, workdir: pathlib.Path, writer: Callable[[str], Any]):
     self._workdir, self._make = workdir, writer
-    self._writer, self._rows = None, []
+    self._writer, self._rows, self._done = None, [], None
 
   def look(self) -> None:
     """Writes what is new; or all of it, if a run began anew or went back."""
-    rows, folder = _rows(self._workdir), self._workdir / _FOLDER
-    if rows == self._rows:
+    done, folder = self._workdir / _DONE, self._workdir / _FOLDER
+    stamp = done.stat().st_mtime_ns if done.exists() else None
+    if stamp is not None and stamp == self._done and folder.exists():
       return
-    if self._writer is None or rows[: len(self._rows)] != self._rows:
+    rows, new = _rows(self._workdir), not folder.exists()
+    if rows == self._rows and not new:
+      return
+    if new or self._writer is None or rows[: len(self._rows)] != self._rows:
       self.close()
       shutil.rmtree(folder, ignore_errors=True)
       self._writer, self._rows = self._make(str(folder)), []
@@ -87,7 +95,9 @@ class _Copy:
         if name != 'step':
           self._writer.add_scalar(name, value, row['step'])
     self._writer.flush()
-    self._rows = rows
+    self._rows, self._done = rows, stamp
+    if stamp is not None:
+      self.close()  # a writer has a thread and a file
 
   def close(self) -> None:
     """Closes the file."""

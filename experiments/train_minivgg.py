@@ -239,15 +239,14 @@ def _train(
       checkpoints.save(kept, now[0], tree)
 
     with checkpoints.saving(save):
-      for step in tqdm(
-        range(first, steps), 'training', steps, initial=first, unit='step'
-      ):
+      for step in tqdm(range(first, steps), 'training', steps, initial=first):
         data = training_data.batch(config, step)
-        now = done, state = step + 1, train_step(now[1], np.int32(step), data)
+        done, state = step + 1, train_step(now[1], np.int32(step), data)
         if done % _LOG_EVERY == 0 or done == steps:
           rows = np.asarray(state.window)[: (done - 1) % _LOG_EVERY + 1]
           loss, accuracy = rows.mean(0)
           recorder.metrics(done, {'loss': loss, 'accuracy': accuracy})
+        now = done, state  # what is saved was logged
         if done % config.checkpoint_every == 0:
           save()
     seconds = time.perf_counter() - begun

@@ -8,6 +8,7 @@ import pathlib
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
@@ -132,6 +133,9 @@ def stopping() -> Iterator[None]:
   except KeyboardInterrupt as error:
     status = 143 if isinstance(error, Terminated) else 130
     _end(status, 'stopped; the same command goes on')
+  except Exception:
+    traceback.print_exc()
+    _end(1)
   finally:
     signal.signal(signal.SIGTERM, before)
 

@@ -3,6 +3,7 @@
 python scripts/run.py --config=configs/attribution.py --workdir=/tmp/explain
 """
 
+import contextlib
 import importlib
 import json
 import pathlib
@@ -93,21 +94,24 @@ def main(argv: list[str]) -> None:
     if WORKDIR.value is None:
       raise ValueError('workdir: got none, expected --workdir=FOLDER')
     prepare()
+    import jax
+
     from experiments import common, distributed
 
     if COORDINATOR.value:
       # For minutes, if one of them is missing.
       print(f'meeting the others at {COORDINATOR.value}', file=sys.stderr)
       distributed.connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
-    elif PROCESSES.value > 1:
+    elif (PROCESSES.value, PROCESS.value) != (1, 0):
       raise ValueError(
-        f'coordinator: got none for {PROCESSES.value} processes, expected '
-        'HOST:PORT of the first'
+        f'coordinator: got none for process {PROCESS.value} of '
+        f'{PROCESSES.value}, expected HOST:PORT of the first'
       )
     experiment = importlib.import_module(f'experiments.{name}')
     where = {'workdir': WORKDIR.value, 'overwrite': OVERWRITE.value}
     before = common.Recorder(config=config, **where)
-    with following(before.workdir):
+    first = not COORDINATOR.value or jax.process_index() == 0
+    with following(before.workdir) if first else contextlib.nullcontext():
       results = experiment.run(config, **where)
   figures = ', '.join(f'{k} {v:.4g}' for k, v in results.items())
   if before.results is not None:

@@ -3,10 +3,12 @@
 python scripts/sweep.py --config=configs/style_transfer.py --workdir=runs/sweep
 """
 
+import ast
 import importlib.util
 import os
 import pathlib
 import sys
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
@@ -56,14 +58,17 @@ PICTURE = flags.DEFINE_string(
 )
 
 
-def slurm() -> dict[str, int | str]:
-  """What ``--slurm`` says, numbers as such."""
+def slurm() -> dict[str, Any]:
+  """What ``--slurm`` says, Python's literals as such."""
   found = {}
   for part in SLURM.value:
     name, equal, value = part.partition('=')
     if not equal:
       raise ValueError(f'slurm: got {part!r}, expected NAME=VALUE')
-    found[name] = int(value) if value.isdigit() else value
+    try:
+      found[name] = ast.literal_eval(value)
+    except (SyntaxError, ValueError):  # a word
+      found[name] = value
   return found
 
 
@@ -99,9 +104,6 @@ def main(argv: list[str]) -> int:
         f'executor: {EXECUTOR.value!r} needs the extra, '
         "pip install -e '.[cluster]'"
       )
-    folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
-    sweep = sweeping.Sweep(folder, config, trials)
-    sweep.open()
     options = executors.Options(
       WORKERS.value,
       DEVICES.value,
@@ -110,6 +112,9 @@ def main(argv: list[str]) -> int:
       GPUS.value,
       slurm(),
     )
+    folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
+    sweep = sweeping.Sweep(folder, config, trials)
+    sweep.open()
     try:
       with following(folder):
         found = sweeping.run(

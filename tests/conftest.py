@@ -16,9 +16,6 @@ os.environ.setdefault(
 )
 # Nobody reads from which lines a compiled operation came.
 os.environ.setdefault('JAX_TRACEBACK_IN_LOCATIONS_LIMIT', '0')
-# Tracing makes many objects that live, and few cycles.
-gc.set_threshold(100_000, 20, 50)
-
 import jax
 import jax.numpy as jnp
 import pytest
@@ -27,6 +24,8 @@ from tools import make_tiny
 from vizlab import nets
 from vizlab.data.scenes import scenes
 
+# Tracing makes many objects that live, and few cycles.
+gc.set_threshold(100_000, 20, 50)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 # The tolerances are those of float32 on a CPU.
 jax.config.update('jax_platforms', 'cpu')

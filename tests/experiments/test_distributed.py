@@ -1,5 +1,6 @@
 """Several processes on one run, as a user starts them."""
 
+import os
 import pathlib
 import signal
 import socket
@@ -45,6 +46,8 @@ def whole(pictures, tmp_path_factory):
 def start(index, port, path, workdir, *flags):
   """One of two processes."""
   config = [f'--config.{name}={value}' for name, value in SETTINGS.items()]
+  # What a proxy is for, JAX warns of.
+  environment = {k: v for k, v in os.environ.items() if 'proxy' not in k}
   return subprocess.Popen(
     [
       *(sys.executable, ROOT / 'scripts' / 'run.py'),
@@ -56,6 +59,7 @@ def start(index, port, path, workdir, *flags):
     stderr=subprocess.PIPE,
     text=True,
     cwd=ROOT,
+    env=environment,
   )
 
 
@@ -107,6 +111,22 @@ def test_after_a_kill_one_process_goes_on(whole, pictures, tmp_path, port):
   alone(pictures, tmp_path)
   assert {path: path.stat().st_mtime_ns for path in kept} == kept
   assert_same_shards(whole, tmp_path)
+
+
+def test_when_one_is_stopped_the_others_end_in_order(pictures, tmp_path, port):
+  slow = '--config.methods=occlusion', '--config.patch=2'
+  both = [start(k, port, pictures, tmp_path, *slow) for k in range(2)]
+  for _ in range(1200):
+    if [*tmp_path.glob('maps-*')]:
+      break
+    time.sleep(0.1)
+  both[1].send_signal(signal.SIGTERM)
+  told = [each.communicate(timeout=300)[1] for each in both]
+  assert [each.returncode for each in both] == [1, 143]
+  assert told[0].splitlines()[-1] == (
+    'error: processes: another one was stopped; the same commands go on'
+  )
+  assert told[1].splitlines()[-1] == 'stopped; the same command goes on'
 
 
 def test_work_is_shared_out(monkeypatch):

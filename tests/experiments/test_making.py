@@ -162,12 +162,34 @@ def test_patience_stops_a_resumed_run_where_it_stops_another(
   assert io.read_metrics(recorder.workdir) == told
 
 
+def test_an_interrupt_where_patience_ends_changes_nothing(
+  recorder, monkeypatch
+):
+  whole = grow(recorder, steps=400, patience=1e-2)
+  (recorder.workdir / 'grown.npz').unlink()
+  settled = making._settled
+
+  def interrupted(span, patience, values):
+    if len(values) == len(whole.scores):
+      raise KeyboardInterrupt
+    return settled(span, patience, values)
+
+  monkeypatch.setattr(making, '_settled', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    grow(recorder, steps=400, patience=1e-2)
+  monkeypatch.setattr(making, '_settled', settled)
+  again = grow(recorder, steps=400, patience=1e-2)
+  np.testing.assert_array_equal(again.scores, whole.scores)
+
+
 def test_one_image_that_is_not_finite_spares_the_others(recorder, capsys):
   def wish(x):
     y = jnp.sin(7 * x).sum((1, 2, 3))
     return jnp.where((jnp.arange(2) == 1) & (y > -60.0), jnp.nan, y)
 
   made = grow(recorder, wish=wish)
+  told = io.read_metrics(recorder.workdir)[-1]
+  assert told['grown/score'] == made.scores[-1, 0], 'of what is finite'
   assert made.failed[0] == -1 and made.failed[1] > 0
   first, last = made.ends
   assert np.isfinite(last).all() and last[0] == made.scores[-1, 0]

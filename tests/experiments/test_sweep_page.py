@@ -86,6 +86,14 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
     filter.value = 'NOIS beta=1000';
     filter.dispatchEvent(new Event('input'));
     told.filtered = read('trial');
+    filter.value = 'beta=1e5 0001_ 0003_';
+    filter.dispatchEvent(new Event('input'));
+    told.nothing = read('trial');
+    filter.value = 'beta=1e5 start=content';
+    filter.dispatchEvent(new Event('input'));
+    told.number = read('trial');
+    filter.value = '';
+    filter.dispatchEvent(new Event('input'));
     const picture = document.querySelector('.grid img.picture');
     picture.click();
     const large = document.querySelector('dialog');
@@ -103,6 +111,7 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
   assert told['down'] == told['up'][::-1]
   assert told['words'] == ['content'] * 3 + ['noise'] * 3
   assert told['filtered'] == ['1']
+  assert told['nothing'] == [] and told['number'] == ['2']
   assert told['open'] and told['closed']
   assert (sweep.folder / told['whole']).exists()
   assert told['grid'] == [0, 2, 2, 2] and told['lines'] == 6

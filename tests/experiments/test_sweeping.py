@@ -52,7 +52,8 @@ def test_finished_trials_are_not_run_again(tmp_path, monkeypatch):
   assert sweeping.run(again)['finished'] == 3
   assert (sweep.workdir(sweep.trials[0]) / 'DONE').stat().st_mtime_ns == stamp
   monkeypatch.setattr(executors, 'run_trial', None)  # nothing is left to run
-  assert sweeping.run(again)['finished'] == 3
+  for executor in executors.EXECUTORS:
+    assert sweeping.run(again, executor=executor)['finished'] == 3
 
 
 def test_a_failing_trial_is_told_and_the_others_go_on(tmp_path, capsys):

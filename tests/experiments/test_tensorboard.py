@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 import time
 
@@ -68,6 +69,14 @@ def test_what_a_resumed_run_takes_back_is_gone(tmp_path):
   with tensorboard.following(tmp_path):  # the same command, once more
     pass
   assert shown(tmp_path) == {'loss': [(5, 1.0), (10, 4.0)]}
+
+
+def test_a_folder_that_is_gone_is_written_anew(tmp_path):
+  with tensorboard.following(tmp_path):
+    write(tmp_path, [{'step': 5, 'loss': 1.0}], {})
+    until({'loss': [(5, 1.0)]}, tmp_path)
+    shutil.rmtree(tmp_path / 'tensorboard')  # as --overwrite does
+    until({'loss': [(5, 1.0)]}, tmp_path)
 
 
 def test_the_trials_of_a_sweep_are_runs_of_their_own(tmp_path):

@@ -30,6 +30,22 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
   assert told.value.filename == str(tmp_path / 'a.txt')
 
 
+def test_where_a_disk_has_no_locks_nothing_is_locked(tmp_path, monkeypatch):
+  def lockf(file, how):
+    raise OSError(number, 'no')
+
+  class Owner:
+    pass
+
+  owner = Owner()
+  monkeypatch.setattr('fcntl.lockf', lockf)
+  number = errno.ENOSYS
+  io.lock(tmp_path / 'lock', owner)
+  number = errno.EAGAIN
+  with pytest.raises(BlockingIOError, match='another process writes there'):
+    io.lock(tmp_path / 'lock', owner)
+
+
 def test_files_are_readable_by_others(tmp_path):
   path = io.write_text(tmp_path / 'a.txt', 'x')
   mask = os.umask(0)

@@ -15,7 +15,7 @@ def test_the_reference_has_our_loss():
   import style_race
   import torch_style
 
-  net = nets.create('vgg11', pool='avg', preprocess='caffe')
+  net = nets.create('vgg11', pool='avg', preprocess='caffe', classifier=False)
   x, y, z = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3))
   want = -float(style_race.wish(net, x, y, 1)(z))
   runs = torch_style.references(net, np.asarray(x), np.asarray(y))
@@ -27,7 +27,7 @@ def test_all_begin_at_one_loss_and_the_first_to_pass_the_goal_is_told():
   pytest.importorskip('torch')
   import style_race
 
-  net = nets.create('vgg11', pool='avg', preprocess='caffe')
+  net = nets.create('vgg11', pool='avg', preprocess='caffe', classifier=False)
   x, y = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
   found = style_race.compare(
     net, x, y, turns=1, goals=[1, 2], names=['L-BFGS, smooth 0.5 (default)']

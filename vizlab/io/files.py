@@ -44,7 +44,7 @@ def write_atomic(
     os.chmod(name, 0o666 & ~mask)  # mkstemp makes private files
     os.replace(name, path)
   except BaseException as error:
-    if isinstance(error, OSError) and error.filename is None:
+    if isinstance(error, OSError) and error.errno and not error.filename:
       error.filename = str(path)  # a full disk does not say of what
     with contextlib.suppress(FileNotFoundError):
       os.unlink(name)
@@ -85,6 +85,8 @@ def lock(path: str | os.PathLike, owner: Any) -> None:
     try:
       fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+      if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+        return  # of a file system without locks
       if error.errno not in (errno.EACCES, errno.EAGAIN):
         raise
       raise BlockingIOError('another process writes there') from error

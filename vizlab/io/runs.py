@@ -65,13 +65,13 @@ def read_metrics(folder: str | os.PathLike) -> list[dict[str, float]]:
     folder: The work directory.
 
   Returns:
-    A row for each time: its ``step``, and other numbers by name. None if the
-    run writes none.
+    A row for each time: its ``step``, and other numbers by name. An empty list
+    if the run writes none. A line that a kill cut short is left out.
   """
   path, rows = pathlib.Path(folder).expanduser() / 'metrics.jsonl', []
-  if path.exists():
+  with contextlib.suppress(FileNotFoundError):
     for line in path.read_text().splitlines():
-      with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill
+      with contextlib.suppress(json.JSONDecodeError):
         rows.append(json.loads(line))
   return rows
 
