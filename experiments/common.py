@@ -33,7 +33,7 @@ _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
 _RECORD, _FIGURES, _LOCK = 'run.json', 'figures.json', '.lock'
 _OTHERS = {'index.json', 'record.json'}
 _FOLDERS = {'checkpoints', 'tensorboard'}
-_SYNCED = 40  # seconds
+_SYNCED = 20  # seconds
 _OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, _RECORD, _FIGURES, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,7 @@ __all__ = ['check', 'connect', 'from_first', 'leave', 'mine', 'together']
 _SIGNALS = signal.SIGINT, signal.SIGTERM
 _GONE = 'gone'  # where a process says why it ends before its time
 # In milliseconds: of one look, and for the others when something went wrong.
-_MOMENT, _PATIENCE = 1_000, 10_000
+_MOMENT, _PATIENCE = 1_000, 25_000
 # After how many seconds without a sign of life a process counts as dead.
 _HEARTBEAT = 30
 
@@ -40,8 +41,6 @@ def connect(coordinator: str, count: int, index: int) -> None:
   Raises:
     ValueError: They do not fit together, or do not find each other.
   """
-  if count < 1:
-    raise ValueError(f'processes: got {count}, expected 1 or more')
   # JAX would take SIGTERM for itself.
   jax.config.update('jax_enable_preemption_service', False)
   where = {}
@@ -50,11 +49,15 @@ def connect(coordinator: str, count: int, index: int) -> None:
       raise ValueError(
         f"coordinator: got {coordinator!r}, expected HOST:PORT or 'auto'"
       )
+    if count < 2:
+      raise ValueError(f'processes: got {count}, expected 2 or more')
     if not 0 <= index < count:
       raise ValueError(
         f'process: got {index} of {count} processes, expected one of 0 to '
         f'{count - 1}'
       )
+    if index == 0:
+      _check_port(int(coordinator.rpartition(':')[2]))
     where = {
       'coordinator_address': coordinator,
       'num_processes': count,
@@ -65,11 +68,19 @@ def connect(coordinator: str, count: int, index: int) -> None:
   try:
     jax.distributed.initialize(**where, heartbeat_timeout_seconds=_HEARTBEAT)
   except (RuntimeError, ValueError) as error:
-    hint = '; expected HOST:PORT, no cluster tells' if not where else ''
+    hint = '' if where else ' Expected HOST:PORT where no cluster tells.'
     raise ValueError(f'coordinator: {coordinator}: {error}{hint}') from error
   finally:
     for number, handler in before:
       signal.signal(number, handler)
+
+
+def _check_port(port: int) -> None:
+  """Raises a `ValueError` if a port is taken, of which JAX may crash."""
+  try:
+    socket.create_server(('', port)).close()
+  except (OSError, OverflowError) as error:
+    raise ValueError(f'coordinator: port {port}: {error}') from error
 
 
 def mine(count: int) -> range:

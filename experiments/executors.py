@@ -1,6 +1,7 @@
 """How the trials of a sweep are run: in turn, in processes, on a cluster."""
 
 import collections
+import contextlib
 import dataclasses
 import importlib
 import math
@@ -9,6 +10,7 @@ import os
 import pathlib
 import shlex
 import signal
+import subprocess
 import threading
 import time
 import traceback
@@ -152,6 +154,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
   raise KeyboardInterrupt
 
 
+def _stop_once(number: int, frame: FrameType | None) -> None:
+  """Ends a trial; that signal does not disturb its saving."""
+  del frame
+  signal.signal(number, signal.SIG_IGN)
+  raise KeyboardInterrupt
+
+
 def _follow(parent: Any) -> None:
   """Ends this process, in good order, after its parent."""
   parent.join()
@@ -251,9 +260,18 @@ class _Queued:
   """A trial that is queued again, as it is, when its time is over."""
 
   def __call__(self, job: dict[str, Any]) -> None:
-    # With submitit's own signals: the one that says that the time is over comes
-    # after a SIGTERM, which it lets pass.
-    run_trial(**job)
+    # submitit lets SIGTERM pass and waits for the signal that the time is over.
+    # Its answer to that would come in the middle of the trial, and SLURM may
+    # end the call that queues the job while that call waits.
+    name = os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')
+    over = getattr(signal, f'SIG{name}')
+    queue_again = signal.signal(over, _stop_once)
+    try:
+      run_trial(**job)
+    except KeyboardInterrupt:
+      with contextlib.suppress(subprocess.CalledProcessError):
+        queue_again(over, None)
+      raise SystemExit(0) from None
 
   def checkpoint(self, job: dict[str, Any]) -> Any:
     import submitit

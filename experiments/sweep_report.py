@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.report import data_url, template
+from experiments.settings import flatten
 from experiments.sweeping import Sweep, counts
 from experiments.sweeps import Trial
 from vizlab import io
@@ -51,9 +52,16 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
     grids=_grids(sweep),
     curves=curves,
     axes=axes,
-    settings=json.dumps(sweep.base.to_dict(), indent=2),
+    settings=json.dumps(_shared(sweep), indent=2),
   )
   return io.write_text(sweep.folder / 'report.html', html)
+
+
+def _shared(sweep: Sweep) -> dict[str, Any]:
+  """The settings that no trial changes."""
+  swept = {name for trial in sweep.trials for name in trial.overrides}
+  every = flatten(sweep.base.to_dict())
+  return {name: value for name, value in every.items() if name not in swept}
 
 
 def pictures(sweep: Sweep) -> list[str]:

@@ -12,6 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
+import launching  # noqa: E402
 from absl import app, flags  # noqa: E402
 from launching import (  # noqa: E402
   check_config,
@@ -24,6 +25,7 @@ from launching import (  # noqa: E402
 from ml_collections import ConfigDict  # noqa: E402
 
 CONFIG = config_flag()
+flags.adopt_module_key_flags(launching)
 WORKDIR = flags.DEFINE_string('workdir', None, 'Where results are written.')
 OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Empty the workdir first.')
 LIST = flags.DEFINE_bool('list', False, 'List the experiments and end.')

@@ -13,6 +13,7 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
+import launching  # noqa: E402
 from absl import app, flags  # noqa: E402
 from launching import (  # noqa: E402
   check_config,
@@ -26,6 +27,7 @@ from launching import (  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 CONFIG = config_flag()
+flags.adopt_module_key_flags(launching)
 WORKDIR = flags.DEFINE_string('workdir', None, 'The folder of the sweep.')
 NAME = flags.DEFINE_string('name', '', 'Of sweep_NAME(add) in the config.')
 DRY_RUN = flags.DEFINE_bool('dry_run', False, 'List the trials, run nothing.')

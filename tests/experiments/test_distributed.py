@@ -114,7 +114,11 @@ def test_after_a_kill_one_process_goes_on(whole, pictures, tmp_path, port):
 
 
 def test_when_one_is_stopped_the_others_end_in_order(pictures, tmp_path, port):
-  slow = '--config.methods=occlusion', '--config.patch=2'
+  slow = (
+    '--config.methods=occlusion',
+    '--config.patch=4',
+    '--config.batch_size=1',
+  )
   both = [start(k, port, pictures, tmp_path, *slow) for k in range(2)]
   for _ in range(1200):
     if [*tmp_path.glob('maps-*')]:
@@ -151,8 +155,16 @@ def test_a_run_of_one_alone_is_not_shared(monkeypatch, tmp_path):
   [
     (('here', 2, 0), "coordinator: got 'here', expected HOST:PORT or 'auto'"),
     (('here:1', 2, 2), 'process: got 2 of 2 processes, expected one of 0 to 1'),
+    (('here:1', 1, 0), 'processes: got 1, expected 2 or more'),
   ],
 )
 def test_a_wrong_place_is_told(where, message):
   with pytest.raises(ValueError, match='^' + message):
     distributed.connect(*where)
+
+
+def test_a_port_that_is_taken_is_told():
+  with socket.create_server(('', 0)) as other:
+    port = other.getsockname()[1]
+    with pytest.raises(ValueError, match=f'port {port}: .* in use'):
+      distributed.connect(f'localhost:{port}', 2, 0)

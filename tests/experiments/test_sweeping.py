@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -206,6 +207,31 @@ class _Cluster:
 class _Job:
   def __init__(self, wrong):
     self.exception, self.done = lambda: wrong, lambda: True
+
+
+def test_a_trial_that_is_out_of_time_saves_and_is_queued_again(monkeypatch):
+  told = []
+
+  def trial(**job):
+    try:
+      signal.raise_signal(signal.SIGUSR2)
+    except KeyboardInterrupt:
+      signal.raise_signal(signal.SIGUSR2)  # it is on its way
+      told.append('saved')
+      raise
+
+  def queue(number, frame):
+    told.append('queued')
+    raise subprocess.CalledProcessError(-15, 'scontrol')
+
+  monkeypatch.setattr(executors, 'run_trial', trial)
+  before = signal.signal(signal.SIGUSR2, queue)
+  try:
+    with pytest.raises(SystemExit):
+      executors._Queued()({})
+  finally:
+    signal.signal(signal.SIGUSR2, before)
+  assert told == ['saved', 'queued']
 
 
 def test_a_queued_trial_whose_node_dies_is_queued_again(tmp_path, monkeypatch):
