@@ -18,7 +18,7 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'An empty folder.')
 KILLS = flags.DEFINE_integer('kills', 20, 'How often it is killed, at least.')
 SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
 # After how many seconds; below the first, hardly anything has begun.
-BETWEEN = 3.0, 12.0
+BETWEEN = 2.5, 5.5
 
 HERE = pathlib.Path(__file__).resolve().parent
 SWEEP = (
