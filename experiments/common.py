@@ -33,7 +33,7 @@ _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
 _RECORD, _FIGURES, _LOCK = 'run.json', 'figures.json', '.lock'
 _OTHERS = {'index.json', 'record.json'}
 _FOLDERS = {'checkpoints', 'tensorboard'}
-_SYNCED = 20  # seconds
+_SYNCED = 20  # seconds that a shared disk may take to show a file
 _OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, _RECORD, _FIGURES, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 
@@ -118,7 +118,7 @@ class Recorder:
       with contextlib.suppress(OSError):
         if self._path(_RECORD).read_text() == record:
           break
-      time.sleep(1)  # a shared disk may take a while to show it
+      time.sleep(1)
     else:
       raise ValueError(
         f'workdir: {self.workdir} is another one in process '

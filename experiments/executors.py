@@ -135,8 +135,7 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
   if device is not None:
     # JAX looks for devices when it is first used, which is later.
     os.environ['CUDA_VISIBLE_DEVICES'] = device
-  for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, _stop)
+  _end_at(signal.SIGINT, signal.SIGTERM)
   parent = multiprocessing.parent_process()
   if parent is not None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
@@ -146,19 +145,20 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
     raise SystemExit(130) from None
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-  """The first signal ends a trial; the next do not disturb its saving."""
-  del number, frame
-  for known in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(known, signal.SIG_IGN)
-  raise KeyboardInterrupt
+def _end_at(*numbers: int) -> list[Any]:
+  """Lets signals end a trial; after the first, none disturbs its saving.
 
+  Returns:
+    What answered each of them before.
+  """
 
-def _stop_once(number: int, frame: FrameType | None) -> None:
-  """Ends a trial; that signal does not disturb its saving."""
-  del frame
-  signal.signal(number, signal.SIG_IGN)
-  raise KeyboardInterrupt
+  def stop(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    for known in numbers:
+      signal.signal(known, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+  return [signal.signal(number, stop) for number in numbers]
 
 
 def _follow(parent: Any) -> None:
@@ -265,7 +265,7 @@ class _Queued:
     # end the call that queues the job while that call waits.
     name = os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')
     over = getattr(signal, f'SIG{name}')
-    queue_again = signal.signal(over, _stop_once)
+    (queue_again,) = _end_at(over)
     try:
       run_trial(**job)
     except KeyboardInterrupt:
