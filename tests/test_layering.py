@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # Each room and what it may import of ours. Beside the methods stand nets, data,
 # render and io: no method imports them.
-_LOW = {'types', 'rules'}
+_LOW = {'types', 'extrema', 'rules'}
 _MIDDLE = {
   *_LOW,
   'descriptors',
@@ -21,12 +21,13 @@ _MIDDLE = {
 }
 ALLOWED = {
   'types': set(),
-  'rules': {'types'},
+  'extrema': {'types'},
+  'rules': {'types', 'extrema', 'rules'},
   'io': {'types', 'io'},
   'render': {'types'},
   'nets': {*_LOW, 'io', 'nets'},
   'data': {*_LOW, 'io', 'data'},
-  'descriptors': {'types'},
+  'descriptors': {'types', 'extrema'},
   'filters': {'types'},
   'stats': {'types'},
   'penalties': {*_LOW, 'filters'},

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from vizlab import extrema
 from vizlab.types import Acts, Array, Edits, Net, value
 
 __all__ = ['Descriptor', 'as_net', 'grey', 'hog', 'sift']
@@ -191,7 +192,7 @@ def _triangles(cells: int, pixels: int, cell: int) -> Array:
   """Weights ``[cells, pixels]`` that fall to 0 at the next cell's centre."""
   centres = (jnp.arange(cells) + 0.5) * cell - 0.5
   far = jnp.abs(jnp.arange(pixels)[None] - centres[:, None]) / cell
-  return jnp.maximum(1 - far, 0)
+  return extrema.positive(1 - far)
 
 
 def _blocks(cells: Array, side: int) -> Array:
@@ -209,7 +210,7 @@ def _blocks(cells: Array, side: int) -> Array:
 
 def _clipped(blocks: Array) -> Array:
   """Of length 1, cut at `_LIMIT`, of length 1 again."""
-  return _normalised(jnp.minimum(_normalised(blocks), _LIMIT))
+  return _normalised(extrema.minimum(_normalised(blocks), _LIMIT))
 
 
 def _normalised(blocks: Array) -> Array:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from vizlab import extrema
 from vizlab.objectives import Score
 from vizlab.objectives.base import activation, check_score
 from vizlab.types import Acts, Array
@@ -14,7 +15,7 @@ __all__ = [
   'at_once',
   'check_images',
   'check_score',
-  'nan_where_nan',
+  'nan_where_undefined',
   'need_map',
   'need_score',
   'unit_range',
@@ -64,20 +65,25 @@ def as_image(value: float | Array, x: Array, name: str) -> Array:
   return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
-def nan_where_nan(gradient: Array, y: Array) -> Array:
-  """Makes a gradient, ``[..., H, W, C]`` or ``[..., C]``, NaN where ``y`` is.
+def nan_where_undefined(gradient: Array, y: Array) -> Array:
+  """Makes a gradient NaN where the score is NaN or infinite.
 
-  ``y`` is the score ``[...]``. The mask of a ReLU is false where its input is
-  NaN, so the gradient of a NaN would be a plausible zero.
+  The mask of a ReLU is false where its input is NaN, so the gradient of a NaN
+  would be a plausible zero.
+
+  Args:
+    gradient: ``[..., H, W, C]`` or ``[..., C]``.
+    y: The score ``[...]``.
   """
-  wrong = jnp.isnan(y).reshape(*y.shape, *(1,) * (gradient.ndim - y.ndim))
+  wrong = ~jnp.isfinite(y).reshape(*y.shape, *(1,) * (gradient.ndim - y.ndim))
   return jnp.where(wrong, jnp.nan, gradient)
 
 
 def unit_range(values: Array, axes: tuple[int, ...]) -> Array:
   """Values scaled to [0, 1] over some axes; zeros where they are flat."""
-  low, high = (f(values, axes, keepdims=True) for f in (jnp.min, jnp.max))
-  return (values - low) / jnp.where(high > low, high - low, 1)
+  low = extrema.min_over(values, axes, keepdims=True)
+  span = extrema.max_over(values, axes, keepdims=True) - low
+  return (values - low) / jnp.where(span == 0, 1, span)
 
 
 def need_map(acts: Acts, layer: str, x: Array) -> Array:

@@ -18,6 +18,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from vizlab import extrema
 from vizlab.attribution.base import need_map
 from vizlab.attribution.gradient import guided_backprop
 from vizlab.attribution.taps import activation_and_gradient, taps
@@ -30,7 +31,6 @@ __all__ = [
   'grad_cam_pp',
   'guided_grad_cam',
   'hires_cam',
-  'keep_positive',
   'layer_cam',
   'upsample',
   'weigh',
@@ -50,13 +50,8 @@ def weigh(
     resize: Whether the sum is upsampled.
   """
   summed = (weight * a).sum(-1)
-  summed = keep_positive(summed) if rectify else summed
+  summed = extrema.positive(summed) if rectify else summed
   return upsample(summed, x.shape[-3:-1]) if resize else summed
-
-
-def keep_positive(values: Array) -> Array:
-  """``max(values, 0)`` that keeps NaN, which XLA's CPU backend may lose."""
-  return jnp.where(values < 0, 0, values)
 
 
 def upsample(cam: Array, size: tuple[int, int]) -> Array:
@@ -135,7 +130,7 @@ def grad_cam_pp(
   a, g = activation_and_gradient(score, x, layer)
   # Only positive g is left by the ReLU, and there alpha is 1 / (2 + sum A g):
   # no squares and cubes that over- or underflow.
-  g = keep_positive(g)
+  g = extrema.positive(g)
   below = 2 + a.sum((-3, -2), keepdims=True) * g
   # It vanishes for negative activations only: there the paper has no value.
   alpha = jnp.where(below == 0, 0, 1 / jnp.where(below == 0, 1, below))
@@ -207,7 +202,7 @@ def layer_cam(
     Jiang, Zhang, Hou, Cheng & Wei 2021, equations 4 to 6.
   """
   a, g = activation_and_gradient(score, x, layer)
-  return weigh(a, keep_positive(g), x, rectify, resize)
+  return weigh(a, extrema.positive(g), x, rectify, resize)
 
 
 def cam(

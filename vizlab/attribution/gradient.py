@@ -10,11 +10,11 @@ are pure and trace under ``jit``, ``vmap`` and ``scan``; jit them, for example
 import jax
 import jax.numpy as jnp
 
-from vizlab import rules
+from vizlab import extrema, rules
 from vizlab.attribution.base import (
   check_images,
   check_score,
-  nan_where_nan,
+  nan_where_undefined,
   need_score,
 )
 from vizlab.objectives import Score
@@ -38,7 +38,7 @@ def gradient(score: ScoreFn, x: Array) -> Array:
 
   Returns:
     ``[..., H, W, C]``, in score units per unit of intensity; NaN where the
-    score of the image is.
+    score of the image is NaN or infinite.
 
   Raises:
     ValueError: ``x`` is not a batch of float images, or ``score`` does not
@@ -60,7 +60,7 @@ def gradient(score: ScoreFn, x: Array) -> Array:
     return y.sum(), y
 
   gradient, y = jax.grad(total, has_aux=True)(x)
-  return nan_where_nan(gradient, y)
+  return nan_where_undefined(gradient, y)
 
 
 def saliency(score: ScoreFn, x: Array) -> Array:
@@ -79,9 +79,7 @@ def saliency(score: ScoreFn, x: Array) -> Array:
   Reference:
     Simonyan, Vedaldi & Zisserman 2013, section 3.1.
   """
-  w = jnp.abs(gradient(score, x))
-  # XLA's CPU backend loses NaN in the maximum over an axis of a large array.
-  return jnp.where(jnp.isnan(w).any(-1), jnp.nan, w.max(-1))
+  return extrema.max_over(jnp.abs(gradient(score, x)), -1)
 
 
 def gradient_x_input(score: ScoreFn, x: Array) -> Array:
@@ -164,4 +162,4 @@ def deconvnet(
       f'seed: got shape {jnp.shape(seed)}, expected one number, or one an image'
     )
   seed = jnp.broadcast_to(jnp.asarray(seed), y.shape)
-  return nan_where_nan(backward(seed.astype(y.dtype))[0], y)
+  return nan_where_undefined(backward(seed.astype(y.dtype))[0], y)

@@ -59,7 +59,7 @@ def score_cam(
   """
   check_images(x)
   score = need_score(score, 'score_cam')
-  a = need_map(score.net(x)[1], layer, x)
+  a = need_map(score.run(x)[1], layer, x)
   x0 = as_image(baseline, x, 'baseline')
   marks = a.max((-3, -2)) > a.min((-3, -2))
   channels = a.shape[-1]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vizlab import extrema
 from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
 from vizlab.attribution.mean import mean_over
@@ -65,7 +66,10 @@ def smoothgrad(
   sigma = jnp.asarray(sigma, x.dtype)[..., None, None, None]
   if sigma.ndim < x.ndim:
     sigma = sigma.reshape((1,) * x.ndim)
-  sigma = sigma * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
+  high, low = (
+    f(x, axes, keepdims=True) for f in (extrema.max_over, extrema.min_over)
+  )
+  sigma = sigma * (high - low)
 
   def one(i: Array) -> Array:
     noise = jax.random.normal(jax.random.fold_in(key, i), x.shape[-3:], x.dtype)

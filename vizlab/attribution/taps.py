@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from vizlab.attribution.base import (
   check_images,
   check_score,
-  nan_where_nan,
+  nan_where_undefined,
   need_map,
   need_score,
 )
@@ -56,7 +56,7 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
   score = need_score(score, 'a gradient of a layer')
   check_images(x)
   acts = jax.eval_shape(
-    lambda x: score.net(x, dict.fromkeys(layers, _same))[1], x
+    lambda x: score.run(x, dict.fromkeys(layers, _same))[1], x
   )
   for name in layers:
     if name not in acts:
@@ -72,7 +72,7 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
 
       return add
 
-    logits, acts = score.net(x, {name: edit(name) for name in layers})
+    logits, acts = score.run(x, {name: edit(name) for name in layers})
     y = score.read(logits, acts)
     check_score(y, x)
     for name in layers:
@@ -88,8 +88,8 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
   differentiate = jax.grad(total, argnums=(0, 1), has_aux=True)
   (dx, gradients), (y, found) = differentiate(x, zeros)
 
-  gradients = {n: nan_where_nan(g, y) for n, g in gradients.items()}
-  return Taps(found, gradients, nan_where_nan(dx, y))
+  gradients = {n: nan_where_undefined(g, y) for n, g in gradients.items()}
+  return Taps(found, gradients, nan_where_undefined(dx, y))
 
 
 def activation_and_gradient(

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from vizlab import extrema
 from vizlab.types import Array
 
 __all__ = ['check_map', 'check_on_image', 'nan_where_nan', 'over_top']
@@ -35,5 +36,5 @@ def nan_where_nan(values: Array, attribution: Array) -> Array:
 
 def over_top(values: Array, axes: int | tuple[int, ...]) -> Array:
   """Values divided by their largest size over some axes; zeros stay zeros."""
-  top = jnp.abs(values).max(axes, keepdims=True)
-  return values / jnp.where(top > 0, top, 1)
+  top = extrema.max_over(jnp.abs(values), axes, keepdims=True)
+  return values / jnp.where(top == 0, 1, top)

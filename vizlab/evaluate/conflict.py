@@ -36,7 +36,8 @@ def decide(logits: Array, groups: Sequence[Sequence[int]]) -> Array:
     groups: The classes of each category, each from 0 to K - 1.
 
   Returns:
-    int32 ``[...]``: the place of the category among the groups.
+    int32 ``[...]``: the index of the category among the groups; -1 where the
+    logits have a NaN.
 
   Raises:
     ValueError: A category without classes, or a class that is not there.
@@ -53,7 +54,9 @@ def decide(logits: Array, groups: Sequence[Sequence[int]]) -> Array:
         f'groups: got {[*group]}, expected classes from 0 to {count - 1}'
       )
     mean[list(group), i] = 1 / len(group)
-  return jnp.argmax(jax.nn.softmax(logits) @ mean, -1).astype(jnp.int32)
+  means = jax.nn.softmax(logits) @ mean
+  category = jax.lax.argmax(means, means.ndim - 1, jnp.int32)
+  return jnp.where(jnp.isnan(means).any(-1), -1, category)
 
 
 def shape_bias(decisions: Array, shapes: Array, textures: Array) -> Bias:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from vizlab import extrema
 from vizlab.attribution.base import (
   as_image,
   at_once,
@@ -140,7 +141,7 @@ def max_sensitivity(
 
   changes = jax.lax.map(one, jnp.arange(samples), batch_size=at_once(x, chunk))
   size = norm(before)
-  return changes.max(0) / jnp.where(size > 0, size, 1)
+  return extrema.max_over(changes, 0) / jnp.where(size == 0, 1, size)
 
 
 def sparseness(attribution: Array) -> Array:
@@ -175,4 +176,4 @@ def sparseness(attribution: Array) -> Array:
   weight = weight.reshape((1,) * (flat.ndim - 1) + (n,))
   total = flat.sum(-1)
   gini = (weight * rising).sum(-1) / (n * jnp.where(total > 0, total, 1))
-  return jnp.maximum(gini, 0)
+  return extrema.positive(gini)

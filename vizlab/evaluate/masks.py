@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jax import lax
 
+from vizlab import extrema
 from vizlab.evaluate.base import check_map, nan_where_nan
 from vizlab.types import Array
 
@@ -36,7 +37,7 @@ def energy_inside(attribution: Array, mask: Array) -> Array:
   0.75
   """
   check_map(mask, attribution, 'mask')
-  positive = jnp.maximum(attribution, 0)
+  positive = extrema.positive(attribution)
   inside, total = (positive * mask).sum((-2, -1)), positive.sum((-2, -1))
   empty = total == 0
   return jnp.where(empty, 0, inside / jnp.where(empty, 1, total))
@@ -66,14 +67,16 @@ def pointing_game(
   check_map(mask, attribution, 'mask')
   if tolerance < 0:
     raise ValueError(f'tolerance: got {tolerance}, expected 0 pixels or more')
-  inside = (mask >= 0.5).astype(jnp.float32)
+  inside = mask >= 0.5
   if tolerance:
     side = (1,) * (inside.ndim - 2) + (2 * tolerance + 1,) * 2
     inside = lax.reduce_window(
-      inside, 0.0, lax.max, side, (1,) * inside.ndim, 'same'
+      inside, False, lax.bitwise_or, side, (1,) * inside.ndim, 'same'
     )
-  peak = attribution == attribution.max((-2, -1), keepdims=True)
-  return (peak * inside).sum((-2, -1)) / peak.sum((-2, -1))
+  top = extrema.max_over(attribution, (-2, -1), keepdims=True)
+  peak = attribution == top
+  hits, peaks = ((peak & v).sum((-2, -1)) for v in (inside, True))
+  return nan_where_nan(hits / extrema.maximum(peaks, 1), attribution)
 
 
 def iou(attribution: Array, mask: Array, *, threshold: float = 0.5) -> Array:
@@ -97,8 +100,8 @@ def iou(attribution: Array, mask: Array, *, threshold: float = 0.5) -> Array:
   check_map(mask, attribution, 'mask')
   if not 0 < threshold <= 1:
     raise ValueError(f'threshold: got {threshold}, expected in (0, 1]')
-  top = attribution.max((-2, -1), keepdims=True)
+  top = extrema.max_over(attribution, (-2, -1), keepdims=True)
   strong = (attribution >= threshold * top) & (top > 0)
   inside = mask >= 0.5
   both, either = (v.sum((-2, -1)) for v in (strong & inside, strong | inside))
-  return nan_where_nan(both / jnp.maximum(either, 1), attribution)
+  return nan_where_nan(both / extrema.maximum(either, 1), attribution)

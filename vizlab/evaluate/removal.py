@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vizlab import extrema
 from vizlab.attribution.base import (
   as_image,
   at_once,
@@ -278,14 +279,14 @@ def drop_increase(
   check_images(x)
   check_on_image(attribution, x, 'attribution')
   x0 = as_image(baseline, x, 'baseline')
-  seen = over_top(jnp.maximum(attribution, 0), (-2, -1))
+  seen = over_top(extrema.positive(attribution), (-2, -1))
   before, after = score(x), score(x0 + seen[..., None] * (x - x0))
   check_score(before, x)
-  drop = jnp.maximum(before - after, 0) / jnp.where(before > 0, before, 1)
+  drop = extrema.positive(before - after) / jnp.where(before > 0, before, 1)
   increase = (after > before).astype(x.dtype)
-  return DropIncrease(
-    *(nan_where_nan(v, attribution) for v in (drop, increase))
-  )
+  wrong = jnp.isnan(before) | jnp.isnan(after)
+  wrong |= jnp.isnan(attribution).any((-2, -1))
+  return DropIncrease(*(jnp.where(wrong, jnp.nan, v) for v in (drop, increase)))
 
 
 def _even(steps: int) -> np.ndarray:

@@ -53,9 +53,15 @@ def spearman(a: Array, b: Array) -> Array:
     Adebayo et al. 2018.
   """
   check_map(b, a, 'b')
-  return _correlation(
-    *(stats.rankdata(_flat(v), axis=-1, method='average') for v in (a, b))
-  )
+  n = a.shape[-2] * a.shape[-1]
+
+  def ranks(v: Array) -> Array:
+    # Divided by their number and without their mean, which is known: sums of
+    # millions of ranks would round, and their products overflow.
+    rank = stats.rankdata(_flat(v), axis=-1, method='average')
+    return rank.astype(v.dtype) / n - (n + 1) / (2 * n)
+
+  return _correlation(ranks(a), ranks(b))
 
 
 def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
@@ -90,5 +96,5 @@ def _flat(values: Array) -> Array:
 
 def _correlation(a: Array, b: Array) -> Array:
   a, b = (v - v.mean(-1, keepdims=True) for v in (a, b))
-  size = jnp.sqrt(jnp.square(a).sum(-1) * jnp.square(b).sum(-1))
-  return (a * b).sum(-1) / jnp.where(size > 0, size, 1)
+  size = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+  return (a * b).sum(-1) / jnp.where(size == 0, 1, size)

@@ -106,7 +106,13 @@ class Score:
 
   def __call__(self, x: Array, edits: Edits | None = None) -> Any:
     """Scores images ``[..., H, W, 3]``: ``[...]``, or a dict of them."""
-    return self.read(*self.net(x, edits))
+    return self.read(*self.run(x, edits))
+
+  def run(
+    self, x: Array, edits: Edits | None = None
+  ) -> tuple[Array | None, Acts]:
+    """Runs the net; raises if it never calls a rule of `with_rules`."""
+    return rules_lib.run(self.net, x, edits)
 
   def read(self, logits: Array | None, acts: Acts) -> Any:
     """The objective of what a net gave: ``[...]``, or a dict of them."""
@@ -115,7 +121,7 @@ class Score:
     return self.objective(logits, acts)
 
   def with_rules(self, **rules: Callable) -> 'Score':
-    """The same score with other backward rules in its net."""
+    """The same score with other rules in its net; see `vizlab.rules`."""
     return Score(rules_lib.with_rules(self.net, **rules), self.objective)
 
 

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from vizlab import extrema
 from vizlab.objectives.base import Objective, feature_map
 from vizlab.types import Acts, Array, number, value
 
@@ -33,7 +34,7 @@ class Direction(Objective):
     dot = jnp.einsum('...hwc,c->...hw', a, self.vector, precision='highest')
     size = jnp.square(a).sum(-1) * jnp.square(self.vector).sum(-1)
     some = jnp.where(size > 0, size, 1)
-    cosine = jnp.maximum(dot / jnp.sqrt(some), 0.1)
+    cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
     return (dot * cosine**self.power).mean((-2, -1))
 
 
@@ -49,7 +50,7 @@ class Guide(Objective):
     a = feature_map(acts, self.layer)
     _check_channels(self.vectors, a, 'vectors', 2)
     each = jnp.einsum('...hwc,kc->...hwk', a, self.vectors)
-    return each.max(-1).mean((-2, -1))
+    return extrema.max_over(each, -1).mean((-2, -1))
 
 
 @value('layer')

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab import stats
+from vizlab import extrema, stats
 from vizlab.objectives.base import (
   Objective,
   activation,
@@ -241,7 +241,7 @@ def _wasserstein(got: Any, target: Any) -> Array:
   inner = (inner + jnp.swapaxes(inner, -1, -2)) / 2
   # Of an eigenvalue of 0 the root has no slope.
   least = 1e-6 * jnp.trace(cov_0, axis1=-2, axis2=-1)[..., None]
-  values = jnp.maximum(jnp.linalg.eigvalsh(inner), least**2)
+  values = extrema.maximum(jnp.linalg.eigvalsh(inner), least**2)
   trace = jnp.trace(cov + cov_0, axis1=-2, axis2=-1)
   apart = jnp.square(mean - mean_0).sum(-1)
   return apart + trace - 2 * jnp.sqrt(values).sum(-1)
@@ -250,5 +250,5 @@ def _wasserstein(got: Any, target: Any) -> Array:
 def _root(cov: Array) -> Array:
   """The symmetric root of a covariance."""
   values, vectors = jnp.linalg.eigh(cov)
-  scaled = vectors * jnp.sqrt(jnp.maximum(values, 0))[..., None, :]
+  scaled = vectors * jnp.sqrt(extrema.positive(values))[..., None, :]
   return scaled @ jnp.swapaxes(vectors, -1, -2)

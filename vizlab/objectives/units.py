@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vizlab import extrema
 from vizlab.objectives.base import (
   Objective,
   activation,
@@ -75,8 +76,8 @@ class Margin(Objective):
     mine = pick(logits, self.target, 'target')
     target = jnp.broadcast_to(self.target, logits.shape[:-1])
     own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
-    others = jnp.where(own, -jnp.inf, logits).max(-1)
-    return jnp.minimum(mine - others, self.enough)
+    others = extrema.max_over(jnp.where(own, -jnp.inf, logits), -1)
+    return extrema.minimum(mine - others, self.enough)
 
 
 @value()
@@ -85,7 +86,9 @@ class TopLabel(Objective):
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``argmax(logits)``."""
-    return _present(logits).argmax(-1)
+    logits = _present(logits)
+    label = jax.lax.argmax(logits, logits.ndim - 1, jnp.int32)
+    return jnp.where(jnp.isnan(logits).any(-1), -1, label)
 
 
 @value('layer')
@@ -209,7 +212,10 @@ def margin(target: int | Array, enough: float = jnp.inf) -> Objective:
 
 
 def top_label() -> Objective:
-  """The most probable class, an integer; to be recorded, not differentiated."""
+  """The most probable class; to be recorded, not differentiated.
+
+  An int32 for each image; -1 where its logits have a NaN.
+  """
   return TopLabel()
 
 

@@ -1,30 +1,7 @@
-"""Backward rules for ReLU and pooling, as values.
+"""Pooling over square windows, whose maxima remember where they came from."""
 
-All ReLU rules have one forward, ``max(x, 0)``; they differ in what they let
-through on the way back (Springenberg et al. 2015, figure 1):
-
-================= ==========================================
-`relu`            where the input was positive
-`deconv_relu`     where the gradient is positive (Zeiler & Fergus 2014)
-`guided_relu`     where both are
-`redirected_relu` where the input was positive; of an image that gets nothing
-                  so, where the gradient is negative, too (Olah 2017)
-================= ==========================================
-
-`with_rules` puts a rule into a net: same weights, same forward, another
-backward. Guided backprop is nothing but a gradient through such a net. A model
-of your own takes part when it calls ``self.rules.relu`` instead of
-``jax.nn.relu``.
-
-The rules are ``custom_vjp`` functions: reverse mode only (``jax.jvp`` through
-them raises). Arrays are ``[N, H, W, C]`` for pooling and of any shape for ReLU.
-"""
-
-import copy
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,73 +9,7 @@ from jax import lax
 
 from vizlab.types import Array, value
 
-__all__ = [
-  'Rules',
-  'Window',
-  'avg_pool',
-  'deconv_relu',
-  'guided_relu',
-  'max_pool',
-  'redirected_relu',
-  'relu',
-  'with_rules',
-]
-
-_Net = TypeVar('_Net')
-
-
-def _relu_rule(name: str, doc: str, backward: Callable) -> Callable:
-  """Builds a ReLU whose gradient is ``backward(mask, g)``."""
-
-  def forward(x: Array) -> Array:
-    return jnp.maximum(x, 0)
-
-  forward.__name__ = forward.__qualname__ = name
-  forward.__doc__ = doc
-  rule = jax.custom_vjp(forward)
-  rule.defvjp(
-    lambda x: (forward(x), x > 0),
-    lambda mask, g: (backward(mask, g),),
-  )
-  return rule
-
-
-relu = _relu_rule(
-  'relu',
-  """ReLU with its true gradient: ``g`` where ``x > 0`` (0 at ``x = 0``).""",
-  lambda mask, g: jnp.where(mask, g, 0),
-)
-deconv_relu = _relu_rule(
-  'deconv_relu',
-  """ReLU whose gradient is ``max(g, 0)``: the deconvnet's (Zeiler 2014).""",
-  lambda mask, g: jnp.maximum(g, 0),
-)
-guided_relu = _relu_rule(
-  'guided_relu',
-  """ReLU whose gradient is ``max(g, 0)`` where ``x > 0``: the guided one.""",
-  lambda mask, g: jnp.where(mask, jnp.maximum(g, 0), 0),
-)
-
-
-def _redirect(mask: Array, g: Array) -> Array:
-  plain = jnp.where(mask, g, 0)
-  axes = tuple(range(-3, 0)) if g.ndim >= 3 else (-1,)
-  dead = (plain == 0).all(axes, keepdims=True)
-  return jnp.where(dead, jnp.minimum(g, 0), plain)
-
-
-redirected_relu = _relu_rule(
-  'redirected_relu',
-  """ReLU that wakes dead units while a loss is minimised.
-
-  Its gradient is the true one, but for an image (a map ``[..., H, W, C]``, or a
-  vector ``[N, C]``) to which that sends nothing: it gets ``min(g, 0)``, which
-  raises the units that would lower the loss. As soon as one lives this is the
-  true ReLU, so it needs no schedule. (Olah, Mordvintsev & Schubert 2017;
-  lucid's redirected ReLU.)
-  """,
-  _redirect,
-)
+__all__ = ['Window', 'avg_pool', 'max_pool']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +80,9 @@ def _argmax(x: Array, window: Window) -> tuple[Array, Array]:
   first, *rest = _places(_pad(x, window, -jnp.inf), window)
   best, which = first, jnp.zeros(first.shape, jnp.uint8)
   for place, other in enumerate(rest, 1):
-    which = jnp.where(other > best, jnp.uint8(place), which)
-    best = jnp.maximum(best, other)
+    wins = (other > best) | jnp.isnan(other)  # NaN stays, as in `extrema`
+    which = jnp.where(wins, jnp.uint8(place), which)
+    best = jnp.where(wins, other, best)
   return best, which
 
 
@@ -247,43 +159,3 @@ def avg_pool(x: Array, window: Window = Window()) -> Array:
   total = sum(_places(_pad(x, window, 0), window))
   ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
   return total / sum(_places(_pad(ones, window, 0), window))
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-  """The rules a net computes with: a ReLU, and a pooling ``(x, window)``."""
-
-  relu: Callable[[Array], Array] = relu
-  pool: Callable[[Array, Window], Array] = max_pool
-
-
-def with_rules(net: _Net, **rules: Callable) -> _Net:
-  """Returns a copy of ``net`` with other rules; the weights are shared.
-
-  Args:
-    net: A net with an attribute ``rules`` (every net of `vizlab.nets`, or your
-      own module that calls ``self.rules.relu``).
-    **rules: ``relu=`` and ``pool=``, as in `Rules`.
-
-  Raises:
-    ValueError: The net has no rules, or a keyword is not a rule.
-  """
-  known = [field.name for field in dataclasses.fields(Rules)]
-  wrong = sorted(set(rules) - set(known))
-  if wrong:
-    raise ValueError(f'rules: got {wrong}, expected some of {known}')
-  for name, rule in rules.items():
-    if not callable(rule):
-      raise ValueError(f'{name}: got {rule!r}, expected a function')
-  old: Any = getattr(net, 'rules', None)
-  if not isinstance(old, Rules):
-    raise ValueError(
-      f'net: {type(net).__name__} has no attribute `rules`, so no backward '
-      'rule can be put in; give it `rules = vizlab.rules.Rules()` and call '
-      '`self.rules.relu` where it calls jax.nn.relu'
-    )
-  new = copy.copy(net)
-  # Past the module's own __setattr__: an nnx module refuses changes inside a
-  # trace that it was not made in, and this copy is nobody else's.
-  object.__setattr__(new, 'rules', dataclasses.replace(old, **rules))
-  return new
