@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from vizlab import extrema
@@ -19,6 +20,7 @@ __all__ = [
   'need_map',
   'need_score',
   'unit_range',
+  'vary_with',
 ]
 
 
@@ -84,6 +86,26 @@ def unit_range(values: Array, axes: tuple[int, ...]) -> Array:
   low = extrema.min_over(values, axes, keepdims=True)
   span = extrema.max_over(values, axes, keepdims=True) - low
   return (values - low) / jnp.where(span == 0, 1, span)
+
+
+def vary_with(tree: Any, value: Array) -> Array:
+  """A float array whose type varies over devices as those of a pytree do.
+
+  Under `jax.shard_map` a constant is the same on all devices: no loop can
+  accumulate in it what varies, and a gradient with respect to it is summed over
+  the devices. A zero made of an array varies as it does; the compiler sees
+  through it.
+
+  Args:
+    tree: A pytree of arrays, such as a score.
+    value: The array.
+  """
+  never = jnp.zeros((), bool)
+  for leaf in jax.tree.leaves(tree):
+    if isinstance(leaf, jax.Array) and leaf.size:
+      if jnp.issubdtype(leaf.dtype, jnp.number):
+        never |= (leaf.reshape(-1)[0] != 0) & False
+  return value + never.astype(value.dtype)
 
 
 def need_map(acts: Acts, layer: str, x: Array) -> Array:

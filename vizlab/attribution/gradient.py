@@ -16,6 +16,7 @@ from vizlab.attribution.base import (
   check_score,
   nan_where_undefined,
   need_score,
+  vary_with,
 )
 from vizlab.objectives import Score
 from vizlab.types import Array, ScoreFn
@@ -59,7 +60,7 @@ def gradient(score: ScoreFn, x: Array) -> Array:
     check_score(y, x)
     return y.sum(), y
 
-  gradient, y = jax.grad(total, has_aux=True)(x)
+  gradient, y = jax.grad(total, has_aux=True)(vary_with(score, x))
   return nan_where_undefined(gradient, y)
 
 
@@ -153,7 +154,8 @@ def deconvnet(
   """
   score = need_score(score, 'deconvnet')
   check_images(x)
-  y, backward = jax.vjp(score.with_rules(relu=rules.deconv_relu), x)
+  ruled = score.with_rules(relu=rules.deconv_relu)
+  y, backward = jax.vjp(ruled, vary_with(score, x))
   check_score(y, x)
   if seed is None:
     seed = y

@@ -7,7 +7,7 @@ from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
 from vizlab.attribution.mean import mean_over
 from vizlab.filters import blur
-from vizlab.types import Array, ScoreFn
+from vizlab.types import Array, ScoreFn, whole
 
 __all__ = ['blurred', 'integrated_gradients', 'random_baselines']
 
@@ -53,8 +53,7 @@ def integrated_gradients(
   3.0
   """
   check_images(x)
-  if steps < 1:
-    raise ValueError(f'steps: got {steps}, expected at least 1')
+  whole(steps, 'steps')
   if jnp.ndim(baseline) == x.ndim + 1:
     several = jnp.asarray(baseline, x.dtype)
     if several.shape[1:] != x.shape or not len(several):
@@ -69,7 +68,7 @@ def integrated_gradients(
     a = (i % steps + 0.5).astype(x.dtype) / steps
     return (x - x0) * gradient(score, x0 + a * (x - x0))
 
-  return mean_over(one, steps * len(several), x, chunk)
+  return mean_over(one, steps * len(several), x, chunk, (score, baseline))
 
 
 def blurred(x: Array, sigma: float = 8.0) -> Array:
@@ -105,8 +104,8 @@ def random_baselines(key: Array, x: Array, n: int = 8) -> Array:
   Raises:
     ValueError: ``n`` is less than 1.
   """
-  if n < 1:
-    raise ValueError(f'n: got {n}, expected at least 1')
-  noise = jax.random.uniform(key, (n, *x.shape[-3:]), x.dtype)
+  noise = jax.random.uniform(
+    key, (whole(n, 'n'), *x.shape[-3:]), jnp.float32
+  ).astype(x.dtype)
   noise = noise.reshape(n, *(1,) * (x.ndim - 3), *x.shape[-3:])
   return jnp.broadcast_to(noise, (n, *x.shape))

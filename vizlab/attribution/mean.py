@@ -2,18 +2,23 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import at_once
-from vizlab.types import Array
+from vizlab.attribution.base import at_once, vary_with
+from vizlab.types import Array, whole
 
 __all__ = ['mean_over']
 
 
 def mean_over(
-  fn: Callable[[Array], Array], samples: int, x: Array, chunk: int
+  fn: Callable[[Array], Array],
+  samples: int,
+  x: Array,
+  chunk: int,
+  reads: Any = (),
 ) -> Array:
   """``mean_i fn(i)`` for ``i`` from 0 to ``samples - 1``.
 
@@ -22,12 +27,12 @@ def mean_over(
     samples: How many.
     x: The images ``[..., H, W, C]`` that one sample evaluates.
     chunk: Images evaluated at once, but at least one sample.
+    reads: A pytree with the other arrays that ``fn`` reads, such as a score.
 
   Returns:
     An array like one that ``fn`` gives.
   """
-  if samples < 1:
-    raise ValueError(f'samples: got {samples}, expected at least 1')
+  samples = whole(samples, 'samples')
   most = min(samples, at_once(x, chunk))
   chunks = math.ceil(samples / most)
   size = math.ceil(samples / chunks)  # of equal size, so one program
@@ -39,5 +44,6 @@ def mean_over(
     return total + jnp.where(counts, values, 0).sum(0), None
 
   shape = jax.eval_shape(fn, jax.ShapeDtypeStruct((), jnp.int32))
-  total, _ = jax.lax.scan(add, jnp.zeros(shape.shape, shape.dtype), places)
+  zeros = vary_with((x, reads), jnp.zeros(shape.shape, shape.dtype))
+  total, _ = jax.lax.scan(add, zeros, places)
   return total / samples

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from vizlab import extrema
 from vizlab.attribution.base import (
   as_image,
   at_once,
@@ -11,6 +12,7 @@ from vizlab.attribution.base import (
   need_map,
   need_score,
   unit_range,
+  vary_with,
 )
 from vizlab.attribution.cam import upsample, weigh
 from vizlab.objectives import Score
@@ -61,7 +63,9 @@ def score_cam(
   score = need_score(score, 'score_cam')
   a = need_map(score.run(x)[1], layer, x)
   x0 = as_image(baseline, x, 'baseline')
-  marks = a.max((-3, -2)) > a.min((-3, -2))
+  # A map with NaN marks NaN: it must not count as flat.
+  low, high = (f(a, (-3, -2)) for f in (extrema.min_over, extrema.max_over))
+  marks = high != low
   channels = a.shape[-1]
   maps = min(channels, at_once(x, chunk))
   # Those that mark something in any image come first, and only those are run.
@@ -84,7 +88,8 @@ def score_cam(
 
   blank = score(jnp.broadcast_to(x0, x.shape))
   check_score(blank, x)
-  y = jnp.broadcast_to(blank, (channels, *blank.shape))
+  y = vary_with((score, x), blank)
+  y = jnp.broadcast_to(y, (channels, *blank.shape))
   order = order.reshape(-1, maps)
   y, _ = jax.lax.scan(run, y, (jnp.arange(len(order)), order))
   weight = jnp.moveaxis(jax.nn.softmax(y, 0), 0, -1)

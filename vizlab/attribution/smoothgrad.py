@@ -10,7 +10,7 @@ from vizlab import extrema
 from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
 from vizlab.attribution.mean import mean_over
-from vizlab.types import Array, ScoreFn
+from vizlab.types import Array, ScoreFn, whole
 
 __all__ = ['smoothgrad']
 
@@ -53,8 +53,7 @@ def smoothgrad(
     Smilkov, Thorat, Kim, Viegas & Wattenberg 2017, section 2.
   """
   check_images(x)
-  if samples < 1:
-    raise ValueError(f'samples: got {samples}, expected at least 1')
+  whole(samples, 'samples')
   if jnp.shape(sigma) not in ((), x.shape[:-3]):
     raise ValueError(
       f'sigma: got shape {jnp.shape(sigma)}, expected one number, or one an '
@@ -72,8 +71,11 @@ def smoothgrad(
   sigma = sigma * (high - low)
 
   def one(i: Array) -> Array:
-    noise = jax.random.normal(jax.random.fold_in(key, i), x.shape[-3:], x.dtype)
+    # In float32 by name: with x64 the same key draws the same noise.
+    noise = jax.random.normal(
+      jax.random.fold_in(key, i), x.shape[-3:], jnp.float32
+    )
     map_ = method(score, x + sigma * as_image(noise, x, 'noise'))
     return jnp.square(map_) if squared else map_
 
-  return mean_over(one, samples, x, chunk)
+  return mean_over(one, samples, x, chunk, (score, key))

@@ -13,6 +13,7 @@ from vizlab.attribution.base import (
   nan_where_undefined,
   need_map,
   need_score,
+  vary_with,
 )
 from vizlab.objectives import Score
 from vizlab.types import Array
@@ -84,7 +85,11 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     found = {name: jax.lax.stop_gradient(acts[name]) for name in layers}
     return y.sum(), (y, found)
 
-  zeros = {n: jnp.zeros(acts[n].shape, acts[n].dtype) for n in layers}
+  x = vary_with(score, x)
+  zeros = {
+    name: vary_with((score, x), jnp.zeros(acts[name].shape, acts[name].dtype))
+    for name in layers
+  }
   differentiate = jax.grad(total, argnums=(0, 1), has_aux=True)
   (dx, gradients), (y, found) = differentiate(x, zeros)
 

@@ -82,7 +82,9 @@ def infidelity(
     miss = told - happened
     return jnp.stack([told * told, told * happened, happened**2, miss**2])
 
-  told2, both, happened2, miss2 = mean_over(one, samples, x, chunk)
+  told2, both, happened2, miss2 = mean_over(
+    one, samples, x, chunk, (score, attribution, key)
+  )
   if not scale:
     return miss2
   rest = happened2 - both * (both / jnp.where(told2 > 0, told2, 1))
