@@ -15,7 +15,8 @@ import numpy as np
 
 from vizlab import attribution, io
 from vizlab.nets.graph import init_params
-from vizlab.nets.net import InputSpec, Network
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.net import Network
 from vizlab.nets.ops import Conv, Dense, Pool, ReLU
 from vizlab.nets.plumbing import GlobalPool
 

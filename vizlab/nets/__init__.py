@@ -1,8 +1,8 @@
 """Networks and their weights: the only room of the house that knows flax."""
 
 from vizlab.nets.catalog import Architecture, architecture, create, names
+from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.net import (
-  InputSpec,
   LayerInfo,
   Network,
   check_layers,

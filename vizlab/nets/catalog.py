@@ -10,7 +10,8 @@ import jax
 from vizlab import rules
 from vizlab.nets import alexnet, minivgg, resnet, squeezenet, vgg
 from vizlab.nets.graph import init_params
-from vizlab.nets.net import InputSpec, Network
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.net import Network
 from vizlab.nets.ops import Layer
 from vizlab.rules import Rules
 from vizlab.types import Array

@@ -7,7 +7,13 @@ import jax
 from vizlab.nets.ops import Layer, Shape
 from vizlab.types import Array
 
-__all__ = ['infer_shapes', 'init_params', 'param_shapes', 'wiring']
+__all__ = [
+  'check_wiring',
+  'infer_shapes',
+  'init_params',
+  'param_shapes',
+  'wiring',
+]
 
 
 def wiring(
@@ -18,6 +24,25 @@ def wiring(
   for op in ops:
     yield op, op.inputs or (before,)
     before = op.name
+
+
+def check_wiring(ops: Iterable[Layer]) -> None:
+  """Raises a `ValueError` unless names are unique and inputs come first."""
+  names: list[str] = []
+  for op, inputs in wiring(ops):
+    for name in inputs:
+      if name is not None and name not in names:
+        raise ValueError(
+          f'ops: {op.name!r} reads {name!r}, expected layers before it: '
+          f'{names or "none is"}'
+        )
+    if op.name in names:
+      raise ValueError(
+        f'ops: got two layers named {op.name!r}, expected a name for each'
+      )
+    names.append(op.name)
+  if not names:
+    raise ValueError('ops: got no layer, expected at least one')
 
 
 def infer_shapes(ops: Iterable[Layer], shape: Shape) -> dict[str, Shape]:

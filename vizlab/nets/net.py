@@ -1,6 +1,6 @@
 """The one network class: it runs a tuple of layers and returns everything."""
 
-import dataclasses
+import copy
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vizlab.nets import patches
-from vizlab.nets.graph import infer_shapes, wiring
+from vizlab.nets.graph import check_wiring, infer_shapes, wiring
+from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.ops import Layer, Shape
 from vizlab.nets.receptive_field import Field
 from vizlab.rules import Rules
 from vizlab.types import Acts, Array, Edits
 
 __all__ = [
-  'InputSpec',
   'LayerInfo',
   'Network',
   'check_layers',
@@ -28,50 +28,6 @@ __all__ = [
   'param_count',
   'with_params',
 ]
-
-
-@dataclasses.dataclass(frozen=True)
-class InputSpec:
-  """What a net expects, and how an image in [0, 1] becomes that.
-
-  ``input = (image[..., order] * scale - mean) / std``.
-
-  Attributes:
-    size: Side in pixels of the images the net was trained on.
-    mean: Subtracted, one number a channel (in the net's own order).
-    std: Divided by, one number a channel (in the net's own order).
-    scale: What 1.0 becomes: 1, or 255 for nets from Caffe.
-    order: ``'rgb'`` or ``'bgr'``.
-  """
-
-  size: int = 224
-  mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-  std: tuple[float, ...] = (0.229, 0.224, 0.225)
-  scale: float = 1.0
-  order: str = 'rgb'
-
-  def __post_init__(self) -> None:
-    """Checks what a file's header could get wrong."""
-    if self.order not in ('rgb', 'bgr'):
-      raise ValueError(f"order: got {self.order!r}, expected 'rgb' or 'bgr'")
-    if not isinstance(self.size, int) or self.size < 1:
-      raise ValueError(f'size: got {self.size!r}, expected pixels')
-    numbers = (*self.mean, *self.std, self.scale)
-    if not all(isinstance(v, int | float) for v in numbers):
-      raise ValueError(f'mean, std, scale: got {numbers}, expected numbers')
-    if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
-      raise ValueError(
-        f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each, '
-        'the deviations not 0'
-      )
-
-  def __call__(self, image: Array) -> Array:
-    """Preprocesses images ``[..., H, W, 3]`` in [0, 1]."""
-    x = image if self.order == 'rgb' else image[..., ::-1]
-    ahead = (1,) * (x.ndim - 1)
-    mean = jnp.asarray(self.mean, x.dtype).reshape(*ahead, 3)
-    std = jnp.asarray(self.std, x.dtype).reshape(*ahead, 3)
-    return (x * self.scale - mean) / std
 
 
 class LayerInfo(NamedTuple):
@@ -105,23 +61,18 @@ class Network(nnx.Module):
     params: Mapping[str, Mapping[str, Array]],
     rules: Rules = Rules(),
   ) -> None:
-    """Puts a net together; use `vizlab.nets.create` or `vizlab.nets.load`."""
+    """Puts a net together; use `vizlab.nets.create` or `vizlab.nets.load`.
+
+    Raises:
+      ValueError: Two layers have one name, or a layer reads one that is not
+        before it.
+    """
+    check_wiring(ops)
     self.arch = arch
     self.ops = ops
     self.spec = spec
     self.rules = rules
-    self.params = nnx.data(
-      {
-        op.name: {
-          name: (nnx.BatchStat if name in op.frozen_params else nnx.Param)(
-            value
-          )
-          for name, value in params[op.name].items()
-        }
-        for op in ops
-        if op.name in params
-      }
-    )
+    self.params = nnx.data(_variables(ops, params))
 
   def __init_subclass__(cls, **settings: Any) -> None:
     """Takes `sweep` from a subclass that runs in another way."""
@@ -141,7 +92,8 @@ class Network(nnx.Module):
     """Runs the net.
 
     Args:
-      x: Images ``[..., H, W, 3]`` in [0, 1], of any size the layers admit.
+      x: Images ``[..., H, W, 3]`` in [0, 1], of any size the layers admit. The
+        net computes in their dtype, float32 or (with x64) float64.
       edits: ``{layer: function}``: the function is applied to that layer's
         activation, and what follows reads the result.
 
@@ -161,15 +113,21 @@ class Network(nnx.Module):
     values: dict[str, Array] = {}
     acts: Acts = {}
     for op, inputs in wiring(self.ops):
-      params = {k: v[...] for k, v in self.params.get(op.name, {}).items()}
       read = [values[name] if name else flat for name in inputs]
-      y = op(params, self.rules, *read)
+      y = op(self.params_of(op, x.dtype), self.rules, *read)
       act = y.reshape(*batch, *y.shape[1:])
       if op.name in edits:
         act = _edited(op.name, edits[op.name], act)
         y = act.reshape(y.shape)
       values[op.name], acts[op.name] = y, act
     return (act if act.ndim == len(batch) + 1 else None), acts
+
+  def params_of(self, op: Layer, dtype: jnp.dtype) -> dict[str, Array]:
+    """Parameters of a layer as arrays of a dtype, that of the images."""
+    return {
+      name: value[...].astype(dtype)
+      for name, value in self.params.get(op.name, {}).items()
+    }
 
   def biases(self) -> dict[str, Array]:
     """What each layer adds to what is linear in its input: ``{layer: [C]}``.
@@ -239,10 +197,15 @@ def get_params(net: Network) -> dict[str, dict[str, Array]]:
 def with_params(
   net: Network, params: Mapping[str, Mapping[str, Array]]
 ) -> Network:
-  """Returns a net like ``net`` with other parameters, as `get_params` gives.
+  """Returns a net like ``net``, of the same class, with other parameters.
+
+  Args:
+    net: The net.
+    params: ``{layer: {parameter: array}}``, as `get_params` gives.
 
   Raises:
-    ValueError: The layers or their parameters are not those of the net.
+    ValueError: The layers, their parameters or the shapes of these are not
+      those of the net.
   """
   for layer in {**params, **net.params}:
     got, want = (set(each.get(layer, {})) for each in (params, net.params))
@@ -250,7 +213,16 @@ def with_params(
       raise ValueError(
         f'params: {layer!r} has {sorted(got)}, expected {sorted(want)}'
       )
-  return Network(net.arch, net.ops, net.spec, params, net.rules)
+    for name, old in net.params[layer].items():
+      shape, want = jnp.shape(params[layer][name]), jnp.shape(old[...])
+      if shape != want:
+        raise ValueError(
+          f'params: got shape {shape} for {layer}/{name}, expected {want}'
+        )
+  new = copy.copy(net)
+  # Past the module's own __setattr__, which refuses changes inside a trace.
+  object.__setattr__(new, 'params', _variables(net.ops, params))
+  return new
 
 
 def is_chain(net: Network) -> bool:
@@ -273,6 +245,20 @@ def check_layers(net: Network, names: Iterable[str]) -> None:
         f'layer: got {name!r}, which {net.arch} does not have; did you mean '
         f'{" or ".join(map(repr, near or known[-3:]))}?'
       )
+
+
+def _variables(
+  ops: Sequence[Layer], params: Mapping[str, Mapping[str, Array]]
+) -> dict[str, dict[str, nnx.Variable]]:
+  """Arrays as variables: those that are trained, and recorded statistics."""
+  return {
+    op.name: {
+      name: (nnx.BatchStat if name in op.frozen_params else nnx.Param)(value)
+      for name, value in params[op.name].items()
+    }
+    for op in ops
+    if op.name in params
+  }
 
 
 def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:

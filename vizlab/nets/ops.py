@@ -28,6 +28,7 @@ __all__ = [
   'Conv',
   'Dense',
   'Layer',
+  'Pointwise',
   'Pool',
   'ReLU',
 ]
@@ -64,15 +65,20 @@ class Layer:
 
   @property
   def slide(self) -> Slide | None:
-    """How its window slides; ``None`` if it reads the whole input."""
-    return Slide()
+    """How its window slides; ``None`` if it reads the whole input.
+
+    Incremental occlusion computes only what a change can reach by it. A layer
+    that does not say otherwise reads everything, which is slow and never wrong;
+    one that treats every position alone is a `Pointwise`.
+    """
+    return None
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
     """The layer for an input ``shape`` around which its zeros lie already.
 
-    ``None`` where its padding is something else than zeros.
+    ``None`` where that is not known, or its padding is not zeros.
     """
-    return self
+    return None
 
   def field(self, *fields: Field | None) -> Field | None:
     """The output's receptive field from those of the inputs.
@@ -91,6 +97,20 @@ class Layer:
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Runs the layer."""
     raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pointwise(Layer):
+  """Base of layers whose output at a position reads that position alone."""
+
+  @property
+  def slide(self) -> Slide | None:
+    """A window of one position."""
+    return Slide()
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The same: it has no padding."""
+    return self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,18 +173,13 @@ class Dense(Layer):
     """``(features,)``."""
     return (self.features,)
 
-  @property
-  def slide(self) -> Slide | None:
-    """It reads everything."""
-    return None
-
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``x @ kernel + bias``."""
     return xs[0] @ params['kernel'] + params['bias'][None]
 
 
 @dataclasses.dataclass(frozen=True)
-class ReLU(Layer):
+class ReLU(Pointwise):
   """Rectification, by the rule that the net carries."""
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -204,7 +219,7 @@ class Pool(Layer):
 
 
 @dataclasses.dataclass(frozen=True)
-class LRN(Layer):
+class LRN(Pointwise):
   """Local response normalisation across channels (Krizhevsky 2012, 3.3).
 
   ``y_c = x_c / (k + alpha / size * sum_{c' near c} x_c'^2)^beta`` over ``size``
@@ -226,7 +241,7 @@ class LRN(Layer):
 
 
 @dataclasses.dataclass(frozen=True)
-class BatchNorm(Layer):
+class BatchNorm(Pointwise):
   """Batch normalisation with its recorded statistics, as at inference."""
 
   epsilon: float = 1e-5
@@ -240,7 +255,10 @@ class BatchNorm(Layer):
   def init(self, key: Array, shape: Shape) -> Params:
     """The identity."""
     fill = {'scale': 1.0, 'bias': 0.0, 'mean': 0.0, 'var': 1.0}
-    return {name: jnp.full(shape[-1:], value) for name, value in fill.items()}
+    return {
+      name: jnp.full(shape[-1:], value, jnp.float32)
+      for name, value in fill.items()
+    }
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``(x - mean) / sqrt(var + epsilon) * scale + bias``."""
@@ -258,6 +276,9 @@ class BatchNorm(Layer):
 
 
 def _he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
-  kernel = shapes['kernel']
-  params = {'kernel': jax.nn.initializers.he_normal()(key, kernel)}
-  return params | {n: jnp.zeros(s) for n, s in shapes.items() if n == 'bias'}
+  # float32 by name: with x64 the default would be another draw.
+  draw = jax.nn.initializers.he_normal()
+  params = {'kernel': draw(key, shapes['kernel'], jnp.float32)}
+  if 'bias' in shapes:
+    params['bias'] = jnp.zeros(shapes['bias'], jnp.float32)
+  return params

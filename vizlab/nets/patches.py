@@ -156,7 +156,7 @@ def _program(
       return _as_one(lay(values[name], places))
 
     for op, inputs in wiring(net.ops):
-      params = {k: v[...] for k, v in net.params.get(op.name, {}).items()}
+      params = net.params_of(op, other.dtype)
       window = windows[op.name]
       if op.name in layings:
         lays = zip(layings[op.name], inputs, strict=True)

@@ -6,8 +6,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
-from vizlab.nets.ops import Layer, Params, Shape
-from vizlab.nets.receptive_field import Slide
+from vizlab.nets.ops import Layer, Params, Pointwise, Shape
 from vizlab.rules import Rules
 from vizlab.types import Array
 
@@ -15,7 +14,7 @@ __all__ = ['AdaptivePool', 'Add', 'Concat', 'Flatten', 'GlobalPool']
 
 
 @dataclasses.dataclass(frozen=True)
-class Add(Layer):
+class Add(Pointwise):
   """Sum of several maps: a residual connection."""
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -24,7 +23,7 @@ class Add(Layer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Concat(Layer):
+class Concat(Pointwise):
   """Several maps side by side, along the channels."""
 
   def out_shape(self, *shapes: Shape) -> Shape:
@@ -40,7 +39,8 @@ class Concat(Layer):
 class AdaptivePool(Layer):
   """Mean over a fixed grid of bins, whatever the map's size, as torchvision.
 
-  Bin ``i`` of ``n`` covers rows ``floor(i H / n)`` to ``ceil((i + 1) H / n)``.
+  Bin ``i`` of ``n`` covers rows ``floor(i H / n)`` to ``ceil((i + 1) H / n)``:
+  as that depends on the image's size, it counts as reading everything.
   """
 
   size: int = 7
@@ -48,11 +48,6 @@ class AdaptivePool(Layer):
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(size, size, C)``."""
     return self.size, self.size, shapes[0][-1]
-
-  @property
-  def slide(self) -> Slide | None:
-    """Depends on the image's size, so it counts as everything."""
-    return None
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """The identity on a map that already has the size."""
@@ -70,11 +65,6 @@ class GlobalPool(Layer):
     """``(C,)``."""
     return shapes[0][-1:]
 
-  @property
-  def slide(self) -> Slide | None:
-    """It reads everything."""
-    return None
-
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Averages both spatial axes."""
     return xs[0].mean((1, 2))
@@ -87,11 +77,6 @@ class Flatten(Layer):
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(H W C,)``."""
     return (math.prod(shapes[0]),)
-
-  @property
-  def slide(self) -> Slide | None:
-    """It reads everything."""
-    return None
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Reshapes."""

@@ -17,8 +17,9 @@ from vizlab.nets.catalog import (
   names,
   pooling_rules,
 )
+from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layouts import LAYOUTS, Entry, Layout, expected
-from vizlab.nets.net import InputSpec, Network, get_params
+from vizlab.nets.net import Network, get_params
 from vizlab.nets.ops import Layer
 from vizlab.rules import Rules
 

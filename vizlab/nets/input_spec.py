@@ -1,0 +1,53 @@
+"""What a net expects of its images: the net owns its preprocessing."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from vizlab.types import Array
+
+__all__ = ['InputSpec']
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+  """What a net expects, and how an image in [0, 1] becomes that.
+
+  ``input = (image[..., order] * scale - mean) / std``.
+
+  Attributes:
+    size: Side in pixels of the images the net was trained on.
+    mean: Subtracted, one number a channel (in the net's own order).
+    std: Divided by, one number a channel (in the net's own order).
+    scale: What 1.0 becomes: 1, or 255 for nets from Caffe.
+    order: ``'rgb'`` or ``'bgr'``.
+  """
+
+  size: int = 224
+  mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+  std: tuple[float, ...] = (0.229, 0.224, 0.225)
+  scale: float = 1.0
+  order: str = 'rgb'
+
+  def __post_init__(self) -> None:
+    """Checks what a file's header could get wrong."""
+    if self.order not in ('rgb', 'bgr'):
+      raise ValueError(f"order: got {self.order!r}, expected 'rgb' or 'bgr'")
+    if not isinstance(self.size, int) or self.size < 1:
+      raise ValueError(f'size: got {self.size!r}, expected pixels')
+    numbers = (*self.mean, *self.std, self.scale)
+    if not all(isinstance(v, int | float) for v in numbers):
+      raise ValueError(f'mean, std, scale: got {numbers}, expected numbers')
+    if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
+      raise ValueError(
+        f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each, '
+        'the deviations not 0'
+      )
+
+  def __call__(self, image: Array) -> Array:
+    """Preprocesses images ``[..., H, W, 3]`` in [0, 1]."""
+    x = image if self.order == 'rgb' else image[..., ::-1]
+    ahead = (1,) * (x.ndim - 1)
+    mean = jnp.asarray(self.mean, x.dtype).reshape(*ahead, 3)
+    std = jnp.asarray(self.std, x.dtype).reshape(*ahead, 3)
+    return (x * self.scale - mean) / std
