@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab.data.shapes import SHAPES, signed_distance
 from vizlab.data.textures import TEXTURES, grey
@@ -80,7 +81,7 @@ def scene(
   backdrop, back_colour = _backdrop(back_key, size)
   centres, radii = _place(layout_key, two)
   labels = _two_labels(label_key)
-  light = jax.random.uniform(light_key, (2,), minval=-1.0, maxval=1.0)
+  light = _uniform(light_key, (2,), minval=-1.0, maxval=1.0)
   light = light / jnp.maximum(jnp.linalg.norm(light), 1e-3)
   image, masks, textures = backdrop, [], []
   for i, present in enumerate((True, two)):
@@ -160,9 +161,16 @@ def _check(objects: int | Array, size: int, correlation: float | Array) -> None:
     raise ValueError(f'correlation: got {correlation}, expected 0 to 1')
 
 
+# Dtypes by name: with x64 the defaults are wider, and the draws other ones.
+_uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
+_randint = functools.partial(jax.random.randint, dtype=jnp.int32)
+_bits = functools.partial(jax.random.bits, dtype=jnp.uint32)
+_SIDES = np.array([[1], [-1]], np.float32)  # of the middle
+
+
 def _pixels(size: int) -> tuple[Array, Array]:
   """Row and column of every pixel's centre ``[H, W]``, in [0, 1]."""
-  place = (jnp.arange(size) + 0.5) / size
+  place = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size
   return jnp.meshgrid(place, place, indexing='ij')
 
 
@@ -174,31 +182,31 @@ def _turn(x: Array, y: Array, angle: Array) -> Array:
 def _two_labels(key: Array) -> Array:
   """Two different shapes, each uniform."""
   first_key, step_key = jax.random.split(key)
-  first = jax.random.randint(first_key, (), 0, len(SHAPES))
-  step = jax.random.randint(step_key, (), 1, len(SHAPES))
+  first = _randint(first_key, (), 0, len(SHAPES))
+  step = _randint(step_key, (), 1, len(SHAPES))
   return jnp.stack([first, (first + step) % len(SHAPES)]).astype(jnp.int32)
 
 
 def _place(key: Array, two: Array) -> tuple[Array, Array]:
   """Centres ``[2, 2]`` and radii ``[2]``: inside the image, not overlapping."""
   r_key, c_key, a_key = jax.random.split(key, 3)
-  u = jax.random.uniform(r_key, (2,))
+  u = _uniform(r_key, (2,))
   radii = jnp.where(two, 0.15 + 0.08 * u, 0.17 + 0.25 * u)
-  anywhere = jax.random.uniform(c_key, (2, 2))
+  anywhere = _uniform(c_key, (2, 2))
   alone = radii[:, None] + anywhere * (1 - 2 * radii[:, None])
   # Two objects: on either side of the middle, along a random direction.
-  angle = jax.random.uniform(a_key) * 2 * jnp.pi
+  angle = _uniform(a_key) * 2 * jnp.pi
   way = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
   reach = (0.5 - radii[:, None]) / jnp.maximum(jnp.abs(way).max(), 1e-3)
   least = (radii.sum() + 0.01) / 2
   reach = least + anywhere[:, :1] * (reach - least)
-  apart = 0.5 + jnp.array([[1.0], [-1.0]]) * reach * way[None]
+  apart = 0.5 + _SIDES * reach * way[None]
   return jnp.where(two, apart, alone), radii
 
 
 def _far_colour(key: Array, colour: Array, tries: int = 4) -> Array:
   """The one of a few random colours that is farthest from ``colour``."""
-  some = jax.random.uniform(key, (tries, 3), minval=0.05)
+  some = _uniform(key, (tries, 3), minval=0.05)
   return some[jnp.square(some - colour[None]).sum(-1).argmax()]
 
 
@@ -211,8 +219,8 @@ def _sample(
   correlation: float | Array,
 ) -> _Object:
   keys = jax.random.split(key, 7)
-  own = jax.random.uniform(keys[0]) < correlation
-  free = jax.random.randint(keys[1], (), 0, len(TEXTURES))
+  own = _uniform(keys[0]) < correlation
+  free = _randint(keys[1], (), 0, len(TEXTURES))
   first = _far_colour(keys[2], back_colour)
   second = _far_colour(keys[3], (first + back_colour) / 2)
   return _Object(
@@ -220,9 +228,9 @@ def _sample(
     texture=jnp.where(own, label, free).astype(jnp.int32),
     centre=centre,
     radius=radius,
-    angle=jax.random.uniform(keys[4]) * 2 * jnp.pi,
-    seed=jax.random.bits(keys[5]),
-    period=jax.random.uniform(keys[6], minval=0.09, maxval=0.15),
+    angle=_uniform(keys[4]) * 2 * jnp.pi,
+    seed=_bits(keys[5]),
+    period=_uniform(keys[6], minval=0.09, maxval=0.15),
     colours=jnp.stack([first, second]),
   )
 
@@ -230,21 +238,21 @@ def _sample(
 def _backdrop(key: Array, size: int) -> tuple[Array, Array]:
   """A textured background of low contrast, and its mean colour."""
   keys = jax.random.split(key, 6)
-  texture = jax.random.randint(keys[0], (), 0, len(TEXTURES))
-  period = jax.random.uniform(keys[1], minval=0.1, maxval=0.25)
+  texture = _randint(keys[0], (), 0, len(TEXTURES))
+  period = _uniform(keys[1], minval=0.1, maxval=0.25)
   y, x = _pixels(size)
-  angle = jax.random.uniform(keys[2]) * 2 * jnp.pi
+  angle = _uniform(keys[2]) * 2 * jnp.pi
   p = _turn(x - 0.5, y - 0.5, angle) / period
-  value = grey(texture, p, jax.random.bits(keys[3]))[..., None]
-  colour = jax.random.uniform(keys[4], (3,), minval=0.15, maxval=0.85)
-  swing = jax.random.uniform(keys[5], (3,), minval=-0.22, maxval=0.22)
+  value = grey(texture, p, _bits(keys[3]))[..., None]
+  colour = _uniform(keys[4], (3,), minval=0.15, maxval=0.85)
+  swing = _uniform(keys[5], (3,), minval=-0.22, maxval=0.22)
   ahead = (None, None)
   return colour[ahead] + (value - 0.5) * swing[ahead], colour
 
 
 def _leave(image: Array, thing: _Object, light: Array) -> tuple[Array, Array]:
   """An object that is not there: the image as it is, and an empty mask."""
-  return image, jnp.zeros(image.shape[:2])
+  return image, jnp.zeros_like(image[..., 0])
 
 
 def _draw(image: Array, thing: _Object, light: Array) -> tuple[Array, Array]:

@@ -61,7 +61,7 @@ class Jitter:
 
   def __call__(self, key: Array, image: Array) -> Array:
     """Rolls rows and columns."""
-    by = jax.random.randint(key, (2,), -self.pixels, self.pixels + 1)
+    by = jax.random.randint(key, (2,), -self.pixels, self.pixels + 1, jnp.int32)
     return jnp.roll(image, (by[0], by[1]), (-3, -2))
 
 
@@ -79,7 +79,8 @@ class Crop:
         f'size: got {self.size} for images {image.shape}, expected at most '
         'their size'
       )
-    at = jax.random.randint(key, (2,), 0, jnp.asarray(free) + 1)
+    most = jnp.asarray(free, jnp.int32) + 1
+    at = jax.random.randint(key, (2,), 0, most, jnp.int32)
     for i, axis in enumerate((-3, -2)):
       image = jax.lax.dynamic_slice_in_dim(
         image, at[i], self.size[i], image.ndim + axis
@@ -110,7 +111,7 @@ class Scale:
 
   def __call__(self, key: Array, image: Array) -> Array:
     """Enlarges or shrinks about the centre."""
-    factor = jax.random.uniform(key, (), minval=self.low, maxval=self.high)
+    factor = jax.random.uniform(key, (), image.dtype, self.low, self.high)
     return rescale(image - self.fill, factor) + self.fill
 
 
@@ -123,7 +124,8 @@ class Rotate:
 
   def __call__(self, key: Array, image: Array) -> Array:
     """Turns about the centre, with linear interpolation."""
-    turn = jnp.deg2rad(self.degrees) * jax.random.uniform(key, (), minval=-1.0)
+    draw = jax.random.uniform(key, (), image.dtype, -1.0)
+    turn = jnp.deg2rad(self.degrees) * draw
     h, w, c = image.shape[-3:]
     y, x = jnp.meshgrid(
       jnp.arange(h) - (h - 1) / 2, jnp.arange(w) - (w - 1) / 2, indexing='ij'
@@ -152,7 +154,7 @@ class Colour:
   def __call__(self, key: Array, image: Array) -> Array:
     """Changes each channel."""
     c = image.shape[-1]
-    draw = jax.random.uniform(key, (2, c), minval=-1.0)
+    draw = jax.random.uniform(key, (2, c), image.dtype, -1.0)
     draw = draw.reshape(2, *(1,) * (image.ndim - 1), c)
     return image * (1 + self.gain * draw[0]) + self.offset * draw[1]
 
@@ -172,8 +174,9 @@ class OnNoise:
       )
     shade, grain = jax.random.split(key)
     size = (1,) * (image.ndim - 3) + (*image.shape[-3:-1], 3)
-    back = jax.random.uniform(shade, (1,) * (image.ndim - 1) + (3,))
-    back = back + self.noise * jax.random.normal(grain, size)
+    tint = (1,) * (image.ndim - 1) + (3,)
+    back = jax.random.uniform(shade, tint, image.dtype)
+    back = back + self.noise * jax.random.normal(grain, size, image.dtype)
     opacity = image[..., 3:]
     return opacity * image[..., :3] + (1 - opacity) * jnp.clip(back, 0, 1)
 
