@@ -12,7 +12,15 @@ from vizlab.filters import rescale, resize
 from vizlab.synthesis.augment import jitter as jitter_by
 from vizlab.synthesis.images import pixels
 from vizlab.synthesis.step_rules import ascent
-from vizlab.types import Array, ScoreFn, value
+from vizlab.types import (
+  Array,
+  Augment,
+  ScoreFn,
+  check_image,
+  number,
+  value,
+  whole,
+)
 
 __all__ = ['Tiled', 'dream', 'octave_sizes', 'tiled', 'zoom']
 
@@ -28,8 +36,10 @@ class Tiled:
     """The mean of the tiles' scores."""
     h, w = x.shape[-3:-1]
     rows, columns = (_starts(n, self.size) for n in (h, w))
-    places = jnp.asarray([(i, j) for i in rows for j in columns])
+    places = jnp.asarray([(i, j) for i in rows for j in columns], jnp.int32)
     side = min(self.size, h), min(self.size, w)
+    covers = _covers(rows, side[0], h)[:, None] * _covers(columns, side[1], w)
+    x = _share_gradient(x, jnp.asarray(1 / covers[..., None], x.dtype))
 
     def one(place: Array) -> Array:
       start = [0] * (x.ndim - 3) + [place[0], place[1], 0]
@@ -45,7 +55,9 @@ class Tiled:
 def tiled(score: ScoreFn, size: int = 512) -> Tiled:
   """The score of images larger than memory, as the mean over square tiles.
 
-  Tiles that do not fit overlap. Seams vanish where the image is shifted at
+  Tiles that do not fit overlap. The gradient at a pixel is the mean over the
+  tiles that cover it (divided by the number of tiles), so that no part of the
+  image counts more than another. Seams vanish where the image is shifted at
   random at each step, as `dream` does.
 
   Args:
@@ -58,9 +70,7 @@ def tiled(score: ScoreFn, size: int = 512) -> Tiled:
   Reference:
     Mordvintsev 2015 (DeepDream with TensorFlow): tiled gradients.
   """
-  if size < 1:
-    raise ValueError(f'size: got {size}, expected at least 1 pixel')
-  return Tiled(score, size)
+  return Tiled(score, whole(size, 'size'))
 
 
 def octave_sizes(
@@ -70,11 +80,9 @@ def octave_sizes(
 
   Those of less than ``least`` pixels are left out, but for the last one.
   """
-  if octaves < 1 or not scale > 1:
-    raise ValueError(
-      f'octaves, scale: got {octaves}, {scale}, expected at least 1, and more '
-      'than 1'
-    )
+  octaves = whole(octaves, 'octaves')
+  if not 1 < scale < np.inf:
+    raise ValueError(f'scale: got {scale}, expected a number above 1')
   sizes = [
     (round(height / scale**i), round(width / scale**i)) for i in range(octaves)
   ]
@@ -113,17 +121,18 @@ def dream(
     The picture after each octave, at its size; the last one has that of ``x``.
 
   Raises:
-    ValueError: Not images, no octave, or a scale that is not above 1; or the
-      score is not finite.
+    ValueError: Not images in [0, 1], no octave or step, a negative rate, or a
+      scale that is not above 1; or the score of an image is not finite.
 
   Reference:
     Mordvintsev, Olah & Tyka 2015 (Inceptionism), and their notebook.
   """
-  if jnp.ndim(x) < 3:
-    raise ValueError(f'x: got shape {jnp.shape(x)}, expected [..., H, W, 3]')
+  check_image(x, 'x')
   sizes = octave_sizes(*x.shape[-3:-1], octaves, scale)
-  rule = Partial(ascent, rate)
-  return _octaves(score, jnp.asarray(x), key, sizes, steps, rule, jitter)
+  steps = whole(steps, 'steps')
+  rule = Partial(ascent, number(rate, 'rate', 0.0))
+  shift = jitter_by(jitter)
+  return _octaves(score, jnp.asarray(x), key, sizes, steps, rule, shift)
 
 
 def _octaves(
@@ -133,7 +142,7 @@ def _octaves(
   sizes: list[tuple[int, int]],
   steps: int,
   rule: Partial,
-  jitter: int,
+  shift: Augment,
 ) -> Iterator[Array]:
   detail = jnp.zeros((*x.shape[:-3], *sizes[0], x.shape[-1]), x.dtype)
   for octave, size in enumerate(sizes):
@@ -147,12 +156,15 @@ def _octaves(
         steps=steps,
         chunk=steps,
         rule=rule,
-        augment=jitter_by(jitter),
+        augment=shift,
       )
     )
-    if (end.failed >= 0).all():
+    if failed := [*np.argwhere(end.failed >= 0)]:
+      which = ', '.join(str(tuple(map(int, i))) for i in failed)
+      where = f' of the images {which} of the batch' if end.failed.ndim else ''
       raise ValueError(
-        f'score: was not finite at step {end.failed.max()} in {size} pixels'
+        f'score: was not finite at step {end.failed.max()}{where}, in '
+        f'{size[0]}x{size[1]} pixels'
       )
     detail = end.image - base
     yield end.image
@@ -165,9 +177,29 @@ def zoom(x: Array, factor: float = 1.05) -> Array:
     x: Images ``[..., H, W, C]``.
     factor: By how much, more than 1.
   """
-  if not factor > 1:
-    raise ValueError(f'factor: got {factor}, expected more than 1')
+  if not 1 < factor < np.inf:
+    raise ValueError(f'factor: got {factor}, expected a number above 1')
   return rescale(x, factor, 'cubic').clip(0, 1)
+
+
+def _covers(starts: list[int], size: int, n: int) -> np.ndarray:
+  """How many tiles cover each pixel of an axis: ``[n]``."""
+  at = np.arange(n)
+  return sum((at >= i) & (at < i + size) for i in starts).astype(np.float32)
+
+
+@jax.custom_vjp
+def _share_gradient(x: Array, weight: Array) -> Array:
+  """``x``, whose gradient is weighted by ``[H, W, 1]``."""
+  del weight
+  return x
+
+
+def _share_bwd(weight: Array, g: Array) -> tuple[Array, None]:
+  return g * weight.reshape((1,) * (g.ndim - 3) + weight.shape), None
+
+
+_share_gradient.defvjp(lambda x, weight: (x, weight), _share_bwd)
 
 
 def _starts(n: int, size: int) -> list[int]:
