@@ -18,7 +18,7 @@ import optax
 from jax.tree_util import Partial
 
 from vizlab.objectives.base import Objective, check_score
-from vizlab.types import Array, Augment, ImageParam, ScoreFn
+from vizlab.types import Array, Augment, ImageParam, ScoreFn, whole
 
 __all__ = ['Progress', 'State', 'adam', 'final', 'run']
 
@@ -131,8 +131,7 @@ def run(
     ValueError: Fewer than one step, a state of another problem, or a score or
       penalty that is not one number an image.
   """
-  if not (steps >= 1 and chunk >= 1 and int(steps) == steps):
-    raise ValueError(f'steps, chunk: got {steps}, {chunk}, expected at least 1')
+  steps, chunk = whole(steps, 'steps'), whole(chunk, 'chunk')
   rule = adam() if rule is None else rule
   if isinstance(rule, optax.GradientTransformation):
     rule = _Fixed(rule)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vizlab.types import check_image, check_picture
+
 __all__ = [
   'crop',
   'filters',
@@ -47,11 +49,18 @@ _SIGNED = (
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-  """An image ``[H, W, 3]`` in [0, 1] as a picture; what is outside is clipped.
+  """An image ``[..., H, W, 3]`` in [0, 1] as a picture; overshoot is clipped.
+
+  Args:
+    image: Floats in about [0, 1]; a uint8 picture is returned as it is.
 
   Raises:
-    ValueError: Non-finite numbers.
+    ValueError: Non-finite numbers, or numbers far outside [0, 1].
   """
+  image = np.asarray(image)
+  if image.dtype == np.uint8:
+    return image
+  check_image(image, 'image')
   image = _finite(image)
   return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
 
@@ -128,6 +137,7 @@ def resize(picture: np.ndarray, side: int) -> np.ndarray:
 
   Small pictures keep their pixels visible; large ones are smoothed.
   """
+  check_picture(picture, 'picture')
   height, width = picture.shape[:2]
   scale = side / max(height, width)
   size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -149,6 +159,7 @@ def crop(
     columns: The same for the columns.
     fill: The grey of what lies outside, 0 to 255.
   """
+  check_picture(picture, 'picture')
   pads = [
     (max(0, -start), max(0, stop - n))
     for (start, stop), n in zip((rows, columns), picture.shape, strict=False)
@@ -167,6 +178,9 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 4) -> np.ndarray:
     rows: Pictures ``[H, W, 3]`` uint8; rows may have different lengths.
     gap: Pixels between pictures and around them.
   """
+  for row in rows:
+    for picture in row:
+      check_picture(picture, 'rows')
   columns = max(len(row) for row in rows)
   widths = [
     max(row[j].shape[1] for row in rows if j < len(row)) for j in range(columns)

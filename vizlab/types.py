@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array
@@ -41,8 +42,11 @@ __all__ = [
   'ImageParam',
   'Net',
   'ScoreFn',
+  'check_image',
+  'check_picture',
   'number',
   'value',
+  'whole',
 ]
 
 _Class = TypeVar('_Class', bound=type)
@@ -118,6 +122,70 @@ def number(value: Any, name: str, least: float = -np.inf) -> np.ndarray | Array:
   if (array < least).any():
     raise ValueError(f'{name}: got {value}, expected at least {least:g}')
   return array
+
+
+def whole(value: Any, name: str, least: int = 1) -> int:
+  """A whole number as a Python int.
+
+  Args:
+    value: An int, of Python or numpy.
+    name: Of the argument, for errors.
+    least: What it may not be below.
+
+  Raises:
+    ValueError: Not an int (40.0 and True are none), or too small.
+  """
+  kind = int | np.integer
+  if not isinstance(value, kind) or isinstance(value, bool) or value < least:
+    raise ValueError(
+      f'{name}: got {value!r}, expected a whole number of {least} or more'
+    )
+  return int(value)
+
+
+# Noise and steps may overshoot [0, 1]; beyond this an image has another unit.
+_LOWEST, _HIGHEST = -2.0, 3.0
+
+
+def check_image(image: Any, name: str) -> None:
+  """Raises a `ValueError` for images that are not float in about [0, 1].
+
+  A picture of uint8, or one of 0 to 255, would be taken for white. What is
+  traced, or not finite, passes: its numbers are not known, or are told as such
+  elsewhere.
+
+  Args:
+    image: ``[..., H, W, C]``.
+    name: Of the argument, for errors.
+  """
+  shape = np.shape(image)
+  if len(shape) < 3:
+    raise ValueError(f'{name}: got shape {shape}, expected [..., H, W, C]')
+  dtype = jnp.result_type(image)
+  if not jnp.issubdtype(dtype, jnp.floating):
+    raise ValueError(
+      f'{name}: got {dtype}, expected float32 in [0, 1]: divide by 255'
+    )
+  try:
+    values = np.asarray(image)
+  except jax.errors.TracerArrayConversionError:
+    return
+  values = values[np.isfinite(values)]
+  low, high = values.min(initial=0), values.max(initial=0)
+  if low < _LOWEST or high > _HIGHEST:
+    raise ValueError(
+      f'{name}: got values from {low:g} to {high:g}, expected [0, 1]'
+    )
+
+
+def check_picture(picture: Any, name: str) -> None:
+  """Raises a `ValueError` unless a picture is uint8, as `render` makes them."""
+  dtype = np.asarray(picture).dtype
+  if dtype != np.uint8:
+    raise ValueError(
+      f'{name}: got {dtype}, expected uint8; vizlab.render.to_uint8 makes a '
+      'picture of an image'
+    )
 
 
 class Net(Protocol):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from vizlab.io.files import write_atomic
+from vizlab.types import check_picture
 
 __all__ = ['read_image', 'samples', 'write_gif', 'write_png']
 
@@ -72,8 +73,7 @@ def read_image(
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> pathlib.Path:
   """Writes a uint8 picture ``[H, W, 3]`` or ``[H, W]``, whole or not at all."""
-  if picture.dtype != np.uint8:
-    raise ValueError(f'picture: got {picture.dtype}, expected uint8')
+  check_picture(picture, 'picture')
   image = Image.fromarray(picture)
   return write_atomic(path, lambda file: image.save(file, 'PNG', optimize=True))
 
@@ -96,6 +96,8 @@ def write_gif(
       f'frames: got {len(frames)} of shapes '
       f'{sorted({np.shape(frame) for frame in frames})}, expected one size'
     )
+  for frame in frames:
+    check_picture(frame, 'frames')
   first, *rest = (Image.fromarray(frame) for frame in frames)
   return write_atomic(
     path,

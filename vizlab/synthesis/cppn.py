@@ -8,7 +8,7 @@ import numpy as np
 
 from vizlab.synthesis.colours import to_rgb
 from vizlab.synthesis.images import Shape, check_shape
-from vizlab.types import Array, value
+from vizlab.types import Array, value, whole
 
 __all__ = ['Cppn', 'cppn']
 
@@ -30,7 +30,8 @@ class Cppn:
     for i, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
       # Two numbers a unit go on; the last layer starts at grey.
       n, last = (n if i == 0 else 2 * n), i == self.depth
-      draw = jax.random.normal(jax.random.fold_in(key, i), (*lead, n + 1, m))
+      size = (*lead, n + 1, m)
+      draw = jax.random.normal(jax.random.fold_in(key, i), size, jnp.float32)
       kernels.append(draw * (0.0 if last else 1 / math.sqrt(n)))
     return tuple(kernels)
 
@@ -73,6 +74,5 @@ def cppn(
     Stanley 2007; Mordvintsev, Pezzotti, Schubert & Olah 2018 (Differentiable
     image parameterizations).
   """
-  if width < 1 or depth < 1:
-    raise ValueError(f'width, depth: got {width}, {depth}, expected at least 1')
+  width, depth = whole(width, 'width'), whole(depth, 'depth')
   return Cppn(check_shape(shape), width, depth, decorrelated)

@@ -10,7 +10,7 @@ from vizlab import optimize
 from vizlab.objectives import margin, score
 from vizlab.synthesis.images import pixels
 from vizlab.synthesis.step_rules import ascent
-from vizlab.types import Array, Net
+from vizlab.types import Array, Net, check_image, number
 
 __all__ = ['fool']
 
@@ -51,6 +51,8 @@ def fool(
     Szegedy et al. 2014 and Nguyen, Yosinski & Clune 2015 for the phenomenon;
     the class score's gradient from any image as in Simonyan et al. 2013.
   """
+  check_image(x, 'x')
+  number(rate, 'rate', 0.0)
   progress = optimize.run(
     score(net, margin(target, enough)),
     pixels(x),

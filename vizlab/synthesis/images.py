@@ -14,7 +14,7 @@ import numpy as np
 
 from vizlab.filters import frequencies, resize
 from vizlab.synthesis.colours import from_rgb, to_rgb
-from vizlab.types import Array, value
+from vizlab.types import Array, check_image, number, value, whole
 
 __all__ = [
   'Fourier',
@@ -41,7 +41,7 @@ class Pixels:
 
   def init(self, key: Array) -> Array:
     """The start and its noise: ``[..., H, W, C]``."""
-    draw = jax.random.normal(key, self.start.shape)
+    draw = jax.random.normal(key, self.start.shape, jnp.float32)
     return jnp.asarray(self.start) + self.noise * draw
 
   def decode(self, z: Array) -> Array:
@@ -63,7 +63,7 @@ class Fourier:
     """``[..., H, W / 2 + 1, C, 2]``: real and imaginary parts."""
     *lead, h, w, c = self.shape
     size = (*lead, h, w // 2 + 1, c, 2)
-    z = self.noise * jax.random.normal(key, size)
+    z = self.noise * jax.random.normal(key, size, jnp.float32)
     if self.start is None:
       return z
     wanted = from_rgb(self.start, decorrelated=self.decorrelated)
@@ -99,7 +99,8 @@ class Pyramid:
     found = []
     for level in range(self.levels):
       size = (*lead, -(-h // 2**level), -(-w // 2**level), c)
-      draw = jax.random.normal(jax.random.fold_in(key, level), size)
+      level_key = jax.random.fold_in(key, level)
+      draw = jax.random.normal(level_key, size, jnp.float32)
       found.append(self.noise * draw)
     return tuple(found)
 
@@ -121,7 +122,7 @@ class Maco:
     """Phases ``[..., H, W / 2 + 1, 3]``, uniform."""
     *lead, h, w, c = self.shape
     size = (*lead, h, w // 2 + 1, c)
-    return jax.random.uniform(key, size, minval=-math.pi, maxval=math.pi)
+    return jax.random.uniform(key, size, jnp.float32, -math.pi, math.pi)
 
   def decode(self, z: Array) -> Array:
     """``sigmoid(axes irfft2(magnitude e^(i z)))``."""
@@ -141,11 +142,8 @@ def pixels(start: Array, *, noise: float = 0.0) -> Pixels:
   Raises:
     ValueError: Not images.
   """
-  if jnp.ndim(start) < 3:
-    raise ValueError(
-      f'start: got shape {jnp.shape(start)}, expected [..., H, W, C]'
-    )
-  return Pixels(jnp.asarray(start, jnp.float32), jnp.float32(noise))
+  check_image(start, 'start')
+  return Pixels(jnp.asarray(start, jnp.float32), number(noise, 'noise', 0.0))
 
 
 def fourier(
@@ -178,10 +176,10 @@ def fourier(
   if start is not None:
     if jnp.shape(start) != shape:
       raise ValueError(f'start: got shape {jnp.shape(start)}, expected {shape}')
+    check_image(start, 'start')
     start = jnp.asarray(start, jnp.float32)
-  return Fourier(
-    shape, jnp.float32(decay), jnp.float32(noise), start, decorrelated
-  )
+  decay, noise = number(decay, 'decay'), number(noise, 'noise', 0.0)
+  return Fourier(shape, decay, noise, start, decorrelated)
 
 
 def pyramid(
@@ -206,12 +204,12 @@ def pyramid(
     Burt & Adelson 1983; lucid's ``lowres`` and ``laplacian`` images.
   """
   shape = check_shape(shape)
-  if levels < 1 or 2 ** (levels - 1) > min(shape[-3:-1]):
+  if 2 ** (whole(levels, 'levels') - 1) > min(shape[-3:-1]):
     raise ValueError(
-      f'levels: got {levels} for images {shape}, expected at least 1, and no '
-      'level of less than a pixel'
+      f'levels: got {levels} for images {shape}, expected no level of less '
+      'than a pixel'
     )
-  return Pyramid(shape, levels, jnp.float32(noise), decorrelated)
+  return Pyramid(shape, levels, number(noise, 'noise', 0.0), decorrelated)
 
 
 def maco(shape: Shape, *, magnitude: Array | None = None) -> Maco:
@@ -234,6 +232,8 @@ def maco(shape: Shape, *, magnitude: Array | None = None) -> Maco:
   """
   shape = check_shape(shape)
   h, w, c = shape[-3:]
+  if min(h, w) < 2:
+    raise ValueError(f'shape: got {shape}, expected at least 2x2 pixels')
   size = h, w // 2 + 1, c
   if magnitude is None:
     magnitude = _by_frequency(shape[-3:], 1.0).at[0, 0].set(0)
@@ -281,7 +281,7 @@ def _inverse(spectrum: Array, shape: Shape) -> Array:
 
 def check_shape(shape: Any) -> Shape:
   """The shape of images, or a `ValueError`."""
-  shape = tuple(int(n) for n in shape)
-  if len(shape) < 3 or min(shape) < 1 or shape[-1] not in (3, 4):
+  shape = tuple(whole(n, 'shape') for n in shape)
+  if len(shape) < 3 or shape[-1] not in (3, 4):
     raise ValueError(f'shape: got {shape}, expected (..., H, W, 3 or 4)')
   return shape
