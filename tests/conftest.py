@@ -27,6 +27,7 @@ from vizlab.data.scenes import scenes
 # Tracing makes many objects that live, and few cycles.
 gc.set_threshold(100_000, 20, 50)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+jax.config.update('jax_numpy_dtype_promotion', 'strict')
 # The tolerances are those of float32 on a CPU.
 jax.config.update('jax_platforms', 'cpu')
 
