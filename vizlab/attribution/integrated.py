@@ -65,7 +65,7 @@ def integrated_gradients(
 
   def one(i: Array) -> Array:
     x0 = several[i // steps % len(several)]
-    a = (i % steps + 0.5).astype(x.dtype) / steps
+    a = ((i % steps).astype(x.dtype) + 0.5) / steps
     return (x - x0) * gradient(score, x0 + a * (x - x0))
 
   return mean_over(one, steps * len(several), x, chunk, (score, baseline))

@@ -190,7 +190,7 @@ def occlusion(
   def cover(n: int) -> Array:  # [places, n], each column sums to 1
     places = jnp.arange(occluder.count(n))
     inside = jax.vmap(lambda i: occluder.inside(i, n))(places)
-    return inside / inside.sum(0, keepdims=True)
+    return (inside / inside.sum(0, keepdims=True)).astype(y.dtype)
 
   h, w = x.shape[-3:-1]
   full = jax.lax.Precision.HIGHEST  # a mean of few numbers: no need to round
