@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 from jax.tree_util import Partial
-from tools import make_tiny
+from tools import defaults, make_tiny
 
 from vizlab import optimize, penalties, synthesis
 from vizlab.objectives import channel, logit, score
@@ -75,6 +75,89 @@ def test_score_minus_penalty_has_the_known_maximum():
   np.testing.assert_allclose(
     end.penalties[-1], jnp.square(weight).sum((1, 2, 3)) / 8, rtol=1e-4
   )
+
+
+def test_every_step_has_a_key_of_its_own_and_so_has_the_start():
+  """A factor drawn anew: the slope of step t is the draw of its key."""
+
+  def shake(key, image):
+    return image * jax.random.normal(key, ())
+
+  *earlier, end = optimize.run(
+    lambda x: x.sum((-3, -2, -1)),
+    synthesis.pixels(jnp.zeros((2, 3, 3)), noise=1.0),
+    KEY,
+    steps=5,
+    chunk=2,
+    rule=optax.sgd(0.1),
+    augment=shake,
+    penalty=0.5 * penalties.l2(),
+  )
+  x = np.asarray(jax.random.normal(jax.random.fold_in(KEY, 2**31 - 1), (18,)))
+  scores, penalty = [], []
+  for i in range(5):
+    draw = float(jax.random.normal(jax.random.fold_in(KEY, i), ()))
+    scores.append(draw * x.sum())
+    penalty.append(0.5 * np.square(x).sum())  # of the image before its change
+    x = x + 0.1 * (draw - x)
+  assert [now.step for now in earlier] == [2, 4] and end.step == 5
+  for name, expected in (('scores', scores), ('penalties', penalty)):
+    got = np.concatenate([getattr(now, name) for now in (*earlier, end)])
+    np.testing.assert_allclose(got, expected, rtol=1e-4)
+  np.testing.assert_allclose(end.image.ravel(), x, rtol=1e-4)
+
+
+@pytest.mark.parametrize('at', [0, 2])
+def test_an_image_that_has_failed_is_not_taken_up_again(at):
+  """Its score is finite again afterwards, and its gradient too."""
+  bad = jax.random.key_data(jax.random.fold_in(KEY, at))
+
+  def breaks(key, image):
+    broken = (jax.random.key_data(key) == bad).all()
+    first = (jnp.arange(2) == 0)[:, None, None, None]
+    return image * jnp.where(broken & first, jnp.nan, 1.0)
+
+  end = optimize.final(
+    optimize.run(
+      lambda x: x.sum((-3, -2, -1)),
+      synthesis.pixels(jnp.zeros((2, 1, 2, 3))),
+      KEY,
+      steps=5,
+      chunk=1,
+      rule=optax.sgd(0.1),
+      augment=breaks,
+    )
+  )
+  assert end.failed.tolist() == [at, -1] and end.step == 5
+  np.testing.assert_allclose(end.image[0], 0.1 * at, rtol=1e-6)
+  np.testing.assert_allclose(end.image[1], 0.5, rtol=1e-6)
+
+
+def test_a_slope_that_is_not_finite_is_no_step():
+  def steep(x):  # 0 at 0, where its slope is infinite
+    return jnp.sqrt(jnp.abs(x)).sum((-3, -2, -1))
+
+  start = jnp.zeros((2, 1, 1, 3)).at[1].set(0.25)
+  (end,) = optimize.run(
+    steep, synthesis.pixels(start), KEY, steps=1, rule=optax.sgd(0.1)
+  )
+  assert end.failed.tolist() == [0, -1]
+  np.testing.assert_allclose(end.scores, [[0.0, 1.5]], rtol=1e-6)
+  np.testing.assert_allclose(end.image[:, 0, 0], [[0.0] * 3, [0.35] * 3])
+
+
+def test_defaults_and_the_rule_that_is_taken_without_one():
+  assert defaults(optimize) == {
+    'adam': {'learning_rate': 0.05},
+    'run': {'steps': 512, 'chunk': 32},
+  }
+  (end,) = optimize.run(
+    lambda x: x.sum((-3, -2, -1)),
+    synthesis.pixels(jnp.zeros((1, 2, 3))),
+    KEY,
+    steps=2,
+  )
+  np.testing.assert_allclose(end.image, 0.1, rtol=1e-4)
 
 
 @pytest.mark.parametrize('chunk', [1, 5, 12, 50])

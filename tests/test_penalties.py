@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
+from tools import defaults
 
 from vizlab import penalties
 
@@ -84,6 +85,30 @@ def test_slope_of_a_flat_grey_image_is_finite(name):
   assert jnp.isfinite(jax.jit(jax.grad(EVERY[name]))(flat)).all()
 
 
+def test_defaults_are_those_of_the_papers():
+  assert defaults(penalties) == {
+    'alpha_norm': {'alpha': 6.0, 'centre': 0.5},
+    'blur': {'sigma': 1.0},
+    'l2': {'centre': 0.0},
+    'tv': {'beta': 2.0},
+  }
+
+
+def test_flat_places_cost_nothing_and_have_no_slope():
+  flat = jnp.full((2, 4, 5, 3), 0.5)
+  for part in (penalties.alpha_norm(1.5), penalties.tv(1.5), penalties.blur()):
+    np.testing.assert_allclose(part(flat), 0, atol=1e-9)
+    slope = jax.grad(lambda x, part=part: part(x).sum())(flat)
+    np.testing.assert_allclose(slope, 0, atol=1e-6)
+
+
+def test_a_weight_for_each_image(x):
+  weighed = np.array([0.0, 1.0, -2.0]) * penalties.tv()
+  np.testing.assert_allclose(
+    weighed(x), penalties.tv()(x) * np.array([0, 1, -2]), rtol=1e-6
+  )
+
+
 def test_another_weight_does_not_recompile(x):
   traces = []
 
@@ -109,6 +134,7 @@ def test_checkerboard():
   [
     (lambda: penalties.tv(0.0), 'beta: got 0.0, expected at least'),
     (lambda: penalties.alpha_norm(0.5), 'alpha: got 0.5, expected at least 1'),
+    (lambda: penalties.blur(0.0), 'sigma: got 0.0, expected at least'),
     (lambda: penalties.tv(float('nan')), 'beta: got nan, expected finite'),
     (lambda: float('inf') * penalties.l2(), 'weight: got inf, expected finite'),
     (lambda: penalties.l2() + 3, 'other: got 3, expected a penalty'),

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import pathlib
 import re
 import subprocess
@@ -46,6 +47,30 @@ def examples(page):
   """The python blocks of a Markdown file of the repository."""
   text = (pathlib.Path(__file__).parent.parent / page).read_text()
   return re.findall(r'```python\n(.*?)```', text, re.S)
+
+
+def defaults(package):
+  """The numbers and names that the public functions of a package default to.
+
+  Returns:
+    ``{function: {argument: default}}``, without those that default to nothing,
+    a flag, or an object.
+  """
+  found = {}
+  for name in package.__all__:
+    made = getattr(package, name)
+    if not callable(made) or isinstance(made, type):
+      continue
+    arguments = inspect.signature(made).parameters.values()
+    settings = {
+      a.name: a.default
+      for a in arguments
+      if isinstance(a.default, int | float | str | tuple)
+      and not isinstance(a.default, bool)
+      and a.default is not a.empty
+    }
+    found |= {name: settings} if settings else {}
+  return found
 
 
 def definitions(page, name):
