@@ -69,6 +69,138 @@ def test_the_slope_is_that_of_finite_differences(name, x):
   np.testing.assert_allclose(slope, rise / (2 * step), rtol=2e-3)
 
 
+def look(augment, count=64, h=21, w=27):
+  """What an augment does to places, read from images of their coordinates.
+
+  Returns:
+    For each of many keys, the place that the middle of the result shows,
+    ``[count, 2]`` from the image's middle, and how it changes from pixel to
+    pixel, ``[count, 2, 2]``.
+  """
+  rows, columns = np.mgrid[:h, :w] - np.array([h // 2, w // 2]).reshape(2, 1, 1)
+  ramps = np.stack([rows, columns, 0 * rows], -1) / 100 + 0.5
+  keys = jax.random.split(KEY, count)
+  seen = jax.jit(jax.vmap(lambda key: augment(key, jnp.float32(ramps))))(keys)
+  seen = (np.asarray(seen) - 0.5)[..., :2] * 100
+  i, j = (n // 2 for n in seen.shape[1:3])
+  down = (seen[:, i + 5, j] - seen[:, i - 5, j]) / 10
+  right = (seen[:, i, j + 5] - seen[:, i, j - 5]) / 10
+  return seen[:, i, j], np.stack([down, right], -1)
+
+
+def spans(values, low, high):
+  """Values fill a range: none outside, and some near both ends."""
+  edge = (high - low) / 10
+  assert low - edge / 8 < values.min() < low + edge
+  assert high - edge < values.max() < high + edge / 8
+  np.testing.assert_allclose(values.mean(), (low + high) / 2, atol=edge)
+
+
+def test_rotations_are_about_the_middle_and_fill_their_range():
+  middle, turn = look(synthesis.rotate(20.0))
+  np.testing.assert_allclose(middle, 0, atol=1e-3)
+  product = turn @ turn.swapaxes(1, 2)
+  np.testing.assert_allclose(product, [np.eye(2)] * 64, atol=1e-3)
+  np.testing.assert_allclose(np.linalg.det(turn), 1, atol=1e-3)
+  spans(np.rad2deg(np.arcsin(turn[:, 0, 1])), -20, 20)
+
+
+def test_scales_are_about_the_middle_and_fill_their_range():
+  middle, turn = look(synthesis.scale(0.8, 1.4))
+  np.testing.assert_allclose(middle, 0, atol=1e-3)
+  np.testing.assert_allclose(turn[:, 0, 0], turn[:, 1, 1], atol=1e-3)
+  np.testing.assert_allclose(turn[:, 0, 1], 0, atol=1e-3)
+  spans(1 / turn[:, 0, 0], 0.8, 1.4)
+
+
+def test_robust_turns_scales_and_shifts():
+  square = {'h': 21, 'w': 21}
+  turned = look(synthesis.robust(21, degrees=20.0, spread=0.0), **square)[1]
+  spans(np.rad2deg(np.arcsin(turned[:, 0, 1])), -20, 20)
+  scaled = look(synthesis.robust(21, degrees=0.0, spread=0.2), **square)[1]
+  spans(1 / scaled[:, 0, 0], 0.8, 1.2)
+  shifts = look(synthesis.robust(21, degrees=0.0, spread=0.0), **square)[0]
+  assert len(np.unique(shifts.round(2), axis=0)) >= 9
+  np.testing.assert_allclose(shifts.mean(0), 0, atol=0.3)
+
+
+@pytest.mark.parametrize(
+  'augment',
+  [
+    synthesis.jitter(0),
+    synthesis.pad(0),
+    synthesis.scale(1.0, 1.0),
+    synthesis.rotate(0.0),
+    synthesis.colour(0.0, 0.0),
+    synthesis.crop(12, 14),
+  ],
+  ids=lambda augment: type(augment).__name__,
+)
+def test_no_strength_is_no_change(augment, x):
+  np.testing.assert_allclose(augment(KEY, x), x, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+  'augment',
+  [
+    synthesis.pad(1, fill=0.2),
+    synthesis.scale(0.5, 0.5, fill=0.2),
+    synthesis.rotate(60.0, fill=0.2),
+  ],
+  ids=lambda augment: type(augment).__name__,
+)
+def test_what_comes_in_at_a_border_is_the_fill(augment):
+  seen = augment(jax.random.key(3), jnp.full((2, 9, 9, 3), 0.8))
+  np.testing.assert_allclose(seen[:, 0, 0], 0.2, atol=1e-6)
+  middle = seen.shape[1] // 2
+  np.testing.assert_allclose(seen[:, middle, middle], 0.8, atol=1e-6)
+
+
+def test_colour_multiplies_and_adds_within_its_strengths():
+  keys = jax.random.split(KEY, 100)
+  augment = jax.jit(jax.vmap(synthesis.colour(0.4, 0.1), (0, None)))
+  black, white = (
+    np.asarray(augment(keys, jnp.full((2, 1, 1, 3), v))) for v in (0.0, 1.0)
+  )
+  spans(black, -0.1, 0.1)
+  spans(white - black, 0.6, 1.4)
+  one = black[:, 0, 0, 0]
+  assert np.abs(one[:, 0] - one[:, 1]).max() > 0.1, 'each channel its own'
+  np.testing.assert_array_equal(black[:, 0], black[:, 1])
+  gain = (white - black)[:, 0, 0, 0]
+  assert abs(np.corrcoef(one.ravel(), gain.ravel())[0, 1]) < 0.2
+
+
+def test_the_noise_behind_an_image():
+  """A colour, uniform, with grains of the strength; opacity mixes."""
+  keys = jax.random.split(KEY, 100)
+  clear = jnp.zeros((1, 12, 12, 4))
+  behind = jax.jit(jax.vmap(synthesis.on_noise(0.05), (0, None)))
+  seen = np.asarray(behind(keys, clear))[:, 0]
+  shade = seen.mean((1, 2))
+  spans(shade, 0.0, 1.0)
+  assert seen.min() == 0 and seen.max() == 1
+  inner = (shade > 0.3) & (shade < 0.7)
+  grain = (seen - shade[:, None, None]).std((1, 2))[inner]
+  np.testing.assert_allclose(grain, 0.05, rtol=0.25)
+  colours = np.corrcoef(shade.T)[np.triu_indices(3, 1)]
+  assert np.abs(colours).max() < 0.3
+  half = clear.at[..., :3].set(0.8).at[..., 3].set(0.25)
+  np.testing.assert_allclose(
+    behind(keys, half)[:, 0], 0.25 * 0.8 + 0.75 * seen, atol=1e-6
+  )
+
+
+def test_parts_have_keys_of_their_own(x):
+  twice = synthesis.compose(synthesis.jitter(3), synthesis.jitter(3))
+  first, second = (
+    synthesis.jitter(3)(jax.random.fold_in(KEY, i), x[0]) for i in (0, 1)
+  )
+  assert float(jnp.abs(first - second).max()) > 0.1
+  expected = synthesis.jitter(3)(jax.random.fold_in(KEY, 1), first)
+  np.testing.assert_array_equal(twice(KEY, x[0]), expected)
+
+
 def test_jitter_moves_up_to_its_pixels(x):
   seen = {
     tuple(np.argwhere(np.asarray(y)[..., 0] == 1)[0])
@@ -84,16 +216,18 @@ def test_jitter_moves_up_to_its_pixels(x):
 
 def test_crop_reaches_every_place():
   image = jnp.broadcast_to(jnp.arange(12.0).reshape(3, 4, 1), (3, 4, 3))
-  corners = {
-    float(synthesis.crop(2)(jax.random.key(i), image)[0, 0, 0])
-    for i in range(80)
-  }
-  assert corners == {0.0, 1.0, 2.0, 4.0, 5.0, 6.0}
+  cut = jax.vmap(lambda key: synthesis.crop(2)(key, image)[0, 0, 0])
+  corners, often = np.unique(
+    cut(jax.random.split(KEY, 600)), return_counts=True
+  )
+  assert corners.tolist() == [0.0, 1.0, 2.0, 4.0, 5.0, 6.0]
+  assert 70 < often.min() and often.max() < 130, 'about 100 each'
 
 
 def test_pad():
   padded = synthesis.pad(2, fill=0.25)(KEY, jnp.ones((2, 3, 3)))
-  assert padded.shape == (6, 7, 3) and float(padded[0, 0, 0]) == 0.25
+  assert padded.shape == (6, 7, 3)
+  np.testing.assert_array_equal(padded[:2], 0.25)
   np.testing.assert_array_equal(padded[2:4, 2:5], 1.0)
 
 
@@ -172,7 +306,13 @@ def test_another_strength_does_not_recompile(x):
     (lambda: synthesis.pad(-1), 'pixels: got -1'),
     (lambda: synthesis.crop(0), 'height, width: got'),
     (lambda: synthesis.scale(1.2, 0.9), 'low, high: got'),
+    (lambda: synthesis.scale(0.0, 1.0), 'low, high: got 0.0, 1.0'),
+    (lambda: synthesis.scale(-1.0, 1.0), 'low: got -1.0, expected at least 0'),
     (lambda: synthesis.rotate(float('nan')), 'degrees: got nan'),
+    (lambda: synthesis.rotate(-1.0), 'degrees: got -1.0'),
+    (lambda: synthesis.colour(-1.0), 'gain: got -1.0'),
+    (lambda: synthesis.colour(0.1, -0.5), 'offset: got -0.5'),
+    (lambda: synthesis.on_noise(-0.1), 'noise: got -0.1'),
     (lambda: synthesis.crop(99)(KEY, jnp.ones((9, 9, 3))), 'size: got'),
   ],
 )

@@ -115,16 +115,29 @@ def test_a_unit_that_is_dead_at_the_start_becomes_active(minivgg):
   assert float(woken.scores[-1]) > 0.01
 
 
-@pytest.mark.parametrize('width', [20, 21])
+def unmixed(image):
+  """The free numbers of an image, along the colour axes; by hand."""
+  image = np.asarray(image, np.float64)
+  return np.log(image / (1 - image)) @ np.linalg.inv(synthesis.AXES.T)
+
+
+def mixed(values):
+  """The image of free numbers."""
+  return 1 / (1 + np.exp(-np.asarray(values, np.float64) @ synthesis.AXES.T))
+
+
+@pytest.mark.parametrize(
+  ('width', 'decay'), [(20, 1.0), (21, 1.0), (20, 1.5), (20, 0.0)]
+)
 @pytest.mark.parametrize('at', [(0, 0), (2, 3), (15, 1), (1, 0)])
-def test_one_coefficient_is_a_cosine(width, at):
+def test_one_coefficient_is_a_cosine(width, decay, at):
   h, w = 16, width
-  image = synthesis.fourier((h, w, 3), decorrelated=False, decay=1.0)
+  image = synthesis.fourier((h, w, 3), decorrelated=False, decay=decay)
   z = jnp.zeros((h, w // 2 + 1, 3, 2)).at[(*at, 1, 0)].set(0.5)
   got = image.decode(z)
   rows, columns = np.mgrid[:h, :w]
   row = at[0] if at[0] <= h // 2 else at[0] - h
-  f = max(max(h, w) * np.hypot(row / h, at[1] / w), 1)
+  f = max(max(h, w) * np.hypot(row / h, at[1] / w), 1) ** decay
   wave = np.cos(2 * np.pi * (row * rows / h + at[1] * columns / w))
   # Coefficients of the first column have no mirror image in the other half.
   twice = 1 if at[1] == 0 else 2
@@ -134,12 +147,68 @@ def test_one_coefficient_is_a_cosine(width, at):
 
 
 @pytest.mark.parametrize('decorrelated', [True, False])
-def test_fourier_starts_from_an_image(decorrelated):
-  start = jax.random.uniform(KEY, SHAPE, minval=0.05, maxval=0.95)
-  image = synthesis.fourier(
-    SHAPE, noise=0.0, start=start, decorrelated=decorrelated
+@pytest.mark.parametrize('channels', [3, 4])
+def test_fourier_starts_from_an_image(decorrelated, channels):
+  shape = 2, 6, 7, channels
+  start = jax.random.uniform(KEY, shape, minval=0.05, maxval=0.95)
+  settings = {'start': start, 'decorrelated': decorrelated}
+  image = synthesis.fourier(shape, noise=0.0, **settings)
+  z = image.init(KEY)
+  np.testing.assert_allclose(image.decode(z), start, atol=2e-5)
+  # Noise is added to it, as without a start.
+  noisy = synthesis.fourier(shape, noise=0.3, **settings).init(KEY)
+  alone = synthesis.fourier(shape, noise=0.3).init(KEY)
+  np.testing.assert_allclose(noisy - z, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['fourier', 'pyramid', 'pixels'])
+def test_the_start_is_noise_of_the_strength(name):
+  """Normal, of mean 0, and no two numbers alike."""
+  shape = 3, 24, 20, 3
+  image = {
+    'fourier': synthesis.fourier(shape, noise=0.2),
+    'pyramid': synthesis.pyramid(shape, levels=2, noise=0.2),
+    'pixels': synthesis.pixels(jnp.zeros(shape), noise=0.2),
+  }[name]
+  leaves = [np.ravel(leaf) for leaf in jax.tree.leaves(image.init(KEY))]
+  assert len(leaves) == (2 if name == 'pyramid' else 1)
+  for leaf in leaves:
+    np.testing.assert_allclose(leaf.std(), 0.2, rtol=0.1)
+    np.testing.assert_allclose(leaf.mean(), 0, atol=0.03)
+  every = np.concatenate(leaves)
+  assert len(np.unique(every)) > 0.99 * len(every)
+  other = image.init(jax.random.key(1))
+  assert np.abs(np.ravel(jax.tree.leaves(other)[0]) - leaves[0]).max() > 0.1
+
+
+def test_pixels_start_at_their_start():
+  start = jax.random.uniform(KEY, (2, 3, 4, 3))
+  plain, noisy = (
+    synthesis.pixels(start, noise=noise).init(KEY) for noise in (0.0, 0.5)
   )
-  np.testing.assert_allclose(image.decode(image.init(KEY)), start, atol=2e-5)
+  np.testing.assert_array_equal(plain, start)
+  drawn = 0.5 * jax.random.normal(KEY, start.shape)
+  np.testing.assert_allclose(noisy, start + drawn, atol=1e-6)
+
+
+@pytest.mark.parametrize('decorrelated', [True, False])
+def test_a_pyramid_is_the_sum_of_its_levels(decorrelated):
+  """A coarse level counts twice as much as the one before."""
+  shape = 2, 5, 8, 3
+  image = synthesis.pyramid(shape, levels=3, decorrelated=decorrelated)
+  sizes = [z.shape for z in image.init(KEY)]
+  assert sizes == [(2, 5, 8, 3), (2, 3, 4, 3), (2, 2, 2, 3)]
+  z = [jax.random.normal(jax.random.key(i), n) for i, n in enumerate(sizes)]
+  total = sum(
+    2**level * np.asarray(jax.image.resize(each, shape, 'linear'))
+    for level, each in enumerate(z)
+  )
+  expected = mixed(total) if decorrelated else 1 / (1 + np.exp(-total))
+  np.testing.assert_allclose(image.decode(tuple(z)), expected, atol=1e-5)
+
+
+def test_as_many_levels_as_there_are_halves():
+  assert len(synthesis.pyramid((8, 9, 3), levels=4).init(KEY)) == 4
 
 
 def test_colours_go_there_and_back():
@@ -176,6 +245,53 @@ def test_the_colour_axes_are_those_of_photos(assets):
   )
 
 
+def test_colour_axes_are_of_the_mean_covariance_of_the_images():
+  """Photos whose colours vary along one axis each, of different shapes."""
+  pairs = np.stack([synthesis.AXES.T, -synthesis.AXES.T], 1) / 4 + 0.5
+  first, second, third = pairs.astype(np.float32)
+  images = [
+    np.tile(first, (3, 1, 1)),
+    np.tile(second, (3, 1, 1)).swapaxes(0, 1),
+    np.tile(third, (1, 3, 1)),
+  ]
+  axes = synthesis.colour_axes(images)
+  assert axes.dtype == np.float32
+  np.testing.assert_allclose(axes, synthesis.AXES, atol=1e-3)
+  np.testing.assert_allclose(
+    np.linalg.norm(synthesis.AXES, axis=0), [1, 0.26, 0.11], atol=0.01
+  )
+
+
+def test_black_and_white_are_nearly_so():
+  back = synthesis.to_rgb(synthesis.from_rgb(jnp.array([[0.0, 1, 0.5, 1]])))
+  np.testing.assert_allclose(back, [[1e-3, 0.999, 0.5, 0.999]], atol=1e-5)
+
+
+def test_magnitude_is_the_mean_over_photos():
+  photos = np.asarray(jax.random.uniform(KEY, (3, 5, 6, 3))) * 0.9 + 0.05
+  spectra = np.fft.rfft2(unmixed(photos), axes=(1, 2)) / np.sqrt(30)
+  np.testing.assert_allclose(
+    synthesis.magnitude_of(photos), np.abs(spectra).mean(0), rtol=1e-3
+  )
+
+
+def test_maco_decodes_phases():
+  magnitude = np.asarray(jax.random.uniform(KEY, (4, 4, 3)))
+  image = synthesis.maco((2, 4, 6, 3), magnitude=magnitude)
+  z = image.init(KEY)
+  assert z.shape == (2, 4, 4, 3)
+  values = np.fft.irfft2(magnitude * np.exp(1j * z), (4, 6), (1, 2))
+  np.testing.assert_allclose(
+    image.decode(z), mixed(values * np.sqrt(24)), atol=1e-5
+  )
+
+
+def test_phases_start_uniform():
+  z = np.asarray(synthesis.maco((3, 16, 16, 3)).init(KEY))
+  assert -np.pi <= z.min() < -3.1 and 3.1 < z.max() <= np.pi
+  np.testing.assert_allclose(z.std(), np.pi / 3**0.5, rtol=0.05)
+
+
 def test_maco_keeps_the_magnitude():
   photos = jax.random.uniform(KEY, (4, 16, 20, 3))
   magnitude = synthesis.magnitude_of(photos)
@@ -197,6 +313,29 @@ def test_maco_without_photos_has_a_deviation_of_one():
   image = synthesis.maco((16, 21, 3))
   values = synthesis.from_rgb(image.decode(image.init(KEY)))
   np.testing.assert_allclose(values.std((0, 1)), 1.0, atol=0.1)
+
+
+def test_a_cppn_by_hand():
+  shape = 2, 3, 4, 3
+  image = synthesis.cppn(shape, width=5, depth=2, decorrelated=False)
+  z = image.init(KEY)
+  assert [k.shape for k in z] == [(2, 3, 5), (2, 11, 5), (2, 11, 3)]
+  assert not np.any(z[-1]), 'grey at the start'
+  z = [jax.random.normal(jax.random.key(i), k.shape) for i, k in enumerate(z)]
+  got = image.decode(tuple(z))
+  for n, (i, j) in ((0, (0, 0)), (1, (2, 1)), (1, (0, 3))):
+    a = 3**0.5 * np.array([i - 1.0, 2 * j / 3 - 1])
+    for kernel in z[:-1]:
+      y = np.arctan(np.array([1, *a]) @ np.asarray(kernel[n]))
+      a = np.concatenate([y / 0.67, (y**2 - 0.45) / 0.6])
+    y = np.array([1, *a]) @ np.asarray(z[-1][n])
+    np.testing.assert_allclose(got[n, i, j], 1 / (1 + np.exp(-y)), rtol=1e-4)
+
+
+def test_a_cppn_starts_with_outputs_of_variance_one():
+  first, second, _ = synthesis.cppn((4, 4, 3), width=60, depth=2).init(KEY)
+  np.testing.assert_allclose(first.std(), 2**-0.5, rtol=0.15)
+  np.testing.assert_allclose(second.std(), 120**-0.5, rtol=0.1)
 
 
 def test_a_cppn_is_drawn_at_any_size():
@@ -232,6 +371,7 @@ def test_opacity_is_a_fourth_channel(tiny):
     (lambda: synthesis.fourier((8, 8, 3), start=np.ones((9, 8, 3))), 'start'),
     (lambda: synthesis.pixels(np.ones((4, 4))), 'start: got shape'),
     (lambda: synthesis.pyramid((8, 8, 3), levels=5), 'levels: got 5'),
+    (lambda: synthesis.pyramid((8, 8, 3), levels=0), 'levels: got 0'),
     (lambda: synthesis.cppn((8, 8, 3), depth=0), 'width, depth: got'),
     (lambda: synthesis.maco((8, 8, 3), magnitude=np.ones(3)), 'magnitude: got'),
     (lambda: synthesis.magnitude_of(np.ones((8, 8, 3))), 'images: got shape'),

@@ -49,6 +49,39 @@ def test_normalise(x, grad):
   np.testing.assert_array_equal(zero, x)
 
 
+def test_normalise_by_a_power_of_the_mean(x, grad):
+  step = x - after(synthesis.normalise(0.5), x, grad)
+  np.testing.assert_allclose(
+    step, grad / jnp.abs(grad).mean() ** 0.5, rtol=1e-4
+  )
+
+
+def test_ascent_is_a_normalised_step_within_the_range(x, grad):
+  way = grad / jnp.abs(grad).mean()
+  # What `after` goes down, `ascent` goes down too: its sign is the loss's.
+  np.testing.assert_allclose(
+    after(synthesis.ascent(0.1), x, grad, 2),
+    jnp.clip(jnp.clip(x + 0.1 * way, 0, 1) + 0.1 * way, 0, 1),
+    atol=1e-5,
+  )
+
+
+def test_no_share_of_the_pixels_is_none(x, grad):
+  for rule in (
+    synthesis.clip_small_norm(0.0),
+    synthesis.clip_small_contribution(0.0),
+  ):
+    np.testing.assert_allclose(after(rule, x, grad), x - grad, atol=1e-5)
+
+
+def test_bands_that_are_empty_stay_empty(x):
+  flat = jnp.full_like(x, 2.0)
+  step = x - after(synthesis.laplacian_normalise(2), x, flat)
+  np.testing.assert_allclose(step, 1.0, atol=1e-5)
+  still = after(synthesis.laplacian_normalise(2), x, 0 * flat)
+  np.testing.assert_allclose(still, x, atol=1e-6)
+
+
 def test_decay_draws_to_grey(x, grad):
   moved = x - grad
   np.testing.assert_allclose(
@@ -106,27 +139,28 @@ def test_blur_every_third_step(x, grad):
 
 def test_bilateral_every_step(x, grad):
   np.testing.assert_allclose(
-    after(synthesis.bilateral_every(1, colour=0.3), x, grad),
-    filters.bilateral(x - grad, colour=0.3),
+    after(synthesis.bilateral_every(1, space=0.8, colour=0.3), x, grad),
+    filters.bilateral(x - grad, space=0.8, colour=0.3),
     atol=1e-5,
   )
 
 
 def test_pixels_of_small_norm_become_grey(x, grad):
-  got = after(synthesis.clip_small_norm(0.25), x, 0 * grad)
-  norm = np.linalg.norm(np.asarray(x) - 0.5, axis=-1)
+  got = after(synthesis.clip_small_norm(0.25, centre=0.4), x, 0 * grad)
+  norm = np.linalg.norm(np.asarray(x) - 0.4, axis=-1)
   small = norm < np.quantile(norm, 0.25)
   assert 15 <= small.sum() <= 18
-  np.testing.assert_allclose(got[small], 0.5, atol=1e-6)
+  np.testing.assert_allclose(got[small], 0.4, atol=1e-6)
   np.testing.assert_allclose(got[~small], x[~small], atol=1e-6)
 
 
 def test_pixels_of_small_contribution_become_grey(x, grad):
-  got = after(synthesis.clip_small_contribution(0.25), x, grad)
+  rule = synthesis.clip_small_contribution(0.25, centre=0.4)
+  got = after(rule, x, grad)
   moved = np.asarray(x - grad)
-  much = np.abs(((moved - 0.5) * np.asarray(grad)).sum(-1))
+  much = np.abs(((moved - 0.4) * np.asarray(grad)).sum(-1))
   small = much < np.quantile(much, 0.25)
-  np.testing.assert_allclose(got[small], 0.5, atol=1e-5)
+  np.testing.assert_allclose(got[small], 0.4, atol=1e-5)
   np.testing.assert_allclose(got[~small], moved[~small], atol=1e-5)
 
 

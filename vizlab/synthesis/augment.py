@@ -62,7 +62,7 @@ class Jitter:
   def __call__(self, key: Array, image: Array) -> Array:
     """Rolls rows and columns."""
     by = jax.random.randint(key, (2,), -self.pixels, self.pixels + 1, jnp.int32)
-    return jnp.roll(image, (by[0], by[1]), (-3, -2))
+    return jnp.roll(image, by, (-3, -2))
 
 
 @value('size')

@@ -98,11 +98,12 @@ def laplacian_normalise(levels: int = 4) -> Rule:
     raise ValueError(f'levels: got {levels}, expected at least 1')
 
   def apply(g: Array) -> Array:
-    parts = []
-    for band in bands(_pixels(g), levels):
-      size = jnp.sqrt(jnp.square(band).mean())
-      parts.append(band / jnp.where(size > _TINY, size, 1))
-    return sum_of_bands(parts)
+    # A band of rounding alone stays as it is.
+    least = jnp.maximum(1e-6 * _rms(g), _TINY)
+    sizes = [(band, _rms(band)) for band in bands(_pixels(g), levels)]
+    return sum_of_bands(
+      [band / jnp.where(size > least, size, 1) for band, size in sizes]
+    )
 
   return _on_updates(apply)
 
@@ -194,6 +195,10 @@ def clip_small_contribution(
 def project(low: float | Array = 0.0, high: float | Array = 1.0) -> Rule:
   """Keeps the image in ``[low, high]`` (to the rounding of a sum)."""
   return _on_image(lambda image, grad: jnp.clip(image, low, high))
+
+
+def _rms(x: Array) -> Array:
+  return jnp.sqrt(jnp.square(x).mean())
 
 
 def _on_updates(apply: Callable[[Array], Array]) -> Rule:
