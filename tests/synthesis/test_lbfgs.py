@@ -94,3 +94,59 @@ def test_smooth_is_another_choice_of_coordinates():
       updates = updates * 1e-3 / length
     z = z + updates
   np.testing.assert_allclose(ours.image, filters.tilt(z, -0.25), atol=1e-4)
+
+
+def by_hand(slope, x, steps, *, first, most, memory=3, least=0.01):
+  """The two loops of Liu & Nocedal, with damped changes and held lengths."""
+  x = np.asarray(x, np.float64)
+  pairs, last, found, damped = [], None, [], 0
+  for step in range(steps):
+    g = slope(x)
+    if last is not None:
+      s, y = x - last[0], g - last[1]
+      sizes = np.linalg.norm(s) * np.linalg.norm(y)
+      cosine = (s * y).sum() / sizes
+      if cosine < least:
+        keep = (1 - least) / (1 - cosine)
+        y = keep * y + (1 - keep) * np.linalg.norm(y) / np.linalg.norm(s) * s
+        damped += 1
+      pairs = [*pairs, (s, y)][-memory:]
+    way, steep = g, []
+    for s, y in pairs[::-1]:
+      steep.append((s * way).sum() / (s * y).sum())
+      way = way - steep[-1] * y
+    if pairs:
+      s, y = pairs[-1]
+      way = way * (s * y).sum() / (y * y).sum()
+    for (s, y), a in zip(pairs, steep[::-1], strict=True):
+      way = way + s * (a - (y * way).sum() / (s * y).sum())
+    length = np.sqrt(np.square(way).mean())
+    share = min(1, most / length) if step else first / length
+    last, x = (x, g), x - share * way
+    found.append(x)
+  return found, damped
+
+
+def test_where_the_slope_shrinks_steps_are_as_by_hand():
+  """Across a hilltop of the loss and into its valley."""
+  start = jax.random.uniform(KEY, SHAPE, minval=-0.1, maxval=0.1)
+  wave = np.asarray(jax.random.uniform(jax.random.key(1), SHAPE, maxval=3)) + 1
+
+  def score(x):
+    return -jnp.cos(wave * x).sum((-3, -2, -1))
+
+  rule = synthesis.lbfgs(0.02, 0.3, memory=3)
+  found = [
+    now.image
+    for now in optimize.run(
+      score, synthesis.pixels(start), KEY, steps=12, chunk=1, rule=rule
+    )
+  ]
+  expected, damped = by_hand(
+    lambda x: -wave * np.sin(wave * x), start, 12, first=0.02, most=0.3
+  )
+  np.testing.assert_allclose(found, expected, atol=2e-4)
+  moved = np.diff([start, *expected], axis=0)
+  lengths = np.sqrt(np.square(moved).mean((1, 2, 3)))
+  assert damped == 3
+  assert (lengths[1:] > 0.2999).any() and (lengths[1:] < 0.29).any()

@@ -36,6 +36,43 @@ def test_inversion_is_the_papers_sum(tiny, x):
     )
 
 
+def test_the_exponents_of_both_penalties(tiny, x):
+  settings = {'tv': 0.0, 'range_weight': 0.0}
+  for name, power in (('alpha', 3.0), ('beta', 1.0)):
+    weight = 'range_weight' if name == 'alpha' else 'tv'
+    wish = synthesis.inversion(
+      tiny, 'conv1', x, **{**settings, name: power, weight: 1.0}
+    )
+    image = np.asarray(x, np.float64)
+    down = np.diff(image, axis=1)[:, :, :-1]
+    right = np.diff(image, axis=2)[:, :-1]
+    expected = {
+      'alpha': (np.abs(2 * image - 1) ** 3).mean((1, 2, 3)),
+      'beta': np.sqrt(down**2 + right**2).sum((1, 2, 3)) / (16 * 20),
+    }[name]
+    np.testing.assert_allclose(wish.penalty(x), expected, rtol=1e-4)
+
+
+def test_nothing_lost_is_no_error_and_has_no_slope(tiny, x):
+  def lost(y):
+    return synthesis.normalised_error(tiny, 'relu2', y, x)
+
+  np.testing.assert_allclose(lost(x), 0, atol=1e-4)
+  slope = jax.grad(lambda y: lost(y).sum())(x)
+  assert jnp.isfinite(slope).all()
+
+
+def test_what_is_inverted_is_held_fixed(tiny, x):
+  """The target does not move with the image that it was taken from."""
+
+  def worth(x):
+    return synthesis.inversion(tiny, 'relu2', x).score(0.5 * x + 0.2).sum()
+
+  fixed = synthesis.inversion(tiny, 'relu2', x).score
+  expected = jax.grad(lambda y: fixed(0.5 * y + 0.2).sum())(x)
+  np.testing.assert_allclose(jax.grad(worth)(x), expected, atol=1e-5)
+
+
 def test_deeper_layers_keep_less(tiny, x):
   errors = []
   for layer in ('conv1', 'fc'):
@@ -74,6 +111,18 @@ def test_octaves(size, octaves, expected):
   assert synthesis.octave_sizes(*size, octaves, 2**0.5) == expected
 
 
+def test_octaves_that_are_too_small_are_left_out():
+  def sizes(h, w, **least):
+    return synthesis.octave_sizes(h, w, 3, 2.0, **least)
+
+  assert sizes(64, 80) == [(32, 40), (64, 80)]
+  assert sizes(62, 80) == [(62, 80)]
+  assert sizes(64, 80, least=16) == [(16, 20), (32, 40), (64, 80)]
+  for octaves, scale in ((0, 2.0), (1, 1.0)):
+    with pytest.raises(ValueError, match=f'scale: got {octaves}, {scale}'):
+      synthesis.octave_sizes(64, 64, octaves, scale)
+
+
 def test_a_dream_raises_the_score_and_keeps_the_picture(tiny):
   x = jax.image.resize(jax.random.uniform(KEY, (5, 6, 3)), (48, 60, 3), 'cubic')
   x = jnp.clip(x, 0, 1)
@@ -101,21 +150,31 @@ def test_a_dream_of_no_steps_size_is_as_by_hand(tiny):
 
 
 def test_octaves_carry_what_came_in(tiny):
-  """Two octaves of one step by hand: the detail of the first is enlarged."""
-  x = jax.random.uniform(KEY, (72, 64, 3), minval=0.3, maxval=0.7)
+  """By hand: the detail of an octave is enlarged, each step is shifted."""
+  x = jax.random.uniform(KEY, (2, 72, 64, 3))
   wish = score(tiny, channel('relu2', 3))
-  first, second = synthesis.dream(
-    wish, x, KEY, octaves=2, scale=2.0, steps=1, rate=0.01, jitter=0
+  found = list(
+    synthesis.dream(
+      wish, x, KEY, octaves=2, scale=2.0, steps=2, rate=0.1, jitter=5
+    )
   )
-  small = jax.image.resize(x, (36, 32, 3), 'linear')
-  g = jax.grad(wish)(small)
-  detail = 0.01 * g / jnp.abs(g).mean()
-  np.testing.assert_allclose(first, small + detail, atol=1e-5)
-  start = x + jax.image.resize(detail, x.shape, 'linear')
-  g = jax.grad(wish)(start)
-  np.testing.assert_allclose(
-    second, start + 0.01 * g / jnp.abs(g).mean(), atol=1e-4
-  )
+  shifts = set()
+  detail = jnp.zeros((2, 36, 32, 3))
+  for octave, size in enumerate([(36, 32), (72, 64)]):
+    shape = 2, *size, 3
+    base = jax.image.resize(x, shape, 'linear')
+    image = jnp.clip(base + jax.image.resize(detail, shape, 'linear'), 0, 1)
+    for step in range(2):
+      key = jax.random.fold_in(jax.random.fold_in(KEY, octave), step)
+      by = jax.random.randint(key, (2,), -5, 6)
+      shifts.add(tuple(by.tolist()))
+      seen = jnp.roll(image, by, (1, 2))
+      g = jnp.roll(jax.grad(lambda x: wish(x).sum())(seen), -by, (1, 2))
+      size = jnp.abs(g).mean((1, 2, 3), keepdims=True)
+      image = jnp.clip(image + 0.1 * g / size, 0, 1)
+    detail = image - base
+    np.testing.assert_allclose(found[octave], image, atol=2e-3)
+  assert len(shifts) == 4, 'each step has its own'
 
 
 def test_a_dream_of_what_is_not_finite_is_an_error(tiny):
@@ -162,6 +221,9 @@ def test_zoom_enlarges_the_middle():
   np.testing.assert_allclose(
     got[5:36, 20, 0], 0.5 + (jnp.arange(5, 36) - 20) * 0.6 / 80, atol=1e-4
   )
+  edge = jnp.zeros((2, 9, 9, 3)).at[:, 5:].set(1.0)
+  sharp = synthesis.zoom(edge, 1.7)
+  assert float(sharp.min()) == 0 and float(sharp.max()) == 1, 'no overshoot'
   with pytest.raises(ValueError, match='factor: got 1.0'):
     synthesis.zoom(ramp, 1.0)
 
@@ -183,6 +245,36 @@ def test_fooling_reaches_every_class_and_stops(minivgg, images):
     np.testing.assert_allclose(
       progress[at].image[first], progress[-1].image[first], atol=2e-3
     )
+
+
+def test_fooling_steps_are_of_the_rate_until_it_is_enough(tiny):
+  """By hand; the second image is ahead already, by more than enough."""
+  x = jax.random.uniform(KEY, (2, 16, 16, 3), minval=0.2, maxval=0.8)
+  logits = np.asarray(tiny(x)[0])
+  best = int(logits[1].argmax())
+  target = np.array([(int(logits[0].argmax()) + 1) % 6, best])
+  others = [np.delete(row, k) for row, k in zip(logits, target, strict=True)]
+  margins = [
+    row[k] - rest.max()
+    for row, k, rest in zip(logits, target, others, strict=True)
+  ]
+  enough = margins[1] / 2
+  settings = {'enough': enough, 'rate': 0.01, 'chunk': 1}
+  (end,) = synthesis.fool(tiny, x, target, steps=1, **settings)
+  np.testing.assert_allclose(end.scores, [[margins[0], enough]], rtol=1e-3)
+
+  def ahead(x):
+    logits = tiny(x)[0]
+    return logits[target[0]] - jnp.delete(logits, target[0]).max()
+
+  g = jax.grad(ahead)(x[0])
+  np.testing.assert_allclose(
+    end.image[0], x[0] + 0.01 * g / jnp.abs(g).mean(), atol=1e-4
+  )
+  np.testing.assert_array_equal(end.image[1], x[1])
+  # The second alone has enough at the first look.
+  (only,) = synthesis.fool(tiny, x[1], best, steps=9, **settings)
+  assert only.step == 1
 
 
 def test_fooling_names_a_class_that_is_not_there(minivgg, images):
