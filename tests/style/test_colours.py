@@ -24,6 +24,37 @@ def test_colours_are_exchanged_as_in_yiq():
         np.testing.assert_allclose(found, [y, *colour], atol=0.01)
 
 
+def test_colours_that_leave_the_range_are_clipped():
+  white, blue = jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 3)).at[..., 2].set(1.0)
+  got = style.with_colours_of(white, blue)
+  np.testing.assert_allclose(got[0, 0], [0.886, 0.886, 1.0], atol=2e-3)
+  dark = style.with_colours_of(0 * white, blue)
+  np.testing.assert_allclose(dark[0, 0], [0.0, 0.0, 0.886], atol=2e-3)
+
+
+def test_matched_colours_by_hand():
+  """``A = C_c^1/2 C_s^-1/2``; of colours whose covariances do not commute."""
+  rng = np.random.default_rng(0)
+  painting, content = (
+    rng.normal(size=(4, 6, 3)) @ rng.normal(size=(3, 3)) / 5 + 0.5
+    for _ in range(2)
+  )
+
+  def of(image):
+    flat = image.reshape(-1, 3)
+    return flat.mean(0), np.cov(flat.T, bias=True)
+
+  def power(cov, power):
+    values, vectors = np.linalg.eigh(cov)
+    return vectors @ np.diag(values**power) @ vectors.T
+
+  (mean_s, cov_s), (mean_c, cov_c) = of(painting), of(content)
+  change = power(cov_c, 0.5) @ power(cov_s, -0.5)
+  expected = (painting - mean_s) @ change.T + mean_c
+  got = style.match_colours(jnp.float32(painting), jnp.float32(content))
+  np.testing.assert_allclose(got, expected, atol=1e-3)
+
+
 def test_matched_colours_have_mean_and_covariance_of_the_content():
   turn = jax.random.normal(jax.random.key(1), (3, 3)) / 5
   painting = 0.5 + jax.random.normal(KEY, (30, 20, 3)) @ turn
@@ -42,7 +73,14 @@ def test_grey_pictures_stay_finite():
   other = jax.random.uniform(KEY, (8, 8, 3))
   for one, two in ((grey, other), (other, grey)):
     assert jnp.isfinite(style.match_colours(one, two)).all()
+  # Both are grey to a deviation of a thousandth, which is no colour yet.
+  noise = 1e-5 * jax.random.normal(KEY, grey.shape)
+  got = style.match_colours(grey + noise, grey)
+  np.testing.assert_allclose(got, grey + noise, atol=5e-6)
   np.testing.assert_allclose(style.luminance(grey), grey, atol=1e-6)
+  for colour, weight in zip(np.eye(3), (0.299, 0.587, 0.114), strict=True):
+    seen = style.luminance(jnp.broadcast_to(jnp.float32(colour), (2, 3, 3)))
+    np.testing.assert_allclose(seen, weight, atol=1e-3)
 
 
 def test_other_shapes_are_named():

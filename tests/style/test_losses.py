@@ -2,8 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import defaults
 
-from vizlab import optimize, stats, style, synthesis
+from vizlab import objectives, optimize, stats, style, synthesis
 from vizlab.objectives import score
 
 KEY = jax.random.key(0)
@@ -98,6 +99,94 @@ def test_a_region_has_the_style_of_the_same_region(tiny, content, painting):
     apart = jnp.square(stats.gram(ours) - stats.gram(theirs)).sum()
     expected += 0.5 * apart / 36
   np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_masks_of_the_image_are_resized_to_each_layer(tiny, painting):
+  """Of a style's regions, at the places of a layer of half the size."""
+  mask = jax.random.uniform(jax.random.key(4), (24, 18, 2))
+  own = jax.random.uniform(jax.random.key(5), (16, 20, 2))
+  y = jax.random.uniform(jax.random.key(6), (16, 20, 3))
+  loss = style.style_loss(
+    tiny,
+    painting,
+    LAYERS,
+    statistic='moments',
+    weights=[0.5, 2.0],
+    mask=mask,
+    wanted=style.masks_at(tiny, own, LAYERS),
+  )
+
+  def found(image, masks, layer):
+    a = np.asarray(tiny(image)[1][layer], np.float64)
+    small = jax.image.resize(masks, (*a.shape[:2], 2), 'linear')
+    weights = np.asarray(small, np.float64) / np.asarray(small).sum((0, 1))
+    mean = np.einsum('hwc,hwr->rc', a, weights)
+    square = np.einsum('hwc,hwr->rc', a**2, weights)
+    return mean, np.sqrt(np.maximum(square - mean**2, 0) + 1e-8)
+
+  expected = 0.0
+  for weight, layer in zip((0.5, 2.0), LAYERS, strict=True):
+    for ours, theirs in zip(
+      found(y, own, layer), found(painting, mask, layer), strict=True
+    ):
+      expected += weight * np.square(ours - theirs).sum() / 2  # two regions
+  np.testing.assert_allclose(score(tiny, loss)(y), expected, rtol=1e-3)
+
+
+def test_weights_of_layers(tiny, content, painting):
+  def value(layers, weights=None):
+    loss = style.style_loss(tiny, painting, layers, weights=weights)
+    return float(score(tiny, loss)(content))
+
+  one, two = value(['relu1']), value(['relu2'])
+  np.testing.assert_allclose(value(LAYERS), (one + two) / 2, rtol=1e-5)
+  weighed = value(LAYERS, [0.3, 4.0])
+  np.testing.assert_allclose(weighed, 0.3 * one + 4 * two, rtol=1e-5)
+
+
+@pytest.mark.parametrize('statistic', style.STATISTICS)
+def test_each_statistic_is_the_one_of_its_name(tiny, painting, statistic):
+  y = jax.random.uniform(jax.random.key(6), (16, 20, 3))
+  total = style.total_loss(
+    tiny,
+    y,
+    [painting],
+    content_layer='relu2',
+    style_layers=LAYERS,
+    alpha=0.0,
+    beta=1.0,
+    statistic=statistic,
+  )
+  match, measure = {
+    'gram': (objectives.grams, stats.gram),
+    'moments': (objectives.moments, stats.moments),
+    'covariance': (objectives.covariances, stats.covariance),
+    'wasserstein': (objectives.wasserstein, stats.covariance),
+  }[statistic]
+  acts = tiny(painting)[1]
+  want = match({layer: measure(acts[layer]) for layer in LAYERS})
+  np.testing.assert_allclose(
+    score(tiny, total)(y), score(tiny, want)(y), rtol=1e-4
+  )
+
+
+def test_the_content_is_held_fixed_and_defaults_are_the_papers(tiny, content):
+  loss = style.content_loss(tiny, content, 'relu2')
+  a, b = (np.asarray(tiny(x)[1]['relu2']) for x in (content**2, content))
+  np.testing.assert_allclose(
+    score(tiny, loss)(content**2), np.square(a - b).sum() / 2, rtol=1e-4
+  )
+  layers = tuple(f'relu{i}_1' for i in range(1, 6))
+  found = defaults(style)
+  assert found['content_loss'] == {'layer': 'relu4_2'}
+  rows = {
+    'content_layer': 'relu4_2',
+    'style_layers': layers,
+    'alpha': 1.0,
+    'beta': 1000.0,
+    'statistic': 'gram',
+  }
+  assert {k: found['total_loss'][k] for k in rows} == rows
 
 
 def test_masks_are_means_over_what_a_place_covers(tiny):
