@@ -47,9 +47,6 @@ def lbfgs(
     """To or from the coordinates in which the first guess is the identity."""
     return jax.tree.map(lambda v: tilt(v, power), tree) if smooth else tree
 
-  def init(params: Any) -> Any:
-    return inner.init(tilted(params, smooth / 2))
-
   def update(
     updates: Any, state: Any, params: Any = None, **_: Any
   ) -> tuple[Any, Any]:
@@ -66,7 +63,7 @@ def lbfgs(
     share = jnp.where(fresh, first / some, jnp.minimum(1, most / some))
     return optax.tree.scale(-share, updates), state
 
-  return optax.GradientTransformationExtraArgs(init, update)
+  return optax.GradientTransformationExtraArgs(inner.init, update)
 
 
 def _damped(change: Any, step: Any, least: float = 0.01) -> Any:
