@@ -42,6 +42,24 @@ def test_pointing_game_looks_at_the_peak(peak, tolerance, hit):
   np.testing.assert_array_equal(got, [hit, hit])
 
 
+def test_half_a_pixel_is_inside_and_less_is_not():
+  mask = jnp.array([[[0.5, 0.49], [0.0, 1.0]]])
+  places = jnp.eye(4).reshape(4, 1, 2, 2)  # a peak at each pixel in turn
+  inside = [float(pointing_game(a, mask)[0]) for a in places]
+  assert inside == [1, 0, 0, 1]
+  assert [float(iou(a, mask)[0]) for a in places] == [0.5, 0, 0, 0.5]
+  shares = [float(energy_inside(a, mask)[0]) for a in places]
+  np.testing.assert_allclose(shares, [0.5, 0.49, 0, 1])
+
+
+def test_a_map_that_is_nowhere_positive_overlaps_nothing():
+  np.testing.assert_array_equal(iou(-jnp.ones((6, 8)), MASK), 0)
+  a = jnp.full((6, 8), -2.0).at[1, 2].set(-1.0)
+  np.testing.assert_array_equal(iou(a, MASK), 0)
+  np.testing.assert_array_equal(energy_inside(a, MASK), 0)
+  np.testing.assert_array_equal(pointing_game(a, MASK), 1)
+
+
 def test_equal_peaks_count_in_part():
   a = jnp.zeros((6, 8)).at[1, 2].set(1.0).at[5, 5].set(1.0)
   assert float(pointing_game(a, MASK)) == 0.5

@@ -138,6 +138,82 @@ def test_road_prefers_the_true_order_and_is_odd(x, weight):
   assert (good > bad).all()
 
 
+def bright_middle():
+  """A bright pixel in grey, a map that marks it, and its light as the score."""
+  x = jnp.full((2, 3, 3, 3), 0.2).at[:, 1, 1].set(1.0)
+  order = [[0.0, 1.0, 2.0], [3.0, 9.0, 4.0], [5.0, 6.0, 7.0]]
+  return x, jnp.stack([jnp.array(order)] * 2), lambda x: x[..., 1, 1, 0]
+
+
+def test_road_by_hand():
+  """Filled from its neighbours, the middle is as grey as they are."""
+  x, a, light = bright_middle()
+  settings = {'shares': (1 / 9, 2 / 9, 3 / 9)}
+  got = evaluate.road(light, x, a, KEY, noise=0.0, **settings)
+  np.testing.assert_allclose(got, (1.0 - 0.2) / 2, atol=1e-4)
+  flipped = evaluate.road(light, x, -a, KEY, noise=0.0, **settings)
+  np.testing.assert_allclose(flipped, (0.2 - 1.0) / 2, atol=1e-4)
+  # What is filled in has noise of this strength, the same for both images.
+  grain = 0.5 * float(jax.random.normal(KEY, (3, 3, 3))[1, 1, 0])
+  noisy = evaluate.road(light, x, a, KEY, noise=0.5, **settings)
+  np.testing.assert_allclose(noisy, (1.0 - 0.2 - grain) / 2, atol=1e-4)
+
+
+def test_road_is_the_mean_over_its_shares():
+  x, a, light = bright_middle()
+  a = a.at[:, 2, 2].set(10.0)  # the middle is the second to go
+  got = evaluate.road(light, x, a, KEY, shares=(1 / 9, 2 / 9), noise=0.0)
+  np.testing.assert_allclose(got, (0.0 + 0.8) / 2 / 2, atol=1e-4)
+
+
+def test_the_area_is_the_mean_score_over_the_range_of_the_shares():
+  """Removed are one, two, and six of eight pixels, to unequal widths."""
+  x = jnp.arange(8.0).reshape(1, 2, 4, 1) / 8
+  a = x[..., 0]
+
+  def black(x, gone):
+    return jnp.where(gone[..., None], 0.0, x)
+
+  curve = evaluate.removal_curve(
+    lambda x: 8 * x.sum((-3, -2, -1)), x, a, black, shares=(0.125, 0.25, 0.75)
+  )
+  np.testing.assert_allclose(curve.scores, [[21, 15, 1]], rtol=1e-6)
+  area = (18 * 0.125 + 8 * 0.5) / 0.625
+  np.testing.assert_allclose(curve.area, [area], rtol=1e-6)
+  # Shares between two pixels go to the nearest one.
+  near = evaluate.removal_curve(
+    lambda x: 8 * x.sum((-3, -2, -1)), x, a, black, shares=(0.0, 0.2, 1.0)
+  )
+  np.testing.assert_allclose(near.scores, [[28, 15, 0]], rtol=1e-6)
+
+
+def test_areas_of_deletion_and_insertion_by_hand():
+  x = jnp.arange(4.0).reshape(1, 2, 2, 1) / 4
+  total = lambda x: 4 * x.sum((-3, -2, -1))  # noqa: E731
+  settings = {'baseline': 0.0, 'steps': 4}
+  gone = evaluate.deletion(total, x, x[..., 0], **settings)
+  np.testing.assert_allclose(gone.scores, [[6, 3, 1, 0, 0]], atol=1e-6)
+  np.testing.assert_allclose(gone.area, [(3 + 3 + 1) / 4], rtol=1e-6)
+  seen = evaluate.insertion(total, x, x[..., 0], **settings)
+  np.testing.assert_allclose(seen.scores, [[0, 3, 5, 6, 6]], atol=1e-6)
+  np.testing.assert_allclose(seen.area, [(3 + 3 + 5 + 6) / 4], rtol=1e-6)
+  # Equal pixels go in row-major order.
+  flat = evaluate.deletion(total, x, jnp.ones((1, 2, 2)), **settings)
+  np.testing.assert_allclose(flat.scores, [[6, 6, 5, 3, 0]], atol=1e-6)
+
+
+def test_drop_of_a_score_that_is_not_positive_is_not_divided():
+  def above(x):
+    return x.mean((-3, -2, -1)) - 0.5
+
+  x = jnp.full((2, 2, 2, 3), 0.5)
+  half = jnp.array([[[2.0, 2.0], [-3.0, 0.0]]] * 2)
+  got = evaluate.drop_increase(above, x, half)
+  np.testing.assert_allclose(got.drop, 0.25, rtol=1e-6)
+  same = evaluate.drop_increase(above, x, jnp.ones((2, 2, 2)))
+  np.testing.assert_array_equal(same, 0)  # neither a drop nor an increase
+
+
 @pytest.mark.parametrize(
   ('call', 'message'),
   [
@@ -156,6 +232,18 @@ def test_road_prefers_the_true_order_and_is_odd(x, weight):
     (
       lambda x: evaluate.road(jnp.sum, x, x[..., 0], KEY, shares=(0.5, 0.1)),
       'shares: got .*, expected two or more, rising',
+    ),
+    (
+      lambda x: evaluate.road(jnp.sum, x, x[..., 0], KEY, shares=(0.5, 0.5)),
+      'shares: got .*, expected two or more, rising',
+    ),
+    (
+      lambda x: evaluate.road(jnp.sum, x, x[..., 0], KEY, shares=(0.5,)),
+      'shares: got .*, expected two or more, rising',
+    ),
+    (
+      lambda x: evaluate.road(jnp.sum, x, x[..., 0], KEY, shares=(-0.5, 0.5)),
+      r'shares: got .*, expected in \[0, 1\]',
     ),
     (
       lambda x: evaluate.road(jnp.sum, x, x[..., 0], KEY, shares=(0.5, 1.5)),

@@ -89,3 +89,40 @@ def test_the_same_texture_is_nearer_than_another(grey):
   for distance in (evaluate.co_occurrence_distance, evaluate.spectrum_distance):
     assert float(distance(grey, grey)) == 0
     assert distance(grey, other) < 0.3 * distance(grey, smooth)
+
+
+def test_distances_by_hand(grey):
+  """Ten times as strong is 20 decibel; features differ by their sum."""
+  noise = jax.random.normal(KEY, (2, 40, 32))
+  apart = evaluate.spectrum_distance(noise, 0.1 * noise)
+  np.testing.assert_allclose(apart, 20, atol=1e-2)
+  other = jnp.sqrt(grey[:32])
+  one, two = (np.stack(evaluate.co_occurrence(v), 0) for v in (grey, other))
+  apart = np.abs(one - two)
+  apart[:3] /= (one + two)[:3]
+  apart[3] /= 2
+  got = evaluate.co_occurrence_distance(grey, other)
+  np.testing.assert_allclose(got, apart.mean(), rtol=1e-4)
+  assert 0.05 < float(got) < 0.9
+
+
+def test_the_weakest_spectra_are_taken_for_rounding():
+  flat = jnp.full((24, 24), 0.5)
+  faint = flat + 1e-7 * jax.random.normal(KEY, (24, 24))
+  assert float(evaluate.spectrum_distance(flat, faint)) < 0.01
+
+
+def test_the_spectrum_by_hand():
+  """Of an image of two sizes, by a plain loop over its coefficients."""
+  image = np.asarray(jax.random.uniform(KEY, (9, 12)), np.float64)
+  window = np.outer(*(np.hanning(n + 2)[1:-1] for n in image.shape))
+  window /= np.sqrt(np.square(window).mean())
+  power = np.abs(np.fft.fft2((image - image.mean()) * window)) ** 2 / image.size
+  sums, counts = np.zeros(4), np.zeros(4)
+  for (i, j), value in np.ndenumerate(power):
+    y, x = min(i, 9 - i) / 9, min(j, 12 - j) / 12
+    ring = int(np.hypot(y, x) * 8)
+    if ring < 4:
+      sums[ring], counts[ring] = sums[ring] + value, counts[ring] + 1
+  got = evaluate.radial_spectrum(jnp.float32(image), bins=4)
+  np.testing.assert_allclose(got, sums / counts, rtol=1e-4)
