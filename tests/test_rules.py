@@ -26,6 +26,22 @@ def test_relu_rules_worked_by_hand():
     np.testing.assert_array_equal(backward(g)[0], gradient)
 
 
+def test_windows_are_counted_one_by_one():
+  """All that begin inside; without ``ceil``, all that end inside as well."""
+  for size, stride, padding, n in np.ndindex(5, 4, 3, 12):
+    size, stride, n = size + 1, stride + 1, n + 1
+    if 2 * padding > size or n + 2 * padding < size:
+      continue
+    starts = [i * stride - padding for i in range(20)]
+    ends = [start + size for start in starts]
+    full = sum(end <= n + padding for end in ends)
+    # One more may hang over, if what is left holds pixels of the image.
+    over = ends[full - 1] < n + padding and starts[full] < n
+    case = f'{size=} {stride=} {padding=} {n=}'
+    assert Window(size, stride, padding).length(n) == full, case
+    assert Window(size, stride, padding, True).length(n) == full + over, case
+
+
 def two_layers(rule, x):
   """conv (1x1, weight -1 and 1) -> relu -> max pool -> weights 1 and -2."""
   maps = rule(jnp.concatenate([-x, x], -1))

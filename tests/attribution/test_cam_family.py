@@ -124,6 +124,34 @@ def test_score_cam_runs_only_maps_that_mark_something(minivgg, images):
   assert len(runs) <= 2 + 8
 
 
+def test_a_flat_map_marks_nothing_in_score_cam_though_upsampling_rounds():
+  """It is run, since it marks something in the other image of the batch."""
+  ramp = jnp.linspace(0.0, 1.0, 3)[None] * jnp.ones((3, 1))
+  flat = jnp.full((3, 3), 0.1)
+  large = np.asarray(upsample(flat, (7, 10)))
+  assert large.max() > large.min(), 'or there would be nothing to see'
+  maps = jnp.stack([jnp.stack([flat, ramp]), jnp.stack([ramp, ramp.T])])
+
+  def net(x, edits=None):
+    return None, {'maps': jnp.moveaxis(maps, 1, -1)}
+
+  def light(logits, acts):
+    return acts['seen']
+
+  def seeing(x, edits=None):
+    acts = net(x)[1] | {'seen': x.mean((-3, -2, -1))}
+    return None, acts
+
+  got = attribution.score_cam(
+    score(seeing, light), jnp.ones((2, 7, 10, 3)), layer='maps', resize=False
+  )
+  means = [np.asarray(upsample(m, (7, 10))).mean() for m in (ramp, ramp.T)]
+  for i, y in enumerate(([0.0, means[0]], means)):
+    weight = np.exp(y) / np.exp(y).sum()
+    expected = np.einsum('k,khw->hw', weight, np.asarray(maps[i]))
+    np.testing.assert_allclose(got[i], expected, atol=1e-5)
+
+
 def test_score_cam_may_be_differentiated(minivgg, images):
   def total(x):
     return attribution.score_cam(
