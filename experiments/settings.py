@@ -1,11 +1,12 @@
 """Reading and checking the settings of a config."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
+
+from vizlab.lookup import check_name, did_you_mean
 
 __all__ = [
   'each_of',
@@ -18,6 +19,8 @@ __all__ = [
   'tupled',
   'validate',
 ]
+
+_INTS = np.iinfo(np.int32)  # of JAX
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -42,13 +45,10 @@ def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
 
 
 def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
-  """Raises a `ValueError` unless every value is known; suggests near ones."""
+  """Raises a `ValueError` unless every value is known; lists the known."""
   known = list(known)
   for value in values:
-    if value not in known:
-      near = difflib.get_close_matches(value, known, n=1, cutoff=0.4)
-      hint = f'; did you mean {near[0]!r}?' if near else ''
-      raise ValueError(f'{name}: got {value!r}, expected one of {known}{hint}')
+    check_name(name, value, known)
 
 
 def need_positive(config: ConfigDict, *names: str) -> None:
@@ -72,13 +72,12 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
 
   Raises:
     ValueError: A key is unknown or missing, a value has another type, or
-      float32 does not hold a number.
+      float32 or int32 does not hold a number.
   """
   have, want = flatten(config.to_dict()), flatten(reference.to_dict())
   for key in have:
     if key not in want:
-      near = difflib.get_close_matches(key, want, n=1)
-      hint = f'; did you mean {near[0]!r}?' if near else ''
+      hint = did_you_mean(key, want)
       raise ValueError(f'config.{key}: {name} has no such setting{hint}')
   for key, default in want.items():
     if key not in have:
@@ -90,9 +89,13 @@ def _check_value(name: str, value: Any, default: Any) -> None:
   kind = (int, float) if isinstance(default, float) else type(default)
   wrong = isinstance(value, bool) and not isinstance(default, bool)
   if wrong or not isinstance(value, kind):
+    kind = type(default).__name__
     raise ValueError(
-      f'{name}: got {value!r}, expected a {type(default).__name__}'
+      f'{name}: got {value!r}, expected {"an" if kind == "int" else "a"} {kind}'
     )
+  if isinstance(value, int) and not isinstance(default, float):
+    if not _INTS.min <= value <= _INTS.max:
+      raise ValueError(f'{name}: got {value}, expected an int of 32 bits')
   if isinstance(default, float) and not _holds(value):
     raise ValueError(
       f'{name}: got {value}, expected a finite number that float32 holds'

@@ -16,6 +16,7 @@ from absl import app, flags, logging
 from tqdm import tqdm
 
 from vizlab import io, nets
+from vizlab.lookup import check_name
 
 ARCH = flags.DEFINE_string('arch', None, 'Architecture; found if not given.')
 SOURCE = flags.DEFINE_string('source', None, 'The file to convert.')
@@ -31,10 +32,7 @@ PREPROCESS = flags.DEFINE_enum(
 
 def fetch(name: str) -> tuple[pathlib.Path, str]:
   """Downloads published weights into the cache; returns path and arch."""
-  if name not in nets.SOURCES:
-    raise ValueError(
-      f'download: got {name!r}, expected one of {list(nets.SOURCES)}'
-    )
+  check_name('download', name, nets.SOURCES)
   source = nets.SOURCES[name]
   publisher = name.partition('/')[0]
   file = f'{publisher}-{source.arch}{pathlib.Path(source.url).suffix}'

@@ -2,10 +2,8 @@
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import pathlib
-import re
 import signal
 import sys
 import traceback
@@ -13,7 +11,8 @@ from collections.abc import Iterator
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from absl import app, flags, logging
+from absl import flags, logging
+from flag_errors import in_one_line, load_file, wrong_file, wrong_flag
 from ml_collections import ConfigDict, config_flags
 
 __all__ = [
@@ -44,24 +43,16 @@ def config_flag() -> Any:
 
 
 def parse(argv: list[str]) -> list[str]:
-  """Parses flags; a wrong key is one line and not a traceback."""
+  """Parses flags; a wrong one is one line and not a traceback."""
+  logging.set_verbosity(logging.ERROR)  # a config of None is told below
   try:
-    return app.parse_flags_with_usage(argv)
-  except (AttributeError, KeyError, OSError, ValueError) as error:
-    sys.exit(f'error: {in_one_line(error)}')
-
-
-def in_one_line(error: Exception) -> str:
-  """What is wrong with a config that does not load, or has no such key."""
-  text = ' '.join(str(error).replace('\\n', ' ').split())
-  if near := re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text):
-    return f'config: no setting {near[2]!r}; did you mean {near[1]!r}?'
-  if 'Failed loading config file' in text:
-    return 'config: cannot load that file, expected configs/NAME.py'
-  if isinstance(error, AttributeError | KeyError):
-    name = text.strip('"\'\\ ')
-    return f'config: no setting {name!r} in this config'
-  return text
+    left = flags.FLAGS(argv)
+  except Exception as error:  # a config file may raise anything
+    sys.exit(f'error: {wrong_file(argv) or wrong_flag(error)}')
+  loaded = isinstance(flags.FLAGS['config'].value, ConfigDict)
+  if not loaded and (wrong := wrong_file(argv)):
+    sys.exit(f'error: {wrong}')
+  return left
 
 
 def prepare() -> str:
@@ -89,19 +80,17 @@ def check_config(config: ConfigDict) -> str:
   """
   from experiments import common, settings
 
-  settings.each_of('config.experiment', [config.experiment], common.known())
-  module = importlib.import_module(f'configs.{config.experiment}')
+  name = config.get('experiment', '')
+  settings.each_of('config.experiment', [name], common.known())
+  module = importlib.import_module(f'configs.{name}')
   settings.validate(config, module.get_config(), module.__name__)
-  return config.experiment
+  return name
 
 
 def config_file() -> ModuleType:
   """The file that ``--config`` names, which may be one of the user's own."""
-  path = config_flags.get_config_filename(flags.FLAGS['config'])
-  spec = importlib.util.spec_from_file_location('sweep_config', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  given = config_flags.get_config_filename(flags.FLAGS['config'])
+  return load_file(given.partition(':')[0])
 
 
 def following(workdir: pathlib.Path) -> contextlib.AbstractContextManager:

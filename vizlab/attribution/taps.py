@@ -15,6 +15,7 @@ from vizlab.attribution.base import (
   need_score,
   vary_with,
 )
+from vizlab.lookup import check_name
 from vizlab.objectives import Score
 from vizlab.types import Array
 
@@ -60,8 +61,7 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     lambda x: score.run(x, dict.fromkeys(layers, _same))[1], x
   )
   for name in layers:
-    if name not in acts:
-      raise ValueError(f'layer: got {name!r}, expected one of {list(acts)}')
+    check_name('layer', name, acts)
 
   def total(x: Array, offsets: dict[str, Array]) -> tuple[Array, tuple]:
     calls = collections.Counter()

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from vizlab.io.files import write_atomic
+from vizlab.lookup import check_name
 from vizlab.types import check_picture
 
 __all__ = ['read_image', 'samples', 'write_gif', 'write_png']
@@ -58,7 +59,7 @@ def read_image(
       raise ValueError(f'{name}: got {side}, expected at least 1 pixel')
   image = _open(_locate(source), str(source))
   if shorter is not None:
-    image = _resize_shorter(image, shorter)
+    image = _resize_shorter(image, shorter, source)
   if crop is not None:
     width, height = image.size
     if min(width, height) < crop:
@@ -119,11 +120,7 @@ def _locate(source: str | os.PathLike) -> pathlib.Path:
   if not text.startswith(_SAMPLE):
     return pathlib.Path(text).expanduser()
   name = text.removeprefix(_SAMPLE)
-  if name not in samples():
-    raise ValueError(
-      f'image: got {text!r}, expected one of '
-      f'{[_SAMPLE + known for known in samples()]}'
-    )
+  check_name('image', text, [_SAMPLE + known for known in samples()])
   return pathlib.Path(
     str(resources.files('vizlab.io') / 'samples' / f'{name}.png')
   )
@@ -159,13 +156,15 @@ def _from_deep(grey: np.ndarray, name: str) -> Image.Image:
   return Image.fromarray((grey * 255).round().astype(np.uint8)).convert('RGB')
 
 
-def _resize_shorter(image: Image.Image, side: int) -> Image.Image:
+def _resize_shorter(
+  image: Image.Image, side: int, source: str | os.PathLike
+) -> Image.Image:
   width, height = image.size
   scale = side / min(width, height)
   if scale * max(width, height) > _LONGEST:
     raise ValueError(
-      f'image: {width}x{height} pixels are too thin to be resized: the longer '
-      f'side would exceed {_LONGEST}'
+      f'image: {source} has {width}x{height} pixels, too thin for a shorter '
+      f'side of {side}: the longer one would exceed {_LONGEST}'
     )
   size = (
     max(side, int(width * scale)) if width >= height else side,

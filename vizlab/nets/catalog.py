@@ -1,13 +1,13 @@
 """The catalog of architectures: name -> layers, input, and public names."""
 
 import dataclasses
-import difflib
 import functools
 from collections.abc import Callable
 
 import jax
 
 from vizlab import rules
+from vizlab.lookup import check_name
 from vizlab.nets import alexnet, minivgg, resnet, squeezenet, vgg
 from vizlab.nets.graph import init_params
 from vizlab.nets.input_spec import InputSpec
@@ -61,11 +61,8 @@ class Architecture:
     """The input spec of that name, or the default one."""
     if preprocess is None:
       return next(iter(self.preprocessing.values()))
-    if preprocess not in self.preprocessing:
-      raise ValueError(
-        f'preprocess: got {preprocess!r}, expected one of '
-        f'{list(self.preprocessing)} for {self.name}'
-      )
+    known = self.preprocessing
+    check_name('preprocess', preprocess, known, f' for {self.name}')
     return self.preprocessing[preprocess]
 
 
@@ -119,13 +116,9 @@ def architecture(name: str) -> Architecture:
   """The architecture of that name.
 
   Raises:
-    ValueError: No such name; the message suggests the near ones.
+    ValueError: No such name; the message lists all, the nearest first.
   """
-  if name not in _CATALOG:
-    near = difflib.get_close_matches(str(name), _CATALOG, n=3, cutoff=0.4)
-    raise ValueError(
-      f'arch: got {name!r}, expected one of {near or list(_CATALOG)}'
-    )
+  check_name('arch', name, _CATALOG)
   return _CATALOG[name]
 
 
@@ -165,6 +158,5 @@ def create(
 
 def pooling_rules(pool: str) -> Rules:
   """The rules of a net that pools that way."""
-  if pool not in POOLS:
-    raise ValueError(f'pool: got {pool!r}, expected one of {list(POOLS)}')
+  check_name('pool', pool, POOLS)
   return Rules(pool=POOLS[pool])

@@ -1,7 +1,6 @@
 """The one network class: it runs a tuple of layers and returns everything."""
 
 import copy
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vizlab.lookup import check_name
 from vizlab.nets import patches
 from vizlab.nets.graph import check_wiring, infer_shapes, wiring
 from vizlab.nets.input_spec import InputSpec
@@ -236,15 +236,10 @@ def param_count(net: Network) -> int:
 
 
 def check_layers(net: Network, names: Iterable[str]) -> None:
-  """Raises a `ValueError` that suggests the near names of an unknown layer."""
+  """Raises a `ValueError` for an unknown layer; it lists those of the net."""
   known = [op.name for op in net.ops]
   for name in names:
-    if name not in known:
-      near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
-      raise ValueError(
-        f'layer: got {name!r}, which {net.arch} does not have; did you mean '
-        f'{" or ".join(map(repr, near or known[-3:]))}?'
-      )
+    check_name('layer', name, known, f' of {net.arch}')
 
 
 def _variables(

@@ -7,7 +7,6 @@ as an argument, and another target never compiles anew.
 """
 
 import contextlib
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import rules as rules_lib
+from vizlab.lookup import check_name
 from vizlab.types import Acts, Array, Edits, Net, number, value
 
 __all__ = [
@@ -199,12 +199,8 @@ def pick(values: Array, i: Array, name: str) -> Array:
 
 
 def activation(acts: Acts, layer: str) -> Array:
-  """The activation of a layer, or a `ValueError` that lists near names."""
-  if layer not in acts:
-    near = difflib.get_close_matches(layer, acts, n=3, cutoff=0.4)
-    raise ValueError(
-      f'layer: got {layer!r}, expected one of {near or list(acts)}'
-    )
+  """The activation of a layer, or a `ValueError` that lists the layers."""
+  check_name('layer', layer, acts)
   return acts[layer]
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from vizlab import stats
 from vizlab.filters import resize
+from vizlab.lookup import check_name
 from vizlab.objectives import (
   Objective,
   content,
@@ -82,10 +83,7 @@ def style_loss(
     Gatys, Ecker & Bethge 2015, equations 1 to 4; regions as in Champandard 2016
     and Gatys et al. 2017, section 5 (there with guided sums).
   """
-  if statistic not in STATISTICS:
-    raise ValueError(
-      f'statistic: got {statistic!r}, expected one of {[*STATISTICS]}'
-    )
+  check_name('statistic', statistic, STATISTICS)
   if not layers:
     raise ValueError('layers: got none, expected some')
   if weights is None:
