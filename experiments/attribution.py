@@ -12,19 +12,20 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import Recorder, load_classifier, shorter_side
+from experiments.classes import chosen_classes, class_names
+from experiments.common import Recorder
+from experiments.inputs import load_classifier, picture_paths, read_square
 from experiments.methods import (
   METHODS,
   Options,
   as_map,
   chosen_methods,
   chosen_options,
-  class_names,
   every_class,
+  possible_methods,
 )
 from experiments.report import Figure, Table
-from experiments.settings import listed
-from vizlab import io, nets, render
+from vizlab import nets, render
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.evaluate import energy_inside
 
@@ -47,7 +48,8 @@ def run(
   if recorder.results is not None:
     return recorder.results
   methods = chosen_methods(config)
-  net = load_classifier(config.net)
+  net = load_classifier(config)
+  methods, left_out = possible_methods(methods, net)
   options = chosen_options(config, net)
   names = class_names(config, net)
   for name in ('scenes', 'score_scenes'):
@@ -59,7 +61,7 @@ def run(
       f'of {len(names)} classes: scenes have {len(SHAPE_NAMES)}; the config '
       f'for photos is configs/attribution.py:{net.arch}'
     )
-  _check_targets(config, len(names))
+  chosen_classes('config.targets', config.targets, names)
   pictures = _pictures(config, net)
   recorder.open()
   figure, rows, maps = _explain(config, net, pictures, methods, options, names)
@@ -74,18 +76,11 @@ def run(
     f'Attribution with {net.arch}',
     'Each row explains one class of one picture: which pixels does its logit '
     'come from? Where a map has a sign, its zero is grey or white, else black; '
-    'maps that lie over the picture show only what speaks for the class.',
+    'maps that lie over the picture show only what speaks for the class.'
+    + left_out,
     parts,
   )
   return recorder.finish(results)
-
-
-def _check_targets(config: ConfigDict, count: int) -> None:
-  for target in config.targets:
-    if type(target) is not int or not 0 <= target < count:
-      raise ValueError(
-        f'config.targets: got {target!r}, expected classes 0 to {count - 1}'
-      )
 
 
 def _pictures(config: ConfigDict, net: nets.Network) -> list[Picture]:
@@ -94,9 +89,9 @@ def _pictures(config: ConfigDict, net: nets.Network) -> list[Picture]:
   pictures = [
     Picture(
       pathlib.Path(source).stem.removeprefix('sample:'),
-      io.read_image(source, shorter=shorter_side(source, size), crop=size),
+      read_square('images', source, size),
     )
-    for source in listed(config.images)
+    for source in (picture_paths(config, 'images') if config.images else ())
   ]
   if config.scenes:
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
@@ -122,10 +117,9 @@ def _explain(
   """One row a picture and class, one column a method; and the raw maps."""
   x = jnp.stack([picture.image for picture in pictures])
   chances = jax.nn.softmax(jax.jit(lambda net, x: net(x)[0])(net, x))
-  if config.targets:
-    targets = jnp.broadcast_to(
-      jnp.array([config.targets]), (len(x), len(config.targets))
-    )
+  chosen = chosen_classes('config.targets', config.targets, names)
+  if chosen:
+    targets = jnp.broadcast_to(jnp.array([chosen]), (len(x), len(chosen)))
   else:
     targets = jnp.argsort(-chances, -1)[:, : config.classes]
   maps = {'targets': np.asarray(targets)}

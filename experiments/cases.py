@@ -8,10 +8,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import shorter_side
+from experiments.inputs import picture_paths, read_square
 from experiments.settings import need_positive
-from vizlab import io, nets
-from vizlab.data.folder import photos
+from vizlab import nets
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 
 __all__ = ['Cases', 'load_cases']
@@ -34,8 +33,9 @@ class Cases(NamedTuple):
 def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
   """The pictures that ``config.scenes`` and ``config.photos`` ask for.
 
-  Scenes of two objects, drawn from ``config.seed``; or all photos of a folder,
-  whose names begin with the number of their class, as in ``282_cat.png``.
+  Scenes of two objects, drawn from ``config.seed``; or all photos of a folder
+  or a pattern, whose names begin with the number of their class, as in
+  ``282_cat.png``.
   """
   need_positive(config, 'scenes')
   if config.photos:
@@ -54,23 +54,17 @@ def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
 
 
 def _photos(config: ConfigDict, net: nets.Network) -> Cases:
-  folder = pathlib.Path(config.photos).expanduser()
-  try:
-    names = photos(folder)
-  except ValueError as error:
-    raise ValueError(f'config.photos: {error}') from error
-  named = [(name, re.match(r'(\d+)_', name.split('/')[-1])) for name in names]
-  named = [(folder / name, int(match[1])) for name, match in named if match]
+  paths = picture_paths(config, 'photos')
+  named = [
+    (path, re.match(r'(\d+)_', pathlib.Path(path).name)) for path in paths
+  ]
+  named = [(path, int(match[1])) for path, match in named if match]
   count = nets.layers(net)[-1].shape[-1]
-  wrong = [path.name for path, target in named if target >= count]
+  wrong = [path for path, target in named if target >= count]
   if not named or wrong:
     raise ValueError(
-      f'config.photos: {folder} holds {wrong[:3] or "no photo"}, expected '
-      f'names such as 282_cat.png that begin with a class below {count}'
+      f'config.photos: got {wrong[:3] or config.photos!r}, expected names such '
+      f'as 282_cat.png that begin with a class below {count}'
     )
-  size = net.spec.size
-  images = [
-    io.read_image(path, shorter=shorter_side(str(path), size), crop=size)
-    for path, _ in named
-  ]
+  images = [read_square('photos', path, net.spec.size) for path, _ in named]
   return Cases(np.stack(images), np.array([[t] for _, t in named]), None)

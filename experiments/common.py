@@ -16,16 +16,12 @@ from ml_collections import ConfigDict
 
 from experiments import distributed, provenance, report
 from experiments.settings import flatten
-from vizlab import io, nets
+from vizlab import io
 
 __all__ = [
   'Recorder',
   'flat',
   'known',
-  'layer_info',
-  'load_classifier',
-  'load_net',
-  'shorter_side',
 ]
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
@@ -252,40 +248,3 @@ def known() -> list[str]:
 def flat(name: str) -> str:
   """A name as that of a file: layers such as ``fire2/concat`` have slashes."""
   return name.replace('/', '_')
-
-
-def layer_info(
-  net: nets.Network, layer: str, size: int | None = None
-) -> nets.LayerInfo:
-  """A layer's row of `vizlab.nets.layers`, for images of ``size`` pixels."""
-  nets.check_layers(net, [layer])
-  return next(row for row in nets.layers(net, size) if row.name == layer)
-
-
-def load_net(settings: ConfigDict) -> nets.Network:
-  """The net that ``config.net`` asks for."""
-  return nets.load(
-    settings.weights,
-    arch=settings.arch or None,
-    preprocess=settings.preprocess or None,
-    pool=settings.pool,
-  )
-
-
-def load_classifier(settings: ConfigDict) -> nets.Network:
-  """The net that ``config.net`` asks for, which must have classes."""
-  net = load_net(settings)
-  if not net.has_classifier:
-    raise ValueError(
-      f'config.net.weights: {settings.weights} holds no classifier, and '
-      'this experiment explains classes'
-    )
-  return net
-
-
-def shorter_side(source: str, size: int) -> int:
-  """Pixels of a photo's shorter side before a net's ``size`` is cut out.
-
-  A sample was drawn to be seen whole.
-  """
-  return size if source.startswith('sample:') else round(size * 8 / 7)

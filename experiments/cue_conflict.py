@@ -12,12 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_classifier, shorter_side
+from experiments.common import Recorder
+from experiments.inputs import (
+  load_classifier,
+  load_other,
+  picture_paths,
+  read_picture,
+  shorter_side,
+)
 from experiments.report import Figure, Table
 from experiments.settings import listed, need_not_negative, need_positive
 from experiments.styling import Job
 from experiments.transfers import Transfer, check_settings
-from vizlab import data, evaluate, io, nets, render
+from vizlab import data, evaluate, nets, render
 
 __all__ = ['run']
 
@@ -53,10 +60,9 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  judged = {config.net.weights: load_classifier(config.net)}
+  judged = {config.net.weights: load_classifier(config)}
   for name in listed(config.others):
-    own = {'weights': name, 'arch': '', 'preprocess': '', 'pool': 'max'}
-    judged[name] = load_classifier(ConfigDict(own))
+    judged[name] = load_other(config, 'others', name)
   categories, groups = _categories(judged)
   conflicts = _conflicts(config, recorder, [*categories])
   decisions = {
@@ -153,7 +159,7 @@ def _scenes(config: ConfigDict) -> Conflicts:
 def _named(config: ConfigDict, categories: list[str]) -> Conflicts:
   """Pictures whose names say what is on them: ``airplane1-clock2.png``."""
   found = []
-  for path in _pictures('images', config.images):
+  for path in picture_paths(config, 'images'):
     parts = pathlib.Path(path).stem.split('-')
     if len(parts) != 2:
       raise ValueError(
@@ -165,7 +171,7 @@ def _named(config: ConfigDict, categories: list[str]) -> Conflicts:
         f'config.images: got {path}, expected a texture of another category '
         'than the shape'
       )
-    found.append((_read(config, path), *cues))
+    found.append((_read(config, 'images', path), *cues))
   return Conflicts(*map(np.array, zip(*found, strict=True)))
 
 
@@ -175,16 +181,19 @@ def _painted(
   """Every content in the style of every picture of another category."""
   check_settings(config)
   need_not_negative(config, 'alpha')
-  layers = [config.content_layer, *listed(config.style_layers)]
+  layers = {
+    'content_layer': [config.content_layer],
+    'style_layers': listed(config.style_layers),
+  }
   job = Job(config, recorder, layers)
   contents, styles = (
     [
       (
         pathlib.Path(path).stem,
         _category(name, pathlib.Path(path).stem, categories),
-        _read(config, path),
+        _read(config, name, path),
       )
-      for path in _pictures(name, config[name])
+      for path in picture_paths(config, name)
     ]
     for name in ('contents', 'styles')
   )
@@ -217,20 +226,6 @@ def _painted(
   )
 
 
-def _pictures(name: str, value: str) -> list[str]:
-  """The pictures between commas; of a folder, all that are in it."""
-  found = []
-  for part in listed(value):
-    folder = pathlib.Path(part)
-    inside = data.photos(folder) if folder.is_dir() else None
-    found += [part] if inside is None else [str(folder / p) for p in inside]
-  if not found:
-    raise ValueError(
-      f'config.{name}: got {value!r}, expected pictures by commas, or a folder'
-    )
-  return found
-
-
 def _category(name: str, text: str, categories: list[str]) -> int:
   """The number of the category that a name begins with: ``clock2``."""
   word = re.sub(r'[^a-z_].*$', '', text.lower()).rstrip('_')
@@ -242,9 +237,9 @@ def _category(name: str, text: str, categories: list[str]) -> int:
   return categories.index(word)
 
 
-def _read(config: ConfigDict, path: str) -> np.ndarray:
+def _read(config: ConfigDict, name: str, path: str) -> np.ndarray:
   shorter = shorter_side(path, config.size) if config.crop else config.size
-  return io.read_image(path, shorter=shorter, crop=config.size)
+  return read_picture(name, path, shorter=shorter, crop=config.size)
 
 
 def _decisions(

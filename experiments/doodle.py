@@ -9,10 +9,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.common import Recorder
+from experiments.inputs import read_picture
 from experiments.report import Figure, Table
 from experiments.settings import listed, need_positive
 from experiments.styling import Job, losses, noise, shrunk, sizes
-from vizlab import io, render, style
+from vizlab import render, style
 from vizlab.data.scenes import scenes
 from vizlab.filters import resize
 from vizlab.objectives import Score
@@ -40,7 +41,7 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  job = Job(config, recorder, listed(config.layers))
+  job = Job(config, recorder, {'layers': listed(config.layers)})
   need_positive(config, 'weight')
   given = [config[name] for name in ('style', 'style_mask', 'target_mask')]
   if any(given) and not all(given):
@@ -132,7 +133,7 @@ def _start(
 
 def _read(config: ConfigDict) -> Painting:
   image, own, wanted = (
-    io.read_image(config[name])
+    read_picture(name, config[name])
     for name in ('style', 'style_mask', 'target_mask')
   )
   if image.shape != own.shape:

@@ -10,7 +10,13 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.common import Recorder, layer_info, load_net
+from experiments.common import Recorder
+from experiments.inputs import (
+  check_layers,
+  layer_info,
+  load_net,
+  read_picture,
+)
 from experiments.report import Figure, Table
 from experiments.settings import (
   listed,
@@ -47,9 +53,9 @@ def run(
       f'config.guide: got {config.guide} and config.channels '
       f'{config.channels!r}, expected one of them'
     )
-  net = load_net(config.net)
+  net = load_net(config)
   layers = listed(config.layers)
-  nets.check_layers(net, layers)
+  check_layers(net, 'layers', layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
   picture = _start(config)
@@ -114,7 +120,7 @@ def _check_tile(config: ConfigDict, wishes: dict[str, ScoreFn]) -> None:
 
 def _start(config: ConfigDict) -> np.ndarray:
   if config.image != NOISE:
-    return io.read_image(config.image, shorter=config.size)
+    return read_picture('image', config.image, shorter=config.size)
   # As strong at every scale: white noise is grey when it is shrunk, and a
   # dream of an early layer finds nothing to grow from.
   draw = np.random.default_rng(config.seed).normal
@@ -141,7 +147,7 @@ def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
     for k in channels[1:]:
       objective = objective + channel(layer, k)
   elif config.guide:
-    picture = io.read_image(config.guide, shorter=config.size)
+    picture = read_picture('guide', config.guide, shorter=config.size)
     a = np.asarray(jax.jit(lambda net, x: net(x)[1][layer])(net, picture))
     if a.ndim != 3:
       raise ValueError(f'config.layers: {layer} gives no map to be guided by')

@@ -19,18 +19,20 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from experiments import distributed
-from experiments.common import Recorder, load_classifier, shorter_side
+from experiments.classes import class_names
+from experiments.common import Recorder
 from experiments.devices import on_every_device, replicate, shard
+from experiments.inputs import load_classifier, shorter_side
 from experiments.methods import (
   METHODS,
   Options,
   chosen_methods,
   chosen_options,
-  class_names,
   every_class,
+  possible_methods,
 )
 from experiments.report import Figure, Table
-from experiments.settings import need_positive
+from experiments.settings import named, need_positive
 from vizlab import io, nets, render
 from vizlab.data.folder import Batch, folder, photos
 from vizlab.types import Array
@@ -83,7 +85,8 @@ def run(
     return recorder.results
   need_positive(config, 'shown')
   methods = chosen_methods(config)
-  net = load_classifier(config.net)
+  net = load_classifier(config)
+  methods, left_out = possible_methods(methods, net)
   options = chosen_options(config, net)
   names = class_names(config, net)
   job = Job(config, recorder, net, methods, options, *_folder(config, net))
@@ -104,7 +107,8 @@ def run(
       f'Photos explained: {results["photos"]}; files that could not be read: '
       f'{len(skipped)}. The maps are in {len(index)} shards, maps-00000.npz '
       'and so on, and index.json tells which photo is in which. The picture '
-      'shows the first photos, one row for each class that is explained.',
+      'shows the first photos, one row for each class that is explained.'
+      + left_out,
       [*_contact(job, names), *_skipped(skipped)],
     )
     recorder.finish(results)
@@ -132,8 +136,9 @@ def _folder(
     batch_size=config.batch_size,
     workers=config.workers,
   )
-  stream()  # tells what is wrong, before anything is written
-  return photos(path), stream
+  with named(path='folder', batch_size='batch_size', workers='workers'):
+    stream()  # tells what is wrong, before anything is written
+    return photos(path), stream
 
 
 def _check_shards(job: Job) -> None:

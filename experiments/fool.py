@@ -9,11 +9,17 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import plots
-from experiments.common import Recorder, load_classifier, load_net, shorter_side
-from experiments.methods import class_names
+from experiments.classes import chosen_classes, class_names
+from experiments.common import Recorder
+from experiments.inputs import (
+  load_classifier,
+  load_other,
+  picture_paths,
+  read_square,
+)
 from experiments.report import Figure, Table
-from experiments.settings import listed, need_positive
-from vizlab import io, nets, render, synthesis
+from experiments.settings import need_positive
+from vizlab import nets, render, synthesis
 from vizlab.types import Array
 
 __all__ = ['run']
@@ -28,36 +34,31 @@ def run(
     return recorder.results
   plots.need_matplotlib()
   need_positive(config, 'steps', 'every', 'rate', 'enough')
-  net = load_classifier(config.net)
+  net = load_classifier(config)
   names = class_names(config, net)
-  other = load_net(_other(config)) if config.other else None
+  other = None
+  if config.other:
+    other = load_other(config, 'other', config.other, config.net.pool)
   if other is not None and nets.layers(other)[-1].shape[-1] != len(names):
     raise ValueError(
       f'config.other: {config.other} has other classes than {net.arch}'
     )
-  sources = listed(config.images)
-  if not sources:
-    raise ValueError('config.images: got none, expected some by commas')
-  wrong = [t for t in config.targets if not 0 <= t < len(names)]
-  if wrong or not config.targets:
-    raise ValueError(
-      f'config.targets: got {config.targets}, expected classes from 0 to '
-      f'{len(names) - 1}'
-    )
-  size = net.spec.size
-  pictures = [
-    io.read_image(s, shorter=shorter_side(s, size), crop=size) for s in sources
-  ]
+  sources = picture_paths(config, 'images')
+  wanted = chosen_classes('config.targets', config.targets, names)
+  if not wanted:
+    raise ValueError('config.targets: got none, expected some classes')
+  pictures = [read_square('images', s, net.spec.size) for s in sources]
   # Every picture to every class.
-  x = np.repeat(np.stack(pictures), len(config.targets), 0)
-  targets = np.tile(np.array(config.targets), len(pictures))
+  x = np.repeat(np.stack(pictures), len(wanted), 0)
+  targets = np.tile(np.array(wanted), len(pictures))
   recorder.open()
   made = recorder.once(
     'fooled', lambda: _fool(config, net, jnp.asarray(x), jnp.asarray(targets))
   )
   tell = jax.jit(lambda net, x: jax.nn.softmax(net(x)[0]))
   before, after = (np.asarray(tell(net, v)) for v in (x, made['image']))
-  lines = _lines(config, names, targets, x, made, before, after)
+  sources = np.repeat(sources, len(wanted))
+  lines = _lines(sources, names, targets, x, made, before, after)
   columns = ['picture', 'was', '', 'shall be', '', 'mean change']
   if other is not None:
     seen = np.asarray(tell(other, made['image']))
@@ -108,12 +109,6 @@ def run(
   )
 
 
-def _other(config: ConfigDict) -> ConfigDict:
-  settings = ConfigDict(config.net.to_dict())
-  settings.weights, settings.arch, settings.preprocess = config.other, '', ''
-  return settings
-
-
 def _fool(
   config: ConfigDict, net: nets.Network, x: Array, targets: Array
 ) -> dict[str, np.ndarray]:
@@ -144,7 +139,7 @@ def _fool(
 
 
 def _lines(
-  config: ConfigDict,
+  sources: np.ndarray,
   names: list[str],
   targets: np.ndarray,
   x: np.ndarray,
@@ -153,7 +148,6 @@ def _lines(
   after: np.ndarray,
 ) -> list[list]:
   change = np.abs(made['image'] - x).mean((1, 2, 3))
-  sources = np.repeat(listed(config.images), len(config.targets))
   return [
     [
       str(source).split('/')[-1],

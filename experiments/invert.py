@@ -11,16 +11,23 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net, shorter_side
+from experiments.common import Recorder
+from experiments.inputs import (
+  check_layers,
+  load_net,
+  picture_paths,
+  read_square,
+)
 from experiments.making import check, make
 from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
   listed,
+  named,
   need_not_negative,
   need_positive,
 )
-from vizlab import descriptors, io, nets, render, synthesis
+from vizlab import descriptors, nets, render, synthesis
 from vizlab.types import Array, Net
 
 __all__ = ['run']
@@ -36,20 +43,24 @@ def run(
   need_positive(config, 'steps', 'size', 'seeds')
   need_not_negative(config, 'learning_rate', 'noise', 'patience')
   each_of('config.optimizer', [config.optimizer], RULES)
-  net = load_net(config.net)
+  net = load_net(config)
   layers = listed(config.layers)
-  nets.check_layers(net, [name for name in layers if name not in DESCRIPTORS])
-  names, strengths = listed(config.images), tuple(config.tv)
-  for name in ('layers', 'images', 'tv'):
+  of_net = [name for name in layers if name not in DESCRIPTORS]
+  check_layers(net, 'layers', of_net)
+  names, strengths = picture_paths(config, 'images'), tuple(config.tv)
+  for name in ('layers', 'tv'):
     if not config[name]:
       raise ValueError(f'config.{name}: got none, expected some by commas')
   if min(strengths) < 0:
     raise ValueError(f'config.tv: got {strengths}, expected 0 or more')
-  pictures = np.stack([_read(name, config.size) for name in names])
+  pictures = np.stack(
+    [read_square('images', name, config.size) for name in names]
+  )
   for layer in layers:
     reader, seen = _representation(net, layer, pictures)
-    wish = synthesis.inversion(reader, layer, jnp.asarray(seen))
-    check(wish.score, synthesis.pixels(seen), penalty=wish.penalty)
+    with named(x='size', image='size'):
+      wish = synthesis.inversion(reader, layer, jnp.asarray(seen))
+      check(wish.score, synthesis.pixels(seen), penalty=wish.penalty)
   recorder.open()
   errors, rows = {}, []
   for layer in layers:
@@ -112,10 +123,6 @@ def run(
       for tv, e in zip(strengths, row, strict=True)
     }
   )
-
-
-def _read(name: str, size: int) -> np.ndarray:
-  return io.read_image(name, shorter=shorter_side(name, size), crop=size)
 
 
 def _representation(

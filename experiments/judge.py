@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from experiments import plots
 from experiments.cases import Cases, load_cases
-from experiments.common import Recorder, load_classifier
+from experiments.common import Recorder
+from experiments.inputs import load_classifier
 from experiments.methods import (
   METHODS,
   Method,
@@ -22,6 +23,7 @@ from experiments.methods import (
   chosen_methods,
   chosen_options,
   every_class,
+  possible_methods,
 )
 from experiments.report import Figure, Table
 from experiments.settings import need_positive
@@ -61,7 +63,8 @@ def run(
     return recorder.results
   plots.need_matplotlib()
   methods = chosen_methods(config)
-  net = load_classifier(config.net)
+  net = load_classifier(config)
+  methods, left_out = possible_methods(methods, net)
   options = chosen_options(config, net)
   need_positive(config, 'faithful', 'steps', 'changes', 'batch')
   cases = load_cases(config, net)
@@ -80,7 +83,7 @@ def run(
   }
   recorder.report(
     f'Attribution methods judged with {net.arch}',
-    _summary(cases, config),
+    _summary(cases, config) + left_out,
     [
       _table(means, cases),
       _curves(judged),

@@ -1,22 +1,24 @@
 """The attribution methods as experiments call and show them."""
 
 import dataclasses
-import json
-import pathlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
+from experiments.inputs import check_layers
 from experiments.settings import each_of, listed, need_positive
 from vizlab import attribution, nets, render
-from vizlab.data.scenes import SHAPE_NAMES
+from vizlab.lookup import by_nearness
 from vizlab.objectives import Score, logit, score
 from vizlab.types import Array
 
 __all__ = [
+  'ALL',
   'METHODS',
   'Method',
   'Options',
@@ -24,9 +26,12 @@ __all__ = [
   'chosen_layer',
   'chosen_methods',
   'chosen_options',
-  'class_names',
   'every_class',
+  'possible_methods',
 ]
+
+
+ALL = 'all'  # of ``config.methods``: every one that the net can do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,22 +219,44 @@ def every_class(
 
 
 def chosen_methods(config: ConfigDict) -> tuple[str, ...]:
-  """The names in ``config.methods``, each one known."""
+  """The names in ``config.methods``, each one known; ``all`` for every one."""
   methods = listed(config.methods)
-  each_of('config.methods', methods, METHODS)
+  each_of('config.methods', methods, [*METHODS, ALL])
   if not methods:
-    raise ValueError(f'config.methods: got none, expected some of {[*METHODS]}')
-  return methods
+    raise ValueError(
+      f'config.methods: got none, expected {ALL!r} or some of {[*METHODS]}'
+    )
+  return tuple(METHODS) if ALL in methods else methods
+
+
+def possible_methods(
+  methods: Sequence[str], net: nets.Network
+) -> tuple[tuple[str, ...], str]:
+  """Those that a net can do, and a sentence on those that it cannot.
+
+  Raises:
+    ValueError: It can do none of them.
+  """
+  if 'cam' not in methods or _pooled(net):
+    return tuple(methods), ''
+  why = f'cam needs a net with global pooling, and {net.arch} has none'
+  left = tuple(name for name in methods if name != 'cam')
+  if not left:
+    raise ValueError(f'config.methods: {why}')
+  told = f'Left out: {why}.'
+  tqdm.write(told, sys.stderr)
+  return left, f' {told}'
 
 
 def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
   """The map ``config.layer`` of a net; its last one if that is empty."""
   maps = {row.name: row for row in nets.layers(net) if row.field is not None}
   layer = config.layer or list(maps)[-1]
-  nets.check_layers(net, [layer])
+  check_layers(net, 'layer', [layer])
   if layer not in maps:
     raise ValueError(
-      f'config.layer: {layer!r} gives no map, expected one of {[*maps][-6:]}'
+      f'config.layer: {layer!r} gives no map, expected one of '
+      f'{by_nearness(layer, maps)}'
     )
   return maps[layer]
 
@@ -242,40 +269,9 @@ def chosen_options(config: ConfigDict, net: nets.Network) -> Options:
       f'config.patch: got {config.patch}, expected at most the image side of '
       f'{net.spec.size} and at least 0'
     )
-  if 'cam' in listed(config.methods) and not _pooled(net):
-    raise ValueError(
-      'config.methods: cam needs a net with global pooling, and '
-      f'{net.arch} has none'
-    )
   return Options(
     chosen_layer(config, net).name,
     config.patch or net.spec.size // 6,
     config.chunk,
     config.samples,
   )
-
-
-def class_names(config: ConfigDict, net: nets.Network) -> list[str]:
-  """The names of a net's classes, of which ``config.classes`` are explained.
-
-  They are those of ``config.labels``, a JSON file, where there is one.
-  """
-  count = nets.layers(net)[-1].shape[-1]
-  if 'classes' in config and not 1 <= config.classes <= count:
-    raise ValueError(
-      f'config.classes: got {config.classes}, expected at most {count} and at '
-      'least 1'
-    )
-  if not config.labels:
-    if net.arch == 'minivgg' and count == len(SHAPE_NAMES):
-      return list(SHAPE_NAMES)
-    return [f'class {i}' for i in range(count)]
-  try:
-    names = json.loads(pathlib.Path(config.labels).read_text())
-  except (OSError, ValueError) as error:
-    raise ValueError(f'config.labels: {config.labels}: {error}') from error
-  if not isinstance(names, list) or len(names) != count:
-    raise ValueError(
-      f'config.labels: {config.labels}: expected a JSON list of {count} names'
-    )
-  return [str(name) for name in names]

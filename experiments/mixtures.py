@@ -12,10 +12,16 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder
+from experiments.inputs import check_layers, load_net
 from experiments.making import Made, check, make
 from experiments.report import Figure, Table
-from experiments.settings import each_of, need_not_negative, need_positive
+from experiments.settings import (
+  each_of,
+  named,
+  need_not_negative,
+  need_positive,
+)
 from experiments.visualize import IMAGES, chosen_channels, unit
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import (
@@ -40,20 +46,24 @@ def run(
   each_of('config.image', [config.image], IMAGES)
   if config.count < 2:
     raise ValueError(f'config.count: got {config.count}, expected 2 or more')
-  net = load_net(config.net)
+  net = load_net(config)
   compare = config.compare or config.layer
-  nets.check_layers(net, [config.layer, compare])
+  check_layers(net, 'layer', [config.layer])
+  check_layers(net, 'compare', [compare])
   channels = chosen_channels(config, net, config.layer)
   if not config.channels or len(channels) != 2 or len(set(channels)) < 2:
     raise ValueError(
       f'config.channels: got {config.channels!r}, expected two different ones'
     )
   compared = diversity(compare) + alignment(compare)
-  check(
-    score(net, unit(net, config.layer, np.int32(channels[0])) + compared),
-    IMAGES[config.image][0]((2, config.size, config.size, 3)),
-    augment=synthesis.robust(config.size),
-  )
+  with named(
+    x='size', shape='size', layer='compare' if config.compare else 'layer'
+  ):
+    check(
+      score(net, unit(net, config.layer, np.int32(channels[0])) + compared),
+      IMAGES[config.image][0]((2, config.size, config.size, 3)),
+      augment=synthesis.robust(config.size),
+    )
   recorder.open()
   maker = _Maker(config, recorder, net)
   a, b = (unit(net, config.layer, np.int32(k)) for k in channels)

@@ -9,12 +9,13 @@ from ml_collections import ConfigDict
 
 from experiments import plots
 from experiments.cases import load_cases
-from experiments.common import Recorder, layer_info, load_net
+from experiments.common import Recorder
+from experiments.inputs import check_layers, layer_info, load_net
 from experiments.making import check, make
 from experiments.report import Figure, Table
-from experiments.settings import need_positive
+from experiments.settings import named, need_positive
 from experiments.visualize import unit
-from vizlab import nets, optimize, render, rules, synthesis
+from vizlab import optimize, render, rules, synthesis
 from vizlab.objectives import Score, score
 from vizlab.types import Array
 
@@ -32,8 +33,9 @@ def run(
   plots.need('sklearn', 'finds the facets')
   need_positive(config, 'steps', 'size', 'facets', 'top', 'near', 'batch')
   need_positive(config, 'learning_rate')
-  net = load_net(config.net)
-  nets.check_layers(net, [config.layer, config.codes])
+  net = load_net(config)
+  for name in ('layer', 'codes'):
+    check_layers(net, name, [config[name]])
   info = layer_info(net, config.layer)
   if not 0 <= config.channel < info.shape[-1]:
     raise ValueError(
@@ -48,7 +50,8 @@ def run(
     )
   wish = score(net, unit(net, config.layer, np.int32(config.channel)))
   shape = (config.facets, config.size, config.size, 3)
-  check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
+  with named(x='size', shape='size'):
+    check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
   recorder.open()
   values, codes = _look(config, wish, cases.images)
   best = np.argsort(-values, kind='stable')[: config.top]

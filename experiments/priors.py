@@ -11,17 +11,19 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder
+from experiments.inputs import check_layers, load_net
 from experiments.making import check, make
 from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
   listed,
+  named,
   need_not_negative,
   need_positive,
 )
 from experiments.visualize import IMAGES, chosen_channels, unit
-from vizlab import nets, optimize, penalties, render, rules, synthesis
+from vizlab import optimize, penalties, render, rules, synthesis
 from vizlab.objectives import score
 from vizlab.types import Array, Augment, ImageParam
 
@@ -57,14 +59,15 @@ def run(
   each_of('config.families', families, FAMILIES)
   if not families:
     raise ValueError('config.families: got none, expected some by commas')
-  net = load_net(config.net)
-  nets.check_layers(net, [config.layer])
+  net = load_net(config)
+  check_layers(net, 'layer', [config.layer])
   channels = chosen_channels(config, net, config.layer)
   wish = score(net, unit(net, config.layer, np.array(channels)))
   shape = (len(channels), config.size, config.size, 3)
-  priors = {family: FAMILIES[family](config, shape) for family in families}
-  for prior in priors.values():
-    check(wish, prior.image, penalty=prior.penalty, augment=prior.augment)
+  with named(x='size', shape='size'):
+    priors = {family: FAMILIES[family](config, shape) for family in families}
+    for prior in priors.values():
+      check(wish, prior.image, penalty=prior.penalty, augment=prior.augment)
   recorder.open()
   rows, lines = [], []
   excite = jax.jit(lambda wish, x: wish(x))

@@ -1,5 +1,6 @@
 """What a result came from: versions, device, revision, the files it read."""
 
+import contextlib
 import functools
 import importlib.metadata
 import pathlib
@@ -13,11 +14,14 @@ from typing import Any
 import jax
 
 import vizlab
+from experiments.inputs import found_pictures
 from experiments.settings import flatten, listed
 from vizlab import io, nets
 
 __all__ = ['check_files', 'command', 'record']
 
+# Settings that name pictures, also by folders and patterns, that are few.
+_LISTS = {'images', 'contents', 'styles', 'masks'}
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
 
 
@@ -80,13 +84,23 @@ def _revision() -> str | None:
 def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
   """Of every file that a setting names, and of the nets that ship."""
   found = {}
-  for value in flatten(settings).values():
+  for name, value in flatten(settings).items():
     for part in listed(value) if isinstance(value, str) else ():
-      path = nets.shipped(part) or pathlib.Path(part).expanduser()
-      if path.is_file():
-        now = path.stat()
-        found[part] = _sum(path, now.st_size, now.st_mtime_ns)
+      for file in _files(name, part):
+        path = nets.shipped(file) or pathlib.Path(file).expanduser()
+        if path.is_file():
+          now = path.stat()
+          found[file] = _sum(path, now.st_size, now.st_mtime_ns)
   return found
+
+
+def _files(setting: str, part: str) -> list[str]:
+  """The files of a part of a setting, also those in a folder of pictures."""
+  if setting not in _LISTS:
+    return [part]
+  with contextlib.suppress(ValueError):  # it may be anything else
+    return found_pictures(part)
+  return [part]
 
 
 @functools.lru_cache

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from experiments import plots, training_data
 from experiments.cases import Cases, load_cases
-from experiments.common import Recorder, load_classifier
+from experiments.common import Recorder
+from experiments.inputs import load_classifier, load_other
 from experiments.methods import (
   METHODS,
   Method,
@@ -22,6 +23,7 @@ from experiments.methods import (
   chosen_methods,
   chosen_options,
   every_class,
+  possible_methods,
 )
 from experiments.report import Figure, Table
 from experiments.settings import need_positive
@@ -49,10 +51,13 @@ def run(
   plots.need_matplotlib()
   need_positive(config, 'batch')
   methods = chosen_methods(config)
-  net = load_classifier(config.net)
+  net = load_classifier(config)
+  methods, left_out = possible_methods(methods, net)
   options = chosen_options(config, net)
   cases = load_cases(config, net)
-  other = nets.load(config.random_labels) if config.random_labels else None
+  other = None
+  if config.random_labels:
+    other = load_other(config, 'random_labels', config.random_labels)
   if other is not None and other.arch != net.arch:
     raise ValueError(
       f'config.random_labels: {config.random_labels} is a {other.arch}, '
@@ -70,7 +75,7 @@ def run(
   verdicts = {name: _verdict(found) for name, found in checked.items()}
   recorder.report(
     f'Sanity checks of attribution methods with {net.arch}',
-    _summary(order, other is not None),
+    _summary(order, other is not None) + left_out,
     [
       _passed(verdicts, checked),
       _edges(checked),

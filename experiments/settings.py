@@ -1,6 +1,7 @@
 """Reading and checking the settings of a config."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ __all__ = [
   'each_of',
   'flatten',
   'listed',
+  'named',
   'need_not_negative',
   'need_positive',
   'numbers',
@@ -21,11 +23,32 @@ __all__ = [
 ]
 
 _INTS = np.iinfo(np.int32)  # of JAX
+# Classes, by number or by name: what knows the net checks them.
+_CLASSES = {'config.targets'}
 
 
 def listed(value: str) -> tuple[str, ...]:
   """The parts of a text between commas: ``--config.images=a.png,b.png``."""
   return tuple(part.strip() for part in value.split(',') if part.strip())
+
+
+@contextlib.contextmanager
+def named(**settings: str) -> Iterator[None]:
+  """Errors of the library under the names of settings.
+
+  Under ``named(layer='style_layers')`` the error ``layer: got 'relu9', ...`` is
+  ``config.style_layers: got 'relu9', ...``. Other errors pass as they are.
+
+  Args:
+    **settings: The name of the setting by that of the library's argument.
+  """
+  try:
+    yield
+  except ValueError as error:
+    argument, colon, rest = str(error).partition(':')
+    if not colon or argument not in settings:
+      raise
+    raise ValueError(f'config.{settings[argument]}:{rest}') from error
 
 
 def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
@@ -100,7 +123,7 @@ def _check_value(name: str, value: Any, default: Any) -> None:
     raise ValueError(
       f'{name}: got {value}, expected a finite number that float32 holds'
     )
-  if isinstance(value, tuple) and default:
+  if isinstance(value, tuple) and default and name not in _CLASSES:
     for part in value:
       _check_value(name, part, default[0])
 

@@ -6,11 +6,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from experiments.common import Recorder
+from experiments.inputs import read_picture
 from experiments.report import Figure, Table
 from experiments.settings import listed, need_positive
 from experiments.styling import Job, read_styles
 from experiments.transfers import Transfer, check_settings
-from vizlab import io, render
+from vizlab import render
 
 __all__ = ['run']
 
@@ -29,9 +30,13 @@ def run(
     raise ValueError(
       f'config.ratios: got {ratios}, expected some numbers of 0 or more'
     )
-  job = Job(config, recorder, [config.content_layer, *layers])
-  picture = io.read_image(config.content, shorter=config.size)
-  painted = read_styles(config.styles, config.size)
+  job = Job(
+    config,
+    recorder,
+    {'content_layer': [config.content_layer], 'style_layers': layers},
+  )
+  picture = read_picture('content', config.content, shorter=config.size)
+  painted = read_styles(config, config.size)
   transfer = Transfer(job, picture, painted)
   transfer.check()
   recorder.open()

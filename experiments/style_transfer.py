@@ -1,17 +1,19 @@
 """A photo in the style of paintings."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.common import Recorder
+from experiments.inputs import picture_paths, read_picture
 from experiments.report import Figure, Table
 from experiments.settings import listed, need_not_negative
 from experiments.styling import Job, losses, read_styles
 from experiments.transfers import Transfer, check_settings
-from vizlab import descriptors, io, render
+from vizlab import descriptors, render
 from vizlab.filters import resize
 
 __all__ = ['run']
@@ -32,23 +34,23 @@ def run(
     raise ValueError(
       f'config.style_scale: got {config.style_scale}, expected more than 0'
     )
-  read = [config.content_layer, *listed(config.style_layers)]
-  job = Job(config, recorder, read)
-  names = listed(config.styles)
-  if not names:
-    raise ValueError('config.styles: got none, expected pictures by commas')
-  for setting in ('shares', 'masks'):
-    given = config[setting]
-    given = listed(given) if isinstance(given, str) else given
+  layers = {
+    'content_layer': [config.content_layer],
+    'style_layers': listed(config.style_layers),
+  }
+  job = Job(config, recorder, layers)
+  names = picture_paths(config, 'styles')
+  masks = picture_paths(config, 'masks') if config.masks else ()
+  for setting, given in (('shares', config.shares), ('masks', masks)):
     if given and len(given) != len(names):
       raise ValueError(
         f'config.{setting}: got {len(given)}, expected one a style, '
         f'{len(names)}'
       )
-  picture = io.read_image(config.content, shorter=config.size)
-  painted = read_styles(config.styles, round(config.size * config.style_scale))
-  masks = _masks(config, picture) if config.masks else None
-  transfer = Transfer(job, picture, painted, masks)
+  picture = read_picture('content', config.content, shorter=config.size)
+  painted = read_styles(config, round(config.size * config.style_scale))
+  where = _masks(masks, picture) if masks else None
+  transfer = Transfer(job, picture, painted, where)
   transfer.check()
   recorder.open()
   image, found = transfer('transfer', config.alpha)
@@ -78,12 +80,12 @@ def run(
   return recorder.finish({'loss': -float(found[-1].ends[1]), **parts})
 
 
-def _masks(config: ConfigDict, picture: np.ndarray) -> np.ndarray:
+def _masks(names: Sequence[str], picture: np.ndarray) -> np.ndarray:
   """Where each style goes, ``[H, W, S]``: where its mask is white."""
   height, width = picture.shape[:2]
   found = []
-  for name in listed(config.masks):
-    mask = io.read_image(name)
+  for name in names:
+    mask = read_picture('masks', name)
     wide, high = mask.shape[1] / mask.shape[0], height / width
     if not 0.95 < wide * high < 1.05:
       raise ValueError(

@@ -1,7 +1,8 @@
 """What the experiments of style share: from coarse to fine, with snapshots."""
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,12 +12,18 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder
+from experiments.inputs import (
+  check_layers,
+  load_net,
+  picture_paths,
+  read_picture,
+)
 from experiments.making import Made, check, make
 from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
-  listed,
+  named,
   need_not_negative,
   need_positive,
 )
@@ -58,17 +65,22 @@ class Job:
     recorder: Of the run.
     net: The net.
     seen: What reads images: the net, or tile by tile if so wished.
+    settings: Names of the settings of the style's layers, for errors.
   """
 
   def __init__(
-    self, config: ConfigDict, recorder: Recorder, layers: Sequence[str]
+    self,
+    config: ConfigDict,
+    recorder: Recorder,
+    layers: Mapping[str, Sequence[str]],
   ) -> None:
     """Checks what all these experiments have, and loads the net.
 
     Args:
       config: The settings.
       recorder: Of the run.
-      layers: Names of the layers that are read.
+      layers: Names of the layers that are read, by the setting that names
+        them; the last one is that of the style.
 
     Raises:
       ValueError: A setting is wrong, or the net lacks a layer.
@@ -81,14 +93,15 @@ class Job:
     each_of('config.optimizer', [config.optimizer], RULES)
     each_of('config.statistic', [config.statistic], style.STATISTICS)
     self.config, self.recorder = config, recorder
-    self.net: nets.Network = load_net(config.net)
-    nets.check_layers(self.net, layers)
+    self.net: nets.Network = load_net(config)
+    for setting, names in layers.items():
+      check_layers(self.net, setting, names)
+    self.settings = {name: setting for name in ('layer', 'layers', 'names')}
     self.seen: Net = self.net
     if config.tile:
-      try:
-        self.seen = nets.tiled(self.net, layers, config.tile)
-      except ValueError as error:
-        raise ValueError(f'config.tile: {error}') from error
+      every = list(dict.fromkeys(itertools.chain(*layers.values())))
+      with named(side='tile', **self.settings):
+        self.seen = nets.tiled(self.net, every, config.tile)
 
   def styled(
     self,
@@ -154,7 +167,8 @@ class Job:
     where: Sequence[tuple[int, int]],
   ) -> None:
     """Raises a `ValueError` unless they fit; nothing is optimised."""
-    check(wish_at(where[0]), synthesis.pixels(start_at(where[0])))
+    with named(x='size', **self.settings):
+      check(wish_at(where[0]), synthesis.pixels(start_at(where[0])))
 
   def _snapshot(
     self,
@@ -225,9 +239,12 @@ def shrunk(image: np.ndarray, share: float) -> jax.Array:
   return resize(jnp.asarray(image), size)
 
 
-def read_styles(names: str, shorter: int) -> list[np.ndarray]:
-  """The pictures between commas."""
-  return [io.read_image(name, shorter=shorter) for name in listed(names)]
+def read_styles(config: ConfigDict, shorter: int) -> list[np.ndarray]:
+  """The pictures of ``config.styles``."""
+  return [
+    read_picture('styles', name, shorter=shorter)
+    for name in picture_paths(config, 'styles')
+  ]
 
 
 def noise(config: ConfigDict, size: tuple[int, int]) -> np.ndarray:

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder, layer_info
+from experiments.common import Recorder
+from experiments.inputs import layer_info, picture_paths, read_picture
 from experiments.report import Figure, Table
 from experiments.settings import listed, need_positive
 from experiments.styling import Job, noise, sizes
-from vizlab import descriptors, evaluate, io, nets, render, stats, style
+from vizlab import descriptors, evaluate, nets, render, stats, style
 from vizlab.filters import resize
 from vizlab.objectives import Score
 from vizlab.types import Net
@@ -44,19 +45,19 @@ def run(
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
-  wanted, names = _parsed(config.models), listed(config.images)
-  for name, some in (('models', wanted), ('images', names)):
-    if not some:
-      raise ValueError(f'config.{name}: got none, expected some')
+  wanted, names = _parsed(config.models), picture_paths(config, 'images')
+  if not wanted:
+    raise ValueError('config.models: got none, expected some')
   layers = tuple(dict.fromkeys(k for some, _ in wanted for k in some))
-  job = Job(config, recorder, layers)
+  job = Job(config, recorder, {'models': layers})
   need_positive(config, 'weight')
   models = [
     Model(some, components, _count(job.net, some, components))
     for some, components in wanted
   ]
   pictures = [
-    io.read_image(name, shorter=config.size, crop=config.size) for name in names
+    read_picture('images', name, shorter=config.size, crop=config.size)
+    for name in names
   ]
   where = sizes(config, config.size, config.size)
   start = functools.partial(noise, config)

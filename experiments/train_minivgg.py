@@ -28,6 +28,7 @@ from experiments.normalisation import (
   normalising_edits,
 )
 from experiments.report import Figure, Table
+from experiments.settings import need_not_negative, need_positive
 from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.nets.ops import Conv
@@ -130,33 +131,24 @@ def _check(config: ConfigDict) -> None:
   stages = [tuple(stage) for stage in config.stages]
   if not stages or any(len(s) != 2 or min(s) < 1 for s in stages):
     raise ValueError(
-      f'stages: got {config.stages}, expected ((pixels, steps), ...)'
+      f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
     )
-  for name in (
-    'learning_rate',
-    'batch_size',
-    'eval_scenes',
-    'calibration_batches',
-    'checkpoint_every',
-  ):
-    if not config[name] > 0:
-      raise ValueError(f'{name}: got {config[name]}, expected more than 0')
-  if config.fixed_scenes < 0:
-    raise ValueError(
-      f'fixed_scenes: got {config.fixed_scenes}, expected 0 or more'
-    )
+  need_positive(config, 'learning_rate', 'batch_size', 'eval_scenes')
+  need_positive(config, 'calibration_batches', 'checkpoint_every')
+  need_not_negative(config, 'fixed_scenes')
   if config.random_labels and not config.fixed_scenes:
     raise ValueError(
-      'random_labels: got True with fixed_scenes 0; labels that are drawn anew '
-      'for fresh scenes cannot be learned'
+      'config.random_labels: got True with fixed_scenes 0; labels that are '
+      'drawn anew for fresh scenes cannot be learned'
     )
   for name in ('two_objects', 'correlation', 'noise'):
     if not 0 <= config[name] <= 1:
-      raise ValueError(f'{name}: got {config[name]}, expected 0 to 1')
+      raise ValueError(f'config.{name}: got {config[name]}, expected 0 to 1')
   steps = sum(steps for _, steps in stages)
   if not 0 <= config.warmup_steps < steps:
     raise ValueError(
-      f'warmup_steps: got {config.warmup_steps}, expected 0 to {steps - 1}'
+      f'config.warmup_steps: got {config.warmup_steps}, expected 0 to '
+      f'{steps - 1}'
     )
 
 

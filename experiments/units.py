@@ -10,10 +10,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.cases import Cases, load_cases
-from experiments.common import Recorder, load_net
+from experiments.common import Recorder
+from experiments.inputs import load_net
 from experiments.methods import chosen_layer
 from experiments.report import Figure, Table
-from experiments.settings import need_positive, numbers
+from experiments.settings import each_of, need_positive, numbers
 from vizlab import attribution, nets, render
 from vizlab.objectives import channel, neuron, score
 from vizlab.types import Array
@@ -35,12 +36,9 @@ def run(
   if recorder.results is not None:
     return recorder.results
   need_positive(config, 'top', 'count', 'batch')
-  net = load_net(config.net)
+  net = load_net(config)
   info = chosen_layer(config, net)
-  if config.unit not in UNITS:
-    raise ValueError(
-      f'config.unit: got {config.unit!r}, expected one of {UNITS}'
-    )
+  each_of('config.unit', [config.unit], UNITS)
   channels = numbers(config, 'channels', info.shape[-1])
   cases = load_cases(config, net)
   recorder.open()

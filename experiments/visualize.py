@@ -12,12 +12,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.cases import load_cases
-from experiments.common import Recorder, layer_info, load_net
+from experiments.common import Recorder
+from experiments.inputs import check_layers, layer_info, load_net
 from experiments.making import check, fitting, make
 from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
   listed,
+  named,
   need_not_negative,
   need_positive,
   numbers,
@@ -80,9 +82,9 @@ def run(
   need_not_negative(config, 'batch', 'learning_rate', 'patience')
   each_of('config.objective', [config.objective], OBJECTIVES)
   each_of('config.image', [config.image], IMAGES)
-  net = load_net(config.net)
+  net = load_net(config)
   layers = listed(config.layers)
-  nets.check_layers(net, layers)
+  check_layers(net, 'layers', layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
   last = nets.layers(net)[-1].name
@@ -102,7 +104,8 @@ def run(
     for layer in layers
   }
   cases = load_cases(config, net) if config.examples else None
-  check(*_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0))
+  with named(x='size', shape='size'):
+    check(*_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0))
   recorder.open()
   rows, lines, titles = [], [], []
   for layer, channels in chosen.items():
