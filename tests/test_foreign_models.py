@@ -113,3 +113,41 @@ def test_a_net_without_rules_is_told_how(x, variables):
   asked = score(linen_net(variables), logit(0))
   with pytest.raises(ValueError, match='has no attribute `rules`'):
     attribution.guided_backprop(asked, x)
+
+
+CONTRACT = r'expected net\(x, edits=None\) -> \(logits, acts\)'
+
+
+@pytest.mark.parametrize(
+  ('net', 'came'),
+  [
+    (lambda x, edits=None: x.mean((1, 2)), r'an array of shape \(3, 3\)'),
+    (lambda x, edits=None: (x, x, x), 'a tuple of 3'),
+    (lambda x, edits=None: (x[:, 0, 0], x), 'shape .* and an array of shape'),
+    (lambda x, edits=None: {'relu': x}, 'returned a dict'),
+    (lambda x: (None, {'relu': x}), 'does not take images and edits'),
+  ],
+)
+def test_what_is_no_net_is_told_the_contract(net, came, x):
+  asked = score(net, logit(0))
+  for call in (
+    asked,
+    jax.jit(lambda x: asked(x)),
+    lambda x: attribution.grad_cam(asked, x, layer='relu'),
+  ):
+    with pytest.raises(ValueError, match=f'net: .*{came}.*{CONTRACT}'):
+      call(x)
+
+
+def test_an_error_inside_of_a_net_stays_as_it_is(x):
+  def net(x, edits=None):
+    return edits.items()(x)  # a mistake of its own
+
+  with pytest.raises(AttributeError, match='items'):
+    score(net, logit(0))(x)
+
+  def typed(x, edits=None):
+    return len(3), {}
+
+  with pytest.raises(TypeError, match='has no len'):
+    score(typed, logit(0))(x)

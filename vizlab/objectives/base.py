@@ -16,6 +16,7 @@ import numpy as np
 
 from vizlab import rules as rules_lib
 from vizlab.lookup import check_name
+from vizlab.objectives.contract import run_net
 from vizlab.types import Acts, Array, Edits, Net, number, value
 
 __all__ = [
@@ -111,8 +112,8 @@ class Score:
   def run(
     self, x: Array, edits: Edits | None = None
   ) -> tuple[Array | None, Acts]:
-    """Runs the net; raises if it never calls a rule of `with_rules`."""
-    return rules_lib.run(self.net, x, edits)
+    """Runs the net, checked; see `vizlab.objectives.contract.run_net`."""
+    return run_net(self.net, x, edits)
 
   def read(self, logits: Array | None, acts: Acts) -> Any:
     """The objective of what a net gave: ``[...]``, or a dict of them."""

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from vizlab import stats
 from vizlab.objectives.base import feature_map
+from vizlab.objectives.contract import run_net
 from vizlab.types import Acts, Array, Edits, Net, value
 
 __all__ = ['principal']
@@ -22,7 +23,7 @@ class _Projected:
     self, x: Array, edits: Edits | None = None
   ) -> tuple[Array | None, Acts]:
     """Runs the net; its logits stay as they are."""
-    logits, acts = self.net(x, edits)
+    logits, acts = run_net(self.net, x, edits)
     seen = {layer: acts[layer] @ basis for layer, basis in self.bases.items()}
     return logits, {**acts, **seen}
 
@@ -47,7 +48,7 @@ def principal(net: Net, image: Array, layers: Sequence[str], count: int) -> Net:
   """
   if count < 1:
     raise ValueError(f'count: got {count}, expected 1 or more')
-  acts = net(image)[1]
+  acts = run_net(net, image)[1]
   return _Projected(
     net, {layer: _basis(feature_map(acts, layer), count) for layer in layers}
   )

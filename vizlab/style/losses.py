@@ -22,6 +22,7 @@ from vizlab.objectives import (
   wasserstein,
 )
 from vizlab.objectives.base import activation, feature_map
+from vizlab.objectives.contract import run_net
 from vizlab.types import Array, Net
 
 __all__ = ['STATISTICS', 'content_loss', 'masks_at', 'style_loss', 'total_loss']
@@ -49,7 +50,7 @@ def content_loss(net: Net, image: Array, layer: str = 'relu4_2') -> Objective:
   Reference:
     Gatys, Ecker & Bethge 2016, equation 1.
   """
-  return content(layer, activation(net(image)[1], layer))
+  return content(layer, activation(run_net(net, image)[1], layer))
 
 
 def style_loss(
@@ -97,7 +98,7 @@ def style_loss(
   if mask is not None:
     _check_regions(image, layers, mask, wanted)
   measure, match = STATISTICS[statistic]
-  acts = net(image)[1]
+  acts = run_net(net, image)[1]
   maps = {layer: feature_map(acts, layer) for layer in layers}
   each = dict(zip(layers, weights, strict=True))
   if mask is None:
@@ -126,7 +127,7 @@ def masks_at(net: Net, mask: Array, layers: Sequence[str]) -> dict[str, Array]:
     ``{layer: [H', W', R]}``, resized by smooth interpolation.
   """
   image = jax.ShapeDtypeStruct((*mask.shape[:2], 3), jnp.float32)
-  acts = jax.eval_shape(lambda x: net(x)[1], image)
+  acts = jax.eval_shape(lambda x: run_net(net, x)[1], image)
   return {
     layer: resize(mask, feature_map(acts, layer).shape[-3:-1])
     for layer in layers

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from vizlab import penalties
 from vizlab.objectives import Score, features, score
 from vizlab.objectives.base import activation
+from vizlab.objectives.contract import run_net
 from vizlab.types import Array, Net
 
 __all__ = ['Inversion', 'inversion', 'normalised_error']
@@ -70,7 +71,7 @@ def inversion(
   >>> bool(found.scores[-1] > -0.02)
   True
   """
-  target = jax.lax.stop_gradient(activation(net(x)[1], layer))
+  target = jax.lax.stop_gradient(activation(run_net(net, x)[1], layer))
   pixels = x.shape[-3] * x.shape[-2]
   in_range = (2.0**alpha / (x.shape[-1] * pixels)) * penalties.alpha_norm(
     alpha, 0.5
@@ -98,7 +99,7 @@ def normalised_error(net: Net, layer: str, x: Array, x0: Array) -> Array:
     Mahendran & Vedaldi 2015, section 5.2; they divide by the mean distance of
     the activations of two images.
   """
-  target = activation(net(x0)[1], layer)
+  target = activation(run_net(net, x0)[1], layer)
   square = score(net, features(layer, target))(x)
   # Where nothing is lost the root has no slope.
   return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
