@@ -6,22 +6,20 @@ import os
 import pathlib
 from collections.abc import Iterable, Mapping
 from importlib import resources
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from vizlab.io import read_tensors, sha256, write_tensors
-from vizlab.nets.catalog import (
-  Architecture,
-  architecture,
-  names,
-  pooling_rules,
-)
+from vizlab.lookup import did_you_mean
+from vizlab.nets.catalog import POOLS, architecture, names, pooling_rules
+from vizlab.nets.graph import infer_shapes
 from vizlab.nets.input_spec import InputSpec
-from vizlab.nets.layouts import LAYOUTS, Entry, Layout, expected
+from vizlab.nets.matching import Fit, best_fit, own_fit
 from vizlab.nets.net import Network, get_params
 from vizlab.nets.ops import Layer
-from vizlab.rules import Rules
+from vizlab.nets.serial import layers_from_json, layers_to_json
 
 __all__ = ['EMBEDDED', 'from_tensors', 'load', 'save', 'shipped']
 
@@ -29,35 +27,20 @@ EMBEDDED = ('minivgg', 'minivgg_random_labels')
 _FORMAT = 'vizlab-1'
 
 
-@dataclasses.dataclass(frozen=True)
-class _Fit:
-  """How well a file's names fit one architecture in one layout."""
-
-  arch: Architecture
-  layout: Layout
-  ops: tuple[Layer, ...]
-  entries: Mapping[str, Entry]
-  missing: tuple[str, ...]
-  extra: tuple[str, ...]
-  misshapen: tuple[str, ...]
-
-  @property
-  def faults(self) -> int:
-    return len(self.missing) + len(self.extra) + len(self.misshapen)
-
-
 def load(
   source: str | os.PathLike,
   *,
   arch: str | None = None,
   preprocess: str | None = None,
-  pool: str = 'max',
+  pool: str | None = None,
+  layers: Iterable[type[Layer]] = (),
 ) -> Network:
   """Loads a trained net.
 
   Names and shapes must match one to one; kernels are turned to our order of
   axes, the flattening of torchvision's classifiers (C, H, W) included. A file
-  without the tensors of the classifier gives a net without one.
+  without the tensors of the classifier gives a net without one. A file that
+  `save` wrote of an architecture of one's own says what its layers are.
 
   Args:
     source: ``'minivgg'``, the net that ships with vizlab; or
@@ -70,7 +53,10 @@ def load(
     preprocess: ``'torchvision'`` or ``'caffe'``; where it is ``None``, what the
       file's header says, or else what its format implies (torchvision's names:
       ``'torchvision'``, Keras': ``'caffe'``).
-    pool: ``'max'`` or ``'avg'``, for every pooling layer.
+    pool: ``'max'`` or ``'avg'``, for every pooling layer; where it is ``None``,
+      what the file's header says, or else ``'max'``.
+    layers: Classes of layers of one's own that the file names, where they
+      cannot be imported from where they were defined.
 
   Returns:
     A `Network`, in float32.
@@ -84,7 +70,8 @@ def load(
   >>> nets.load('minivgg').arch
   'minivgg'
   """
-  rules = pooling_rules(pool)  # a wrong one is told before a file is read
+  if pool is not None:
+    pooling_rules(pool)  # a wrong one is told before a file is read
   if arch is not None:
     architecture(arch)
   # A word without a suffix or a folder is meant as a name, not as a file.
@@ -92,11 +79,12 @@ def load(
   if source not in EMBEDDED and word and '/' not in source:
     raise ValueError(
       f'source: got {source!r}, expected a file of its weights, or one of '
-      f'{EMBEDDED}, which ship with vizlab'
+      f'{EMBEDDED}, which ship with vizlab{did_you_mean(source, EMBEDDED)}'
     )
   source = str(shipped(source) or source)
   tensors, header = read_tensors(source)
-  return _assemble(tensors, header, f'path: {source}', arch, preprocess, rules)
+  origin = f'path: {source}'
+  return _assemble(tensors, header, origin, arch, preprocess, pool, layers)
 
 
 def shipped(name: str | os.PathLike) -> pathlib.Path | None:
@@ -126,9 +114,8 @@ def from_tensors(
   Raises:
     ValueError: As in `load`.
   """
-  return _assemble(
-    tensors, {}, 'tensors:', arch, preprocess, pooling_rules(pool)
-  )
+  pooling_rules(pool)
+  return _assemble(tensors, {}, 'tensors:', arch, preprocess, pool, ())
 
 
 def _assemble(
@@ -137,12 +124,16 @@ def _assemble(
   origin: str,
   arch: str | None,
   preprocess: str | None,
-  rules: Rules,
+  pool: str | None,
+  kinds: Iterable[type[Layer]],
 ) -> Network:
   written = header.get('format', _FORMAT)
   if written != _FORMAT:
     raise ValueError(f'{origin} has format {written!r}, expected {_FORMAT!r}')
-  fit = _match(origin, tensors, arch or header.get('arch'))
+  if arch is None and 'layers' in header:
+    fit = _own(origin, tensors, header, kinds)
+  else:
+    fit = best_fit(origin, tensors, arch or header.get('arch'))
   params: dict[str, dict[str, np.ndarray]] = {}
   for name, entry in fit.entries.items():
     value = entry.to_ours(np.asarray(tensors[name], np.float32))
@@ -150,7 +141,26 @@ def _assemble(
       raise ValueError(f'{origin} has non-finite numbers in {name!r}')
     params.setdefault(entry.layer, {})[entry.parameter] = jnp.asarray(value)
   spec = _input_spec(origin, header, fit, preprocess)
+  rules = pooling_rules(pool or header.get('pool', 'max'))
   return Network(fit.arch.name, fit.ops, spec, params, rules)
+
+
+def _own(
+  origin: str,
+  tensors: Mapping[str, np.ndarray],
+  header: Mapping[str, str],
+  kinds: Iterable[type[Layer]],
+) -> Fit:
+  """The fit of a file that says what its layers are."""
+  try:
+    ops = layers_from_json(header['layers'], kinds)
+    spec = InputSpec(**_tuples(json.loads(header['input'])))
+    name = header['arch']
+  except (AttributeError, KeyError, TypeError) as error:
+    raise ValueError(f'{origin} has a damaged header: {error}') from error
+  except ValueError as error:
+    raise ValueError(f'{origin}: {error}') from error
+  return own_fit(origin, tensors, name, ops, spec)
 
 
 def save(
@@ -162,6 +172,10 @@ def save(
 ) -> pathlib.Path:
   """Writes a net in vizlab's own format, whole or not at all.
 
+  With the weights go the name of the architecture, the preprocessing and
+  average pooling; of a net that is not of the catalog also its layers. Backward
+  rules are not written.
+
   Args:
     net: The net.
     path: A ``.safetensors`` file.
@@ -172,8 +186,9 @@ def save(
     The path.
 
   Raises:
-    ValueError: The path does not end in ``.safetensors``, or a number does not
-      fit into float16; nothing is written.
+    ValueError: The path does not end in ``.safetensors``, a number does not fit
+      into float16, or a layer has a field that JSON does not hold; nothing is
+      written.
   """
   path = pathlib.Path(path)
   if path.suffix != '.safetensors':
@@ -193,102 +208,35 @@ def save(
     'arch': net.arch,
     'input': json.dumps(dataclasses.asdict(net.spec)),
   }
+  if net.rules.pool is POOLS['avg']:
+    header['pool'] = 'avg'
+  if not _is_of_catalog(net):
+    header['layers'] = layers_to_json(net.ops)
   if source is not None:
     header['source'] = pathlib.Path(source).name
     header['source_sha256'] = sha256(source)
   return write_tensors(path, tensors, header)
 
 
-def _match(
-  origin: str, tensors: Mapping[str, np.ndarray], arch: str | None
-) -> _Fit:
-  """The one fit without a fault, or an error that says what is wrong."""
-  wanted = names() if arch is None else (architecture(arch).name,)
-  fits = [fit for name in wanted for fit in _fits(tensors, name)]
-  best = min(fits, key=lambda fit: fit.faults)
-  if not best.faults:
-    return best
-  message = [f'{origin} does not hold the weights of {best.arch.name}']
-  for title in ('missing', 'extra', 'misshapen'):
-    if found := getattr(best, title):
-      message.append(f'{title} {len(found)}: {_some(found)}')
-  others = [fit for name in names() for fit in _fits(tensors, name)]
-  look = min(others, key=lambda fit: fit.faults)
-  if look.faults == 0:
-    message.append(f'these look like {look.arch.name} weights')
-  elif look.faults < best.faults and look.faults < len(tensors) / 2:
-    message.append(f'the nearest net is {look.arch.name}')
-  raise ValueError('; '.join(message))
-
-
-def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[_Fit]:
-  arch = architecture(name)
-  for layout in LAYOUTS:
-    found = {
-      key: value.shape
-      for key, value in tensors.items()
-      if not key.endswith(layout.ignore or ('\0',))
-    }
-    for classifier in (True, False):
-      if not classifier and _has_head(arch, layout, found):
-        continue  # a part of it is there, so the rest is missing
-      classes = _classes(arch, layout, found) if classifier else None
-      ops = arch.layers(classes, classifier)
-      entries = expected(layout, name, ops, arch.spec().size)
-      if entries is None:
-        continue
-      yield _Fit(
-        arch,
-        layout,
-        ops,
-        entries,
-        missing=tuple(k for k in entries if k not in found),
-        extra=tuple(k for k in found if k not in entries),
-        misshapen=tuple(
-          f'{key} {found[key]}, expected {entry.shape}'
-          for key, entry in entries.items()
-          if key in found and found[key] != entry.shape
-        ),
-      )
-
-
-def _has_head(
-  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
-) -> bool:
-  """Whether any tensor of the classifier is among the names."""
-  ops = arch.layers()
-  places = layout.places(arch.name, ops) or {}
-  body = {op.name for op in arch.layers(classifier=False)}
-  return any(
-    layout.key(places[op.name], parameter) in found
-    for op in ops
-    if op.name not in body and op.name in places
-    for parameter in op.param_shapes((1, 1, 1))
-  )
-
-
-def _classes(
-  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
-) -> int | None:
-  """The number of classes: as many as the last bias has numbers."""
-  ops = arch.layers()
-  last = [op.name for op in ops if op.param_shapes((1, 1, 1))][-1]
-  places = layout.places(arch.name, ops)
-  shape = places and found.get(layout.key(places[last], 'bias'))
-  return shape[0] if shape else None
+def _is_of_catalog(net: Network) -> bool:
+  """Whether the name of the architecture tells all about the layers."""
+  if net.arch not in names():
+    return False
+  arch, size = architecture(net.arch), net.spec.size
+  classes = infer_shapes(net.ops, (size, size, 3))[net.ops[-1].name][-1]
+  known = arch.layers(classes), arch.layers(classifier=False)
+  return size == arch.spec().size and net.ops in known
 
 
 def _input_spec(
   origin: str,
   header: Mapping[str, str],
-  fit: _Fit,
+  fit: Fit,
   preprocess: str | None,
 ) -> InputSpec:
   if preprocess is None and 'input' in header:
     try:
-      raw = json.loads(header['input'])
-      raw = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-      return InputSpec(**raw)
+      return InputSpec(**_tuples(json.loads(header['input'])))
     except (TypeError, AttributeError, ValueError) as error:
       raise ValueError(f'{origin} has a damaged header: {error}') from error
   implied = fit.layout.preprocess
@@ -296,6 +244,6 @@ def _input_spec(
   return fit.arch.spec(preprocess or known)
 
 
-def _some(items: tuple[str, ...], most: int = 6) -> str:
-  rest = len(items) - most
-  return ', '.join(items[:most]) + (f' and {rest} more' if rest > 0 else '')
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+  """Fields with tuples where JSON has lists."""
+  return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
