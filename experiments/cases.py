@@ -55,6 +55,11 @@ def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
 
 def _photos(config: ConfigDict, net: nets.Network) -> Cases:
   paths = picture_paths(config, 'photos')
+  gone = [
+    path for path in paths if not pathlib.Path(path).expanduser().exists()
+  ]
+  if gone:
+    raise ValueError(f'config.photos: no such file or folder: {gone[0]}')
   named = [
     (path, re.match(r'(\d+)_', pathlib.Path(path).name)) for path in paths
   ]

@@ -69,14 +69,14 @@ def test_conflicts_are_painted(pictures, tmp_path):
 @pytest.mark.parametrize(
   ('changes', 'message'),
   [
-    ({'images': ''}, "config.images: got '', expected pictures"),
+    ({'images': ''}, 'config.images: got none, expected pictures'),
     ({'images': 'sample:star_and_square'}, 'expected a name as airplane1'),
     (
       {'images': 'cow1-disc2.png'},
       "config.images: got 'cow1', expected a name",
     ),
     ({'scenes': 0}, 'config.scenes: got 0'),
-    ({'styles': 'disc1.png'}, "config.contents: got '', expected pictures"),
+    ({'styles': 'disc1.png'}, 'config.contents: got none, expected'),
     ({'others': 'no.safetensors'}, 'no such file'),
     ({'scenes': 1}, 'config.scenes: got 1, among which no texture differs'),
     ({'images': 'disc1-disc2.png'}, 'expected a texture of another category'),

@@ -160,7 +160,7 @@ def test_half_is_used_only_where_it_holds_the_maps():
   ('change', 'message'),
   [
     ({'folder': ''}, 'config.folder: got none, expected a folder'),
-    ({'folder': 'nowhere'}, 'path: got nowhere .no such folder'),
+    ({'folder': 'nowhere'}, 'config.folder: got nowhere .no such folder'),
     ({'methods': 'salience'}, "config.methods: got 'salience'"),
     ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),
     ({'batch_size': 0}, 'batch_size: got 0, expected at least 1'),

@@ -7,54 +7,20 @@ import pytest
 from PIL import Image
 from tools import start
 
-from experiments.methods import chosen_options
-from vizlab import nets
-
-BAD = [
-  ('judge', {'methods': 'salience'}, "config.methods: got 'salience'"),
-  ('judge', {'scenes': 0}, 'config.scenes: got 0'),
-  ('judge', {'steps': 0}, 'config.steps: got 0'),
-  ('judge', {'layer': 'relu9'}, "layer: got 'relu9'"),
-  ('judge', {'photos': '/no/such'}, 'config.photos: path: got /no/such'),
-  ('sanity', {'batch': 0}, 'config.batch: got 0'),
-  ('sanity', {'random_labels': 'no.safetensors'}, 'no such file'),
-  ('sanity', {'random_labels': 'alexnet'}, 'expected a file of its weights'),
-  ('units', {'layer': 'fc'}, "config.layer: 'fc' gives no map"),
-  ('units', {'layer': 'relu33'}, "layer: got 'relu33'"),
-  (
-    'units',
-    {'channels': '3,x'},
-    "config.channels: got '3,x', expected numbers",
-  ),
-  ('units', {'channels': '64'}, 'config.channels: got 64, expected 0 to 63'),
-  ('units', {'unit': 'layer'}, "config.unit: got 'layer', expected one of"),
-  ('units', {'top': 0}, 'config.top: got 0'),
-]
-
-
-@pytest.mark.parametrize(('name', 'change', 'message'), BAD)
-def test_bad_settings_leave_no_work_directory(name, change, message, tmp_path):
-  with pytest.raises(ValueError, match=message):
-    start(name, tmp_path / 'run', **change)
-  assert not (tmp_path / 'run').exists()
-
 
 @pytest.mark.parametrize(
   ('files', 'message'),
-  [([], 'no photo'), (['cat.png'], 'no photo'), (['16_cat.png'], '16_cat.png')],
+  [
+    ([], 'no photo'),
+    (['cat.png'], 'expected names such as'),
+    (['16_cat.png'], '16_cat.png'),
+  ],
 )
 def test_photos_say_their_class(files, message, tmp_path):
   for name in files:
     Image.new('RGB', (120, 100), 'red').save(tmp_path / name)
   with pytest.raises(ValueError, match=f'config.photos: .*{message}'):
     start('judge', tmp_path / 'run', photos=str(tmp_path))
-
-
-def test_the_cam_needs_a_pooled_net():
-  config = importlib.import_module('configs.judge').get_test_config()
-  net = nets.create('alexnet', classifier=False)
-  with pytest.raises(ValueError, match='cam needs a net with global pooling'):
-    chosen_options(config, net)
 
 
 def test_a_killed_run_goes_on_with_the_next_method(tmp_path, monkeypatch):
