@@ -24,7 +24,7 @@ from experiments.methods import (
   every_class,
   possible_methods,
 )
-from experiments.report import Figure, Table
+from experiments.report import PAGE, Figure, Table
 from vizlab import nets, render
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.evaluate import energy_inside
@@ -140,7 +140,7 @@ def _explain(
     'attribution',
     f'Classes explained by {net.arch}; Grad-CAM at {options.layer}',
     render.table(
-      shown, ['picture', *methods], labels, side=max(128, net.spec.size - 24)
+      shown, ['picture', *methods], labels, max(128, net.spec.size - 24), PAGE
     ),
   )
   caption = 'The classes that are explained'

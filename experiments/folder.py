@@ -31,7 +31,7 @@ from experiments.methods import (
   every_class,
   possible_methods,
 )
-from experiments.report import Figure, Table
+from experiments.report import PAGE, Figure, Table
 from experiments.settings import named, need_positive
 from vizlab import io, nets, render
 from vizlab.data.folder import Batch, folder, photos
@@ -266,7 +266,8 @@ def _contact(job: Job, names: list[str]) -> list[Figure | Table]:
   if not pictures:
     return []
   side = max(128, job.net.spec.size - 24)
-  sheet = render.table(pictures, ['photo', *job.methods], labels, side=side)
+  columns = ['photo', *job.methods]
+  sheet = render.table(pictures, columns, labels, side, PAGE)
   at = f'The first photos, explained by {job.net.arch}'
   caption = 'The classes that are explained in them'
   return [

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ['curves', 'need', 'need_matplotlib', 'scatter']
+__all__ = ['curves', 'lines', 'need', 'need_matplotlib', 'scatter']
+
+_NAMED = 20  # lines that a legend names; more are told by a colour bar
 
 
 def need(module: str, what_for: str) -> None:
@@ -57,6 +59,55 @@ def curves(
   handles, labels = axes[0].get_legend_handles_labels()
   figure.legend(handles, labels, loc='outside right center', fontsize=8)
   return _drawn(figure)
+
+
+def lines(
+  series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+  x_label: str,
+  y_label: str,
+  *,
+  log: bool = False,
+) -> np.ndarray:
+  """Lines over one axis, each with its own places.
+
+  A legend names them; where there are many, a colour bar counts them.
+
+  Args:
+    series: ``{line: (places, values)}``.
+    x_label: What the places are.
+    y_label: What the values are.
+    log: Whether the values, all positive, are drawn by their logarithm.
+
+  Returns:
+    A uint8 picture ``[H, W, 3]``.
+  """
+  return _drawn(_lines(series, x_label, y_label, log))
+
+
+def _lines(
+  series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+  x_label: str,
+  y_label: str,
+  log: bool,
+) -> Any:
+  from matplotlib import cm, colormaps, colors
+  from matplotlib.figure import Figure
+
+  figure = Figure((10.0, 4.6), 100, layout='constrained')
+  axis = figure.subplots()
+  few = len(series) <= _NAMED
+  colour = colormaps['tab20' if few else 'viridis']
+  span = colors.Normalize(0, max(1, len(series) - 1))
+  for i, (name, (x, y)) in enumerate(series.items()):
+    axis.plot(x, y, color=colour(i if few else span(i)), label=name, lw=1.2)
+  axis.set(xlabel=x_label, ylabel=y_label, yscale='log' if log else 'linear')
+  axis.grid(alpha=0.3)
+  if few:
+    figure.legend(loc='outside right center', fontsize=8)
+  else:
+    told = f'which of the {len(series)}, in order'
+    figure.colorbar(cm.ScalarMappable(span, colour), ax=axis, label=told)
+  return figure
 
 
 def scatter(places: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,10 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-__all__ = ['Figure', 'Table', 'data_url', 'html', 'template']
+__all__ = ['PAGE', 'Figure', 'Table', 'data_url', 'html', 'template']
+
+# Pixels of a picture's width that a page still shows well.
+PAGE = 1600
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What came out of a sweep: a table, pictures by the swept axes, curves."""
 
 import csv
+import importlib.util
 import io as streams
 import json
 import pathlib
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from experiments import plots
 from experiments.report import data_url, template
 from experiments.settings import flatten
 from experiments.sweeping import Sweep, counts
@@ -39,7 +41,6 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
   table.writeheader()
   table.writerows(rows)
   io.write_text(sweep.folder / 'summary.csv', text.getvalue())
-  curves, axes = _curves(sweep)
   shown = {t.number: _thumbnail(sweep, t, picture) for t in sweep.trials}
   html = template('sweep.html', {'cell': _cell}).render(
     title=f'{sweep.base.experiment}: {len(rows)} trials',
@@ -50,8 +51,7 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
     words=[_words(trial, sweep.state(trial)) for trial in sweep.trials],
     pictures=shown,
     grids=_grids(sweep),
-    curves=curves,
-    axes=axes,
+    curves=_curves(sweep),
     settings=json.dumps(_shared(sweep), indent=2),
   )
   return io.write_text(sweep.folder / 'report.html', html)
@@ -132,27 +132,27 @@ def _grids(sweep: Sweep) -> list[dict[str, Any]]:
   return [{'title': title, **grid} for title, grid in grids.items()]
 
 
-def _curves(sweep: Sweep) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-  """The scores of each trial by its steps as lines, and what they span."""
-  read = [(trial, _scores(sweep.workdir(trial))) for trial in sweep.trials]
-  found = [(trial, scores) for trial, scores in read if scores is not None]
+def _curves(sweep: Sweep) -> str | None:
+  """The scores of each trial by its steps; ``''`` for none.
+
+  ``None`` where there is no matplotlib to draw them.
+
+  Scores that are all negative are losses, drawn as such: they fall by orders of
+  magnitude.
+  """
+  read = {trial.name: _scores(sweep.workdir(trial)) for trial in sweep.trials}
+  found = {name: y for name, y in read.items() if y is not None and y.size}
   if not found:
-    return [], {}
-  every = np.concatenate([scores for _, scores in found])
-  # Losses fall by orders of magnitude.
-  scale = (lambda v: -np.log10(-v)) if every.max() < 0 else (lambda v: v)
-  low, high = scale(every.min()), scale(every.max())
-  longest = max(len(scores) for _, scores in found)
-  lines = []
-  for trial, scores in found:
-    y = (scale(scores) - low) / max(high - low, 1e-12)
-    x = np.arange(len(y)) / max(longest - 1, 1)
-    few = np.unique(np.linspace(0, len(y) - 1, _POINTS).astype(int))
-    points = ' '.join(f'{600 * x[i]:.1f},{200 - 200 * y[i]:.1f}' for i in few)
-    hue = round(360 * trial.number / len(sweep.trials))
-    lines.append({'name': trial.name, 'points': points, 'hue': hue})
-  ends = {'low': _cell(float(every.min())), 'high': _cell(float(every.max()))}
-  return lines, {**ends, 'steps': longest, 'log': bool(every.max() < 0)}
+    return ''
+  if importlib.util.find_spec('matplotlib') is None:
+    return None
+  losses = max(scores.max() for scores in found.values()) < 0
+  lines = {}
+  for name, scores in found.items():
+    few = np.unique(np.linspace(0, len(scores) - 1, _POINTS).astype(int))
+    lines[name] = few + 1, (-scores if losses else scores)[few]
+  drawn = plots.lines(lines, 'step', 'loss' if losses else 'score', log=losses)
+  return data_url(Image.fromarray(drawn), 'png', optimize=True)
 
 
 def _scores(folder: pathlib.Path) -> np.ndarray | None:

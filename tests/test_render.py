@@ -57,6 +57,29 @@ def test_grid_and_table():
   assert (labelled[:, :64] < 128).any(), 'text is there'
 
 
+def test_a_wide_table_is_wrapped():
+  colours = [np.full((8, 8, 3), 40 * i, np.uint8) for i in range(6)]
+  rows, titles = [colours, colours[::-1]], [''] * 6
+  flat = render.table(rows, titles, ['', ''], side=8)
+  np.testing.assert_array_equal(
+    render.table(rows, titles, ['', ''], side=8, width=6 * 12), flat
+  )
+  sheet = render.table(rows, titles, ['', ''], side=8, width=5 * 12 - 1)
+  blocks = [[0, 1, 2, 3], [0, 4, 5]]
+  parts = [
+    render.table(
+      [[r[j] for j in some] for r in rows], [''] * len(some), ['', ''], 8
+    )
+    for some in blocks
+  ]
+  assert sheet.shape[0] == 2 * flat.shape[0]
+  np.testing.assert_array_equal(sheet[: len(flat)], parts[0])
+  below = sheet[len(flat) :, : parts[1].shape[1]]
+  np.testing.assert_array_equal(below, parts[1])
+  labelled = render.table(rows, titles, ['a', 'b'], side=8, width=1)
+  assert labelled.shape[1] == 3 * 12 + 4, 'the texts, the first and another'
+
+
 def test_filters_are_scaled_each_to_itself():
   kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 10))
   sheet = render.filters(kernel * np.logspace(-3, 0, 10), columns=5, side=10)

@@ -47,6 +47,8 @@ _SIGNED = (
   (130, 13, 38),
 )
 
+_GAP = 4  # pixels between pictures
+
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
   """An image ``[..., H, W, 3]`` in [0, 1] as a picture; overshoot is clipped.
@@ -171,7 +173,7 @@ def crop(
   ]
 
 
-def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 4) -> np.ndarray:
+def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = _GAP) -> np.ndarray:
   """Pictures in rows and columns on white, each column as wide as its widest.
 
   Args:
@@ -205,15 +207,23 @@ def table(
   columns: Sequence[str],
   rows: Sequence[str],
   side: int = 128,
+  width: int | None = None,
 ) -> np.ndarray:
   """A labelled grid: a title over each column, a text left of each row.
+
+  Where it is wrapped, each block begins with the first column again.
 
   Args:
     pictures: Rows of pictures ``[H, W, 3]`` uint8; each is resized.
     columns: A title for each column.
     rows: A text for each row; ``\\n`` breaks it. No column if all are empty.
     side: Longer side of a picture in pixels.
+    width: Pixels beyond which further columns go into a block below.
   """
+  taken = 1 + any(rows)  # by the first column, and by the texts
+  most = len(columns) if width is None else width // (side + _GAP) - taken
+  if len(columns) - 1 > max(1, most):
+    return _wrapped(pictures, columns, rows, side, max(1, most))
   body = [[resize(picture, side) for picture in row] for row in pictures]
   head = [_text(title, (side, 22)) for title in columns]
   if not any(rows):
@@ -223,6 +233,33 @@ def table(
     for text, row in zip(rows, body, strict=True)
   ]
   return grid([[_text('', (side, 22)), *head], *lines])
+
+
+def _wrapped(
+  pictures: Sequence[Sequence[np.ndarray]],
+  columns: Sequence[str],
+  rows: Sequence[str],
+  side: int,
+  most: int,
+) -> np.ndarray:
+  """Tables below each other: the first column and ``most`` others at most."""
+  others = np.arange(1, len(columns))
+  blocks = []
+  for some in np.array_split(others, -(-len(others) // most)):
+    chosen = [0, *some]
+    part = [[row[j] for j in chosen] for row in pictures]
+    blocks.append(table(part, [columns[j] for j in chosen], rows, side))
+  wide = max(block.shape[1] for block in blocks)
+  return np.concatenate(
+    [
+      np.pad(
+        block,
+        ((0, 0), (0, wide - block.shape[1]), (0, 0)),
+        constant_values=255,
+      )
+      for block in blocks
+    ]
+  )
 
 
 def _text(text: str, size: tuple[int, int]) -> np.ndarray:

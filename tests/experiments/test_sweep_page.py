@@ -1,5 +1,6 @@
 """The report of a sweep in a real browser: sorting, filtering, looking."""
 
+import importlib.util
 import json
 import pathlib
 import re
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from configs import style_transfer
-from experiments import sweep_report, sweeping, sweeps
+from experiments import plots, sweep_report, sweeping, sweeps
 from vizlab import io
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -103,7 +104,8 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
     told.closed = !large.open;
     told.grid = [...document.querySelectorAll('.grid tr')].map((row) =>
       row.querySelectorAll('img').length);
-    told.lines = document.querySelectorAll('polyline').length;
+    told.sorts = heads.map((h) => getComputedStyle(h, '::after').content);
+    told.curves = document.getElementById('curves').naturalWidth;
   """
   told = in_browser(page, script, tmp_path)
   assert told['first'] == list('012345')
@@ -114,7 +116,8 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
   assert told['nothing'] == [] and told['number'] == ['2']
   assert told['open'] and told['closed']
   assert (sweep.folder / told['whole']).exists()
-  assert told['grid'] == [0, 2, 2, 2] and told['lines'] == 6
+  assert told['grid'] == [0, 2, 2, 2] and told['curves'] > 600
+  assert told['sorts'].count('" ⇅"') == len(told['sorts']) - 2, 'but one'
 
 
 @needs_browser
@@ -146,3 +149,34 @@ def test_the_page_stands_alone(tmp_path):
   links = re.findall(r'(?:href|data-whole)="([^"#]+)"', text)
   missing = [x for x in links if not (pathlib.Path(page).parent / x).exists()]
   assert {pathlib.Path(x).name for x in missing} == {'report.html'}
+
+
+def test_curves_have_axes_and_a_legend(monkeypatch, tmp_path):
+  pytest.importorskip('matplotlib')
+  drawn = []
+  draw = plots._lines
+  monkeypatch.setattr(
+    plots, '_lines', lambda *a: drawn.append(draw(*a)) or drawn[-1]
+  )
+  page = sweep_report.write(finished(tmp_path / 'few', [{'beta': 1.0}, {}]))
+  axis, (legend,) = drawn[0].axes[0], drawn[0].legends
+  assert 'id="curves" src="data:image/png;base64,' in page.read_text()
+  told = axis.get_xlabel(), axis.get_ylabel(), axis.get_yscale()
+  assert told == ('step', 'loss', 'log')
+  names = [text.get_text() for text in legend.get_texts()]
+  assert names == ['0000_beta=1', '0001']
+  (first, second) = axis.lines
+  np.testing.assert_array_equal(first.get_xdata(), np.arange(1, 21))
+  np.testing.assert_allclose(first.get_ydata(), np.linspace(5, 1, 20))
+  np.testing.assert_allclose(second.get_ydata(), np.linspace(6, 2, 20))
+  sweep_report.write(
+    finished(tmp_path / 'many', [{'beta': float(i)} for i in range(21)])
+  )
+  assert not drawn[1].legends and 'of the 21' in drawn[1].axes[1].get_ylabel()
+
+
+def test_without_matplotlib_the_page_says_so(monkeypatch, tmp_path):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  page = sweep_report.write(finished(tmp_path / 'sweep', [{'beta': 1.0}]))
+  text = page.read_text()
+  assert 'need matplotlib' in text and 'id="curves"' not in text
