@@ -77,13 +77,19 @@ def run(
     ]
     for group, start, image in zip(groups, starts, made.images, strict=True)
   ]
+  alike, told = _alike(
+    codes[best], found['label'], _look(config, wish, made.images)[1]
+  )
   sizes = np.bincount(found['label'], minlength=config.facets)
   recorder.report(
     f'Facets of channel {config.channel} of {config.layer} of {net.arch}',
     f'The {config.top} pictures of {len(cases.images)} that excite it most, by '
     f'their activations in {config.codes}: principal components, t-SNE, '
     f'{config.facets} clusters by k-means. The mean of the {config.near} '
-    'pictures nearest to a centre is where its image starts.',
+    'pictures nearest to a centre is where its image starts. The last picture '
+    'of each row should show another kind of thing, that of the three pictures '
+    'beside it; images that differ in colour and place only show one kind.'
+    + told,
     [
       Figure(
         'facets',
@@ -114,6 +120,7 @@ def run(
     {
       'facets': config.facets,
       'risen': int((made.ends[1] > made.ends[0]).sum()),
+      **alike,
     }
   )
 
@@ -138,6 +145,44 @@ def _look(
     np.concatenate([np.asarray(v) for v in each])
     for each in zip(*found, strict=True)
   )
+
+
+def _alike(
+  codes: np.ndarray, label: np.ndarray, images: np.ndarray
+) -> tuple[dict[str, float], str]:
+  """How alike facets are, as figures and in words.
+
+  Args:
+    codes: Of the best pictures, ``[N, D]``.
+    label: The facet of each, ``[N]``.
+    images: Codes of the images of the facets, ``[F, D]``.
+
+  Returns:
+    The mean cosine of the codes of two facets' images, and of two pictures of
+    different facets; and whether the images differ less than the pictures.
+  """
+  apart = ~np.eye(len(images), dtype=bool), label[:, None] != label[None]
+  if not all(some.any() for some in apart):
+    return {}, ''
+  means = [
+    float(_cosines(x)[some].mean())
+    for x, some in zip((images, codes), apart, strict=True)
+  ]
+  ours, theirs = means
+  verdict = 'alike' if ours > theirs else 'unlike each other'
+  text = (
+    f' Here the facets are {verdict}: the mean cosine of two images by these '
+    f'activations is {ours:.3f}, of two pictures of different facets '
+    f'{theirs:.3f}.'
+  )
+  return {'alike_images': ours, 'alike_pictures': theirs}, text
+
+
+def _cosines(codes: np.ndarray) -> np.ndarray:
+  """Cosines of all pairs of rows."""
+  norms = np.linalg.norm(codes, axis=1, keepdims=True)
+  unit_codes = codes / np.maximum(norms, 1e-12)
+  return unit_codes @ unit_codes.T
 
 
 def _facets(config: ConfigDict, codes: np.ndarray) -> dict[str, np.ndarray]:

@@ -27,6 +27,8 @@ def test_minivgg_goes_by_shape_on_scenes(tmp_path):
   found = start('cue_conflict', tmp_path / 'run', scenes=48)
   assert found['minivgg/shape'] > 0.9 > 0.2 > found['minivgg/texture']
   assert found['minivgg/bias'] > 0.9
+  page = (tmp_path / 'run' / 'report.html').read_text()
+  assert 'minivgg goes by shape, with a shape bias of' in page
 
 
 def test_another_net_is_judged_beside_it(tmp_path):
@@ -56,6 +58,8 @@ def test_a_net_that_decides_for_neither_has_no_bias(pictures, tmp_path):
   (pictures / 'bar1.png').unlink()
   found = start('cue_conflict', tmp_path / 'run', images=str(pictures))
   assert found == {'minivgg/shape': 0, 'minivgg/texture': 0}
+  page = (tmp_path / 'run' / 'report.html').read_text()
+  assert 'minivgg decides for neither in any' in page
 
 
 def test_conflicts_are_painted(pictures, tmp_path):
