@@ -28,13 +28,16 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.arch = ''  # '' for what the file says
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
-  config.images = 'sample:star_and_square'  # paths or sample:NAME, by commas
+  # Paths, folders, patterns such as photos/*.jpg or sample:NAME, by commas.
+  config.images = 'sample:star_and_square'
   config.scenes = 5  # procedural scenes of two objects; minivgg only
   config.score_scenes = 32  # scenes of two objects, for the table of figures
-  config.targets = ()  # classes to explain; () for the most probable ones
+  # Classes to explain, by number or by name (tiger_cat); () for the most
+  # probable ones.
+  config.targets = ()
   config.classes = 2  # how many of the most probable classes to explain
   config.labels = ''  # a JSON list of class names
-  config.methods = (  # by commas; a wrong name lists all
+  config.methods = (  # by commas, or 'all'; a wrong name lists them
     'saliency,gradient_x_input,deconvnet,guided_backprop,'
     'grad_cam,guided_grad_cam,occlusion'
   )

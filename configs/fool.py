@@ -33,7 +33,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.images = (
     'sample:star_and_square,sample:crescent_and_cross'  # by commas
   )
-  config.targets = (0, 5, 9)  # classes that each shall become
+  config.targets = (0, 5, 9)  # what each shall become, by number or by name
   config.labels = ''  # a JSON list of class names
   config.other = ''  # weights of another net: is it fooled, too?
   config.enough = 5.0  # logits by which the class shall be ahead

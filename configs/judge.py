@@ -36,8 +36,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
   config.scenes = 1024  # scenes of two objects, both explained
-  config.photos = ''  # a folder of labelled photos instead
-  config.methods = (  # by commas; the slow ones come last
+  config.photos = ''  # a folder (or pattern) of labelled photos instead
+  config.methods = (  # by commas, or 'all'; the slow ones come last
     'saliency,gradient_x_input,deconvnet,guided_backprop,fullgrad,cam,grad_cam,'
     'grad_cam_pp,hires_cam,layer_cam,guided_grad_cam,occlusion,smoothgrad,'
     'integrated_gradients,score_cam'

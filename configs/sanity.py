@@ -40,8 +40,8 @@ def get_config() -> ConfigDict:
   config.learned.scenes = 512
   config.learned.size = 64
   config.scenes = 32  # scenes of two objects, the first one explained
-  config.photos = ''  # a folder of labelled photos instead
-  config.methods = (  # by commas
+  config.photos = ''  # a folder (or pattern) of labelled photos instead
+  config.methods = (  # by commas, or 'all'
     'gradient,gradient_x_input,smoothgrad,integrated_gradients,deconvnet,'
     'guided_backprop,guided_grad_cam,fullgrad,cam,grad_cam,grad_cam_pp,'
     'hires_cam,layer_cam,score_cam,occlusion'

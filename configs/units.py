@@ -40,7 +40,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.unit = 'neuron'  # the one at the peak, or 'channel': all of its map
   config.top = 9  # pictures of a channel
   config.scenes = 512  # scenes of two objects to search
-  config.photos = ''  # a folder of labelled photos instead
+  config.photos = ''  # a folder (or pattern) of labelled photos instead
   config.batch = 32  # pictures at once
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'

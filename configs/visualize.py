@@ -47,7 +47,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.negative = True  # also images that a channel likes least
   config.examples = True  # also the strongest and weakest of a dataset
   config.scenes = 512  # that dataset, drawn
-  config.photos = ''  # a folder of labelled photos instead
+  config.photos = ''  # a folder (or pattern) of labelled photos instead
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
     config.net.arch = arg

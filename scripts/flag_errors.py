@@ -18,7 +18,7 @@ _KINDS = {
   'invalid literal': 'an int',
   'could not convert': 'a float',
   'Non-boolean': 'true or false',
-  'Error while parsing': "a tuple, as '(1, 2)'",
+  'Error while parsing': 'a tuple, as "(1, 2)" or "(\'a b\', \'c\')"',
   'Failed to parse': 'a dict',
 }
 
