@@ -10,7 +10,8 @@ from tools import make_tiny
 
 from vizlab import io, nets, rules
 from vizlab.nets.graph import init_params
-from vizlab.nets.net import InputSpec, Network
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.net import Network
 from vizlab.nets.ops import BatchNorm, Conv, Dense, Layer, Pool, ReLU
 from vizlab.nets.plumbing import Add, Flatten
 from vizlab.rules import Window
