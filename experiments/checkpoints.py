@@ -1,13 +1,13 @@
-"""Checkpoints of what takes long; an interrupt makes one more."""
+"""Checkpoints of what takes long."""
 
-import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import orbax.checkpoint as ocp
 
-__all__ = ['opened', 'save', 'saving']
+from experiments import stopping
+
+__all__ = ['opened', 'save']
 
 Checkpointer = ocp.v1.training.Checkpointer
 
@@ -20,16 +20,7 @@ def opened(folder: pathlib.Path) -> Checkpointer:
 
 def save(checkpoints: Checkpointer, step: int, tree: Any) -> None:
   """Saves what there is after a step, unless that is saved already."""
-  last = checkpoints.latest
-  if last is None or last.step < step:
-    checkpoints.save(step, tree, force=True)
-
-
-@contextlib.contextmanager
-def saving(save: Callable[[], None]) -> Iterator[None]:
-  """Saves when a run is interrupted, so that nothing of it is lost."""
-  try:
-    yield
-  except (KeyboardInterrupt, SystemExit):
-    save()
-    raise
+  with stopping.writing():
+    last = checkpoints.latest
+    if last is None or last.step < step:
+      checkpoints.save(step, tree, force=True)

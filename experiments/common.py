@@ -1,6 +1,7 @@
 """What every experiment shares: the work directory and what goes there."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import distributed, provenance, report
+from experiments import distributed, provenance, report, stopping
 from experiments.settings import flatten
 from vizlab import io
 
@@ -28,7 +29,8 @@ _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
 _RECORD, _FIGURES, _LOCK = 'run.json', 'figures.json', '.lock'
 _OTHERS = {'index.json', 'record.json'}
-_FOLDERS = {'checkpoints', 'tensorboard'}
+_ITEMS = 'items'  # of what is done in parts; gone when it is whole
+_FOLDERS = {_ITEMS, 'checkpoints', 'tensorboard'}
 _SYNCED = 20  # seconds that a shared disk may take to show a file
 _OURS = {_OVERRIDES, _COMMAND, _METRICS, _REPORT, _RECORD, _FIGURES, *_OTHERS}
 _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
@@ -173,7 +175,7 @@ class Recorder:
   def metrics(self, step: int, values: Mapping[str, float]) -> None:
     """Appends a line of numbers to ``metrics.jsonl``."""
     line = {'step': step, **{k: float(v) for k, v in values.items()}}
-    with self._path(_METRICS).open('a') as file:
+    with stopping.writing(), self._path(_METRICS).open('a') as file:
       file.write(json.dumps(line) + '\n')
 
   def rewind(self, step: int, prefix: str = '') -> None:
@@ -189,27 +191,75 @@ class Recorder:
       if row['step'] <= step or not any(k.startswith(prefix) for k in row)
     ]
     text = ''.join(json.dumps(row) + '\n' for row in rows)
-    io.write_text(self._path(_METRICS), text)
+    with stopping.writing():
+      io.write_text(self._path(_METRICS), text)
 
   def arrays(self, name: str, **arrays: np.ndarray) -> None:
     """Writes ``name.npz``."""
-    io.write_atomic(
-      self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
-    )
+    with stopping.writing():
+      io.write_atomic(
+        self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
+      )
 
   def once(
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
-    """What ``make`` gives, or has given to a run that was interrupted."""
-    path = self._path(f'{flat(name)}.npz')
+    """Returns what ``make`` computes, or has computed before an interruption.
+
+    The run can be stopped before it and after it.
+
+    Args:
+      name: Name of the file, ``name.npz``, and of the parts of `in_parts` that
+        it is made of, which are removed when it is there.
+      make: Computes the arrays.
+    """
+    found = self._item(flat(name), make)
+    shutil.rmtree(self._path(_ITEMS) / flat(name), ignore_errors=True)
+    return found
+
+  def in_parts(
+    self,
+    name: str,
+    count: int,
+    size: int,
+    make: Callable[[slice], Mapping[str, np.ndarray]],
+  ) -> dict[str, np.ndarray]:
+    """Computes arrays of ``count`` rows, and saves each part as it is done.
+
+    The parts are kept until the run is finished, or until an item that they
+    belong to is (see `once`); the run can be stopped between them.
+
+    Args:
+      name: Name of the parts, as ``item/name`` if they belong to an item.
+      count: Number of rows.
+      size: Rows of a part; the last one may have fewer.
+      make: Computes the rows of a slice.
+
+    Returns:
+      The arrays, their parts concatenated.
+    """
+    found = [
+      self._item(f'{_ITEMS}/{name}/{i:06d}', functools.partial(make, rows))
+      for i in range(0, count, size)
+      for rows in [slice(i, min(i + size, count))]
+    ]
+    return {k: np.concatenate([part[k] for part in found]) for k in found[0]}
+
+  def _item(
+    self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
+  ) -> dict[str, np.ndarray]:
+    path = self._path(f'{name}.npz')
     if not path.exists():
-      self.arrays(flat(name), **make())
+      stopping.check()
+      self.arrays(name, **make())
+      stopping.check()
     with np.load(path) as found:
       return dict(found)
 
   def picture(self, name: str, picture: np.ndarray) -> None:
     """Writes a uint8 picture as ``name.png``."""
-    io.write_png(self._path(f'{flat(name)}.png'), picture)
+    with stopping.writing():
+      io.write_png(self._path(f'{flat(name)}.png'), picture)
 
   def report(
     self,
@@ -218,11 +268,13 @@ class Recorder:
     parts: Sequence[report.Figure | report.Table],
   ) -> None:
     """Writes ``report.html``, and each of its figures as a PNG."""
+    stopping.check()
     figures = [part for part in parts if isinstance(part, report.Figure)]
     for part in figures:
       self.picture(part.name, part.picture)
     names = [flat(part.name) for part in figures]
-    io.write_json(self._path(_FIGURES), names)
+    with stopping.writing():
+      io.write_json(self._path(_FIGURES), names)
     page = report.html(
       title,
       summary,
@@ -230,11 +282,14 @@ class Recorder:
       command=self._path(_COMMAND).read_text().strip(),
       settings=self._path(_CONFIG).read_text(),
     )
-    io.write_text(self._path(_REPORT), page)
+    with stopping.writing():
+      io.write_text(self._path(_REPORT), page)
 
   def finish(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """Writes the results and the mark that the run is complete."""
-    io.write_json(self._path(_DONE), dict(results))
+    with stopping.writing():
+      io.write_json(self._path(_DONE), dict(results))
+      shutil.rmtree(self._path(_ITEMS), ignore_errors=True)
     return dict(results)
 
 

@@ -6,19 +6,17 @@ each explains batches of its own, and one writes what all of them found.
 
 import contextlib
 import json
-import os
 import re
-import signal
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
-__all__ = ['check', 'connect', 'from_first', 'leave', 'mine', 'together']
+from experiments import stopping
 
-_SIGNALS = signal.SIGINT, signal.SIGTERM
+__all__ = ['check', 'connect', 'from_first', 'mine', 'together']
+
 _GONE = 'gone'  # where a process says why it ends before its time
 # In milliseconds: of one look, and for the others when something went wrong.
 _MOMENT, _PATIENCE = 1_000, 25_000
@@ -63,16 +61,13 @@ def connect(coordinator: str, count: int, index: int) -> None:
       'num_processes': count,
       'process_id': index,
     }
-  # While this waits for the others, Python sees no signals.
-  before = [(n, signal.signal(n, signal.SIG_DFL)) for n in _SIGNALS]
   try:
     jax.distributed.initialize(**where, heartbeat_timeout_seconds=_HEARTBEAT)
   except (RuntimeError, ValueError) as error:
     hint = '' if where else ' Expected HOST:PORT where no cluster tells.'
     raise ValueError(f'coordinator: {coordinator}: {error}{hint}') from error
-  finally:
-    for number, handler in before:
-      signal.signal(number, handler)
+  if jax.process_count() > 1:
+    stopping.before_leaving(_part)
 
 
 def _check_port(port: int) -> None:
@@ -130,17 +125,12 @@ def check() -> None:
   raise ValueError(json.loads(reason))
 
 
-def leave(status: int) -> None:
-  """Ends this process if it is one of several, without waiting for long."""
-  if not jax.distributed.is_initialized() or jax.process_count() == 1:
-    return
+def _part() -> None:
+  """Tells the other processes that this one ends, and waits a little."""
   _tell('processes: another one was stopped; the same commands go on')
   # The first process carries the words of the others: it leaves when they know.
   with contextlib.suppress(jax.errors.JaxRuntimeError):
     _client().wait_at_barrier('leave', _PATIENCE)
-  sys.stdout.flush()
-  sys.stderr.flush()
-  os._exit(status)
 
 
 def _tell(reason: str) -> None:
@@ -153,8 +143,9 @@ def _tell(reason: str) -> None:
 def _heard(name: str) -> Any:
   """What a process says, sooner or later."""
   while True:
+    stopping.check()
     check()
-    try:  # for a moment only: Python sees no signals meanwhile
+    try:  # for a moment only, between two looks
       return json.loads(_client().blocking_key_value_get(name, _MOMENT))
     except jax.errors.JaxRuntimeError as error:
       if 'DEADLINE_EXCEEDED' not in str(error):

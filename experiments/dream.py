@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from experiments import stopping
 from experiments.common import Recorder
 from experiments.inputs import (
   check_layers,
@@ -163,7 +164,7 @@ def _dream(
   config: ConfigDict, wish: ScoreFn, x: np.ndarray, frame: int
 ) -> np.ndarray:
   key = jax.random.fold_in(jax.random.key(config.seed), frame)
-  *_, end = synthesis.dream(
+  dream = synthesis.dream(
     wish,
     x,
     key,
@@ -173,6 +174,9 @@ def _dream(
     rate=config.rate,
     jitter=config.jitter,
   )
+  for end in dream:
+    jax.block_until_ready(end)
+    stopping.check()
   return np.asarray(end)
 
 
@@ -191,5 +195,6 @@ def _zoom(
     x = recorder.once(f'frame_{i:04d}', next_frame)['image']
     frames.append(render.to_uint8(x))
   if frames:
-    io.write_gif(recorder.workdir / 'zoom.gif', frames)
+    with stopping.writing():
+      io.write_gif(recorder.workdir / 'zoom.gif', frames)
   return frames

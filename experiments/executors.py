@@ -17,10 +17,9 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
-from types import FrameType
 from typing import Any
 
-from experiments import settings
+from experiments import settings, stopping
 from vizlab import io
 
 __all__ = ['EXECUTORS', 'Options', 'run_trial']
@@ -28,6 +27,7 @@ __all__ = ['EXECUTORS', 'Options', 'run_trial']
 # How often a trial is started whose process dies without a word.
 _ATTEMPTS = 3
 _QUEUE = 'slurm'  # or what else submitit knows
+_MOMENT = 0.2  # seconds between two safe points while trials run elsewhere
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -87,6 +87,7 @@ def _serial(jobs: Jobs, options: Options) -> Iterator[int]:
   """In this process: trials whose shapes agree share their programs."""
   del options
   for i, job in enumerate(jobs):
+    stopping.check()
     run_trial(**job)
     yield i
 
@@ -109,7 +110,8 @@ def _processes(jobs: Jobs, options: Options) -> Iterator[int]:
         )
         process.start()
         running[process.sentinel] = (process, i, attempt, slot)
-      for sentinel in wait(list(running)):
+      stopping.check()
+      for sentinel in wait(list(running), _MOMENT):
         process, i, attempt, slot = running.pop(sentinel)
         process.join()
         free.append(slot)
@@ -125,9 +127,11 @@ def _processes(jobs: Jobs, options: Options) -> Iterator[int]:
           )
           yield i
   finally:
-    for process, *_ in running.values():
-      process.terminate()
-      process.join()
+    with stopping.writing():  # they save what is done, and leave by themselves
+      for process, *_ in running.values():
+        process.terminate()
+      for process, *_ in running.values():
+        process.join()
 
 
 def _alone(job: dict[str, Any], device: str | None) -> None:
@@ -135,30 +139,15 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
   if device is not None:
     # JAX looks for devices when it is first used, which is later.
     os.environ['CUDA_VISIBLE_DEVICES'] = device
-  _end_at(signal.SIGINT, signal.SIGTERM)
+  # Ctrl-C in a terminal reaches a worker twice: at once and by its parent.
+  stopping.listen(impatient=False)
   parent = multiprocessing.parent_process()
   if parent is not None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
   try:
     run_trial(**job)
-  except KeyboardInterrupt:
-    raise SystemExit(130) from None
-
-
-def _end_at(*numbers: int) -> list[Any]:
-  """Lets signals end a trial; after the first, none disturbs its saving.
-
-  Returns:
-    What answered each of them before.
-  """
-
-  def stop(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    for known in numbers:
-      signal.signal(known, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-  return [signal.signal(number, stop) for number in numbers]
+  except stopping.Stopped as stopped:
+    stopping.leave(stopped.status)  # the parent says why
 
 
 def _follow(parent: Any) -> None:
@@ -181,12 +170,14 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
     with warnings.catch_warnings():
       # Its forks run other programs at once, and have no use for JAX.
       warnings.filterwarnings('ignore', 'os.fork', RuntimeWarning)
+      before = signal.getsignal(signal.SIGTERM)
       ray.init(
         options.address or None,
         runtime_env={'env_vars': {'PYTHONPATH': str(_ROOT)}},
         log_to_driver=False,
         **({} if options.address else local),
       )
+      signal.signal(signal.SIGTERM, before)  # Ray has taken it for itself
   try:
     start = ray.remote(
       num_cpus=options.cpus,
@@ -195,13 +186,14 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
     )(run_trial)
     running = {start.remote(**job): i for i, job in enumerate(jobs)}
     while running:
-      (ended,), _ = ray.wait([*running], num_returns=1)
-      i = running.pop(ended)
-      try:
-        ray.get(ended)
-      except ray.exceptions.RayError as error:
-        io.write_text(jobs[i]['error'], f'{error}\n')
-      yield i
+      stopping.check()
+      for ended in ray.wait([*running], timeout=_MOMENT)[0]:
+        i = running.pop(ended)
+        try:
+          ray.get(ended)
+        except ray.exceptions.RayError as error:
+          io.write_text(jobs[i]['error'], f'{error}\n')
+        yield i
   finally:
     if ours:
       ray.shutdown()
@@ -241,6 +233,7 @@ def _slurm(jobs: Jobs, options: Options) -> Iterator[int]:
     except (AssertionError, NameError, RuntimeError, TypeError) as error:
       raise ValueError(f'slurm: {error}') from error
     while running:
+      stopping.check()
       for i in [i for i, job in running.items() if job.done()]:
         wrong = running.pop(i).exception()
         if wrong is not None and attempts[i] < _ATTEMPTS:
@@ -262,13 +255,14 @@ class _Queued:
   def __call__(self, job: dict[str, Any]) -> None:
     # submitit lets SIGTERM pass and waits for the signal that the time is over.
     # Its answer to that would come in the middle of the trial, and SLURM may
-    # end the call that queues the job while that call waits.
+    # end the call that queues the job while that call waits. It must be queued,
+    # so it does not leave before a safe point.
     name = os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')
     over = getattr(signal, f'SIG{name}')
-    (queue_again,) = _end_at(over)
+    (queue_again,) = stopping.listen(over, patience=None, impatient=False)
     try:
       run_trial(**job)
-    except KeyboardInterrupt:
+    except stopping.Stopped:
       with contextlib.suppress(subprocess.CalledProcessError):
         queue_again(over, None)
       raise SystemExit(0) from None

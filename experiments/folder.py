@@ -18,7 +18,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import distributed
+from experiments import distributed, stopping
 from experiments.classes import class_names
 from experiments.common import Recorder
 from experiments.devices import on_every_device, replicate, shard
@@ -101,7 +101,8 @@ def run(
   }
 
   def write() -> None:
-    io.write_json(recorder.workdir / 'index.json', index)
+    with stopping.writing():
+      io.write_json(recorder.workdir / 'index.json', index)
     recorder.report(
       f'A folder explained by {net.arch}',
       f'Photos explained: {results["photos"]}; files that could not be read: '
@@ -167,6 +168,7 @@ def _explain(job: Job) -> None:
   left = job.stream(start=first, step=mine.step)
   with contextlib.closing(left) as stream, bar:
     for path, batch in zip(shards[first :: mine.step], stream, strict=True):
+      stopping.check()
       distributed.check()
       if not path.exists():
         n, x = len(batch.images), shard(batch.images, rows)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments import checkpoints
+from experiments import checkpoints, stopping
 from experiments.common import Recorder, flat
 from vizlab import optimize
 from vizlab.types import Array, ImageParam, ScoreFn
@@ -175,7 +175,7 @@ def _run(
     recorder.rewind(first, f'{name}/')
     saved_at, seen = time.monotonic(), None
     bar = tqdm(total=steps, initial=first, desc=name, unit='step')
-    with bar, checkpoints.saving(lambda: save(seen)):
+    with bar, stopping.saving(lambda: save(seen)):
       for now in progress(state):
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
@@ -194,6 +194,7 @@ def _run(
         if time.monotonic() - saved_at > _EVERY:
           save(seen)
           saved_at = time.monotonic()
+        stopping.check()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
   return Made(np.asarray(now.image), scores, penalties, now.failed)
 

@@ -19,7 +19,7 @@ import optax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import checkpoints, training_data
+from experiments import checkpoints, stopping, training_data
 from experiments.common import Recorder
 from experiments.normalisation import (
   Moments,
@@ -230,9 +230,11 @@ def _train(
       tree = {'state': now[1], 'seconds': time.perf_counter() - begun}
       checkpoints.save(kept, now[0], tree)
 
-    with checkpoints.saving(save):
+    with stopping.saving(save):
       for step in tqdm(range(first, steps), 'training', steps, initial=first):
         data = training_data.batch(config, step)
+        jax.block_until_ready(now[1])  # one step at most is under way
+        stopping.check()
         done, state = step + 1, train_step(now[1], np.int32(step), data)
         if done % _LOG_EVERY == 0 or done == steps:
           rows = np.asarray(state.window)[: (done - 1) % _LOG_EVERY + 1]

@@ -4,25 +4,27 @@ import contextlib
 import importlib
 import os
 import pathlib
-import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from types import FrameType, ModuleType
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
 from absl import flags, logging
 from flag_errors import in_one_line, load_file, wrong_file, wrong_flag
 from ml_collections import ConfigDict, config_flags
 
+from experiments import stopping
+
 __all__ = [
   'check_config',
   'config_file',
   'config_flag',
+  'ending',
   'following',
   'parse',
   'prepare',
-  'stopping',
+  'start',
 ]
 
 CACHE = flags.DEFINE_string(
@@ -31,10 +33,6 @@ CACHE = flags.DEFINE_string(
 TENSORBOARD = flags.DEFINE_bool(
   'tensorboard', False, 'Also write metrics for TensorBoard.'
 )
-
-
-class Terminated(KeyboardInterrupt):
-  """SIGTERM, which is taken as Ctrl-C is: what is done so far is saved."""
 
 
 def config_flag() -> Any:
@@ -103,38 +101,31 @@ def following(workdir: pathlib.Path) -> contextlib.AbstractContextManager:
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[None]:
-  """Errors in one line; Ctrl-C and SIGTERM end with status 130 and 143."""
-
-  def terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise Terminated
-
-  before = signal.signal(signal.SIGTERM, terminate)
+def ending() -> Iterator[None]:
+  """Errors are one line, and a signal is the exit status: 130 or 143."""
   try:
     yield
+    stopping.check()
   except BrokenPipeError:
     # Whoever read what is printed has seen enough.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _end(141)
+    stopping.leave(141)
   except (OSError, ValueError) as error:
-    _end(1, f'error: {in_one_line(error)}')
-  except KeyboardInterrupt as error:
-    status = 143 if isinstance(error, Terminated) else 130
-    _end(status, 'stopped; the same command goes on')
+    stopping.leave(1, f'error: {in_one_line(error)}')
+  except stopping.Stopped as stopped:
+    stopped.leave()
   except Exception:
     traceback.print_exc()
-    _end(1)
-  finally:
-    signal.signal(signal.SIGTERM, before)
+    stopping.leave(1)
 
 
-def _end(status: int, message: str = '') -> NoReturn:
-  """Ends a process that has failed or was stopped."""
-  if message:
-    print(message, file=sys.stderr)
-  if 'jax' in sys.modules:
-    from experiments import distributed
+def start(main: Callable[[list[str]], int | None]) -> None:
+  """Runs a script to its end, after which no signal is heard any more."""
 
-    distributed.leave(status)
-  sys.exit(status)
+  def whole(argv: list[str]) -> None:
+    with ending():
+      status = main(argv) or 0
+      sys.stdout.flush()
+    stopping.finish(status)
+
+  app.run(whole, flags_parser=parse)

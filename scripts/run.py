@@ -12,15 +12,19 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
+from experiments import stopping  # noqa: E402
+
+stopping.listen(patience=0.0)  # imports take long, and nothing is to be saved
+
 import launching  # noqa: E402
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 from launching import (  # noqa: E402
   check_config,
   config_flag,
+  ending,
   following,
-  parse,
   prepare,
-  stopping,
+  start,
 )
 from ml_collections import ConfigDict  # noqa: E402
 
@@ -82,7 +86,7 @@ def wanted() -> ConfigDict:
 
 def main(argv: list[str]) -> None:
   """Validates the config, then runs its experiment."""
-  with stopping():
+  with ending():
     if argv[1:]:
       raise ValueError(f'got {argv[1:]}, expected only --flags')
     if LIST.value:
@@ -110,6 +114,7 @@ def main(argv: list[str]) -> None:
         f'{PROCESSES.value}, expected HOST:PORT of the first'
       )
     experiment = importlib.import_module(f'experiments.{name}')
+    stopping.listen()
     where = {'workdir': WORKDIR.value, 'overwrite': OVERWRITE.value}
     before = common.Recorder(config=config, **where)
     first = not COORDINATOR.value or jax.process_index() == 0
@@ -122,4 +127,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main, flags_parser=parse)
+  start(main)

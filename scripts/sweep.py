@@ -13,16 +13,20 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
+from experiments import stopping  # noqa: E402
+
+stopping.listen(patience=0.0)  # imports take long, and nothing is to be saved
+
 import launching  # noqa: E402
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 from launching import (  # noqa: E402
   check_config,
   config_file,
   config_flag,
+  ending,
   following,
-  parse,
   prepare,
-  stopping,
+  start,
 )
 from ml_collections import config_flags  # noqa: E402
 
@@ -82,7 +86,7 @@ def main(argv: list[str]) -> int:
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
   from experiments import executors, sweep_report, sweeping, sweeps
 
-  with stopping():
+  with ending():
     if argv[1:]:
       raise ValueError(f'got {argv[1:]}, expected only --flags')
     config = CONFIG.value
@@ -116,6 +120,7 @@ def main(argv: list[str]) -> int:
     )
     folder = pathlib.Path(WORKDIR.value).expanduser().resolve()
     sweep = sweeping.Sweep(folder, config, trials)
+    stopping.listen()
     sweep.open()
     try:
       with following(folder):
@@ -127,7 +132,8 @@ def main(argv: list[str]) -> int:
           retry=RETRY.value,
         )
     finally:
-      report = sweep_report.write(sweep, PICTURE.value)
+      with stopping.writing():
+        report = sweep_report.write(sweep, PICTURE.value)
     known = sweep_report.pictures(sweep)
     if PICTURE.value and known and PICTURE.value not in known:
       print(f'picture: no trial has {PICTURE.value!r}, but {known}')
@@ -140,4 +146,4 @@ def main(argv: list[str]) -> int:
 
 if __name__ == '__main__':
   flags.mark_flag_as_required('config')
-  app.run(main, flags_parser=parse)
+  start(main)

@@ -13,7 +13,7 @@ import pytest
 from tools import locked
 
 from configs import style_transfer
-from experiments import executors, sweep_report, sweeping, sweeps
+from experiments import executors, stopping, sweep_report, sweeping, sweeps
 from vizlab import io
 
 
@@ -213,8 +213,10 @@ def test_a_trial_that_is_out_of_time_saves_and_is_queued_again(monkeypatch):
   told = []
 
   def trial(**job):
+    signal.raise_signal(signal.SIGUSR2)
+    told.append('at a safe point')
     try:
-      signal.raise_signal(signal.SIGUSR2)
+      stopping.check()
     except KeyboardInterrupt:
       signal.raise_signal(signal.SIGUSR2)  # it is on its way
       told.append('saved')
@@ -230,8 +232,9 @@ def test_a_trial_that_is_out_of_time_saves_and_is_queued_again(monkeypatch):
     with pytest.raises(SystemExit):
       executors._Queued()({})
   finally:
+    stopping.forget()
     signal.signal(signal.SIGUSR2, before)
-  assert told == ['saved', 'queued']
+  assert told == ['at a safe point', 'saved', 'queued']
 
 
 def test_a_queued_trial_whose_node_dies_is_queued_again(tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from vizlab.nets.catalog import Architecture, architecture, names
-from vizlab.nets.layouts import LAYOUTS, Entry, Layout, expected
 from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.layouts import LAYOUTS, Entry, Layout, expected
 from vizlab.nets.ops import Layer
 
 __all__ = ['Fit', 'best_fit', 'own_fit']
