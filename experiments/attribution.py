@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -31,6 +31,8 @@ from vizlab.evaluate import energy_inside
 
 __all__ = ['run']
 
+_SCENES = 8  # scenes that are measured at once
+
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
@@ -38,6 +40,45 @@ class Picture:
 
   name: str
   image: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """What explains, and where the maps are saved.
+
+  Attributes:
+    recorder: Of the run.
+    net: The net.
+    methods: Names of methods.
+    options: Their settings.
+  """
+
+  recorder: Recorder
+  net: nets.Network
+  methods: Sequence[str]
+  options: Options
+
+  def maps(
+    self, item: str, images: np.ndarray, targets: np.ndarray, size: int
+  ) -> Iterator[tuple[str, np.ndarray]]:
+    """Each method's name and its maps, ``size`` images at a time.
+
+    Args:
+      item: Name of the item of the run that they belong to.
+      images: ``[N, H, W, 3]``.
+      targets: Classes ``[N, E]``.
+      size: Number of images that are explained and saved at once.
+    """
+    for name in (bar := tqdm(self.methods)):
+      bar.set_description(f'{item}: {name}')
+      explain = every_class(METHODS[name], self.options)
+
+      def some(rows: slice, explain: Any = explain) -> dict[str, np.ndarray]:
+        maps = explain(self.net, images[rows], targets[rows])
+        return {'maps': np.asarray(maps)}
+
+      parts = self.recorder.in_parts(f'{item}/{name}', len(images), size, some)
+      yield name, parts['maps']
 
 
 def run(
@@ -64,12 +105,12 @@ def run(
   chosen_classes('config.targets', config.targets, names)
   pictures = _pictures(config, net)
   recorder.open()
-  figure, rows, maps = _explain(config, net, pictures, methods, options, names)
-  recorder.arrays('maps', **maps)
+  job = Job(recorder, net, methods, options)
+  figure, rows = _explain(config, job, pictures, names)
   parts: list[Figure | Table] = [figure, rows]
   results: dict[str, Any] = {'pictures': len(pictures)}
   if config.score_scenes:
-    table, shares = _measure(config, net, methods, options)
+    table, shares = _measure(config, job)
     parts.append(table)
     results |= shares
   recorder.report(
@@ -107,26 +148,22 @@ def _pictures(config: ConfigDict, net: nets.Network) -> list[Picture]:
 
 
 def _explain(
-  config: ConfigDict,
-  net: nets.Network,
-  pictures: Sequence[Picture],
-  methods: Sequence[str],
-  options: Options,
-  names: Sequence[str],
-) -> tuple[Figure, Table, dict[str, np.ndarray]]:
-  """One row a picture and class, one column a method; and the raw maps."""
-  x = jnp.stack([picture.image for picture in pictures])
+  config: ConfigDict, job: Job, pictures: Sequence[Picture], names: list[str]
+) -> tuple[Figure, Table]:
+  """One row for each picture and class, one column for each method."""
+  net, methods = job.net, job.methods
+  x = np.stack([picture.image for picture in pictures])
   chances = jax.nn.softmax(jax.jit(lambda net, x: net(x)[0])(net, x))
   chosen = chosen_classes('config.targets', config.targets, names)
   if chosen:
     targets = jnp.broadcast_to(jnp.array([chosen]), (len(x), len(chosen)))
   else:
     targets = jnp.argsort(-chances, -1)[:, : config.classes]
-  maps = {'targets': np.asarray(targets)}
-  for name in (bar := tqdm(methods)):
-    bar.set_description(f'explaining: {name}')
-    explain = every_class(METHODS[name], options)
-    maps[name] = np.asarray(explain(net, x, targets))
+  targets = np.asarray(targets)
+  maps = job.recorder.once(
+    'maps',
+    lambda: {'targets': targets, **dict(job.maps('maps', x, targets, 1))},
+  )
   shown, lines, labels = [], [], []
   for i, j in np.ndindex(targets.shape):
     image, k = pictures[i].image, int(targets[i, j])
@@ -138,33 +175,26 @@ def _explain(
     labels.append(f'{pictures[i].name}\n{names[k]}\n{lines[-1][-1]:.1%}')
   figure = Figure(
     'attribution',
-    f'Classes explained by {net.arch}; Grad-CAM at {options.layer}',
+    f'Classes explained by {net.arch}; Grad-CAM at {job.options.layer}',
     render.table(
       shown, ['picture', *methods], labels, max(128, net.spec.size - 24), PAGE
     ),
   )
   caption = 'The classes that are explained'
   table = Table(caption, ['picture', 'class', 'probability'], lines)
-  return figure, table, maps
+  return figure, table
 
 
-def _measure(
-  config: ConfigDict,
-  net: nets.Network,
-  methods: Sequence[str],
-  options: Options,
-) -> tuple[Table, dict[str, float]]:
+def _measure(config: ConfigDict, job: Job) -> tuple[Table, dict[str, float]]:
   """The share of each attribution inside the object that it is asked about."""
   key = jax.random.fold_in(jax.random.key(config.seed), 1)
   n = config.score_scenes
-  data = scenes(key, n, objects=2, size=net.spec.size)
+  data = scenes(key, n, objects=2, size=job.net.spec.size)
   own, other = data.masks, data.masks[:, ::-1]
   rows = [['chance', float(own.mean()), float(other.mean())]]
   shares = {}
-  for name in (bar := tqdm(methods)):
-    bar.set_description(f'measuring: {name}')
-    explain = every_class(METHODS[name], options)
-    values = explain(net, data.image, data.labels)
+  images, labels = np.asarray(data.image), np.asarray(data.labels)
+  for name, values in job.maps('scenes', images, labels, _SCENES):
     values = as_map(METHODS[name], values, own.ndim)
     inside = float(energy_inside(values, own).mean())
     rows.append([name, inside, float(energy_inside(values, other).mean())])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import plots
+from experiments import plots, stopping
 from experiments.classes import chosen_classes, class_names
 from experiments.common import Recorder
 from experiments.inputs import (
@@ -53,7 +53,7 @@ def run(
   targets = np.tile(np.array(wanted), len(pictures))
   recorder.open()
   made = recorder.once(
-    'fooled', lambda: _fool(config, net, jnp.asarray(x), jnp.asarray(targets))
+    'fooled', lambda: _fool(config, recorder, net, x, targets)
   )
   tell = jax.jit(lambda net, x: jax.nn.softmax(net(x)[0]))
   before, after = (np.asarray(tell(net, v)) for v in (x, made['image']))
@@ -110,32 +110,51 @@ def run(
 
 
 def _fool(
-  config: ConfigDict, net: nets.Network, x: Array, targets: Array
+  config: ConfigDict,
+  recorder: Recorder,
+  net: nets.Network,
+  x: np.ndarray,
+  targets: np.ndarray,
 ) -> dict[str, np.ndarray]:
   """Images ``[N, H, W, 3]`` and the probabilities ``[T, N]`` on the way."""
+  steps = np.append(np.arange(0, config.steps, config.every), config.steps)
 
-  @jax.jit
-  def probability(net: nets.Network, x: Array) -> Array:
-    p = jax.nn.softmax(net(x)[0])
-    return jnp.take_along_axis(p, targets[:, None], -1)[:, 0]
+  def one(rows: slice) -> dict[str, np.ndarray]:
+    image, target = jnp.asarray(x[rows]), jnp.asarray(targets[rows])
+    curve = [np.asarray(_probability(net, image, target))]
+    for now in synthesis.fool(
+      net,
+      image,
+      target,
+      enough=config.enough,
+      rate=config.rate,
+      steps=config.steps,
+      chunk=config.every,
+    ):
+      curve.append(np.asarray(_probability(net, now.image, target)))
+      stopping.check()
+    # A picture that has enough stays as it is while others change.
+    rest = curve[-1:] * (len(steps) - len(curve))
+    return {
+      'image': np.clip(now.image, 0, 1),
+      'points': np.array([len(curve)]),
+      'curve': np.stack(curve + rest, 1),
+    }
 
-  steps, curve = [0], [np.asarray(probability(net, x))]
-  for now in synthesis.fool(
-    net,
-    x,
-    targets,
-    enough=config.enough,
-    rate=config.rate,
-    steps=config.steps,
-    chunk=config.every,
-  ):
-    steps.append(now.step)
-    curve.append(np.asarray(probability(net, now.image)))
+  found = recorder.in_parts('fooled/pictures', len(x), 1, one)
+  points = found['points'].max()
   return {
-    'image': np.clip(now.image, 0, 1),
-    'step': np.array(steps),
-    'curve': np.stack(curve),
+    'image': found['image'],
+    'step': steps[:points],
+    'curve': found['curve'][:, :points].T,
   }
+
+
+@jax.jit
+def _probability(net: nets.Network, x: Array, targets: Array) -> Array:
+  """The probability of each image's class: ``[B]``."""
+  p = jax.nn.softmax(net(x)[0])
+  return jnp.take_along_axis(p, targets[:, None], -1)[:, 0]
 
 
 def _lines(

@@ -73,7 +73,7 @@ def run(
   for name in (bar := tqdm(methods)):
     bar.set_description(f'judging {name}')
     judge = functools.partial(
-      _judge, config, METHODS[name], options, net, cases
+      _judge, config, METHODS[name], options, net, cases, recorder, name
     )
     judged[name] = recorder.once(f'judged_{name}', judge)
   metrics = [m for m in (*BY_MASK, *BY_SCORE) if m in judged[methods[0]]]
@@ -101,34 +101,31 @@ def _judge(
   options: Options,
   net: nets.Network,
   cases: Cases,
+  recorder: Recorder,
+  name: str,
 ) -> dict[str, np.ndarray]:
-  """All metrics of a method, one number a case, and its extreme maps."""
+  """All metrics of a method, one number per case, and its extreme maps."""
   explain = every_class(method, options)
-  maps, found = [], []
-  for i in range(0, len(cases.images), config.batch):
-    some = slice(i, i + config.batch)
-    maps.append(
-      np.asarray(explain(net, cases.images[some], cases.targets[some]))
-    )
-    if cases.masks is not None:
-      by_mask = _by_mask(as_map(method, maps[-1], 4), cases.masks[some])
-      found.append(jax.tree.map(np.asarray, by_mask))
-  maps = np.concatenate(maps)
-  scores = {
-    k: np.concatenate([f[k] for f in found]) for k in found[:1] and found[0]
-  }
-  scores['sparseness'] = np.asarray(
-    jax.jit(evaluate.sparseness)(as_map(method, maps, 4))
-  )
-  faithful = []
   judge = _by_score(config, method, options)
-  size = min(config.batch, 16)
-  for i in range(0, min(config.faithful, len(cases.images)), size):
-    some = slice(i, min(i + size, config.faithful))
-    key = jax.random.fold_in(jax.random.key(config.seed), i)
-    values = judge(net, cases.images[some], cases.targets[some, 0], key)
-    faithful.append(jax.tree.map(np.asarray, values))
-  scores |= {k: np.concatenate([f[k] for f in faithful]) for k in faithful[0]}
+
+  def by_mask(rows: slice) -> dict[str, np.ndarray]:
+    maps = explain(net, cases.images[rows], cases.targets[rows])
+    values = as_map(method, maps, 4)
+    found = {} if cases.masks is None else _by_mask(values, cases.masks[rows])
+    found |= {'sparseness': _sparseness(values), 'maps': maps[:, 0]}
+    return {k: np.asarray(v) for k, v in found.items()}
+
+  def by_score(rows: slice) -> dict[str, np.ndarray]:
+    key = jax.random.fold_in(jax.random.key(config.seed), rows.start)
+    found = judge(net, cases.images[rows], cases.targets[rows, 0], key)
+    return {k: np.asarray(v) for k, v in found.items()}
+
+  n, item = len(cases.images), f'judged_{name}'
+  scores = recorder.in_parts(f'{item}/masks', n, config.batch, by_mask)
+  maps = scores.pop('maps')
+  scores |= recorder.in_parts(
+    f'{item}/scores', min(config.faithful, n), min(config.batch, 16), by_score
+  )
   quality = (
     scores['energy'][:, 0] if cases.masks is not None else (-scores['deletion'])
   )
@@ -136,9 +133,12 @@ def _judge(
   extremes = np.concatenate([order[:_SHOWN], order[-_SHOWN:]])
   return scores | {
     'extremes': extremes,
-    'maps': maps[extremes, 0],
+    'maps': maps[extremes],
     'quality': quality[extremes],
   }
+
+
+_sparseness = jax.jit(evaluate.sparseness)
 
 
 @jax.jit

@@ -1,6 +1,7 @@
 """The attribution methods as experiments call and show them."""
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -194,6 +195,7 @@ def as_map(method: Method, values: Array, rank: int) -> Array:
   return values.sum(-1) if values.ndim > rank else values
 
 
+@functools.lru_cache(maxsize=64)  # several runs in a process compile once
 def every_class(
   method: Method, options: Options
 ) -> Callable[[nets.Network, Array, Array], Array]:

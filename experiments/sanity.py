@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -68,7 +68,7 @@ def run(
   for name in (bar := tqdm(methods)):
     bar.set_description(f'checking {name}')
     check = functools.partial(
-      _check, config, METHODS[name], options, net, other, cases
+      _check, config, METHODS[name], options, net, other, cases, recorder, name
     )
     checked[name] = recorder.once(f'checked_{name}', check)
   order = _order(net)
@@ -105,20 +105,25 @@ def _check(
   net: nets.Network,
   other: nets.Network | None,
   cases: Cases,
+  recorder: Recorder,
+  name: str,
 ) -> dict[str, np.ndarray]:
-  """How alike a method's maps stay: arrays ``[layers, measures]`` and maps."""
+  """Similarities of a method's maps ``[layers, measures]``, and some maps."""
   explain = every_class(method, options)
 
   def maps(params: Mapping, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
     changed = nets.with_params(net, params)
-    return np.concatenate(
-      [
-        np.asarray(explain(changed, x[i : i + n], targets[i : i + n])[:, 0])
-        for i in range(0, len(x), n)
-      ]
-    )
+    return np.asarray(explain(changed, x, targets)[:, 0])
 
-  n = config.batch
+  def in_parts(
+    part: str, count: int, make: Callable[[slice], dict[str, np.ndarray]]
+  ) -> dict[str, np.ndarray]:
+    item = f'checked_{name}/{part}'
+    return recorder.in_parts(item, count, config.batch, make)
+
+  def alike(raw: np.ndarray, to: np.ndarray) -> np.ndarray:
+    return np.asarray(_alike(as_map(method, raw, 3), as_map(method, to, 3)))
+
   params = nets.get_params(net)
   fresh = nets.get_params(
     nets.create(
@@ -127,41 +132,47 @@ def _check(
       classes=nets.layers(net)[-1].shape[-1],
     )
   )
-  images, targets = cases.images, cases.targets[:, :1]
-  trained = maps(params, images, targets)
-
-  def alike(raw: np.ndarray, to: np.ndarray = trained) -> np.ndarray:
-    return np.asarray(_alike(as_map(method, raw, 3), as_map(method, to, 3)))
-
+  images, targets, n = cases.images, cases.targets[:, :1], len(cases.images)
+  trained = in_parts(
+    'trained',
+    n,
+    lambda rows: {'maps': maps(params, images[rows], targets[rows])},
+  )['maps']
   found: dict[str, Any] = {
     'trained': trained[0],
     # What has nothing to do with the picture: the map of another one.
-    'control': alike(np.roll(trained, 1, 0)),
+    'control': alike(np.roll(trained, 1, 0), trained).mean(0),
   }
-  for name, walk in (
+  for kind, walk in (
     ('cascading', evaluate.cascading),
     ('independent', evaluate.independent),
   ):
-    raws = [
-      maps(some, images, targets)
-      for _, some in walk(params, fresh, _order(net))
-    ]
-    found[name] = np.stack([alike(raw) for raw in raws])
-    found[f'{name}_maps'] = np.stack([raw[0] for raw in raws])
-  edges = np.asarray(_alike(_edge_map(images), as_map(method, trained, 3)))
-  found['edges'] = edges
+    layers = []
+    for layer, some in walk(params, fresh, _order(net)):
+
+      def one(rows: slice, some: Mapping = some) -> dict[str, np.ndarray]:
+        raw = maps(some, images[rows], targets[rows])
+        return {'alike': alike(raw, trained[rows]), 'first': raw[:1]}
+
+      layers.append(in_parts(f'{kind}/{layer}', n, one))
+    found[kind] = np.stack([each['alike'].mean(0) for each in layers])
+    found[f'{kind}_maps'] = np.stack([each['first'][0] for each in layers])
+  found['edges'] = alike(np.asarray(_edge_map(images)), trained).mean(0)
   if other is not None:
     x, said = _learned_by_heart(config, net, other)
-    found['labels'] = alike(
-      maps(nets.get_params(other), x, said[1]), maps(params, x, said[0])
-    )
+
+    def both(rows: slice) -> dict[str, np.ndarray]:
+      theirs = maps(nets.get_params(other), x[rows], said[1][rows])
+      return {'alike': alike(theirs, maps(params, x[rows], said[0][rows]))}
+
+    found['labels'] = in_parts('labels', len(x), both)['alike'].mean(0)
   return found
 
 
 @jax.jit
 def _alike(a: Array, b: Array) -> Array:
-  """The mean over the pictures of each measure: ``[measures]``."""
-  return jnp.stack([measure(a, b).mean() for measure in MEASURES.values()])
+  """Each measure of each pair of maps: ``[B, measures]``."""
+  return jnp.stack([measure(a, b) for measure in MEASURES.values()], -1)
 
 
 def _edge_map(images: np.ndarray) -> Array:

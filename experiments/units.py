@@ -42,16 +42,20 @@ def run(
   channels = numbers(config, 'channels', info.shape[-1])
   cases = load_cases(config, net)
   recorder.open()
-  values, places = _peaks(net, info.name, cases, config.batch)
+  values, places = _peaks(recorder, net, info.name, cases, config.batch)
   if not channels:
     channels = np.argsort(-values.max(0), kind='stable')[: config.count]
   project = _projector(config.unit, info.name)
   rows, lines = [], []
   for k in map(int, channels):
     top = np.argsort(-values[:, k], kind='stable')[: config.top]
-    found = project(net, cases.images[top], k, places[top, k])
+
+    def some(part: slice, k: int = k, top: Any = top) -> dict[str, np.ndarray]:
+      found = project(net, cases.images[top[part]], k, places[top[part], k])
+      return {name: np.asarray(map_) for name, map_ in found.items()}
+
+    maps = recorder.in_parts(f'channels/{k}', len(top), config.batch, some)
     boxes = [_box(config.unit, info, place) for place in places[top, k]]
-    maps = {name: np.asarray(map_) for name, map_ in found.items()}
     rows.append(_row(cases.images[top], maps, boxes))
     lines.append([k, *map(float, values[top[[0, -1]], k])])
   what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'
@@ -86,7 +90,7 @@ def run(
 
 
 def _peaks(
-  net: nets.Network, layer: str, cases: Cases, batch: int
+  recorder: Recorder, net: nets.Network, layer: str, cases: Cases, batch: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Each picture's peak in every channel ``[N, C]``, and its place."""
 
@@ -97,12 +101,12 @@ def _peaks(
     at = flat.argmax(1)
     return flat.max(1), jnp.stack([at // a.shape[2], at % a.shape[2]], -1)
 
-  found = [
-    jax.tree.map(np.asarray, peaks(net, cases.images[i : i + batch]))
-    for i in range(0, len(cases.images), batch)
-  ]
-  values, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
-  return values, places
+  def some(rows: slice) -> dict[str, np.ndarray]:
+    values, places = map(np.asarray, peaks(net, cases.images[rows]))
+    return {'values': values, 'places': places}
+
+  found = recorder.in_parts('peaks', len(cases.images), batch, some)
+  return found['values'], found['places']
 
 
 def _projector(

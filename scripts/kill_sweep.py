@@ -13,6 +13,7 @@ import sys
 import time
 
 from absl import app, flags
+from kills import difference
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'An empty folder.')
 KILLS = flags.DEFINE_integer('kills', 20, 'How often it is killed, at least.')
@@ -25,25 +26,12 @@ SWEEP = (
   *(sys.executable, HERE / 'sweep.py', '--picture=transfer'),
   *('--config=configs/style_transfer.py', '--config.size=96'),
 )
-# They say when and by which command.
-APART = {'run.json', 'command.txt', 'overrides.json', 'report.html', '.lock'}
 
 
 def start(folder: pathlib.Path) -> subprocess.Popen:
   """Starts the sweep in a folder."""
   command = [*SWEEP, f'--workdir={folder}']
   return subprocess.Popen(command, cwd=HERE.parent, stderr=subprocess.DEVNULL)
-
-
-def results(folder: pathlib.Path) -> dict[str, bytes]:
-  """What the trials have left, without what a kill may leave: hidden files."""
-  return {
-    str(path.relative_to(folder)): path.read_bytes()
-    for path in sorted(folder.rglob('*'))
-    if path.is_file()
-    and path.name not in APART
-    and not path.name.startswith('.')
-  }
 
 
 def main(argv: list[str]) -> None:
@@ -68,13 +56,9 @@ def main(argv: list[str]) -> None:
       time.sleep(0.1)
   if status:
     sys.exit(f'error: the sweep ended with status {status}')
-  whole, killed = results(folder / 'whole'), results(folder / 'killed')
-  if whole.keys() != killed.keys():
-    sys.exit(f'error: other files: {sorted(whole.keys() ^ killed.keys())[:5]}')
-  wrong = [name for name in whole if whole[name] != killed[name]]
-  if wrong:
-    sys.exit(f'error: other bytes: {wrong[:5]}')
-  print(f'{kills} kills, {len(whole)} files, all equal')
+  if wrong := difference(folder / 'whole', folder / 'killed'):
+    sys.exit(f'error: {wrong}')
+  print(f'{kills} kills, all files equal')
 
 
 if __name__ == '__main__':

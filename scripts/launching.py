@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from absl import flags, logging
+from absl import app, flags, logging
 from flag_errors import in_one_line, load_file, wrong_file, wrong_flag
 from ml_collections import ConfigDict, config_flags
 

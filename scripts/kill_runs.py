@@ -1,0 +1,205 @@
+"""Stops runs at random moments until they are done, and looks for damage.
+
+python scripts/kill_runs.py --workdir=/tmp/stops --signals=100 --busy=2
+
+Five experiments and two sweeps each run once undisturbed, and then stopped by
+SIGINT or SIGTERM and started again, until enough signals were sent. Every stop
+must have its exit status, take five seconds at most, say one line and leave no
+half-written file; what was resumed must end with the bytes of the undisturbed
+run.
+"""
+
+import dataclasses
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import kills
+from absl import app, flags
+
+WORKDIR = flags.DEFINE_string('workdir', None, 'An empty folder.')
+SIGNALS = flags.DEFINE_integer('signals', 100, 'Signals in total.')
+SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments and signals.')
+BUSY = flags.DEFINE_integer('busy', 0, 'Busy loops that run beside it.')
+ONLY = flags.DEFINE_list('only', [], 'Names of some of the commands.')
+
+HERE = pathlib.Path(__file__).resolve().parent
+STYLE = ('--config=configs/style_transfer.py', '--config.size=64')
+# Each takes some 20 to 60 seconds on two cores once its programs are compiled.
+COMMANDS = {
+  'attribution': (
+    *('run.py', '--config=configs/attribution.py', '--config.samples=200'),
+    *('--config.methods=smoothgrad,occlusion', '--config.patch=8'),
+  ),
+  'judge': (
+    *('run.py', '--config=configs/judge.py', '--config.scenes=96'),
+    '--config.methods=saliency,guided_backprop,grad_cam,occlusion',
+    *('--config.batch=8', '--config.faithful=32', '--config.chunk=16'),
+  ),
+  'visualize': (
+    *('run.py', '--config=configs/visualize.py', '--config.scenes=64'),
+    *('--config.layers=relu2_1,relu3_2', '--config.count=4'),
+    *('--config.size=64', '--config.steps=192'),
+  ),
+  'style_transfer': (
+    *('run.py', '--config=configs/style_transfer.py', '--config.octaves=2'),
+    *('--config.size=128', '--config.steps=200'),
+  ),
+  'folder': (
+    *('run.py', '--config=configs/folder.py', '--config.batch_size=4'),
+    *('--config.methods=saliency,occlusion', '--config.patch=8'),
+  ),
+  'sweep': ('sweep.py', *STYLE, '--config.steps=60', '--picture=transfer'),
+  'processes': (
+    *('sweep.py', *STYLE, '--config.steps=30', '--picture=transfer'),
+    *('--executor=processes', '--max_trials=6'),
+  ),
+}
+PHOTOS = 40  # copies of the samples, for the folder
+LONGEST = 5.0  # seconds that a stop may take
+FIRST = 1.5  # seconds before the first signal: Python itself must have started
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+MESSAGE = 'stopped; the same command goes on'
+
+
+@dataclasses.dataclass
+class Tally:
+  """Stops of a command.
+
+  Attributes:
+    seconds: What each took.
+    faults: What was wrong, in words.
+    resumed: Number of runs that ended after stops.
+  """
+
+  seconds: list[float] = dataclasses.field(default_factory=list)
+  faults: list[str] = dataclasses.field(default_factory=list)
+  resumed: int = 0
+
+
+def start(
+  name: str, folder: pathlib.Path, log: pathlib.Path
+) -> subprocess.Popen:
+  """Starts a command in a folder; stderr goes to a file."""
+  script, *rest = COMMANDS[name]
+  flags = [f'--workdir={folder}', f'--compilation_cache={log.parent / "cache"}']
+  if name == 'folder':
+    flags.append(f'--config.folder={log.parent / "photos"}')
+  with log.open('w') as file:
+    return subprocess.Popen(
+      [sys.executable, HERE / script, *rest, *flags],
+      cwd=HERE.parent,
+      stdout=subprocess.DEVNULL,
+      stderr=file,
+    )
+
+
+def copy_photos(folder: pathlib.Path) -> None:
+  """Many photos, made of the samples."""
+  folder.mkdir(parents=True, exist_ok=True)
+  samples = sorted((HERE.parent / 'vizlab' / 'io' / 'samples').glob('*.png'))
+  for i in range(PHOTOS):
+    shutil.copy(samples[i % len(samples)], folder / f'{i:03d}.png')
+
+
+def stop(run: subprocess.Popen, draws: random.Random) -> tuple[int, float]:
+  """Sends a signal; the exit status that is due, and the seconds it took."""
+  number = draws.choice(list(STATUS))
+  begun = time.monotonic()
+  run.send_signal(number)
+  try:
+    run.wait(120)
+  except subprocess.TimeoutExpired:
+    run.kill()
+    run.wait()
+  return STATUS[number], time.monotonic() - begun
+
+
+def faults(
+  status: int, due: int, seconds: float, said: str, folder: pathlib.Path
+) -> list[str]:
+  """What was wrong with a stop."""
+  found = []
+  if status != due:
+    found.append(f'exit status {status}, expected {due}')
+  if seconds > LONGEST:
+    found.append(f'took {seconds:.1f} seconds')
+  if said.rstrip().splitlines()[-1:] != [MESSAGE]:
+    found.append(f'said {said[-200:]!r}')
+  for word in ('Traceback', 'Fatal', 'Segmentation'):
+    if word in said:
+      found.append(f'{word}: {said[-500:]!r}')
+  if left := kills.unfinished(folder):
+    found.append(f'left {left[:3]}')
+  return found
+
+
+def stops(name: str, count: int, draws: random.Random) -> Tally:
+  """Runs a command undisturbed, and with ``count`` signals."""
+  folder, tally = pathlib.Path(WORKDIR.value).resolve(), Tally()
+  whole, stopped = folder / name / 'whole', folder / name / 'stopped'
+  log = folder / f'{name}.log'
+  begun = time.monotonic()
+  if start(name, whole, log).wait():
+    sys.exit(f'error: {name} failed undisturbed: {log.read_text()[-500:]}')
+  longest = time.monotonic() - begun
+  print(f'{name}: undisturbed in {longest:.0f} seconds', flush=True)
+  while len(tally.seconds) < count or stopped.exists():
+    run = start(name, stopped, log)
+    enough = len(tally.seconds) >= count
+    try:
+      # Rather soon, so that a run is stopped several times before it is done.
+      moment = draws.uniform(FIRST, FIRST + longest / 2)
+      run.wait(None if enough else moment)
+    except subprocess.TimeoutExpired:
+      due, seconds = stop(run, draws)
+      said = log.read_text()
+      wrong = faults(run.returncode, due, seconds, said, stopped)
+      tally.seconds.append(seconds)
+      tally.faults += [f'after {moment:.1f} seconds: {w}' for w in wrong]
+      print(
+        f'{name}: stop {len(tally.seconds)} in {seconds:.2f} seconds', *wrong
+      )
+      continue
+    if run.returncode:
+      tally.faults.append(f'resumed: {log.read_text()[-500:]!r}')
+    if wrong := kills.difference(whole, stopped):
+      tally.faults.append(f'resumed: {wrong}')
+    tally.resumed += 1
+    shutil.rmtree(stopped)
+  return tally
+
+
+def main(argv: list[str]) -> None:
+  """Stops all commands in turn, and sums up."""
+  del argv
+  draws, names = random.Random(SEED.value), ONLY.value or list(COMMANDS)
+  copy_photos(pathlib.Path(WORKDIR.value) / 'photos')
+  loop = [sys.executable, '-c', 'while True: pass']
+  busy = [subprocess.Popen(loop) for _ in range(BUSY.value)]
+  try:
+    found = {
+      name: stops(name, len(range(i, SIGNALS.value, len(names))), draws)
+      for i, name in enumerate(names)
+    }
+  finally:
+    for each in busy:
+      each.kill()
+  for name, tally in found.items():
+    took = ', '.join(f'{f(tally.seconds):.2f}' for f in (min, max))
+    print(
+      f'{name}: {len(tally.seconds)} signals, ended in {took} seconds (least, '
+      f'most), {tally.resumed} resumed runs, {len(tally.faults)} faults'
+    )
+    print(*(f'  {fault}\n' for fault in tally.faults), sep='', end='')
+  if any(tally.faults for tally in found.values()):
+    sys.exit(1)
+
+
+if __name__ == '__main__':
+  flags.mark_flag_as_required('workdir')
+  app.run(main)
