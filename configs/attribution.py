@@ -7,7 +7,8 @@ Commands:
     --workdir=/tmp/explain_vgg19
 
 Runtime: under a minute on 2 CPU cores, and about two minutes for one photo with
-VGG-19, most of it occlusion.
+VGG-19, most of it occlusion. A run that is stopped or killed resumes after the
+last photo and method.
 
 Expected: report.html with a row for every picture and class. On the scenes, a
 table of the share of each attribution that lies inside the object it is asked

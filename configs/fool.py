@@ -8,7 +8,8 @@ Commands:
 
 Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: 15 seconds on 2 CPU cores; VGG-19 with two photos two minutes.
+Runtime: 15 seconds on 2 CPU cores; VGG-19 with two photos two minutes. A run
+that is stopped or killed resumes after the last picture and class.
 
 Expected: report.html with the pictures, the difference and ten times the
 difference, and the probability along the steps. minivgg takes both samples for

@@ -10,8 +10,8 @@ The folder holds photos whose names begin with the number of their class, such
 as 282_cat.png. Needs matplotlib: pip install -e '.[analysis]'.
 
 Runtime: 35 minutes on 2 busy CPU cores, 27 of them for the last four methods.
-It can be killed and started again: it goes on with the next method. VGG-19 on
-22 photos: 43 minutes beside other work.
+VGG-19 on 22 photos: 43 minutes beside other work. A run that is stopped or
+killed resumes after the last batch of pictures of a method.
 
 Expected: report.html with the table, the curves and pictures. On 1,024 scenes
 the peak lies inside the object that is asked about in 69 % for Score-CAM, 65 %

@@ -7,8 +7,8 @@ Layers are randomised from the top, or one at a time, and a net that learned
 random labels by heart (configs/train_minivgg.py:random_labels) is compared with
 the one that learned shapes. Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: about 15 minutes on 2 CPU cores (25 on busy ones). It can be killed and
-started again: it goes on with the next method.
+Runtime: about 15 minutes on 2 CPU cores (25 on busy ones). A run that is
+stopped or killed resumes after the last randomised layer and batch of pictures.
 
 Expected: report.html with who passed. Of the parameters: guided backprop, the
 deconvnet and Guided Grad-CAM fail (SSIM 0.85, 0.71 and 0.74 with the upper half

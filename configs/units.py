@@ -14,7 +14,8 @@ Commands:
 The folder holds photos whose names begin with the number of their class, such
 as 282_cat.png.
 
-Runtime: ten seconds on 2 CPU cores; with VGG-19 and 22 photos half a minute.
+Runtime: ten seconds on 2 CPU cores; with VGG-19 and 22 photos half a minute. A
+run that is stopped or killed resumes after the last batch of pictures.
 
 Expected: report.html with a row for every channel. The nine patches of a row
 have something in common, such as an edge, a texture or a corner, and guided
