@@ -103,6 +103,9 @@ class Recorder:
       io.lock(self._path(_LOCK), self)
       if self._overwrite:
         self._remove()
+      elif self._path(_RECORD).exists():  # what is done must be of these files
+        record = json.loads(self._path(_RECORD).read_text())
+        provenance.check_files(record['sha256'], self.settings, 'workdir')
       io.write_json(self._path(_CONFIG), self.settings)
       io.write_json(self._path(_OVERRIDES), sys.argv[1:])
       io.write_text(self._path(_COMMAND), provenance.command() + '\n')

@@ -54,19 +54,23 @@ def command() -> str:
   return shlex.join(['python', *sys.argv])
 
 
-def check_files(known: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+def check_files(
+  known: Mapping[str, str], settings: Mapping[str, Any], flag: str = 'from'
+) -> None:
   """Raises a `ValueError` if a file is not the one that a run has read.
 
   Args:
     known: The SHA-256 of each, as `record` tells.
     settings: Of that run.
+    flag: Name of the flag that names the run, for the error.
   """
   now = _sums(settings)
   for name, before in known.items():
     if now.get(name) != before:
       what = 'another file' if name in now else 'not there'
       raise ValueError(
-        f'from: {name} is {what}; the run read one of SHA-256 {before[:12]}...'
+        f'{flag}: {name} is {what}; the run read one of SHA-256 '
+        f'{before[:12]}...'
       )
 
 

@@ -32,8 +32,8 @@ STYLE = ('--config=configs/style_transfer.py', '--config.size=64')
 # Each takes some 20 to 60 seconds on two cores once its programs are compiled.
 COMMANDS = {
   'attribution': (
-    *('run.py', '--config=configs/attribution.py', '--config.samples=200'),
-    *('--config.methods=smoothgrad,occlusion', '--config.patch=8'),
+    *('run.py', '--config=configs/attribution.py', '--config.samples=64'),
+    *('--config.methods=smoothgrad,occlusion', '--config.patch=12'),
   ),
   'judge': (
     *('run.py', '--config=configs/judge.py', '--config.scenes=96'),
@@ -51,7 +51,7 @@ COMMANDS = {
   ),
   'folder': (
     *('run.py', '--config=configs/folder.py', '--config.batch_size=4'),
-    *('--config.methods=saliency,occlusion', '--config.patch=8'),
+    *('--config.methods=saliency,occlusion', '--config.patch=12'),
   ),
   'sweep': ('sweep.py', *STYLE, '--config.steps=60', '--picture=transfer'),
   'processes': (
@@ -61,7 +61,8 @@ COMMANDS = {
 }
 PHOTOS = 40  # copies of the samples, for the folder
 LONGEST = 5.0  # seconds that a stop may take
-FIRST = 1.5  # seconds before the first signal: Python itself must have started
+# Seconds before a signal: Python itself must have started.
+BETWEEN = 1.5, 15.0
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 MESSAGE = 'stopped; the same command goes on'
 
@@ -143,7 +144,7 @@ def stops(name: str, count: int, draws: random.Random) -> Tally:
   folder, tally = pathlib.Path(WORKDIR.value).resolve(), Tally()
   whole, stopped = folder / name / 'whole', folder / name / 'stopped'
   log = folder / f'{name}.log'
-  begun = time.monotonic()
+  begun, (least, most) = time.monotonic(), BETWEEN
   if start(name, whole, log).wait():
     sys.exit(f'error: {name} failed undisturbed: {log.read_text()[-500:]}')
   longest = time.monotonic() - begun  # until one finds all programs compiled
@@ -154,7 +155,7 @@ def stops(name: str, count: int, draws: random.Random) -> Tally:
     enough = len(tally.seconds) >= count
     try:
       # Rather soon, so that a run is stopped several times before it is done.
-      moment = draws.uniform(FIRST, FIRST + longest / 2)
+      moment = draws.uniform(least, max(least, min(most, longest)))
       run.wait(None if enough else moment)
     except subprocess.TimeoutExpired:
       due, seconds = stop(run, draws)

@@ -177,3 +177,14 @@ def test_a_run_records_what_it_came_from(tmp_path):
   assert len(record['sha256']['minivgg']) == 64
   assert {'jax', 'python', 'vizlab'} <= {*record['versions']}
   assert record['device'].startswith(jax.default_backend())
+
+
+def test_a_run_does_not_resume_with_another_file(tmp_path):
+  (tmp_path / 'cat.png').write_bytes(b'a cat')
+  values = {'images': str(tmp_path / 'cat.png')}
+  opened(tmp_path / 'run', **values)
+  opened(tmp_path / 'run', **values)
+  (tmp_path / 'cat.png').write_bytes(b'a dog')
+  with pytest.raises(ValueError, match='workdir: .*cat.png is another file'):
+    opened(tmp_path / 'run', **values)
+  common.Recorder(tmp_path / 'run', config(**values), overwrite=True).open()
