@@ -71,14 +71,33 @@ class Job:
     """
     for name in (bar := tqdm(self.methods)):
       bar.set_description(f'{item}: {name}')
-      explain = every_class(METHODS[name], self.options)
 
-      def some(rows: slice, explain: Any = explain) -> dict[str, np.ndarray]:
-        maps = explain(self.net, images[rows], targets[rows])
-        return {'maps': np.asarray(maps)}
+      def some(rows: slice, name: str = name) -> dict[str, np.ndarray]:
+        part = f'{item}/{name}/{rows.start}'
+        return {'maps': self._maps(part, name, images[rows], targets[rows])}
 
       parts = self.recorder.in_parts(f'{item}/{name}', len(images), size, some)
       yield name, parts['maps']
+
+  def _maps(
+    self, item: str, name: str, images: np.ndarray, targets: np.ndarray
+  ) -> np.ndarray:
+    """The maps of some images, some pieces at a time where there are any."""
+    method = METHODS[name]
+    explain = every_class(method, self.options)
+    if method.pieces is None:
+      return np.asarray(explain(self.net, images, targets))
+    count = method.pieces(self.options, images.shape[1:3])
+    size = min(count, self.options.chunk)
+
+    def some(part: slice) -> dict[str, np.ndarray]:
+      # The last ones may be beyond the count: every part runs one program.
+      numbers = part.start + np.arange(size)
+      return {
+        'maps': np.asarray(explain(self.net, images, targets, numbers))[None]
+      }
+
+    return self.recorder.in_parts(item, count, size, some)['maps'].sum(0)
 
 
 def run(

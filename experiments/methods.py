@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,21 +55,37 @@ class Method:
     show: ``(map, image) -> picture``.
     signless: Whether the sign of the map means nothing, so that its size is
       what counts inside a mask.
+    pieces: ``(options, (height, width)) -> count`` where a method takes long:
+      its map is the sum of this many pieces, and ``explain`` takes the numbers
+      of some of them, ``[P]``, as its last argument.
   """
 
-  explain: Callable[[Score, Array, Options], Array]
+  explain: Callable[..., Array]
   show: Callable[[np.ndarray, np.ndarray], np.ndarray]
   signless: bool = True
+  pieces: Callable[[Options, tuple[int, int]], int] | None = None
 
 
-def _sweep(score: Score, x: Array, options: Options) -> Array:
+def _sweep(
+  score: Score, x: Array, options: Options, places: Array | None = None
+) -> Array:
   return attribution.occlusion(
     score,
     x,
     patch=options.patch,
-    stride=max(1, options.patch // 2),
+    stride=_stride(options),
     chunk=options.chunk,
+    places=places,
   )
+
+
+def _stride(options: Options) -> int:
+  return max(1, options.patch // 2)
+
+
+def _places(options: Options, size: tuple[int, int]) -> int:
+  occluder = attribution.Occluder(options.patch, _stride(options))
+  return math.prod(map(occluder.count, size))
 
 
 def _smooth(squared: bool) -> Callable[[Score, Array, Options], Array]:
@@ -176,7 +193,7 @@ METHODS = {
     lambda s, x, o: attribution.guided_grad_cam(s, x, layer=o.layer),
     lambda m, x: render.rgb(m),
   ),
-  'occlusion': Method(_sweep, render.overlay, signless=False),
+  'occlusion': Method(_sweep, render.overlay, signless=False, pieces=_places),
 }
 
 
@@ -209,11 +226,14 @@ def every_class(
     A jitted function of a net, images ``[B, H, W, 3]`` and classes ``[B, E]``
     that gives ``[B, E, H, W]`` or ``[B, E, H, W, 3]``. What does not depend on
     the class, such as the forward of occluded images, is computed once.
+    Further arguments, such as pieces, go to the method.
   """
 
-  def explain(net: nets.Network, x: Array, targets: Array) -> Array:
+  def explain(
+    net: nets.Network, x: Array, targets: Array, *pieces: Array
+  ) -> Array:
     def one(target: Array) -> Array:
-      return method.explain(score(net, logit(target)), x, options)
+      return method.explain(score(net, logit(target)), x, options, *pieces)
 
     return jax.vmap(one, in_axes=1, out_axes=1)(targets)
 

@@ -40,6 +40,29 @@ def test_map_is_the_mean_of_the_falls_that_cover_a_pixel(patch, stride, linear):
   np.testing.assert_allclose(got, total_fall / count, atol=1e-4)
 
 
+@pytest.mark.parametrize('net', ['tiny', 'function'])
+def test_maps_of_some_places_add_up_to_the_whole(net, tiny):
+  """With one program, though there are 25 places: the last part has three."""
+  asked = score(tiny, probability(2))
+  asked = asked if net == 'tiny' else jax.tree_util.Partial(asked)
+  x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
+  settings = {'patch': 4, 'stride': 3, 'chunk': 6}
+  seen = jax.jit(lambda x: occlusion_sweep(asked, x, **settings))(x)
+  some = jax.jit(lambda x, p: occlusion_sweep(asked, x, **settings, places=p))
+  np.testing.assert_allclose(
+    some(x, jnp.array([24, 3, 3, 7])),
+    seen.reshape(2, 25)[:, [24, 3, 3, 7]],
+    atol=1e-6,
+  )
+  whole = jax.jit(lambda x: occlusion(asked, x, **settings))(x)
+  part = jax.jit(lambda x, p: occlusion(asked, x, **settings, places=p))
+  parts = [part(x, i + jnp.arange(11)) for i in (0, 11, 22)]
+  assert part._cache_size() == 1
+  assert float(jnp.abs(parts[2][:, :9]).max()) == 0, 'its places lie below'
+  np.testing.assert_allclose(sum(parts), whole, atol=1e-6)
+  assert float(jnp.abs(whole).max()) > 1e-4
+
+
 def test_the_three_records_of_the_paper(tiny, images):
   records = occlusion_sweep(
     score(

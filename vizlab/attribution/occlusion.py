@@ -76,6 +76,7 @@ def occlusion_sweep(
   stride: int = 16,
   fill: float | Array = 0.5,
   chunk: int = 16,
+  places: Array | None = None,
 ) -> Any:
   """Reads ``fn`` with an occluder at every place of the image.
 
@@ -95,9 +96,12 @@ def occlusion_sweep(
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
     chunk: Images evaluated at once, but at least two places of the whole batch.
       Memory grows with it, and not with the number of places.
+    places: The places that are visited, int ``[P]``, counted row by row; all of
+      them by default. With some at a time, one program visits them all.
 
   Returns:
-    What ``fn`` gives, each array as ``[..., rows, columns, *rest]``.
+    What ``fn`` gives, each array as ``[..., rows, columns, *rest]``, or as
+    ``[..., P, *rest]`` where ``places`` are given.
 
   Raises:
     ValueError: A patch larger than the image, a stride larger than the patch,
@@ -113,8 +117,9 @@ def occlusion_sweep(
   fill = as_image(fill, x, 'fill')
   if isinstance(fn, Score) and getattr(fn.net, 'sweep', None):
     other = jnp.broadcast_to(fill, x.shape)
-    return fn.net.sweep(fn.read, x, other, rows, columns, chunk)
-  return _full_sweep(fn, x, fill, occluder, chunk)
+    some = {} if places is None else {'places': places}
+    return fn.net.sweep(fn.read, x, other, rows, columns, chunk, **some)
+  return _full_sweep(fn, x, fill, occluder, chunk, places)
 
 
 def _full_sweep(
@@ -123,6 +128,7 @@ def _full_sweep(
   fill: Array,
   occluder: Occluder,
   chunk: int,
+  places: Array | None,
 ) -> Any:
   """Runs ``fn`` on every occluded image."""
   h, w = x.shape[-3:-1]
@@ -136,11 +142,13 @@ def _full_sweep(
     cover = cover.reshape((1,) * batch + cover.shape)
     return fn(jnp.where(cover, fill, x))
 
-  places = jnp.arange(rows * columns)
-  swept = jax.lax.map(one, places, batch_size=at_once(x, chunk))
+  every = jnp.arange(rows * columns) if places is None else jnp.asarray(places)
+  swept = jax.lax.map(one, every, batch_size=at_once(x, chunk))
 
   def arrange(values: Array) -> Array:
     values = jnp.moveaxis(values, 0, batch)
+    if places is not None:
+      return values
     shape = values.shape
     return values.reshape(*shape[:batch], rows, columns, *shape[batch + 1 :])
 
@@ -155,6 +163,7 @@ def occlusion(
   stride: int = 16,
   fill: float | Array = 0.5,
   chunk: int = 16,
+  places: Array | None = None,
 ) -> Array:
   """How much the score falls when a pixel is covered.
 
@@ -168,6 +177,9 @@ def occlusion(
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
     chunk: Images evaluated at once, but at least two places of the whole batch.
       Memory grows with it, and not with the number of places.
+    places: The places that are visited, as in `occlusion_sweep`. The map is
+      then their share: maps of all places add up to the whole. A number beyond
+      the last place is none, so that every part can be equally long.
 
   Returns:
     ``[..., H, W]`` in score units; positive where the score needs the pixels.
@@ -181,11 +193,17 @@ def occlusion(
   check_images(x)
   y = score(x)
   check_score(y, x)
-  seen = occlusion_sweep(
-    score, x, patch=patch, stride=stride, fill=fill, chunk=chunk
-  )
-  drop = y[..., None, None] - seen
   occluder = Occluder(patch, stride)
+  shape = (*y.shape, *map(occluder.count, x.shape[-3:-1]))
+  seen = occlusion_sweep(
+    score, x, patch=patch, stride=stride, fill=fill, chunk=chunk, places=places
+  )
+  if places is None:
+    drop = y[..., None, None] - seen
+  else:
+    drop = jnp.zeros((*y.shape, math.prod(shape[-2:])), seen.dtype)
+    drop = drop.at[..., jnp.asarray(places)].set(y[..., None] - seen)
+    drop = drop.reshape(shape)
 
   def cover(n: int) -> Array:  # [places, n], each column sums to 1
     places = jnp.arange(occluder.count(n))

@@ -151,12 +151,13 @@ class Network(nnx.Module):
     rows: Sequence[tuple[int, int]],
     columns: Sequence[tuple[int, int]],
     chunk: int = 16,
+    places: Array | None = None,
   ) -> Any:
     """Reads the net with each box of ``x`` in turn replaced by ``other``'s.
 
     Only what a box can change is computed; see `vizlab.nets.patches.sweep`.
     """
-    return patches.sweep(self, read, x, other, rows, columns, chunk)
+    return patches.sweep(self, read, x, other, rows, columns, chunk, places)
 
 
 def layers(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:

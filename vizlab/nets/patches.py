@@ -40,6 +40,7 @@ def sweep(
   rows: Sequence[tuple[int, int]],
   columns: Sequence[tuple[int, int]],
   chunk: int,
+  places: Array | None = None,
 ) -> Any:
   """Reads a net with each box of ``x`` in turn replaced by that of ``other``.
 
@@ -52,9 +53,12 @@ def sweep(
       outside of the image is cut off.
     columns: The same for the columns of boxes.
     chunk: Images at once, but at least two places of the whole batch.
+    places: The boxes that are visited, int ``[P]``, counted row by row; all of
+      them by default.
 
   Returns:
-    What ``read`` gives, each array ``[..., len(rows), len(columns), *rest]``.
+    What ``read`` gives, each array ``[..., len(rows), len(columns), *rest]``,
+    or ``[..., P, *rest]`` where ``places`` are given.
 
   Raises:
     ValueError: No box, a box of no pixels or outside of the image, or ``other``
@@ -80,12 +84,14 @@ def sweep(
     return jax.vmap(read)(logits, acts)
 
   def arrange(values: Array) -> Array:
-    values = values.reshape(len(rows), len(columns), *values.shape[1:])
-    return jnp.moveaxis(values, (0, 1), (len(lead), len(lead) + 1))
+    values = jnp.moveaxis(values, 0, len(lead))
+    if places is not None:
+      return values
+    rest = values.shape[len(lead) + 1 :]
+    return values.reshape(*lead, len(rows), len(columns), *rest)
 
-  return jax.tree.map(
-    arrange, _in_chunks(at, len(boxes), chunk // math.prod(lead))
-  )
+  every = np.arange(len(boxes)) if places is None else places
+  return jax.tree.map(arrange, _in_chunks(at, every, chunk // math.prod(lead)))
 
 
 def _check(
@@ -110,17 +116,18 @@ def _check(
       )
 
 
-def _in_chunks(fn: Callable[[Array], Any], count: int, most: int) -> Any:
-  """``fn`` of places 0 to ``count - 1``, ``most`` at once but at least two.
+def _in_chunks(fn: Callable[[Array], Any], places: Array, most: int) -> Any:
+  """``fn`` of places ``[P]``, ``most`` at once but at least two.
 
   The chunks are of one size, so there is one program; the last place is
   repeated to fill the last of them. Two, because XLA's CPU backend fails to
   compile the loops over a single one (jax 0.10.2).
   """
+  count = len(places)
   chunks = math.ceil(count / max(2, most))
   size = max(2, math.ceil(count / chunks))
-  places = np.minimum(np.arange(chunks * size), count - 1)
-  found = lax.map(fn, jnp.asarray(places.reshape(chunks, size)))
+  filled = jnp.asarray(places)[np.minimum(np.arange(chunks * size), count - 1)]
+  found = lax.map(fn, filled.reshape(chunks, size))
   return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:count], found)
 
 
