@@ -164,7 +164,9 @@ def stops(name: str, count: int, draws: random.Random) -> Tally:
       tally.seconds.append(seconds)
       tally.faults += [f'after {moment:.1f} seconds: {w}' for w in wrong]
       print(
-        f'{name}: stop {len(tally.seconds)} in {seconds:.2f} seconds', *wrong
+        f'{name}: stop {len(tally.seconds)} in {seconds:.2f} seconds',
+        *wrong,
+        flush=True,
       )
       continue
     if run.returncode:
