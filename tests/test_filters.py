@@ -38,9 +38,8 @@ def test_bands_sum_to_the_image(x, levels):
 
 
 def test_bands_are_of_rising_scale():
-  wave = jnp.cos(jnp.arange(32) * jnp.pi)[:, None, None] * jnp.ones((32, 32, 1))
-  slow = jnp.cos(jnp.arange(32) * jnp.pi / 16)[:, None, None]
-  slow = slow * jnp.ones((32, 32, 1))
+  at = jnp.arange(32.0)[:, None, None] * jnp.ones((1, 32, 1))
+  wave, slow = jnp.cos(at * jnp.pi), jnp.cos(at * jnp.pi / 16)
   fine, coarse = (
     [float(jnp.square(b).mean()) for b in filters.bands(image, 3)]
     for image in (wave, slow)

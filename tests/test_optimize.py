@@ -310,7 +310,7 @@ def test_a_rule_may_hold_infinity():
     ({'score': 3.0}, 'score: got 3.0, expected a function'),
     ({'rule': 0.1}, 'rule: got 0.1, expected a function'),
     ({'penalty': 3.0}, 'penalty: got 3.0, expected a function'),
-    ({'steps': 2.5}, 'steps, chunk: got 2.5'),
+    ({'steps': 2.5}, 'steps: got 2.5'),
   ],
   ids=str,
 )
@@ -339,8 +339,8 @@ def test_random_steps_differ_and_a_key_repeats_them(wish):
 @pytest.mark.parametrize(
   ('settings', 'message'),
   [
-    ({'steps': 0}, 'steps, chunk: got 0, 4, expected at least 1'),
-    ({'chunk': 0}, 'steps, chunk: got 12, 0'),
+    ({'steps': 0}, 'steps: got 0, expected a whole number of 1 or more'),
+    ({'chunk': 0}, 'chunk: got 0, expected a whole'),
     ({'image': synthesis.pixels(np.ones((0, 8, 8, 3)))}, 'image: gave a batch'),
     ({'augment': lambda k, x: x.mean(0)}, 'score: gave .* expected one number'),
     ({'penalty': lambda x: x.mean()}, 'penalty: gave .* expected one number'),

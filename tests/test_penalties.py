@@ -105,7 +105,7 @@ def test_flat_places_cost_nothing_and_have_no_slope():
 def test_a_weight_for_each_image(x):
   weighed = np.array([0.0, 1.0, -2.0]) * penalties.tv()
   np.testing.assert_allclose(
-    weighed(x), penalties.tv()(x) * np.array([0, 1, -2]), rtol=1e-6
+    weighed(x), np.asarray(penalties.tv()(x)) * [0, 1, -2], rtol=1e-6
   )
 
 

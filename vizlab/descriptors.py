@@ -8,6 +8,7 @@ one, so that all that reads a net reads it too.
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab import extrema
 from vizlab.types import Acts, Array, Edits, Net, value
@@ -91,7 +92,7 @@ def sift(image: Array, *, bins: int = 8, cell: int = 8) -> Array:
     votes,
     precision='highest',
   )
-  far = jnp.square((jnp.arange(4) - 1.5) / 2)
+  far = np.square((np.arange(4, dtype=np.float32) - 1.5) / 2)
   weights = jnp.exp(-(far[:, None] + far[None]) / 2)
   blocks = _blocks(cells, 4)
   weights = jnp.repeat(weights.reshape(-1), bins)
@@ -179,7 +180,7 @@ def _votes(
   def share(kind: Array, part: Array) -> Array:
     # An angle just below the whole turn may round to it.
     kind = kind.astype(jnp.int32) % bins
-    return jnp.where(kind[..., None] == kinds, (part * size)[..., None], 0)
+    return jnp.where(kind[..., None] == kinds, (part * size)[..., None], 0.0)
 
   if not soft:
     return share(jnp.floor(angle), jnp.ones_like(size))
@@ -190,9 +191,9 @@ def _votes(
 
 def _triangles(cells: int, pixels: int, cell: int) -> Array:
   """Weights ``[cells, pixels]`` that fall to 0 at the next cell's centre."""
-  centres = (jnp.arange(cells) + 0.5) * cell - 0.5
-  far = jnp.abs(jnp.arange(pixels)[None] - centres[:, None]) / cell
-  return extrema.positive(1 - far)
+  centres = (np.arange(cells, dtype=np.float32) + 0.5) * cell - 0.5
+  far = np.abs(np.arange(pixels)[None] - centres[:, None]) / cell
+  return np.maximum(1 - far, 0).astype(np.float32)
 
 
 def _blocks(cells: Array, side: int) -> Array:

@@ -104,7 +104,8 @@ def tilt(x: Array, power: float | Array) -> Array:
   f = frequencies(*size)
   f = f.reshape((1,) * (x.ndim - 3) + (*f.shape, 1))
   scale = f ** jnp.asarray(power, jnp.float32)
-  spectrum = jnp.fft.rfft2(x, axes=(-3, -2)) * scale
+  spectrum = jnp.fft.rfft2(x, axes=(-3, -2))
+  spectrum = spectrum * scale.astype(spectrum.dtype)
   return jnp.fft.irfft2(spectrum, s=size, axes=(-3, -2))
 
 

@@ -213,10 +213,12 @@ def _step(
     return loss(z)[0]
 
   def update(grad: Any, rule: Any, z: Any, value: Array) -> tuple[Any, Any]:
-    updates, rule = tx.update(
-      grad, rule, z, value=value, grad=grad, value_fn=value_fn
-    )
-    return optax.apply_updates(z, updates), rule
+    # optax is not made for strict dtype promotion; images and scores are.
+    with jax.numpy_dtype_promotion('standard'):
+      updates, rule = tx.update(
+        grad, rule, z, value=value, grad=grad, value_fn=value_fn
+      )
+      return optax.apply_updates(z, updates), rule
 
   for _ in lead:
     update = jax.vmap(update)

@@ -280,7 +280,7 @@ def test_maco_decodes_phases():
   image = synthesis.maco((2, 4, 6, 3), magnitude=magnitude)
   z = image.init(KEY)
   assert z.shape == (2, 4, 4, 3)
-  values = np.fft.irfft2(magnitude * np.exp(1j * z), (4, 6), (1, 2))
+  values = np.fft.irfft2(magnitude * np.exp(1j * np.asarray(z)), (4, 6), (1, 2))
   np.testing.assert_allclose(
     image.decode(z), mixed(values * np.sqrt(24)), atol=1e-5
   )
@@ -372,7 +372,7 @@ def test_opacity_is_a_fourth_channel(tiny):
     (lambda: synthesis.pixels(np.ones((4, 4))), 'start: got shape'),
     (lambda: synthesis.pyramid((8, 8, 3), levels=5), 'levels: got 5'),
     (lambda: synthesis.pyramid((8, 8, 3), levels=0), 'levels: got 0'),
-    (lambda: synthesis.cppn((8, 8, 3), depth=0), 'width, depth: got'),
+    (lambda: synthesis.cppn((8, 8, 3), depth=0), 'depth: got 0'),
     (lambda: synthesis.maco((8, 8, 3), magnitude=np.ones(3)), 'magnitude: got'),
     (lambda: synthesis.magnitude_of(np.ones((8, 8, 3))), 'images: got shape'),
   ],

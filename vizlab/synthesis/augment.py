@@ -128,7 +128,8 @@ class Rotate:
     turn = jnp.deg2rad(self.degrees) * draw
     h, w, c = image.shape[-3:]
     y, x = jnp.meshgrid(
-      jnp.arange(h) - (h - 1) / 2, jnp.arange(w) - (w - 1) / 2, indexing='ij'
+      *(np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in (h, w)),
+      indexing='ij',
     )
     sine, cosine = jnp.sin(turn), jnp.cos(turn)
     at = [

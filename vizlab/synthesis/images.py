@@ -68,13 +68,13 @@ class Fourier:
       return z
     wanted = from_rgb(self.start, decorrelated=self.decorrelated)
     spectrum = jnp.fft.rfft2(wanted, axes=(-3, -2), norm='ortho')
-    spectrum = spectrum / self._scale()
-    return z + jnp.stack([spectrum.real, spectrum.imag], -1)
+    parts = jnp.stack([spectrum.real, spectrum.imag], -1)
+    return z + parts / self._scale()[..., None]
 
   def decode(self, z: Array) -> Array:
     """``sigmoid(axes irfft2(scale z))``."""
-    spectrum = jax.lax.complex(z[..., 0], z[..., 1])
-    values = _inverse(spectrum * self._scale(), self.shape)
+    z = z * self._scale()[..., None]
+    values = _inverse(jax.lax.complex(z[..., 0], z[..., 1]), self.shape)
     return to_rgb(values, decorrelated=self.decorrelated)
 
   def _scale(self) -> Array:
@@ -128,7 +128,7 @@ class Maco:
     """``sigmoid(axes irfft2(magnitude e^(i z)))``."""
     magnitude = jnp.asarray(self.magnitude)
     magnitude = magnitude.reshape((1,) * (z.ndim - 3) + magnitude.shape)
-    spectrum = magnitude * jax.lax.complex(jnp.cos(z), jnp.sin(z))
+    spectrum = jax.lax.complex(magnitude * jnp.cos(z), magnitude * jnp.sin(z))
     return to_rgb(_inverse(spectrum, self.shape))
 
 
@@ -240,7 +240,8 @@ def maco(shape: Shape, *, magnitude: Array | None = None) -> Maco:
     # Half of the spectrum is given; the other half is its mirror image, but
     # for the first column and, of an even width, the last.
     own = (np.arange(size[1]) == 0) | (2 * np.arange(size[1]) == w)
-    power = (jnp.square(magnitude)[..., 0] * np.where(own, 1, 2)[None]).sum()
+    weight = np.where(own, 1, 2)[None].astype(np.float32)
+    power = (jnp.square(magnitude)[..., 0] * weight).sum()
     magnitude = jnp.broadcast_to(magnitude * jnp.sqrt(h * w / power), size)
   if jnp.shape(magnitude) != size:
     raise ValueError(
