@@ -55,6 +55,7 @@ def run(
   recorder.open()
   image, found = transfer('transfer', config.alpha)
   parts = transfer.parts(found[-1].images)
+  loss = sum(parts.values())
   recorder.picture('transfer', render.to_uint8(image))
   shown = [picture, *painted, image]
   recorder.report(
@@ -74,10 +75,14 @@ def run(
       ),
       *job.strip('transfer', transfer.where),
       losses(transfer.where, found),
-      Table('Its parts in the end', [*parts], [[*parts.values()]]),
+      Table(
+        'The loss of the result, and its parts with their weights',
+        ['loss', *parts],
+        [[loss, *parts.values()]],
+      ),
     ],
   )
-  return recorder.finish({'loss': -float(found[-1].ends[1]), **parts})
+  return recorder.finish({'loss': loss, **parts})
 
 
 def _masks(names: Sequence[str], picture: np.ndarray) -> np.ndarray:

@@ -42,11 +42,20 @@ __all__ = [
   'sizes',
 ]
 
+
+def _lbfgs(rate: Any) -> optax.GradientTransformation:
+  return optax.chain(
+    synthesis.lbfgs(rate, rate, smooth=0.5), synthesis.project()
+  )
+
+
+def _adam(rate: Any) -> optax.GradientTransformation:
+  return optax.chain(optax.adam(rate), synthesis.project())
+
+
 # How steps are taken, and the rate that suits it: pixels of [0, 1] in a step.
-RULES = {
-  'lbfgs': (lambda rate: synthesis.lbfgs(rate, rate, smooth=0.5), 0.05),
-  'adam': (optax.adam, 0.02),
-}
+# Images stay in [0, 1]: to clip them in the end would change the loss.
+RULES = {'lbfgs': (_lbfgs, 0.05), 'adam': (_adam, 0.02)}
 # The least side of what is made, in pixels: below it deep layers see nothing.
 LEAST = 16
 # Steps between two looks at the clock, and pictures in a strip, at most.
@@ -93,6 +102,7 @@ class Job:
     each_of('config.optimizer', [config.optimizer], RULES)
     each_of('config.statistic', [config.statistic], style.STATISTICS)
     self.config, self.recorder = config, recorder
+    self._penalty = config.tv * penalties.tv(2.0)
     self.net: nets.Network = load_net(config)
     for setting, names in layers.items():
       check_layers(self.net, setting, names)
@@ -153,12 +163,17 @@ class Job:
         chunk=_chunk(config.snapshots),
         patience=config.patience,
         span=_CHUNK,
-        penalty=config.tv * penalties.tv(2.0),
+        penalty=self._penalty,
         rule=Partial(make_rule, config.learning_rate or rate),
         watch=functools.partial(self._snapshot, _named(name, size), shown),
       )
+      # A projection keeps its bounds to the rounding of a sum.
       found.append(made._replace(images=np.clip(made.images, 0, 1)))
     return found
+
+  def penalty_of(self, image: np.ndarray) -> float:
+    """The penalty of an image ``[H, W, 3]``, with its weight."""
+    return float(self._penalty(jnp.asarray(image)))
 
   def check(
     self,

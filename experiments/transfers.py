@@ -69,10 +69,12 @@ class Transfer:
     if config.colours == 'matched':
       styles = [style.match_colours(x, content) for x in styles]
     if config.colours == 'luminance':
-      content, *styles = map(style.luminance, (content, *styles))
+      content = style.luminance(content)
+      styles = [style.match_luminance(x, content) for x in styles]
     settings = {
       'content_layer': config.content_layer,
       'style_layers': listed(config.style_layers),
+      'style_weights': _style_weights(config) or None,
       'alpha': alpha,
       'beta': config.beta,
       'shares': config.shares or None,
@@ -111,15 +113,20 @@ class Transfer:
     return np.asarray(style.with_colours_of(image, picture))
 
   def parts(self, image: np.ndarray) -> dict[str, float]:
-    """The content and the style loss of an image, without their weights."""
-    weights = {'content': (1.0, 0.0), 'style': (0.0, 1.0)}
+    """The weighted parts of the loss of an image, which sum to it.
+
+    Total variation is the penalty of the optimisation.
+    """
+    config = self.config
+    weights = {'content': (config.alpha, 0.0), 'style': (0.0, config.beta)}
     size = self.where[-1]
     each = {
       name: self.loss(size, alpha, beta=beta)
       for name, (alpha, beta) in weights.items()
     }
     found = _read(score(self.job.seen, each), jnp.asarray(image))
-    return {name: float(value) for name, value in found.items()}
+    parts = {name: float(value) for name, value in found.items()}
+    return parts | {'total variation': self.job.penalty_of(image)}
 
   def _wish_with(
     self, alpha: float, **changes: Any
@@ -132,14 +139,27 @@ class Transfer:
 def check_settings(config: ConfigDict) -> None:
   """Raises a `ValueError` for settings that all transfers have."""
   need_not_negative(config, 'beta')
-  good = [
-    isinstance(share, int | float) and 0 <= share < math.inf
-    for share in config.shares
-  ]
-  if good and not (all(good) and sum(config.shares) > 0):
+  _check_weights('shares', config.shares)
+  weights, layers = _style_weights(config), listed(config.style_layers)
+  _check_weights('style_weights', weights)
+  if weights and len(weights) != len(layers):
     raise ValueError(
-      f'config.shares: got {config.shares}, expected finite numbers, none '
-      'below 0 and some above'
+      f'config.style_weights: got {len(weights)}, expected one for each of '
+      f'config.style_layers, {len(layers)}'
     )
   each_of('config.start', [config.start], STARTS)
   each_of('config.colours', [config.colours], COLOURS)
+
+
+def _style_weights(config: ConfigDict) -> tuple[float, ...]:
+  """Weights of the style layers; a grid, whose layers differ, has none."""
+  return config.get('style_weights', ())
+
+
+def _check_weights(name: str, values: tuple[float, ...]) -> None:
+  good = [isinstance(v, int | float) and 0 <= v < math.inf for v in values]
+  if good and not (all(good) and sum(values) > 0):
+    raise ValueError(
+      f'config.{name}: got {values}, expected finite numbers, none below 0 and '
+      'some above'
+    )

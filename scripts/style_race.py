@@ -179,7 +179,10 @@ def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
   """The loss of the race, negative, at a share of the images' size."""
   x, y = (resize(v, [round(n * share) for n in v.shape[:2]]) for v in (x, y))
   settings = {'content_layer': DEEP, 'style_layers': STYLES}
-  loss = _total(net, x, [y], alpha=ALPHA, beta=BETA, **settings)
+  # The paper sums the content over positions, of which ours is the mean.
+  shape = jax.eval_shape(lambda net, x: net(x)[1][DEEP], net, x).shape
+  alpha = ALPHA * shape[0] * shape[1]
+  loss = _total(net, x, [y], alpha=alpha, beta=BETA, **settings)
   return score(net, -1.0 * loss)
 
 

@@ -87,15 +87,15 @@ def sift(image: Array, *, bins: int = 8, cell: int = 8) -> Array:
   votes = _votes(down, right, bins, 360.0, soft=True)
   cells = jnp.einsum(
     'ih,jw,...hwk->...ijk',
-    _triangles(rows, image.shape[-2], cell),
-    _triangles(columns, image.shape[-1], cell),
+    _triangles(rows, image.shape[-2], cell).astype(votes.dtype),
+    _triangles(columns, image.shape[-1], cell).astype(votes.dtype),
     votes,
     precision='highest',
   )
-  far = np.square((np.arange(4, dtype=np.float32) - 1.5) / 2)
-  weights = jnp.exp(-(far[:, None] + far[None]) / 2)
+  far = np.square((np.arange(4) - 1.5) / 2)
+  weights = np.exp(-(far[:, None] + far[None]) / 2).astype(votes.dtype)
   blocks = _blocks(cells, 4)
-  weights = jnp.repeat(weights.reshape(-1), bins)
+  weights = np.repeat(weights.reshape(-1), bins)
   return _clipped(blocks * weights.reshape((1,) * (blocks.ndim - 1) + (-1,)))
 
 
@@ -175,7 +175,7 @@ def _votes(
   right = jnp.where(flat, 1, right)
   size = jnp.where(flat, 0, jnp.hypot(down, right))
   angle = (jnp.rad2deg(jnp.arctan2(down, right)) % turn) / (turn / bins)
-  kinds = jnp.arange(bins).reshape((1,) * down.ndim + (bins,))
+  kinds = np.arange(bins, dtype=np.int32).reshape((1,) * down.ndim + (bins,))
 
   def share(kind: Array, part: Array) -> Array:
     # An angle just below the whole turn may round to it.
@@ -189,11 +189,11 @@ def _votes(
   return share(below, 1 - above) + share(below + 1, above)
 
 
-def _triangles(cells: int, pixels: int, cell: int) -> Array:
+def _triangles(cells: int, pixels: int, cell: int) -> np.ndarray:
   """Weights ``[cells, pixels]`` that fall to 0 at the next cell's centre."""
-  centres = (np.arange(cells, dtype=np.float32) + 0.5) * cell - 0.5
+  centres = (np.arange(cells) + 0.5) * cell - 0.5
   far = np.abs(np.arange(pixels)[None] - centres[:, None]) / cell
-  return np.maximum(1 - far, 0).astype(np.float32)
+  return np.maximum(1 - far, 0)
 
 
 def _blocks(cells: Array, side: int) -> Array:

@@ -39,6 +39,10 @@ def torch_loss(features, x, content, painting):
   return loss
 
 
+# Of relu4_2 for 64 x 48 pixels.
+POSITIONS = 8 * 6
+
+
 def test_total_loss_and_its_slope_equal_torch():
   torch.manual_seed(0)
   model = torch_nets.build('vgg19', classes=2)
@@ -58,7 +62,13 @@ def test_total_loss_and_its_slope_equal_torch():
   painting = jax.random.uniform(jax.random.key(1), (48, 80, 3)) ** 2
 
   def ours(net, x):
-    loss = style.total_loss(net, content, [painting], alpha=ALPHA, beta=BETA)
+    loss = style.total_loss(
+      net,
+      content,
+      [painting],
+      alpha=ALPHA * POSITIONS,  # the paper sums where ours is a mean
+      beta=BETA,
+    )
     return score(net, loss)(x)
 
   value, slope = jax.jit(jax.value_and_grad(ours, argnums=1))(net, x)

@@ -119,7 +119,7 @@ def test_octaves_that_are_too_small_are_left_out():
   assert sizes(62, 80) == [(62, 80)]
   assert sizes(64, 80, least=16) == [(16, 20), (32, 40), (64, 80)]
   for octaves, scale in ((0, 2.0), (1, 1.0)):
-    with pytest.raises(ValueError, match=f'scale: got {octaves}, {scale}'):
+    with pytest.raises(ValueError, match='(octaves|scale): got'):
       synthesis.octave_sizes(64, 64, octaves, scale)
 
 

@@ -1,6 +1,11 @@
 """Textures and styles: images that share statistics with others."""
 
-from vizlab.style.colours import luminance, match_colours, with_colours_of
+from vizlab.style.colours import (
+  luminance,
+  match_colours,
+  match_luminance,
+  with_colours_of,
+)
 from vizlab.style.components import principal
 from vizlab.style.losses import (
   STATISTICS,
@@ -16,6 +21,7 @@ __all__ = [
   'luminance',
   'masks_at',
   'match_colours',
+  'match_luminance',
   'principal',
   'style_loss',
   'total_loss',

@@ -6,7 +6,7 @@ from vizlab import stats
 from vizlab.descriptors import grey
 from vizlab.types import Array
 
-__all__ = ['luminance', 'match_colours', 'with_colours_of']
+__all__ = ['luminance', 'match_colours', 'match_luminance', 'with_colours_of']
 
 
 def luminance(image: Array) -> Array:
@@ -58,6 +58,32 @@ def match_colours(style: Array, content: Array) -> Array:
   change = _power(cov_c, 0.5) @ _power(cov_s, -0.5)
   centred = style - mean_s.reshape(1, 1, 3)
   return centred @ change.T + mean_c.reshape(1, 1, 3)
+
+
+def match_luminance(style: Array, content: Array) -> Array:
+  """A style in grey, with the mean and deviation of the content's luminance.
+
+  ``L -> (sigma_c / sigma_s) (L - mu_s) + mu_c``. Without it a dark painting
+  darkens a photo whose luminance alone is painted.
+
+  Args:
+    style: ``[H, W, 3]`` in [0, 1].
+    content: ``[H', W', 3]``.
+
+  Returns:
+    ``[H, W, 3]`` with three equal channels; not clipped.
+
+  Reference:
+    Gatys et al. 2016 (Preserving color), section 3.2, equation 10.
+  """
+  light, wanted = (grey(image) for image in (style, content))
+  spread = light.std()
+  # A flat style has no contrast that could be stretched.
+  ratio = jnp.where(
+    spread > 0, wanted.std() / jnp.where(spread > 0, spread, 1), 1
+  )
+  light = ratio * (light - light.mean()) + wanted.mean()
+  return jnp.broadcast_to(light[..., None], style.shape)
 
 
 def _power(cov: Array, power: float) -> Array:

@@ -141,21 +141,28 @@ def total_loss(
   *,
   content_layer: str = 'relu4_2',
   style_layers: Sequence[str] = tuple(f'relu{i}_1' for i in range(1, 6)),
+  style_weights: Sequence[float] | None = None,
   alpha: float | Array = 1.0,
-  beta: float | Array = 1000.0,
+  beta: float | Array = 10.0,
   shares: Sequence[float] | None = None,
   masks: Array | None = None,
   statistic: str = 'gram',
 ) -> Objective:
-  """``alpha L_content + beta sum_s share_s L_style``: style transfer.
+  """``alpha L_content / M + beta sum_s share_s L_style``: style transfer.
+
+  ``M`` is the number of positions of the content layer. The paper sums the
+  content loss over them while its Gram matrices are means, so that its balance
+  changes with the size of the image: its ``beta / alpha`` of 1000 is one of 1
+  here for relu4_2 at 256 pixels, and of 0.25 at 512.
 
   Args:
-    net: A net, by the paper one with average pooling. The numbers of ``alpha``
+    net: A net, by the paper one with average pooling. The defaults of ``alpha``
       and ``beta`` are for VGG nets that see 0 to 255.
     image: The content ``[H, W, 3]``.
     styles: Images ``[H', W', 3]`` of any sizes.
     content_layer: Of the content.
     style_layers: Of the styles.
+    style_weights: Weight of each style layer; else 1 over their number.
     alpha: Weight of the content.
     beta: Weight of the style.
     shares: Of each style; else all alike, and their sum 1.
@@ -179,7 +186,9 @@ def total_loss(
     raise ValueError(
       f'shares: got {len(shares)}, expected one a style, {len(styles)}'
     )
-  loss = alpha * content_loss(net, image, content_layer)
+  target = activation(net(image)[1], content_layer)
+  positions = target.shape[-3] * target.shape[-2] if target.ndim > 2 else 1
+  loss = (alpha / positions) * content(content_layer, target)
   regions: list[dict[str, Any]] = [{} for _ in styles]
   if masks is not None:
     want = (*image.shape[:2], len(styles))
@@ -194,7 +203,14 @@ def total_loss(
       for i, style in enumerate(styles)
     ]
   for share, style, where in zip(shares, styles, regions, strict=True):
-    part = style_loss(net, style, style_layers, statistic=statistic, **where)
+    part = style_loss(
+      net,
+      style,
+      style_layers,
+      statistic=statistic,
+      weights=style_weights,
+      **where,
+    )
     loss += (beta * share) * part
   return loss
 
