@@ -10,7 +10,8 @@ Commands:
 seed or two; ``--config.channels=7,12`` raises those channels of each layer;
 ``--config.guide=PHOTO`` grows what that picture has; ``--config.frames=60``
 makes a zoom as a GIF; ``--config.tile=512`` bounds the memory of large
-pictures.
+pictures; ``--config.levels=4`` gives all frequencies of a step the same
+strength (Laplacian-pyramid normalisation).
 
 Runtime: half a minute on 2 busy CPU cores; VGG-19 with a photo seven minutes.
 It can be killed and started again: it goes on with the next layer or frame.
@@ -43,6 +44,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.scale = 1.4  # from one octave to the next
   config.steps = 15  # in each octave
   config.rate = 0.006  # how much a pixel changes in a step, in the mean
+  config.levels = 1  # frequency bands of equal strength in a step
   config.jitter = 32  # pixels
   config.tile = 0  # side of tiles in pixels; 0 for none
   config.frames = 0  # of a zoom into the last layer's dream

@@ -75,7 +75,6 @@ def get_config(arg: str = '') -> ConfigDict:
     config.layers = 'conv1_1,relu2_1,relu3_1,relu4_1,relu5_1,fc8,sift'
     config.size = 224
     config.seeds = 2
-    config.steps = 80
   return config
 
 
@@ -93,7 +92,7 @@ def sweep(add) -> None:
     add.product(
       add.zip(
         optimizer=('adam', 'lbfgs', 'momentum'),
-        learning_rate=(0.02, 1.0, 0.0005),
+        learning_rate=(0.02, 0.05, 0.0005),
       ),
       noise=(0.01, 0.1),
     )

@@ -51,7 +51,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.octaves = 3  # sizes from coarse to fine, each half of the next
   config.optimizer = 'lbfgs'  # or 'adam'
   config.learning_rate = 0.0  # 0 for what suits the optimizer
-  config.steps = 120  # at each size
+  config.steps = 300  # at each size
   config.later_steps = 0  # at each but the coarsest size; 0 for as many
   config.patience = 0.0  # stop below this share of fall in 16 steps
   config.snapshots = 0  # steps between two pictures of the way; 0 for none
@@ -65,7 +65,6 @@ def get_config(arg: str = '') -> ConfigDict:
     config.weight = 1.0
     config.size = 256
     config.octaves = 2
-    config.steps = 100
   if by == 'number':
     config.models = _by_number()
   return config

@@ -1,12 +1,14 @@
 """DeepDream: pictures that grow what a layer sees in them, and a zoom."""
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -42,7 +44,7 @@ def run(
   if recorder.results is not None:
     return recorder.results
   need_positive(config, 'octaves', 'steps', 'size', 'rate', 'guides')
-  need_positive(config, 'frame_octaves', 'frame_steps')
+  need_positive(config, 'frame_octaves', 'frame_steps', 'levels')
   need_not_negative(config, 'frames', 'tile', 'jitter', 'seed')
   for name in ('zoom', 'scale'):
     if not config[name] > 1:
@@ -171,13 +173,18 @@ def _dream(
     octaves=config.octaves if frame == 0 else config.frame_octaves,
     scale=config.scale,
     steps=config.steps if frame == 0 else config.frame_steps,
-    rate=config.rate,
     jitter=config.jitter,
+    optimizer=Partial(_ascent(config.levels), config.rate),
   )
   for end in dream:
     jax.block_until_ready(end)
     stopping.check()
   return np.asarray(end)
+
+
+@functools.cache  # the same function is the same program
+def _ascent(levels: int) -> Callable[[Any], Any]:
+  return functools.partial(synthesis.ascent, levels=levels)
 
 
 def _zoom(

@@ -62,9 +62,9 @@ def run(
       wish = synthesis.inversion(reader, layer, jnp.asarray(seen))
       check(wish.score, synthesis.pixels(seen), penalty=wish.penalty)
   recorder.open()
-  errors, rows = {}, []
+  errors, by_pairs, rows = {}, {}, []
   for layer in layers:
-    errors[layer], images = _invert(
+    errors[layer], by_pairs[layer], images = _invert(
       config, recorder, net, layer, pictures, strengths
     )
     # The first picture by all strengths, the others by the middle one.
@@ -74,21 +74,16 @@ def run(
   firsts = [pictures[0]] * len(strengths) + [*pictures[1:]]
   recorder.report(
     f'{net.arch} inverted',
-    f'Images whose activations in a layer are those of a picture. The error is '
-    f'that of the activations, relative to their size; {config.steps} steps of '
-    f'{config.optimizer}.',
+    'Images whose activations in a layer are those of a picture, after '
+    f'{config.steps} steps of {config.optimizer}. Mahendran and Vedaldi divide '
+    'the distance of the activations by the mean distance between pairs of '
+    'pictures.',
     [
-      Table(
-        'Normalised error in percent, mean and deviation over the pictures, by '
-        'the weight of total variation',
-        ['layer', *map(str, strengths)],
-        [
-          [
-            layer,
-            *(f'{100 * e.mean():.2f} +- {100 * e.std():.2f}' for e in row),
-          ]
-          for layer, row in errors.items()
-        ],
+      _table('the size of the activations', strengths, errors),
+      *(
+        [_table('the mean distance between pictures', strengths, by_pairs)]
+        if len(pictures) > 1
+        else []
       ),
       Figure(
         'layers',
@@ -125,6 +120,21 @@ def run(
   )
 
 
+def _table(
+  by: str, strengths: tuple[float, ...], errors: dict[str, np.ndarray]
+) -> Table:
+  """Mean and deviation over the pictures: a row a layer."""
+  return Table(
+    f'Error in percent of {by}, mean and deviation over the pictures, by the '
+    'weight of total variation',
+    ['layer', *map(str, strengths)],
+    [
+      [layer, *(f'{100 * e.mean():.2f} +- {100 * e.std():.2f}' for e in row)]
+      for layer, row in errors.items()
+    ],
+  )
+
+
 def _representation(
   net: nets.Network, layer: str, pictures: np.ndarray
 ) -> tuple[Net, np.ndarray]:
@@ -152,16 +162,24 @@ def _invert(
   layer: str,
   pictures: np.ndarray,
   strengths: tuple[float, ...],
-) -> tuple[np.ndarray, np.ndarray]:
-  """Errors and images ``[strengths, pictures, ...]``."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Errors by both scales, and images: ``[strengths, pictures, ...]``."""
   n = len(pictures)
   reader, pictures = _representation(net, layer, pictures)
   x = jnp.asarray(np.tile(pictures, (len(strengths), 1, 1, 1)))
   tv = np.repeat(np.float32(strengths), n)
   images = _optimise(config, recorder, layer, reader, layer, x, tv)
   error = jax.jit(synthesis.normalised_error, static_argnums=1)
-  errors = np.asarray(error(reader, layer, jnp.asarray(images), x))
-  return errors.reshape(-1, n), images.reshape(-1, n, *images.shape[1:])
+  scales = [None]
+  if n > 1:
+    distance = jax.jit(synthesis.pair_distance, static_argnums=1)
+    scales.append(distance(reader, layer, jnp.asarray(pictures)))
+  errors = [
+    np.asarray(error(reader, layer, jnp.asarray(images), x, scale=scale))
+    for scale in scales
+  ]
+  first, last = (e.reshape(-1, n) for e in (errors[0], errors[-1]))
+  return first, last, images.reshape(-1, n, *images.shape[1:])
 
 
 def _several(
@@ -216,7 +234,7 @@ def _momentum(rate: float | Array) -> optax.GradientTransformation:
 
 
 def _lbfgs(rate: float | Array) -> optax.GradientTransformation:
-  return optax.lbfgs(rate, memory_size=20, linesearch=None)
+  return optax.chain(synthesis.lbfgs(rate, rate), synthesis.project())
 
 
 # What is not of a net, under the names of `config.layers`. The soft ones: from
@@ -232,6 +250,6 @@ DESCRIPTORS = {
 # How steps are taken, and the learning rate that suits it.
 RULES = {
   'adam': (optax.adam, 0.02),
-  'lbfgs': (_lbfgs, 1.0),
+  'lbfgs': (_lbfgs, 0.05),
   'momentum': (_momentum, 0.0005),
 }

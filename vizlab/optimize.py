@@ -20,7 +20,7 @@ from jax.tree_util import Partial
 from vizlab.objectives.base import Objective, check_score
 from vizlab.types import Array, Augment, ImageParam, ScoreFn, whole
 
-__all__ = ['Progress', 'State', 'adam', 'final', 'run']
+__all__ = ['Progress', 'Rule', 'State', 'adam', 'final', 'run']
 
 _LIKE = jnp.shape, jnp.result_type
 Rule = optax.GradientTransformation | Callable[[], optax.GradientTransformation]

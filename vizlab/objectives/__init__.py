@@ -3,6 +3,7 @@
 from vizlab.objectives.base import Objective, Score, objective, score
 from vizlab.objectives.directions import (
   alignment,
+  caricature,
   direction,
   diversity,
   guide,
@@ -31,6 +32,7 @@ __all__ = [
   'Objective',
   'Score',
   'alignment',
+  'caricature',
   'channel',
   'content',
   'covariances',

@@ -25,6 +25,7 @@ __all__ = [
   'Score',
   'Sum',
   'activation',
+  'at_position',
   'batch_rank',
   'check_score',
   'feature_map',
@@ -228,6 +229,25 @@ def feature_map(acts: Acts, layer: str) -> Array:
       'channel)'
     )
   return a
+
+
+def at_position(a: Array, row: Array, column: Array) -> Array:
+  """The vector of a map at one position, ``[..., H, W, C] -> [..., C]``.
+
+  Args:
+    a: Maps.
+    row: int, one for all images or one for each.
+    column: Likewise.
+
+  Raises:
+    ValueError: As in `pick`.
+  """
+
+  def each(i: Array, axes: int) -> Array:
+    return i if jnp.ndim(i) == 0 else i[(..., *(None,) * axes)]
+
+  rows = pick(jnp.moveaxis(a, -3, -1), each(row, 2), 'row')
+  return pick(rows.swapaxes(-1, -2), each(column, 1), 'column')
 
 
 def batch_rank(a: Array, logits: Array | None, layer: str) -> int:

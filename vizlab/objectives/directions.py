@@ -4,15 +4,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import extrema
-from vizlab.objectives.base import Objective, feature_map
-from vizlab.types import Acts, Array, number, value
+from vizlab.objectives.base import (
+  Objective,
+  at_position,
+  feature_map,
+  index,
+)
+from vizlab.types import Acts, Array, number, value, whole
 
 __all__ = [
   'Alignment',
+  'Caricature',
   'Direction',
   'Diversity',
   'Guide',
   'alignment',
+  'caricature',
   'direction',
   'diversity',
   'guide',
@@ -26,16 +33,45 @@ class Direction(Objective):
   layer: str
   vector: Array
   power: Array
+  row: Array | None
+  column: Array | None
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """``mean <A, v> max(cos(A, v), 0.1)^power``."""
     a = feature_map(acts, self.layer)
     _check_channels(self.vector, a, 'vector', 1)
+    if self.row is not None:
+      a = at_position(a, self.row, self.column)[..., None, None, :]
     dot = jnp.einsum('...hwc,c->...hw', a, self.vector, precision='highest')
     size = jnp.square(a).sum(-1) * jnp.square(self.vector).sum(-1)
     some = jnp.where(size > 0, size, 1)
     cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
     return (dot * cosine**self.power).mean((-2, -1))
+
+
+@value('layer')
+class Caricature(Objective):
+  """See `caricature`."""
+
+  layer: str
+  target: Array
+  power: Array
+
+  def __call__(self, logits: Array | None, acts: Acts) -> Array:
+    """``<A, T> max(cos(A, T), 0.1)^power / (H' W')``."""
+    a, target = feature_map(acts, self.layer), self.target
+    if target.shape not in (a.shape, a.shape[-3:]):
+      raise ValueError(
+        f'target: got shape {target.shape}, expected that of {self.layer!r}, '
+        f'{a.shape[-3:]}'
+      )
+    target = target.reshape((1,) * (a.ndim - target.ndim) + target.shape)
+    axes = (-3, -2, -1)
+    dot = (a * target).sum(axes)
+    size = jnp.square(a).sum(axes) * jnp.square(target).sum(axes)
+    some = jnp.where(size > 0, size, 1)
+    cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
+    return dot * cosine**self.power / (a.shape[-3] * a.shape[-2])
 
 
 @value('layer')
@@ -74,38 +110,84 @@ class Diversity(Objective):
     return -(cosine * others).sum(-1) / (n - 1)
 
 
-@value('layer')
+@value('layer', 'reach')
 class Alignment(Objective):
   """See `alignment`."""
 
   layer: str
+  decay: Array
+  reach: int
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """Minus the mean square difference from the neighbours in the batch."""
+    """Minus the mean square differences from neighbours in the batch."""
     a = _batch(acts, self.layer)
-    apart = jnp.square(jnp.diff(a, axis=-4)).mean((-3, -2, -1))
-    none = [(0, 0)] * (apart.ndim - 1)
-    return -(jnp.pad(apart, [*none, (0, 1)]) + jnp.pad(apart, [*none, (1, 0)]))
+    count = a.shape[-4]
+    total = jnp.zeros(a.shape[:-3], a.dtype)
+    for far in range(1, min(self.reach, count - 1) + 1):
+      first, second = a[..., far:, :, :, :], a[..., :-far, :, :, :]
+      apart = jnp.square(first - second).mean((-3, -2, -1))
+      none = [(0, 0)] * (apart.ndim - 1)
+      both = [jnp.pad(apart, [*none, e]) for e in ((0, far), (far, 0))]
+      total += self.decay ** (far - 1) * (both[0] + both[1])
+    return -total
 
 
-def direction(layer: str, vector: Array, *, power: float = 0.0) -> Objective:
-  """How far a map goes in a direction: ``mean <A, v> max(cos(A, v), 0.1)^p``.
+def direction(
+  layer: str,
+  vector: Array,
+  *,
+  power: float = 0.0,
+  position: tuple[int | Array, int | Array] | None = None,
+) -> Objective:
+  """Activation in a direction: ``mean <A, v> max(cos(A, v), 0.1)^p``.
 
   Args:
     layer: Name of a layer that gives a map.
     vector: ``[C]``.
     power: ``p``: 0 for the dot product alone; more ask for the direction rather
       than for its length.
+    position: Row and column of the layer's map to read alone; the mean over all
+      positions if ``None``.
 
   Raises:
-    ValueError: The vector is not finite, or not of the layer's channels (when
-      it is read).
+    ValueError: The vector is not finite, or not of the layer's channels, or
+      the position is not in the map (the last two when it is read).
 
   Reference:
     Olah et al. 2018 (The building blocks of interpretability); lucid's
     ``direction`` with ``cossim_pow``.
   """
-  return Direction(layer, number(vector, 'vector'), number(power, 'power'))
+  row, column = (None, None) if position is None else position
+  return Direction(
+    layer,
+    number(vector, 'vector'),
+    number(power, 'power'),
+    None if row is None else index(row, 'row'),
+    None if column is None else index(column, 'column'),
+  )
+
+
+def caricature(layer: str, target: Array, *, power: float = 1.0) -> Objective:
+  """Similarity of a whole map to another image's, which it exaggerates.
+
+  ``<A, T> max(cos(A, T), 0.1)^p / (H' W')``: the dot product grows without
+  bound along what the layer saw in the image, and the cosine keeps it there.
+
+  Args:
+    layer: Name of a layer that gives a map.
+    target: ``T``: ``[H', W', C]`` or with the batch of the images, the
+      activations of an image of the same size.
+    power: ``p``.
+
+  Raises:
+    ValueError: The target is not finite, or not of the layer's shape (when it
+      is read).
+
+  Reference:
+    Olah et al. 2018 and lucid's feature inversion by ``dot * cossim``
+    (caricatures).
+  """
+  return Caricature(layer, number(target, 'target'), number(power, 'power'))
 
 
 def guide(layer: str, vectors: Array) -> Objective:
@@ -143,22 +225,29 @@ def diversity(layer: str) -> Objective:
   return Diversity(layer)
 
 
-def alignment(layer: str) -> Objective:
-  """How alike neighbours in a batch are: minus their mean square difference.
+def alignment(
+  layer: str, *, neighbours: int = 1, decay: float = 0.5
+) -> Objective:
+  """Likeness of neighbours in a batch: minus their mean square difference.
 
   It keeps what images share in place while they go from one unit to another.
 
   Args:
     layer: Name of a layer that gives a map.
+    neighbours: To how many images on each side an image is compared.
+    decay: Weight of each further neighbour relative to the one before it.
 
   Raises:
-    ValueError: As in `diversity`.
+    ValueError: There is no batch of two or more images (when it is read), no
+      neighbour, or a negative decay.
 
   Reference:
     Mordvintsev et al. 2018 (Differentiable image parameterizations): aligned
     interpolation; lucid's ``alignment``.
   """
-  return Alignment(layer)
+  return Alignment(
+    layer, number(decay, 'decay', 0.0), whole(neighbours, 'neighbours')
+  )
 
 
 def _batch(acts: Acts, layer: str) -> Array:

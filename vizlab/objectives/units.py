@@ -12,6 +12,7 @@ from vizlab import extrema
 from vizlab.objectives.base import (
   Objective,
   activation,
+  at_position,
   batch_rank,
   feature_map,
   index,
@@ -110,11 +111,8 @@ class Neuron(Objective):
           'gives a map'
         )
       return pick(a, self.channel, 'channel')
-    values = pick(
-      feature_map(acts, self.layer), _each(self.channel, 2), 'channel'
-    )
-    row = pick(values.swapaxes(-1, -2), _each(self.row, 1), 'row')
-    return pick(row, self.column, 'column')
+    a = at_position(feature_map(acts, self.layer), self.row, self.column)
+    return pick(a, self.channel, 'channel')
 
 
 @value('layer')

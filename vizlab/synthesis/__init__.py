@@ -22,7 +22,11 @@ from vizlab.synthesis.images import (
   pixels,
   pyramid,
 )
-from vizlab.synthesis.invert import inversion, normalised_error
+from vizlab.synthesis.invert import (
+  inversion,
+  normalised_error,
+  pair_distance,
+)
 from vizlab.synthesis.lbfgs import lbfgs
 from vizlab.synthesis.step_rules import (
   ascent,
@@ -66,6 +70,7 @@ __all__ = [
   'octave_sizes',
   'on_noise',
   'pad',
+  'pair_distance',
   'pixels',
   'project',
   'pyramid',

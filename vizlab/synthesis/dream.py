@@ -99,6 +99,7 @@ def dream(
   steps: int = 10,
   rate: float = 0.006,
   jitter: int = 32,
+  optimizer: optimize.Rule | None = None,
 ) -> Iterator[Array]:
   """Raises a score in a picture, from coarse to fine.
 
@@ -116,6 +117,9 @@ def dream(
     steps: Steps in each octave.
     rate: How much a pixel changes in a step, in the mean.
     jitter: Pixels of the largest shift.
+    optimizer: How a step is taken, as of `vizlab.optimize.run`; by default
+      ``ascent(rate)``. ``ascent(rate, levels=4)`` gives all frequencies the
+      same strength.
 
   Yields:
     The picture after each octave, at its size; the last one has that of ``x``.
@@ -130,7 +134,8 @@ def dream(
   check_image(x, 'x')
   sizes = octave_sizes(*x.shape[-3:-1], octaves, scale)
   steps = whole(steps, 'steps')
-  rule = Partial(ascent, number(rate, 'rate', 0.0))
+  rate = number(rate, 'rate', 0.0)
+  rule = Partial(ascent, rate) if optimizer is None else optimizer
   shift = jitter_by(jitter)
   return _octaves(score, jnp.asarray(x), key, sizes, steps, rule, shift)
 
@@ -141,7 +146,7 @@ def _octaves(
   key: Array,
   sizes: list[tuple[int, int]],
   steps: int,
-  rule: Partial,
+  rule: optimize.Rule,
   shift: Augment,
 ) -> Iterator[Array]:
   detail = jnp.zeros((*x.shape[:-3], *sizes[0], x.shape[-1]), x.dtype)

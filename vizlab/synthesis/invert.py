@@ -9,9 +9,9 @@ from vizlab import penalties
 from vizlab.objectives import Score, features, score
 from vizlab.objectives.base import activation
 from vizlab.objectives.contract import run_net
-from vizlab.types import Array, Net
+from vizlab.types import Array, Net, check_image
 
-__all__ = ['Inversion', 'inversion', 'normalised_error']
+__all__ = ['Inversion', 'inversion', 'normalised_error', 'pair_distance']
 
 
 class Inversion(NamedTuple):
@@ -71,6 +71,7 @@ def inversion(
   >>> bool(found.scores[-1] > -0.02)
   True
   """
+  check_image(x, 'x')
   target = jax.lax.stop_gradient(activation(run_net(net, x)[1], layer))
   pixels = x.shape[-3] * x.shape[-2]
   in_range = (2.0**alpha / (x.shape[-1] * pixels)) * penalties.alpha_norm(
@@ -83,7 +84,9 @@ def inversion(
   )
 
 
-def normalised_error(net: Net, layer: str, x: Array, x0: Array) -> Array:
+def normalised_error(
+  net: Net, layer: str, x: Array, x0: Array, *, scale: Array | None = None
+) -> Array:
   """``||Phi(x) - Phi(x0)|| / ||Phi(x0)||``, one number an image.
 
   Args:
@@ -91,15 +94,50 @@ def normalised_error(net: Net, layer: str, x: Array, x0: Array) -> Array:
     layer: Name of a layer.
     x: Images ``[..., H, W, 3]``.
     x0: The images that were inverted.
+    scale: Divides the distance in place of ``||Phi(x0)||``; the paper takes
+      that of `pair_distance`.
 
   Returns:
     ``[...]``, 0 where nothing is lost.
 
   Reference:
-    Mahendran & Vedaldi 2015, section 5.2; they divide by the mean distance of
-    the activations of two images.
+    Mahendran & Vedaldi 2015, section 5.2.
   """
-  target = activation(run_net(net, x0)[1], layer)
-  square = score(net, features(layer, target))(x)
-  # Where nothing is lost the root has no slope.
-  return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+  a, target = (activation(run_net(net, v)[1], layer) for v in (x, x0))
+  axes = tuple(range(x.ndim - 3, a.ndim))
+  size = _root(jnp.square(target).sum(axes)) if scale is None else scale
+  apart = _root(jnp.square(a - target).sum(axes))
+  return apart / jnp.where(size == 0, 1, size)
+
+
+def pair_distance(net: Net, layer: str, images: Array) -> Array:
+  """Mean distance ``||Phi(x_i) - Phi(x_j)||`` over all pairs of images.
+
+  Args:
+    net: A net.
+    layer: Name of a layer.
+    images: ``[N, H, W, 3]``, two or more.
+
+  Returns:
+    ``[]``.
+
+  Raises:
+    ValueError: Fewer than two images, or an unknown layer.
+
+  Reference:
+    Mahendran & Vedaldi 2015, section 5.2: the constant of their error.
+  """
+  if jnp.ndim(images) != 4 or len(images) < 2:
+    raise ValueError(
+      f'images: got shape {jnp.shape(images)}, expected [N, H, W, 3] of two or '
+      'more'
+    )
+  n = len(images)
+  a = activation(run_net(net, images)[1], layer).reshape(n, -1)
+  apart = jax.lax.map(lambda v: jnp.linalg.norm(a - v[None], axis=-1), a)
+  return apart.sum() / (n * (n - 1))
+
+
+def _root(square: Array) -> Array:
+  """The root, which at 0 has a slope of 0."""
+  return jnp.where(square == 0, 0, jnp.sqrt(jnp.where(square == 0, 1, square)))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from vizlab.filters import bands, bilateral, blur, sum_of_bands
-from vizlab.types import Array
+from vizlab.types import Array, whole
 
 __all__ = [
   'Count',
@@ -43,13 +43,17 @@ class Count(NamedTuple):
   count: Array
 
 
-def ascent(rate: float | Array = 0.006) -> Rule:
+def ascent(rate: float | Array = 0.006, *, levels: int = 1) -> Rule:
   """Steps along the normalised gradient, within [0, 1]: DeepDream's.
 
   Args:
     rate: How much a pixel changes in a step, in the mean.
+    levels: Frequency bands of the gradient that get the same strength, by
+      `laplacian_normalise`; 1 for its mean size alone.
   """
-  return optax.chain(normalise(), optax.sgd(rate), project())
+  if whole(levels, 'levels') == 1:
+    return optax.chain(normalise(), optax.sgd(rate), project())
+  return optax.chain(laplacian_normalise(levels), optax.sgd(rate), project())
 
 
 def blur_gradient(sigma: float | Array = 1.0) -> Rule:
