@@ -23,6 +23,7 @@ from experiments.inputs import (
 from experiments.report import Figure, Table
 from experiments.settings import (
   listed,
+  named,
   need_not_negative,
   need_positive,
   numbers,
@@ -62,8 +63,10 @@ def run(
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
   picture = _start(config)
-  wishes = {layer: _wish(config, net, layer) for layer in layers}
-  _check_tile(config, wishes)
+  with named(x='size', layer='layers'):
+    wishes = {layer: _wish(config, net, layer) for layer in layers}
+    _check_tile(config, wishes)
+    _check_octaves(config, picture, wishes)
   recorder.open()
   found, lines = {}, []
   read = jax.jit(lambda wish, x: wish(x))
@@ -110,6 +113,18 @@ def run(
       for when, value in zip(('before', 'after'), ends, strict=True)
     }
   )
+
+
+def _check_octaves(
+  config: ConfigDict, picture: np.ndarray, wishes: dict[str, ScoreFn]
+) -> None:
+  """Raises a `ValueError` unless all read the smallest octave."""
+  size, *_ = synthesis.octave_sizes(
+    *picture.shape[:2], config.octaves, config.scale
+  )
+  smallest = jax.ShapeDtypeStruct((*size, 3), np.float32)
+  for wish in wishes.values():
+    jax.eval_shape(wish, smallest)
 
 
 def _check_tile(config: ConfigDict, wishes: dict[str, ScoreFn]) -> None:

@@ -79,7 +79,9 @@ def wrong_file(argv: list[str]) -> str:
 
 def load_file(path: str) -> ModuleType:
   """A config file, which may be one of the user's own, as a module."""
-  spec = importlib.util.spec_from_file_location('config_file', path)
+  spec = importlib.util.spec_from_file_location(
+    'config_file', pathlib.Path(path).absolute()
+  )
   if spec is None:
     raise ValueError('expected a file in .py')
   module = importlib.util.module_from_spec(spec)
@@ -98,6 +100,7 @@ def _given(argv: list[str]) -> str | None:
 
 def _line(error: Exception, path: str) -> str:
   """Where in a file an error comes from, if it does."""
+  path = str(pathlib.Path(path).absolute())  # as importlib names it
   if isinstance(error, SyntaxError) and error.filename == path:
     return f', line {error.lineno}'
   frames = traceback.extract_tb(error.__traceback__)

@@ -58,6 +58,7 @@ BAD = [
   ('mixtures', {'channels': '3,3'}, 'expected two different'),
   ('mixtures', {'channels': ''}, "config.channels: got '', expected two"),
   ('mixtures', {'layer': 'fc', 'compare': ''}, "'fc' gives a vector"),
+  ('dream', {'size': 4}, 'config.size: got images of 4x4 pixels, too small'),
   ('dream', {'tile': 3}, 'config.tile: got 3'),
   ('dream', {'octaves': 0}, 'config.octaves: got 0'),
   ('priors', {'share': 2.0}, 'config.share: got 2.0'),

@@ -69,9 +69,8 @@ def test_run_then_no_op_then_overwrite(tmp_path):
   [
     (['--config.imges=a.png'], "no setting 'imges'; did you mean 'images'?"),
     (['--config.zzzz=1'], "no setting 'zzzz' in this config"),
-    (['--config=configs/nope.py'], 'cannot load that file, expected configs/'),
-    (['--config.patch=x'], "invalid literal for int() with base 10: 'x'"),
-    (['--config.images=gone.png'], 'image: no such file: gone.png'),
+    (['--config.samples=1e20'], "config.samples: got '1e20', expected an int"),
+    (['--config.images=gone.png'], 'config.images: no such file: gone.png'),
     (['--config.methods=gradcam'], "got 'gradcam', expected one of"),
     (['surplus'], "got ['surplus'], expected only --flags"),
   ],
@@ -79,7 +78,7 @@ def test_run_then_no_op_then_overwrite(tmp_path):
 def test_a_wrong_call_is_one_line_and_no_traceback(flags, message, tmp_path):
   done = run(*flags, f'--workdir={tmp_path / "run"}', tmp_path=tmp_path)
   assert done.returncode != 0
-  assert message in done.stderr and 'Traceback' not in done.stderr
+  assert message in done.stderr and len(done.stderr.splitlines()) == 1
   assert not (tmp_path / 'run').exists()
 
 
