@@ -35,7 +35,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
   config.net.pool = 'max'  # or 'avg'
   config.layer = 'relu4_2'
-  config.channels = ''  # numbers by commas; '' for some of all
+  config.channels = ''  # by commas, classes also by name; '' for some of all
   config.count = 5  # how many of those
   config.families = (  # by commas, a row each
     'none,l2,yosinski,blurred gradient,laplacian gradient,bilateral,frequency,'

@@ -36,7 +36,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net.pool = 'max'  # or 'avg'
   config.layers = 'relu2_1,relu3_2,relu4_2,relu5_2,fc'  # by commas
   config.objective = 'channel'  # 'neuron', 'layer', 'probability'
-  config.channels = ''  # numbers by commas, of each layer; '' for some of all
+  # Numbers by commas, of each layer (classes also by name); '' for some of all.
+  config.channels = ''
   config.count = 8  # how many of those
   config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
   config.size = 96  # side of the images in pixels

@@ -23,23 +23,24 @@ def class_names(config: ConfigDict, net: nets.Network) -> list[str]:
 
   They are those of ``config.labels``, a JSON file, where there is one.
   """
+  labels = config.get('labels', '')
   count = nets.layers(net)[-1].shape[-1]
   if 'classes' in config and not 1 <= config.classes <= count:
     raise ValueError(
       f'config.classes: got {config.classes}, expected at most {count} and at '
       'least 1'
     )
-  if not config.labels:
+  if not labels:
     if net.arch == 'minivgg' and count == len(SHAPE_NAMES):
       return list(SHAPE_NAMES)
     return [f'class {i}' for i in range(count)]
   try:
-    names = json.loads(pathlib.Path(config.labels).expanduser().read_text())
+    names = json.loads(pathlib.Path(labels).expanduser().read_text())
   except (OSError, ValueError) as error:
-    raise ValueError(f'config.labels: {config.labels}: {error}') from error
+    raise ValueError(f'config.labels: {labels}: {error}') from error
   if not isinstance(names, list) or len(names) != count:
     raise ValueError(
-      f'config.labels: {config.labels}: expected a JSON list of {count} names'
+      f'config.labels: {labels}: expected a JSON list of {count} names'
     )
   return [str(name) for name in names]
 

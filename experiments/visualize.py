@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.cases import load_cases
+from experiments.classes import chosen_classes, class_names
 from experiments.common import Recorder
 from experiments.inputs import check_layers, layer_info, load_net
 from experiments.making import check, fitting, make
@@ -184,6 +185,10 @@ def chosen_channels(
     return np.linspace(
       0, total - 1, min(config.count, total), dtype=int
     ).tolist()
+  if net.has_classifier and layer == net.ops[-1].name:  # classes, with names
+    names = class_names(config, net)
+    given = listed(config.channels)
+    return list(chosen_classes('config.channels', given, names))
   return numbers(config, 'channels', total)
 
 

@@ -9,7 +9,14 @@ import pytest
 from ml_collections import ConfigDict
 from tools import start
 
-from experiments import classes, inputs, methods, provenance, settings
+from experiments import (
+  classes,
+  inputs,
+  methods,
+  provenance,
+  settings,
+  visualize,
+)
 from vizlab import io, nets
 from vizlab.nets.graph import init_params
 from vizlab.nets.ops import Conv, Dense, ReLU
@@ -139,6 +146,17 @@ def test_targets_by_name_from_the_command_line(tmp_path):
     assert maps['targets'].tolist() == [[known.index('ring'), 2]]
   with np.load(tmp_path / 'own' / 'maps.npz') as maps:
     assert maps['targets'].tolist() == [[15]]
+
+
+def test_units_of_the_logits_by_name():
+  net, config = nets.load('minivgg'), ConfigDict({'channels': 'ring, 2'})
+  known = classes.class_names(ConfigDict({'labels': ''}), net)
+  chosen = visualize.chosen_channels(config, net, 'fc')
+  assert chosen == [known.index('ring'), 2]
+  with pytest.raises(ValueError, match="config.channels: got 'rin', .*'ring'"):
+    visualize.chosen_channels(ConfigDict({'channels': 'rin'}), net, 'fc')
+  with pytest.raises(ValueError, match='config.channels: .* expected numbers'):
+    visualize.chosen_channels(config, net, 'relu5_2')
 
 
 def unpooled():
