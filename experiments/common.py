@@ -19,11 +19,7 @@ from experiments import distributed, provenance, report, stopping
 from experiments.settings import flatten
 from vizlab import io
 
-__all__ = [
-  'Recorder',
-  'flat',
-  'known',
-]
+__all__ = ['Recorder', 'flat']
 
 _CONFIG, _OVERRIDES, _COMMAND = 'config.json', 'overrides.json', 'command.txt'
 _METRICS, _REPORT, _DONE = 'metrics.jsonl', 'report.html', 'DONE'
@@ -294,13 +290,6 @@ class Recorder:
       io.write_json(self._path(_DONE), dict(results))
       shutil.rmtree(self._path(_ITEMS), ignore_errors=True)
     return dict(results)
-
-
-def known() -> list[str]:
-  """Names of all experiments: those with a config of that name."""
-  here = pathlib.Path(__file__).parent
-  configs = {path.stem for path in (here.parent / 'configs').glob('*.py')}
-  return sorted(configs & {path.stem for path in here.glob('*.py')})
 
 
 def flat(name: str) -> str:

@@ -1,6 +1,7 @@
 """Reading and checking the settings of a config."""
 
 import contextlib
+import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from vizlab.lookup import check_name, did_you_mean
 __all__ = [
   'each_of',
   'flatten',
+  'known',
   'listed',
   'named',
   'need_not_negative',
@@ -25,6 +27,13 @@ __all__ = [
 _INTS = np.iinfo(np.int32)  # of JAX
 # Classes, by number or by name: what knows the net checks them.
 _CLASSES = {'config.targets'}
+
+
+def known() -> list[str]:
+  """Names of all experiments: those with a config of that name."""
+  here = pathlib.Path(__file__).parent
+  configs = {path.stem for path in (here.parent / 'configs').glob('*.py')}
+  return sorted(configs & {path.stem for path in here.glob('*.py')})
 
 
 def listed(value: str) -> tuple[str, ...]:

@@ -76,10 +76,10 @@ def check_config(config: ConfigDict) -> str:
   Raises:
     ValueError: It is not known, or as `settings.validate`.
   """
-  from experiments import common, settings
+  from experiments import settings
 
   name = config.get('experiment', '')
-  settings.each_of('config.experiment', [name], common.known())
+  settings.each_of('config.experiment', [name], settings.known())
   module = importlib.import_module(f'configs.{name}')
   settings.validate(config, module.get_config(), module.__name__)
   return name

@@ -47,10 +47,10 @@ FROM = flags.DEFINE_string('from', '', 'The workdir of a run to be repeated.')
 
 def listing() -> str:
   """Every experiment: what it does, and how long that takes."""
-  from experiments import common
+  from experiments import settings
 
   lines = []
-  for name in common.known():
+  for name in settings.known():
     text = importlib.import_module(f'configs.{name}').__doc__
     parts = [' '.join(part.split()) for part in text.split('\n\n')]
     runtime = next((p for p in parts if p.startswith('Runtime:')), '')

@@ -76,7 +76,8 @@ class Scaled(Penalty):
 
   def __call__(self, image: Array) -> Array:
     """Multiplies."""
-    return self.weight * self.inner(image)
+    y = self.inner(image)
+    return jnp.asarray(self.weight).astype(y.dtype) * y
 
 
 @value()

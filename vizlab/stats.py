@@ -79,5 +79,6 @@ def _places(a: Array, mask: Array | None) -> tuple[Array, Array]:
       f'channels, {a.shape[:-1]}'
     )
   weights = mask.reshape((1,) * (a.ndim - 3 - lead) + (*mask.shape[:-2], -1, 1))
+  weights = weights.astype(a.dtype)
   total = weights.sum(-2, keepdims=True)
   return flat, flat * (weights / jnp.where(total > 0, total, 1))

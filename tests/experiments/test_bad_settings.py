@@ -3,7 +3,7 @@
 import pytest
 from tools import start
 
-from experiments import common
+from experiments import settings
 
 BAD = [
   (
@@ -179,7 +179,7 @@ BAD = [
 ]
 
 
-WITH_NET = [name for name in common.known() if name != 'train_minivgg']
+WITH_NET = [name for name in settings.known() if name != 'train_minivgg']
 BAD_NETS = [
   ({'weights': 'no.pth'}, 'config.net.weights: no such file: no.pth'),
   ({'weights': 'vgg'}, "config.net.weights: got 'vgg', expected a file"),
@@ -222,4 +222,4 @@ def test_every_experiment_names_the_setting_of_its_net(name, tmp_path):
 
 
 def test_every_experiment_has_a_bad_setting():
-  assert {name for name, *_ in BAD} == {*common.known()}
+  assert {name for name, *_ in BAD} == {*settings.known()}

@@ -6,11 +6,11 @@ import pathlib
 import pytest
 import tools
 
-from experiments import common, settings
+from experiments import settings
 from experiments.methods import METHODS
 
 
-@pytest.mark.parametrize('name', common.known())
+@pytest.mark.parametrize('name', settings.known())
 def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
   module = importlib.import_module(f'configs.{name}')
   assert (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import style_transfer
-from experiments import common, sweeps
+from experiments import settings, sweeps
 
 ADD = sweeps.Adder
 
@@ -59,7 +59,7 @@ def test_wrong_helpers_are_named():
     ADD.log_uniform(0, 1)
 
 
-@pytest.mark.parametrize('name', common.known())
+@pytest.mark.parametrize('name', settings.known())
 def test_every_config_has_a_sweep_that_it_admits(name):
   module = importlib.import_module(f'configs.{name}')
   assert '' in sweeps.names(module)

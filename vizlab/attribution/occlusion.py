@@ -208,7 +208,8 @@ def occlusion(
   def cover(n: int) -> Array:  # [places, n], each column sums to 1
     places = jnp.arange(occluder.count(n))
     inside = jax.vmap(lambda i: occluder.inside(i, n))(places)
-    return (inside / inside.sum(0, keepdims=True)).astype(y.dtype)
+    inside = inside.astype(y.dtype)
+    return inside / inside.sum(0, keepdims=True)
 
   h, w = x.shape[-3:-1]
   full = jax.lax.Precision.HIGHEST  # a mean of few numbers: no need to round

@@ -92,7 +92,8 @@ class Scaled(Objective):
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
     """Multiplies."""
-    return self.weight * self.inner(logits, acts)
+    y = self.inner(logits, acts)
+    return jnp.asarray(self.weight).astype(y.dtype) * y
 
 
 @value()

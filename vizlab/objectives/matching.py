@@ -214,8 +214,9 @@ def _total(
 
 
 def _beside(target: Array, value: Array) -> Array:
-  """A target with axes of 1 for the batch that it is without."""
-  return target.reshape((1,) * (value.ndim - target.ndim) + target.shape)
+  """A target of the value's dtype, with axes of 1 for a batch it is without."""
+  target = target.reshape((1,) * (value.ndim - target.ndim) + target.shape)
+  return jnp.asarray(target).astype(value.dtype)
 
 
 def _gram_distance(got: Array, target: Array) -> Array:
