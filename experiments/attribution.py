@@ -43,7 +43,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class Explainer:
   """What explains, and where the maps are saved.
 
   Attributes:
@@ -124,12 +124,12 @@ def run(
   chosen_classes('config.targets', config.targets, names)
   pictures = _pictures(config, net)
   recorder.open()
-  job = Job(recorder, net, methods, options)
-  figure, rows = _explain(config, job, pictures, names)
+  explainer = Explainer(recorder, net, methods, options)
+  figure, rows = _explain(config, explainer, pictures, names)
   parts: list[Figure | Table] = [figure, rows]
   results: dict[str, Any] = {'pictures': len(pictures)}
   if config.score_scenes:
-    table, shares = _measure(config, job)
+    table, shares = _measure(config, explainer)
     parts.append(table)
     results |= shares
   recorder.report(
@@ -167,10 +167,13 @@ def _pictures(config: ConfigDict, net: nets.Network) -> list[Picture]:
 
 
 def _explain(
-  config: ConfigDict, job: Job, pictures: Sequence[Picture], names: list[str]
+  config: ConfigDict,
+  explainer: Explainer,
+  pictures: Sequence[Picture],
+  names: list[str],
 ) -> tuple[Figure, Table]:
   """One row for each picture and class, one column for each method."""
-  net, methods = job.net, job.methods
+  net, methods = explainer.net, explainer.methods
   x = np.stack([picture.image for picture in pictures])
   chances = jax.nn.softmax(jax.jit(lambda net, x: net(x)[0])(net, x))
   chosen = chosen_classes('config.targets', config.targets, names)
@@ -179,9 +182,9 @@ def _explain(
   else:
     targets = jnp.argsort(-chances, -1)[:, : config.classes]
   targets = np.asarray(targets)
-  maps = job.recorder.once(
+  maps = explainer.recorder.once(
     'maps',
-    lambda: {'targets': targets, **dict(job.maps('maps', x, targets, 1))},
+    lambda: {'targets': targets, **dict(explainer.maps('maps', x, targets, 1))},
   )
   shown, lines, labels = [], [], []
   for i, j in np.ndindex(targets.shape):
@@ -194,7 +197,7 @@ def _explain(
     labels.append(f'{pictures[i].name}\n{names[k]}\n{lines[-1][-1]:.1%}')
   figure = Figure(
     'attribution',
-    f'Classes explained by {net.arch}; Grad-CAM at {job.options.layer}',
+    f'Classes explained by {net.arch}; Grad-CAM at {explainer.options.layer}',
     render.table(
       shown, ['picture', *methods], labels, max(128, net.spec.size - 24), PAGE
     ),
@@ -204,16 +207,18 @@ def _explain(
   return figure, table
 
 
-def _measure(config: ConfigDict, job: Job) -> tuple[Table, dict[str, float]]:
+def _measure(
+  config: ConfigDict, explainer: Explainer
+) -> tuple[Table, dict[str, float]]:
   """The share of each attribution inside the object that it is asked about."""
   key = jax.random.fold_in(jax.random.key(config.seed), 1)
   n = config.score_scenes
-  data = scenes(key, n, objects=2, size=job.net.spec.size)
+  data = scenes(key, n, objects=2, size=explainer.net.spec.size)
   own, other = data.masks, data.masks[:, ::-1]
   rows = [['chance', float(own.mean()), float(other.mean())]]
   shares = {}
   images, labels = np.asarray(data.image), np.asarray(data.labels)
-  for name, values in job.maps('scenes', images, labels, _SCENES):
+  for name, values in explainer.maps('scenes', images, labels, _SCENES):
     values = as_map(METHODS[name], values, own.ndim)
     inside = float(energy_inside(values, own).mean())
     rows.append([name, inside, float(energy_inside(values, other).mean())])

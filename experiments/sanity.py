@@ -1,8 +1,9 @@
 """Sanity checks: does a map change when the net forgets what it learned?"""
 
+import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +18,6 @@ from experiments.common import Recorder
 from experiments.inputs import load_classifier, load_other
 from experiments.methods import (
   METHODS,
-  Method,
   Options,
   as_map,
   chosen_methods,
@@ -67,9 +67,8 @@ def run(
   checked = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'checking {name}')
-    check = functools.partial(
-      _check, config, METHODS[name], options, net, other, cases, recorder, name
-    )
+    checker = Checker(name, options, net, config.batch, recorder)
+    check = functools.partial(_check, config, checker, other, cases)
     checked[name] = recorder.once(f'checked_{name}', check)
   order = _order(net)
   verdicts = {name: _verdict(found) for name, found in checked.items()}
@@ -98,75 +97,118 @@ def _order(net: nets.Network) -> list[str]:
   return [op.name for op in net.ops if op.name in net.params][::-1]
 
 
-def _check(
-  config: ConfigDict,
-  method: Method,
-  options: Options,
-  net: nets.Network,
-  other: nets.Network | None,
-  cases: Cases,
-  recorder: Recorder,
-  name: str,
-) -> dict[str, np.ndarray]:
-  """Similarities of a method's maps ``[layers, measures]``, and some maps."""
-  explain = every_class(method, options)
+@dataclasses.dataclass(frozen=True)
+class Checker:
+  """A method, whose maps are compared and saved batch by batch.
 
-  def maps(params: Mapping, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    changed = nets.with_params(net, params)
+  Attributes:
+    name: Name of the method.
+    options: Its settings.
+    net: The trained net.
+    batch: Number of pictures that are explained at once.
+    recorder: Of the run.
+  """
+
+  name: str
+  options: Options
+  net: nets.Network
+  batch: int
+  recorder: Recorder
+
+  def maps(
+    self, params: Mapping, x: np.ndarray, targets: np.ndarray
+  ) -> np.ndarray:
+    """Maps of the net with other parameters."""
+    explain = every_class(METHODS[self.name], self.options)
+    changed = nets.with_params(self.net, params)
     return np.asarray(explain(changed, x, targets)[:, 0])
 
+  def alike(self, maps: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Each measure of each pair of maps ``[B, measures]``."""
+    method = METHODS[self.name]
+    return np.asarray(_alike(*(as_map(method, v, 3) for v in (maps, others))))
+
   def in_parts(
-    part: str, count: int, make: Callable[[slice], dict[str, np.ndarray]]
+    self, part: str, count: int, make: Callable[[slice], dict[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
-    item = f'checked_{name}/{part}'
-    return recorder.in_parts(item, count, config.batch, make)
+    """What ``make`` gives for each batch of ``count`` pictures."""
+    item = f'checked_{self.name}/{part}'
+    return self.recorder.in_parts(item, count, self.batch, make)
 
-  def alike(raw: np.ndarray, to: np.ndarray) -> np.ndarray:
-    return np.asarray(_alike(as_map(method, raw, 3), as_map(method, to, 3)))
 
-  params = nets.get_params(net)
-  fresh = nets.get_params(
-    nets.create(
-      net.arch,
-      key=jax.random.key(config.seed + 1),
-      classes=nets.layers(net)[-1].shape[-1],
-    )
-  )
-  images, targets, n = cases.images, cases.targets[:, :1], len(cases.images)
-  trained = in_parts(
-    'trained',
-    n,
-    lambda rows: {'maps': maps(params, images[rows], targets[rows])},
-  )['maps']
+def _check(
+  config: ConfigDict,
+  checker: Checker,
+  other: nets.Network | None,
+  cases: Cases,
+) -> dict[str, np.ndarray]:
+  """Similarities of a method's maps ``[layers, measures]``, and some maps."""
+  params = nets.get_params(checker.net)
+  images, targets = cases.images, cases.targets[:, :1]
+
+  def explain(rows: slice) -> dict[str, np.ndarray]:
+    return {'maps': checker.maps(params, images[rows], targets[rows])}
+
+  trained = checker.in_parts('trained', len(images), explain)['maps']
   found: dict[str, Any] = {
     'trained': trained[0],
     # What has nothing to do with the picture: the map of another one.
-    'control': alike(np.roll(trained, 1, 0), trained).mean(0),
+    'control': checker.alike(np.roll(trained, 1, 0), trained).mean(0),
   }
   for kind, walk in (
     ('cascading', evaluate.cascading),
     ('independent', evaluate.independent),
   ):
-    layers = []
-    for layer, some in walk(params, fresh, _order(net)):
-
-      def one(rows: slice, some: Mapping = some) -> dict[str, np.ndarray]:
-        raw = maps(some, images[rows], targets[rows])
-        return {'alike': alike(raw, trained[rows]), 'first': raw[:1]}
-
-      layers.append(in_parts(f'{kind}/{layer}', n, one))
-    found[kind] = np.stack([each['alike'].mean(0) for each in layers])
-    found[f'{kind}_maps'] = np.stack([each['first'][0] for each in layers])
-  found['edges'] = alike(np.asarray(_edge_map(images)), trained).mean(0)
+    walked = walk(params, _fresh(config, checker.net), _order(checker.net))
+    found |= _walked(checker, kind, walked, cases, trained)
+  edges = np.asarray(_edge_map(images))
+  found['edges'] = checker.alike(edges, trained).mean(0)
   if other is not None:
-    x, said = _learned_by_heart(config, net, other)
-
-    def both(rows: slice) -> dict[str, np.ndarray]:
-      theirs = maps(nets.get_params(other), x[rows], said[1][rows])
-      return {'alike': alike(theirs, maps(params, x[rows], said[0][rows]))}
-
-    found['labels'] = in_parts('labels', len(x), both)['alike'].mean(0)
+    found['labels'] = _labels(config, checker, other, params)
   return found
+
+
+def _fresh(config: ConfigDict, net: nets.Network) -> dict[str, Any]:
+  """Parameters that have learned nothing."""
+  classes = nets.layers(net)[-1].shape[-1]
+  key = jax.random.key(config.seed + 1)
+  return nets.get_params(nets.create(net.arch, key=key, classes=classes))
+
+
+def _walked(
+  checker: Checker,
+  kind: str,
+  walked: Iterable[tuple[str, Mapping]],
+  cases: Cases,
+  trained: np.ndarray,
+) -> dict[str, np.ndarray]:
+  """The similarity to the trained maps, and the first map, at each layer."""
+  images, targets, layers = cases.images, cases.targets[:, :1], []
+  for layer, params in walked:
+
+    def some(rows: slice, params: Any = params) -> dict[str, np.ndarray]:
+      maps = checker.maps(params, images[rows], targets[rows])
+      return {'alike': checker.alike(maps, trained[rows]), 'first': maps[:1]}
+
+    layers.append(checker.in_parts(f'{kind}/{layer}', len(images), some))
+  return {
+    kind: np.stack([found['alike'].mean(0) for found in layers]),
+    f'{kind}_maps': np.stack([found['first'][0] for found in layers]),
+  }
+
+
+def _labels(
+  config: ConfigDict, checker: Checker, other: nets.Network, params: Mapping
+) -> np.ndarray:
+  """The similarity to maps of a net that learned random labels by heart."""
+  x, said = _learned_by_heart(config, checker.net, other)
+
+  def some(rows: slice) -> dict[str, np.ndarray]:
+    theirs = checker.maps(nets.get_params(other), x[rows], said[1][rows])
+    ours = checker.maps(params, x[rows], said[0][rows])
+    return {'alike': checker.alike(theirs, ours)}
+
+  return checker.in_parts('labels', len(x), some)['alike'].mean(0)
 
 
 @jax.jit
