@@ -139,15 +139,16 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
   if device is not None:
     # JAX looks for devices when it is first used, which is later.
     os.environ['CUDA_VISIBLE_DEVICES'] = device
-  # Ctrl-C in a terminal reaches a worker twice: at once and by its parent.
-  stopping.listen(impatient=False)
+  # Ctrl-C in a terminal reaches a worker twice: at once and by its parent,
+  # which reports it.
+  stopping.listen(impatient=False, message='')
   parent = multiprocessing.parent_process()
   if parent is not None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
   try:
     run_trial(**job)
   except stopping.Stopped as stopped:
-    stopping.leave(stopped.status)  # the parent says why
+    stopping.leave(stopped.status)
 
 
 def _follow(parent: Any) -> None:

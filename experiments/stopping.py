@@ -73,6 +73,7 @@ class _Listener:
     numbers: Of the signals.
     patience: Seconds before the process leaves by itself; ``None`` for never.
     impatient: Whether a second signal ends the process at once.
+    message: What it says when it leaves by itself.
     first: Number of the signal that came first, 0 before.
     raised: Whether `check` has raised.
   """
@@ -80,7 +81,7 @@ class _Listener:
   def __init__(self) -> None:
     self.numbers: set[int] = set()
     self.patience: float | None = PATIENCE
-    self.impatient = True
+    self.impatient, self.message = True, _MESSAGE
     self.first, self.raised = 0, False
     self._read, self._write = os.pipe()
     os.set_blocking(self._write, False)
@@ -130,14 +131,18 @@ class _Listener:
         for save in reversed(_savers):
           save()
       finally:
-        leave(128 + self.first, f'\n{_MESSAGE}')  # below a progress bar
+        line = self.message and f'\n{self.message}'  # below a progress bar
+        leave(128 + self.first, line)
 
 
 _listener: _Listener | None = None
 
 
 def listen(
-  *numbers: int, patience: float | None = PATIENCE, impatient: bool = True
+  *numbers: int,
+  patience: float | None = PATIENCE,
+  impatient: bool = True,
+  message: str = _MESSAGE,
 ) -> list[Any]:
   """Lets signals end this process at its next safe point.
 
@@ -146,6 +151,7 @@ def listen(
     patience: Seconds after which the process saves and leaves, wherever it is;
       ``None`` for never.
     impatient: Whether a second signal ends it at once, with nothing saved.
+    message: Line for stderr when it leaves by itself; '' for none.
 
   Returns:
     The handler that each signal had before.
@@ -155,6 +161,7 @@ def listen(
   numbers = numbers or (signal.SIGINT, signal.SIGTERM)
   _listener.numbers.update(map(int, numbers))
   _listener.patience, _listener.impatient = patience, impatient
+  _listener.message = message
   return [signal.signal(number, _listener.hear) for number in numbers]
 
 

@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT))  # experiments and configs are not installed
 
 from experiments import stopping  # noqa: E402
 
-stopping.listen(patience=0.0)  # imports take long, and nothing is to be saved
+if __name__ == '__main__':  # imports take long, and nothing is to be saved
+  stopping.listen(patience=0.0)
 
 import launching  # noqa: E402
 from absl import flags  # noqa: E402
