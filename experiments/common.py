@@ -205,7 +205,7 @@ class Recorder:
   ) -> dict[str, np.ndarray]:
     """Returns what ``make`` computes, or has computed before an interruption.
 
-    The run can be stopped before it and after it.
+    The run can be stopped before it.
 
     Args:
       name: Name of the file, ``name.npz``, and of the parts of `in_parts` that
@@ -251,7 +251,6 @@ class Recorder:
     if not path.exists():
       stopping.check()
       self.arrays(name, **make())
-      stopping.check()
     with np.load(path) as found:
       return dict(found)
 
