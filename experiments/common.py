@@ -205,11 +205,8 @@ class Recorder:
   ) -> dict[str, np.ndarray]:
     """Returns what ``make`` computes, or has computed before an interruption.
 
-    The run can be stopped before it.
-
     Args:
-      name: Name of the file, ``name.npz``, and of the parts of `in_parts` that
-        it is made of, which are removed when it is there.
+      name: Name of the file, ``name.npz``; see `in_parts` for an item of parts.
       make: Computes the arrays.
     """
     found = self._item(flat(name), make)
@@ -225,17 +222,13 @@ class Recorder:
   ) -> dict[str, np.ndarray]:
     """Computes arrays of ``count`` rows, and saves each part as it is done.
 
-    The parts are kept until the run is finished, or until an item that they
-    belong to is (see `once`); the run can be stopped between them.
+    The run can be stopped between them; they go when their item is whole.
 
     Args:
       name: Name of the parts, as ``item/name`` if they belong to an item.
       count: Number of rows.
       size: Rows of a part; the last one may have fewer.
       make: Computes the rows of a slice.
-
-    Returns:
-      The arrays, their parts concatenated.
     """
     found = [
       self._item(f'{_ITEMS}/{name}/{i:06d}', functools.partial(make, rows))
