@@ -209,8 +209,8 @@ class Recorder:
       name: Name of the file, ``name.npz``; see `in_parts` for an item of parts.
       make: Computes the arrays.
     """
-    found = self._item(flat(name), make)
-    shutil.rmtree(self._path(_ITEMS) / flat(name), ignore_errors=True)
+    found = self._item(name := flat(name), make)
+    shutil.rmtree(self._path(_ITEMS) / name, ignore_errors=True)
     return found
 
   def in_parts(
@@ -220,9 +220,7 @@ class Recorder:
     size: int,
     make: Callable[[slice], Mapping[str, np.ndarray]],
   ) -> dict[str, np.ndarray]:
-    """Computes arrays of ``count`` rows, and saves each part as it is done.
-
-    The run can be stopped between them; they go when their item is whole.
+    """Computes ``count`` rows, and saves each part until their item is whole.
 
     Args:
       name: Name of the parts, as ``item/name`` if they belong to an item.
@@ -244,6 +242,7 @@ class Recorder:
     if not path.exists():
       stopping.check()
       self.arrays(name, **make())
+      stopping.check()
     with np.load(path) as found:
       return dict(found)
 
