@@ -18,6 +18,7 @@ _MIDDLE = {
   'penalties',
   'objectives',
   'optimize',
+  'trees',
 }
 ALLOWED = {
   'lookup': set(),
@@ -26,6 +27,7 @@ ALLOWED = {
   'rules': {'types', 'extrema', 'rules'},
   'io': {'lookup', 'types', 'io'},
   'render': {'types'},
+  'trees': {'types'},
   'nets': {*_LOW, 'io', 'nets'},
   'data': {*_LOW, 'io', 'data'},
   'descriptors': {'types', 'extrema'},

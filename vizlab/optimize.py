@@ -18,6 +18,7 @@ import optax
 from jax.tree_util import Partial
 
 from vizlab.objectives.base import Objective, check_score
+from vizlab.trees import finite, where
 from vizlab.types import Array, Augment, ImageParam, ScoreFn, whole
 
 __all__ = ['Progress', 'Rule', 'State', 'adam', 'final', 'run']
@@ -72,6 +73,7 @@ class _Problem(NamedTuple):
   rule: Callable[[], optax.GradientTransformation]
   penalty: Callable[[Array], Array] | None
   augment: Augment | None
+  draws: np.ndarray  # [n]; one per draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,14 +100,16 @@ def run(
   rule: Rule | None = None,
   penalty: Callable[[Array], Array] | None = None,
   augment: Augment | None = None,
+  draws: int = 1,
   chunk: int = 32,
   state: State | Sequence[Array] | None = None,
 ) -> Iterator[Progress]:
   """Maximises ``score(augment(key, image)) - penalty(image)``.
 
   The images of a batch are independent, unless the score compares them.
-  Randomness at a step is ``fold_in(key, step)``: the result does not depend on
-  the chunk, and a run that goes on from a saved state equals an uninterrupted
+  Randomness at a step is ``fold_in(key, step)``, and of its draws after the
+  first ``fold_in`` of that by their index: the result does not depend on the
+  chunk, and a run that goes on from a saved state equals an uninterrupted
   one. All but ``steps`` and ``chunk`` are values: for other weights, targets,
   penalties and learning rates of a `Partial` the same program runs.
 
@@ -120,6 +124,8 @@ def run(
       minimised; a line search takes a single image ``[H, W, C]`` only.
     penalty: ``image -> [...]``; see `vizlab.penalties`.
     augment: ``(key, image) -> image``; see `vizlab.synthesis`.
+    draws: Draws of ``augment`` that score and gradient are the mean over at
+      each step (Athalye et al. 2018), one by one: memory hardly grows.
     chunk: Steps between two reports; one compiled program takes them all.
     state: Where to go on: that of an earlier `Progress`, or its arrays.
 
@@ -128,15 +134,17 @@ def run(
     ``steps`` when no image is finite any more.
 
   Raises:
-    ValueError: Fewer than one step, a state of another problem, or a score or
-      penalty that is not one number an image.
+    ValueError: Fewer than one step or draw, draws of no augment, a state of
+      another problem, or a score or penalty that is not one number per image.
   """
   steps, chunk = whole(steps, 'steps'), whole(chunk, 'chunk')
+  if whole(draws, 'draws') > 1 and augment is None:
+    raise ValueError(f'draws: got {draws} without an augment, expected 1')
   rule = adam() if rule is None else rule
   if isinstance(rule, optax.GradientTransformation):
     rule = _Fixed(rule)
   parts = (score, image, rule, penalty, augment)
-  problem = _Problem(*map(_value, _Problem._fields, parts))
+  problem = _Problem(*map(_value, _Problem._fields, parts), np.arange(draws))
   begin = _like(problem, key)
   state = _start(problem, key) if state is None else _checked(state, begin)
   return _chunks(problem, key, state, steps, chunk)
@@ -186,12 +194,12 @@ def _step(
   problem: _Problem, key: Array, state: State
 ) -> tuple[State, tuple[Array, Array]]:
   """One step, and the score and penalty before it."""
-  now = jax.random.fold_in(key, state.step)
+  keys = _keys(problem, jax.random.fold_in(key, state.step))
   lead = state.failed.shape
 
-  def loss(z: Any) -> tuple[Array, tuple[Array, ...]]:
+  def loss(z: Any, key: Array) -> tuple[Array, tuple[Array, ...]]:
     image = problem.image.decode(z)
-    seen = image if problem.augment is None else problem.augment(now, image)
+    seen = image if problem.augment is None else problem.augment(key, image)
     score = problem.score(seen)
     free = problem.penalty is None
     penalty = jnp.zeros(lead) if free else problem.penalty(image)
@@ -200,8 +208,13 @@ def _step(
     value = penalty - score
     return value.sum(), (value, score, penalty)
 
+  def mean(f: Callable[..., Any], z: Any) -> Any:
+    # One draw after the other: in memory are the activations of one.
+    each = jax.lax.map(functools.partial(f, z), keys)
+    return jax.tree.map(lambda x: x.mean(0), each)
+
   differentiate = jax.value_and_grad(loss, has_aux=True)
-  (_, (value, score, penalty)), grad = differentiate(state.z)
+  (_, (value, score, penalty)), grad = mean(differentiate, state.z)
   tx = optax.with_extra_args_support(problem.rule())
 
   def value_fn(z: Any) -> Array:
@@ -210,7 +223,7 @@ def _step(
         f'rule: a line search evaluates the function by itself, so it takes '
         f'one image [H, W, C], and there are {lead}; give linesearch=None'
       )
-    return loss(z)[0]
+    return mean(loss, z)[0]
 
   def update(grad: Any, rule: Any, z: Any, value: Array) -> tuple[Any, Any]:
     # optax is not made for strict dtype promotion; images and scores are.
@@ -224,10 +237,16 @@ def _step(
     update = jax.vmap(update)
   z, rule = update(grad, state.rule, state.z, value)
   # A step that is not finite is not taken, and none after it.
-  good = _finite((value, grad, z), lead) & (state.failed < 0)
+  good = finite((value, grad, z), lead) & (state.failed < 0)
   failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
-  z, rule = _where(good, (z, rule), (state.z, state.rule))
+  z, rule = where(good, (z, rule), (state.z, state.rule))
   return State(z, rule, state.step + 1, failed), (score, penalty)
+
+
+def _keys(problem: _Problem, key: Array) -> Array:
+  """A key for each draw of a step; the first one is the step's own."""
+  later = range(1, len(problem.draws))
+  return jnp.stack([key, *(jax.random.fold_in(key, i) for i in later)])
 
 
 @jax.jit
@@ -265,25 +284,6 @@ def _checked(state: Any, like: State) -> State:
   if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
     raise ValueError('state: its shapes are not of these images and this rule')
   return tree.unflatten(map(jnp.asarray, leaves))
-
-
-def _finite(tree: Any, lead: tuple[int, ...]) -> Array:
-  """Whether all numbers of each image are finite: bool ``[...]``."""
-  good = jnp.ones(lead, bool)
-  for leaf in jax.tree.leaves(tree):
-    axes = tuple(range(len(lead), leaf.ndim))
-    good &= jnp.isfinite(leaf).all(axes)
-  return good
-
-
-def _where(good: Array, new: Any, old: Any) -> Any:
-  """The new arrays of the good images, the old ones of the others."""
-
-  def choose(new: Array, old: Array) -> Array:
-    mask = jnp.expand_dims(good, range(good.ndim, new.ndim))
-    return jnp.where(mask, new, old)
-
-  return jax.tree.map(choose, new, old)
 
 
 def _value(name: str, part: Any) -> Any:
