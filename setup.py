@@ -39,6 +39,7 @@ setup(
     'vizlab': ['py.typed'],
     'vizlab.io': ['samples/*.png'],
     'vizlab.nets': ['data/*'],
+    'vizlab.synthesis': ['data/*'],
   },
   install_requires=[
     'absl-py>=2.1',

@@ -16,6 +16,8 @@ EVERY = {
   'scale': synthesis.scale(0.8, 1.3),
   'rotate': synthesis.rotate(20.0),
   'colour': synthesis.colour(0.2, 0.1),
+  'noise': synthesis.noise(0.2),
+  'resized_crop': synthesis.resized_crop(0.3, 0.9),
   'robust': synthesis.robust(12),
 }
 each = pytest.mark.parametrize('name', EVERY)
@@ -29,8 +31,12 @@ def x():
 def test_every_augment_has_a_row():
   # One is tested on its own: it needs opacity.
   made = {type(part).__name__ for part in EVERY.values()} | {'OnNoise'}
-  room = importlib.import_module('vizlab.synthesis.augment')
-  assert made == {name for name in room.__all__ if name[0].isupper()}
+  names = {
+    name
+    for module in ('augment', 'intensities')
+    for name in importlib.import_module(f'vizlab.synthesis.{module}').__all__
+  }
+  assert made == {name for name in names if name[0].isupper()}
 
 
 @each
@@ -263,6 +269,60 @@ def test_scale_enlarges_about_the_centre():
   np.testing.assert_allclose(shrunk[0, 0], 0.3, atol=1e-6)
 
 
+def test_a_resized_crop_is_a_part_enlarged():
+  """Of two ramps: where it lies and how large it is can be read from them."""
+  size = h, w = 12, 14
+  rows, columns = np.mgrid[:h, :w]
+  image = np.stack([rows, columns, np.ones(size)], -1).astype(np.float32)
+  shares, corners = [], []
+  for i in range(40):
+    got = np.asarray(synthesis.resized_crop(0.2, 0.5)(jax.random.key(i), image))
+    # Away from the image's border, where interpolation stops.
+    slopes = (
+      np.diff(got[2:-2, 2:-2, 0], axis=0),
+      np.diff(got[2:-2, 2:-2, 1], axis=1),
+    )
+    share = slopes[0].mean()
+    np.testing.assert_allclose(slopes[0], share, atol=1e-4)
+    np.testing.assert_allclose(slopes[1], share, atol=1e-4)
+    np.testing.assert_allclose(got[..., 2], 1, atol=1e-5)
+    # Pixel centres: output i reads (i + 1/2) share - 1/2 + corner.
+    corners.append(got[2, 2, :2] + 0.5 - 2.5 * share)
+    shares.append(share)
+  shares, corners = np.array(shares), np.array(corners)
+  assert 0.2 <= shares.min() < 0.26 and 0.44 < shares.max() <= 0.5 + 1e-6
+  free = (1 - shares[:, None]) * size
+  assert (corners > -1e-3).all() and (corners < free + 1e-3).all()
+  assert ((corners / free).min(0) < 0.2).all()
+  assert ((corners / free).max(0) > 0.8).all()
+
+
+def test_noise_has_its_deviation(x):
+  draw = np.asarray(synthesis.noise(0.3)(KEY, jnp.zeros((2, 60, 60, 3))))
+  np.testing.assert_array_equal(draw[0], draw[1])
+  np.testing.assert_allclose(draw[0].std((0, 1)), 0.3, rtol=0.05)
+  np.testing.assert_allclose(draw.mean(), 0, atol=0.01)
+  assert abs(np.corrcoef(draw[0].reshape(-1, 3).T)[0, 1]) < 0.05
+  np.testing.assert_array_equal(synthesis.noise(0.0)(KEY, x), x)
+
+
+def test_robust_pads_shifts_enlarges_turns_and_crops():
+  """Each share of the side as pixels, and each strength at its place."""
+  parts = synthesis.robust(
+    56, fill=0.25, degrees=20.0, spread=0.3, border=0.25, shift=0.125
+  ).parts
+  border, shift, spread, turn, cut = parts
+  assert (border.pixels, int(shift.pixels), cut.size) == (14, 7, (56, 56))
+  np.testing.assert_allclose((spread.low, spread.high), (0.7, 1.3), rtol=1e-6)
+  assert float(turn.degrees) == 20
+  fills = [float(part.fill) for part in (border, spread, turn)]
+  assert fills == [0.25] * 3
+  usual = synthesis.robust(224).parts
+  assert usual[0].pixels == 28 and int(usual[1].pixels) == 16
+  np.testing.assert_allclose((usual[2].low, usual[2].high), (0.75, 1.25))
+  assert float(usual[3].degrees) == 15
+
+
 def test_an_opaque_image_hides_the_noise_and_a_clear_one_does_not(x):
   augment = synthesis.on_noise()
   opaque = jnp.concatenate([x, jnp.ones_like(x[..., :1])], -1)
@@ -313,6 +373,9 @@ def test_another_strength_does_not_recompile(x):
     (lambda: synthesis.colour(-1.0), 'gain: got -1.0'),
     (lambda: synthesis.colour(0.1, -0.5), 'offset: got -0.5'),
     (lambda: synthesis.on_noise(-0.1), 'noise: got -0.1'),
+    (lambda: synthesis.resized_crop(0.0, 1.0), 'low, high: got 0'),
+    (lambda: synthesis.resized_crop(0.5, 1.5), 'low, high: got 0.5, 1.5'),
+    (lambda: synthesis.noise(-0.1), 'deviation: got -0.1'),
     (lambda: synthesis.crop(99)(KEY, jnp.ones((9, 9, 3))), 'size: got'),
   ],
 )

@@ -4,6 +4,7 @@ import importlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from vizlab import io, optimize, rules, synthesis
@@ -18,7 +19,7 @@ from vizlab.objectives import (
   score,
 )
 
-ROOMS = 'vizlab.synthesis.cppn', 'vizlab.synthesis.images'
+ROOMS = tuple(f'vizlab.synthesis.{name}' for name in ('cppn', 'images', 'maco'))
 SHAPE = (2, 16, 20, 3)
 KEY = jax.random.key(0)
 MAKERS = {
@@ -34,6 +35,14 @@ MAKERS = {
   'pyramid': (functools.partial(synthesis.pyramid, levels=3), 0.05),
   'cppn': (functools.partial(synthesis.cppn, width=8, depth=3), 0.02),
   'maco': (synthesis.maco, 0.2),
+  'tracked': (lambda shape: synthesis.tracked(synthesis.maco(shape)), 0.2),
+  # The shared grid serves all objectives at once: their own part is the larger.
+  'shared': (
+    lambda shape: synthesis.shared(
+      synthesis.fourier(shape, decay=1.0), sides=(2,)
+    ),
+    0.05,
+  ),
 }
 IMAGES = {name: make(SHAPE) for name, (make, _) in MAKERS.items()}
 WISHES = {
@@ -280,7 +289,11 @@ def test_maco_decodes_phases():
   image = synthesis.maco((2, 4, 6, 3), magnitude=magnitude)
   z = image.init(KEY)
   assert z.shape == (2, 4, 4, 3)
-  values = np.fft.irfft2(magnitude * np.exp(1j * np.asarray(z)), (4, 6), (1, 2))
+  phase = np.array(z)
+  # Rows 1 and 3 of the first and last column are each other's mirror image.
+  phase[:, 1, ::3] = z[:, 1, ::3] - z[:, 3, ::3]
+  phase[:, 3, ::3] = -phase[:, 1, ::3]
+  values = np.fft.irfft2(magnitude * np.exp(1j * phase), (4, 6), (1, 2))
   np.testing.assert_allclose(
     image.decode(z), mixed(values * np.sqrt(24)), atol=1e-5
   )
@@ -290,29 +303,6 @@ def test_phases_start_uniform():
   z = np.asarray(synthesis.maco((3, 16, 16, 3)).init(KEY))
   assert -np.pi <= z.min() < -3.1 and 3.1 < z.max() <= np.pi
   np.testing.assert_allclose(z.std(), np.pi / 3**0.5, rtol=0.05)
-
-
-def test_maco_keeps_the_magnitude():
-  photos = jax.random.uniform(KEY, (4, 16, 20, 3))
-  magnitude = synthesis.magnitude_of(photos)
-  image = synthesis.maco(SHAPE, magnitude=magnitude)
-  made = image.decode(image.init(KEY))
-  spectrum = jnp.fft.rfft2(
-    synthesis.from_rgb(made), axes=(-3, -2), norm='ortho'
-  )
-  # Some coefficients are their own mirror image and keep only a real part.
-  inside = np.s_[:, 1:8, 1:10]
-  np.testing.assert_allclose(
-    jnp.abs(spectrum)[inside],
-    jnp.broadcast_to(magnitude, spectrum.shape)[inside],
-    rtol=2e-2,
-  )
-
-
-def test_maco_without_photos_has_a_deviation_of_one():
-  image = synthesis.maco((16, 21, 3))
-  values = synthesis.from_rgb(image.decode(image.init(KEY)))
-  np.testing.assert_allclose(values.std((0, 1)), 1.0, atol=0.1)
 
 
 def test_a_cppn_by_hand():
@@ -348,6 +338,41 @@ def test_a_cppn_is_drawn_at_any_size():
   )
 
 
+def test_shared_grids_are_one_grid():
+  """Against a step of gradient ascent on a grid that really is only one."""
+  h, w = SHAPE[1:3]
+  own = synthesis.fourier(SHAPE, noise=0.5)
+  image = synthesis.shared(own, sides=(1, 4), noise=0.3)
+  weight = jax.random.normal(jax.random.key(1), SHAPE)
+
+  def wish(x):
+    return (weight * x).sum((-3, -2, -1))
+
+  first, last = (
+    optimize.final(
+      optimize.run(wish, image, KEY, steps=n, rule=optax.sgd(0.2))
+    ).state.z
+    for n in (1, 2)
+  )
+
+  def total(grids):
+    values = own.values(first[0])
+    for grid in grids:
+      values += jax.image.resize(grid, (h, w, 3), 'linear')[None]
+    return wish(synthesis.to_rgb(values)).sum()
+
+  grids = [np.asarray(copies[0]) for copies in first[1]]
+  slopes = jax.grad(total)(grids)
+  for copies, grid, slope in zip(last[1], grids, slopes, strict=True):
+    for copy in copies:
+      np.testing.assert_allclose(copy, grid + 0.2 * slope / 2, atol=2e-6)
+    np.testing.assert_array_equal(copies[0], copies[1])
+  made = image.decode(last)
+  assert float(jnp.abs(made[0] - made[1]).max()) > 0.05, 'of their own'
+  values = synthesis.from_rgb(made) - own.values(last[0])
+  np.testing.assert_allclose(values[0], values[1], atol=2e-3)
+
+
 def test_opacity_is_a_fourth_channel(tiny):
   image = synthesis.fourier((2, 16, 16, 4))
   end = optimize.final(
@@ -374,6 +399,12 @@ def test_opacity_is_a_fourth_channel(tiny):
     (lambda: synthesis.pyramid((8, 8, 3), levels=0), 'levels: got 0'),
     (lambda: synthesis.cppn((8, 8, 3), depth=0), 'depth: got 0'),
     (lambda: synthesis.maco((8, 8, 3), magnitude=np.ones(3)), 'magnitude: got'),
+    (lambda: synthesis.maco((8, 8, 4)), 'shape: got .*, expected .*, H, W, 3'),
+    (lambda: synthesis.shared(synthesis.maco((2, 8, 8, 3))), 'own: got Maco'),
+    (
+      lambda: synthesis.shared(synthesis.fourier((2, 8, 8, 3)), sides=()),
+      'sides: got',
+    ),
     (lambda: synthesis.magnitude_of(np.ones((8, 8, 3))), 'images: got shape'),
   ],
 )

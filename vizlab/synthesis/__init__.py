@@ -1,12 +1,12 @@
 """Images that are made: parameterisations, robustness, steps, and recipes."""
 
 from vizlab.synthesis.augment import (
-  colour,
   compose,
   crop,
   jitter,
-  on_noise,
+  noisy_crops,
   pad,
+  resized_crop,
   robust,
   rotate,
   scale,
@@ -17,17 +17,19 @@ from vizlab.synthesis.dream import dream, octave_sizes, tiled, zoom
 from vizlab.synthesis.fool import fool
 from vizlab.synthesis.images import (
   fourier,
-  maco,
-  magnitude_of,
   pixels,
   pyramid,
+  shared,
 )
+from vizlab.synthesis.intensities import colour, noise, on_noise
 from vizlab.synthesis.invert import (
   inversion,
   normalised_error,
   pair_distance,
 )
 from vizlab.synthesis.lbfgs import lbfgs
+from vizlab.synthesis.maco import maco, opacity_of, track, tracked
+from vizlab.synthesis.magnitudes import magnitude_of, photo_magnitude
 from vizlab.synthesis.step_rules import (
   ascent,
   bilateral_every,
@@ -65,19 +67,27 @@ __all__ = [
   'lbfgs',
   'maco',
   'magnitude_of',
+  'noise',
+  'noisy_crops',
   'normalise',
   'normalised_error',
   'octave_sizes',
   'on_noise',
+  'opacity_of',
   'pad',
   'pair_distance',
+  'photo_magnitude',
   'pixels',
   'project',
   'pyramid',
+  'resized_crop',
   'robust',
   'rotate',
   'scale',
+  'shared',
   'tiled',
   'to_rgb',
+  'track',
+  'tracked',
   'zoom',
 ]

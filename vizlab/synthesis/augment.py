@@ -17,23 +17,23 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from vizlab.filters import rescale
+from vizlab.synthesis.intensities import noise
 from vizlab.types import Array, Augment, number, value
 
 __all__ = [
-  'Colour',
   'Compose',
   'Crop',
   'Jitter',
-  'OnNoise',
   'Pad',
+  'ResizedCrop',
   'Rotate',
   'Scale',
-  'colour',
   'compose',
   'crop',
   'jitter',
-  'on_noise',
+  'noisy_crops',
   'pad',
+  'resized_crop',
   'robust',
   'rotate',
   'scale',
@@ -116,6 +116,29 @@ class Scale:
 
 
 @value()
+class ResizedCrop:
+  """See `resized_crop`."""
+
+  low: Array
+  high: Array
+
+  def __call__(self, key: Array, image: Array) -> Array:
+    """Cuts a part and enlarges it."""
+    side, place = jax.random.split(key)
+    share = jax.random.uniform(side, (), image.dtype, self.low, self.high)
+    size = jnp.asarray(image.shape[-3:-1], image.dtype)
+    corner = (1 - share) * size * jax.random.uniform(place, (2,), image.dtype)
+    return jax.image.scale_and_translate(
+      image,
+      image.shape,
+      (image.ndim - 3, image.ndim - 2),
+      jnp.full(2, 1 / share, image.dtype),
+      -corner / share,
+      'linear',
+    )
+
+
+@value()
 class Rotate:
   """See `rotate`."""
 
@@ -143,43 +166,6 @@ class Rotate:
     flat = jnp.moveaxis(image - self.fill, -1, -3).reshape(-1, h, w)
     turned = jax.vmap(one)(flat).reshape(*image.shape[:-3], c, h, w)
     return jnp.moveaxis(turned, -3, -1) + self.fill
-
-
-@value()
-class Colour:
-  """See `colour`."""
-
-  gain: Array
-  offset: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Changes each channel."""
-    c = image.shape[-1]
-    draw = jax.random.uniform(key, (2, c), image.dtype, -1.0)
-    draw = draw.reshape(2, *(1,) * (image.ndim - 1), c)
-    return image * (1 + self.gain * draw[0]) + self.offset * draw[1]
-
-
-@value()
-class OnNoise:
-  """See `on_noise`."""
-
-  noise: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Lays the image over the background."""
-    if image.shape[-1] != 4:
-      raise ValueError(
-        f'image: got shape {image.shape}, expected 4 channels, the last one '
-        'opacity'
-      )
-    shade, grain = jax.random.split(key)
-    size = (1,) * (image.ndim - 3) + (*image.shape[-3:-1], 3)
-    tint = (1,) * (image.ndim - 1) + (3,)
-    back = jax.random.uniform(shade, tint, image.dtype)
-    back = back + self.noise * jax.random.normal(grain, size, image.dtype)
-    opacity = image[..., 3:]
-    return opacity * image[..., :3] + (1 - opacity) * jnp.clip(back, 0, 1)
 
 
 def compose(*parts: Augment) -> Compose:
@@ -228,33 +214,60 @@ def rotate(degrees: float = 10.0, *, fill: float = 0.5) -> Rotate:
   return Rotate(number(degrees, 'degrees', 0.0), np.float32(fill))
 
 
-def colour(gain: float = 0.1, offset: float = 0.1) -> Colour:
-  """Each channel times ``1 +- gain``, plus ``+- offset``."""
-  return Colour(number(gain, 'gain', 0.0), number(offset, 'offset', 0.0))
+def resized_crop(low: float = 0.25, high: float = 1.0) -> ResizedCrop:
+  """A random part of the image, enlarged to the image's size.
+
+  Args:
+    low: Smallest side of the part, as a share of the image's, above 0.
+    high: Largest one, at most 1. The share is uniform between the two, and so
+      is the position of the part within the image.
+  """
+  low, high = number(low, 'low', 0.0), number(high, 'high', 0.0)
+  known = not isinstance(low, jax.Array) and not isinstance(high, jax.Array)
+  if known and not 0 < low <= high <= 1:
+    raise ValueError(
+      f'low, high: got {low}, {high}, expected 0 < low <= high <= 1'
+    )
+  return ResizedCrop(low, high)
 
 
-def on_noise(noise: float = 0.2) -> OnNoise:
-  """Lays an image with opacity over a random colour with noise."""
-  return OnNoise(number(noise, 'noise', 0.0))
+def noisy_crops(
+  low: float = 0.5, high: float = 1.0, deviation: float = 0.05
+) -> Compose:
+  """`resized_crop` and `noise`: the augment of `vizlab.synthesis.maco`.
+
+  Reference:
+    Fel et al. 2023 (MACO), section 3: crops of random size, and noise.
+  """
+  return compose(resized_crop(low, high), noise(deviation))
 
 
 def robust(
-  size: int, *, fill: float = 0.5, degrees: float = 5.0, spread: float = 0.1
+  size: int,
+  *,
+  fill: float = 0.5,
+  degrees: float = 15.0,
+  spread: float = 0.25,
+  border: float = 1 / 8,
+  shift: float = 1 / 14,
 ) -> Compose:
-  """Padding, scale, rotation and crop, for images of ``size`` pixels.
+  """Padding, jitter, scale, rotation and crop, for images of ``size`` pixels.
 
   Args:
     size: Side that the net sees.
-    fill: Of the border.
+    fill: Intensity of the border.
     degrees: Rotation to either side.
-    spread: Of the scale about 1.
+    spread: Largest change of the scale, about 1; below 1.
+    border: Width of the padding as a share of ``size``. The crop then shifts
+      the image by as much to either side.
+    shift: Jitter as a share of ``size``.
 
   Reference:
     Olah, Mordvintsev & Schubert 2017: transformation robustness.
   """
-  border = max(1, size // 18)
   return compose(
-    pad(border, fill=fill),
+    pad(round(border * size), fill=fill),
+    jitter(round(shift * size)),
     scale(1 - spread, 1 + spread, fill=fill),
     rotate(degrees, fill=fill),
     crop(size),

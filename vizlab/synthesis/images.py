@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vizlab.filters import frequencies, resize
 from vizlab.synthesis.colours import from_rgb, to_rgb
@@ -18,15 +17,16 @@ from vizlab.types import Array, check_image, number, value, whole
 
 __all__ = [
   'Fourier',
-  'Maco',
   'Pixels',
   'Pyramid',
+  'Shared',
+  'by_frequency',
   'check_shape',
   'fourier',
-  'maco',
-  'magnitude_of',
+  'inverse_spectrum',
   'pixels',
   'pyramid',
+  'shared',
 ]
 
 Shape = tuple[int, ...]
@@ -71,17 +71,20 @@ class Fourier:
     parts = jnp.stack([spectrum.real, spectrum.imag], -1)
     return z + parts / self._scale()[..., None]
 
+  def values(self, z: Array) -> Array:
+    """``irfft2(scale z)``, before colours and sigmoid."""
+    real, imaginary = z[..., 0] * self._scale(), z[..., 1] * self._scale()
+    return inverse_spectrum(jax.lax.complex(real, imaginary), self.shape)
+
   def decode(self, z: Array) -> Array:
     """``sigmoid(axes irfft2(scale z))``."""
-    z = z * self._scale()[..., None]
-    values = _inverse(jax.lax.complex(z[..., 0], z[..., 1]), self.shape)
-    return to_rgb(values, decorrelated=self.decorrelated)
+    return to_rgb(self.values(z), decorrelated=self.decorrelated)
 
   def _scale(self) -> Array:
     # As in lucid, so that its learning rates hold: 0.05 moves the image by a
     # few percent a step, whatever its size.
     h, w = self.shape[-3:-1]
-    return math.sqrt(h * w) / 4 * _by_frequency(self.shape, self.decay)
+    return math.sqrt(h * w) / 4 * by_frequency(self.shape, self.decay)
 
 
 @value('shape', 'levels', 'decorrelated')
@@ -104,32 +107,44 @@ class Pyramid:
       found.append(self.noise * draw)
     return tuple(found)
 
+  def values(self, z: tuple[Array, ...]) -> Array:
+    """``sum_l 2^l enlarged z_l``, before colours and sigmoid."""
+    size = self.shape[-3:-1]
+    return sum(2.0**level * resize(each, size) for level, each in enumerate(z))
+
   def decode(self, z: tuple[Array, ...]) -> Array:
     """``sigmoid(axes sum_l enlarged z_l)``; a coarse level counts 2^l times."""
-    size = self.shape[-3:-1]
-    total = sum(2.0**level * resize(each, size) for level, each in enumerate(z))
-    return to_rgb(total, decorrelated=self.decorrelated)
+    return to_rgb(self.values(z), decorrelated=self.decorrelated)
 
 
-@value('shape')
-class Maco:
-  """See `maco`."""
+@value('sides')
+class Shared:
+  """See `shared`."""
 
-  shape: Shape
-  magnitude: Array
+  own: Fourier | Pyramid
+  sides: tuple[int, ...]
+  noise: Array
 
-  def init(self, key: Array) -> Array:
-    """Phases ``[..., H, W / 2 + 1, 3]``, uniform."""
-    *lead, h, w, c = self.shape
-    size = (*lead, h, w // 2 + 1, c)
-    return jax.random.uniform(key, size, jnp.float32, -math.pi, math.pi)
+  def init(self, key: Array) -> tuple[Any, tuple[Array, ...]]:
+    """Parameters of each image, and equal copies ``[..., s, s, C]``."""
+    *lead, _, _, c = self.own.shape
+    copies = []
+    for i, side in enumerate(self.sides):
+      draw = jax.random.normal(
+        jax.random.fold_in(key, i), (side, side, c), jnp.float32
+      )
+      copies.append(jnp.broadcast_to(self.noise * draw, (*lead, side, side, c)))
+    return self.own.init(jax.random.fold_in(key, len(copies))), tuple(copies)
 
-  def decode(self, z: Array) -> Array:
-    """``sigmoid(axes irfft2(magnitude e^(i z)))``."""
-    magnitude = jnp.asarray(self.magnitude)
-    magnitude = magnitude.reshape((1,) * (z.ndim - 3) + magnitude.shape)
-    spectrum = jax.lax.complex(magnitude * jnp.cos(z), magnitude * jnp.sin(z))
-    return to_rgb(_inverse(spectrum, self.shape))
+  def decode(self, z: tuple[Any, tuple[Array, ...]]) -> Array:
+    """``sigmoid(axes (own values + sum_l enlarged mean of the copies))``."""
+    own, copies = z
+    values = self.own.values(own)
+    size = self.own.shape[-3:-1]
+    for each in copies:
+      lead = tuple(range(each.ndim - 3))
+      values = values + resize(each.mean(lead, keepdims=True), size)
+    return to_rgb(values, decorrelated=self.own.decorrelated)
 
 
 def pixels(start: Array, *, noise: float = 0.0) -> Pixels:
@@ -149,19 +164,20 @@ def pixels(start: Array, *, noise: float = 0.0) -> Pixels:
 def fourier(
   shape: Shape,
   *,
-  decay: float = 1.0,
+  decay: float = 1.5,
   noise: float = 0.01,
   start: Array | None = None,
   decorrelated: bool = True,
 ) -> Fourier:
   """Spectra scaled by ``1 / f^decay``, as those of photos are.
 
-  A step then changes all frequencies by what they usually hold, where steps in
-  pixels would be nearly all high frequency.
+  A step then changes all frequencies by what they usually hold, or low ones by
+  more, where steps in pixels would be nearly all high frequency.
 
   Args:
     shape: ``(..., H, W, C)``, C 3, or 4 with opacity.
-    decay: The exponent; 0 is white.
+    decay: The exponent; 0 is white, 1 that of photos. Above it, images stay
+      smooth over hundreds of steps; 2 is blurred.
     noise: Standard deviation of the spectrum at the start.
     start: Images of the shape to start from; by default grey.
     decorrelated: Whether colours lie along the axes of photos.
@@ -212,62 +228,43 @@ def pyramid(
   return Pyramid(shape, levels, number(noise, 'noise', 0.0), decorrelated)
 
 
-def maco(shape: Shape, *, magnitude: Array | None = None) -> Maco:
-  """Spectra whose magnitudes are fixed; only the phases are optimised.
+def shared(
+  own: Fourier | Pyramid,
+  *,
+  sides: tuple[int, ...] = (2, 4, 8),
+  noise: float = 0.01,
+) -> Shared:
+  """Images that have their coarse structure in common.
 
-  In the first column of the half spectrum, and in the last one of an even
-  width, rows are each other's mirror images: there magnitudes are at most those
-  given, as two phases make one number.
+  To the values of each image, before the sigmoid, are added grids of a low
+  resolution that all images of the batch share, so that what they show comes to
+  lie at the same position, facing the same way. Every image has a copy of the
+  grids, and reads their mean: the copies stay equal, and the gradient of each
+  is the mean over the batch.
 
   Args:
-    shape: ``(..., H, W, 3)``.
-    magnitude: ``[H, W / 2 + 1, 3]``, as `magnitude_of` gives for photos; by
-      default ``1 / f``, scaled to a standard deviation of 1.
+    own: The images' own part: `fourier` or `pyramid`, with a batch.
+    sides: Pixels of the shared grids, enlarged to the images' size.
+    noise: Standard deviation of the grids at the start.
 
   Raises:
-    ValueError: Not the shape of images, or a magnitude of another shape.
+    ValueError: A part without values before the sigmoid, or no grid.
 
   Reference:
-    Fel et al. 2023 (MACO), section 3.
+    Mordvintsev, Pezzotti, Schubert & Olah 2018 (Differentiable image
+    parameterizations): aligned interpolation by a shared parameterization.
   """
-  shape = check_shape(shape)
-  h, w, c = shape[-3:]
-  if min(h, w) < 2:
-    raise ValueError(f'shape: got {shape}, expected at least 2x2 pixels')
-  size = h, w // 2 + 1, c
-  if magnitude is None:
-    magnitude = _by_frequency(shape[-3:], 1.0).at[0, 0].set(0)
-    # Half of the spectrum is given; the other half is its mirror image, but
-    # for the first column and, of an even width, the last.
-    own = (np.arange(size[1]) == 0) | (2 * np.arange(size[1]) == w)
-    weight = np.where(own, 1, 2)[None].astype(np.float32)
-    power = (jnp.square(magnitude)[..., 0] * weight).sum()
-    magnitude = jnp.broadcast_to(magnitude * jnp.sqrt(h * w / power), size)
-  if jnp.shape(magnitude) != size:
+  if not isinstance(own, Fourier | Pyramid):
     raise ValueError(
-      f'magnitude: got shape {jnp.shape(magnitude)}, expected {size}'
+      f'own: got {type(own).__name__}, expected fourier or pyramid'
     )
-  return Maco(shape, jnp.asarray(magnitude, jnp.float32))
+  sides = tuple(whole(side, 'sides') for side in sides)
+  if not sides:
+    raise ValueError('sides: got none, expected one or more')
+  return Shared(own, sides, number(noise, 'noise', 0.0))
 
 
-def magnitude_of(images: Array) -> Array:
-  """The mean magnitude of the spectra of photos, along the colour axes.
-
-  Args:
-    images: ``[N, H, W, 3]`` in [0, 1].
-
-  Returns:
-    ``[H, W / 2 + 1, 3]``, for `maco`.
-  """
-  if jnp.ndim(images) != 4 or not len(images):
-    raise ValueError(
-      f'images: got shape {jnp.shape(images)}, expected [N, H, W, 3]'
-    )
-  spectrum = jnp.fft.rfft2(from_rgb(images), axes=(-3, -2), norm='ortho')
-  return jnp.abs(spectrum).mean(0)
-
-
-def _by_frequency(shape: Shape, decay: float | Array) -> Array:
+def by_frequency(shape: Shape, decay: float | Array) -> Array:
   """``1 / f^decay`` ``[..., H, W / 2 + 1, 1]`` of the shape's rank."""
   *lead, h, w, _ = shape
   f = frequencies(h, w)
@@ -275,7 +272,7 @@ def _by_frequency(shape: Shape, decay: float | Array) -> Array:
   return jnp.asarray(f) ** -jnp.asarray(decay, jnp.float32)
 
 
-def _inverse(spectrum: Array, shape: Shape) -> Array:
+def inverse_spectrum(spectrum: Array, shape: Shape) -> Array:
   """Images of half spectra, unitary: ``[..., H, W, C]``."""
   return jnp.fft.irfft2(spectrum, s=shape[-3:-1], axes=(-3, -2), norm='ortho')
 
