@@ -50,6 +50,11 @@ def get_config(arg: str = '') -> ConfigDict:
   config.sigma = 0.6  # pixels of blur: yosinski's every fourth step, twice
   # that of a blurred gradient
   config.share = 0.1  # of yosinski: pixels that are clipped, a step
+  config.fourier_decay = 1.5  # of fourier, decorrelated: exponent of 1 / f
+  config.pad = 0.125  # of robust and all after it: grey border, as a share
+  config.jitter = 0.07  # of the same: shift, as a share of the side
+  config.scale = 0.25  # of the same: enlarged or shrunk by up to this share
+  config.rotation = 15.0  # of the same: degrees to either side
   if arg not in ('', 'minivgg'):
     config.net.weights = f'{arg}.safetensors'
     config.net.arch = arg
@@ -69,6 +74,14 @@ def get_test_config() -> ConfigDict:
   config.count = 2
   config.size, config.steps = 32, 3
   return config
+
+
+def sweep_robustness(add) -> None:
+  """The transformations and the spectrum of Fourier, by themselves."""
+  one = {'families': 'decorrelated'}
+  add(add.product(add.product(fourier_decay=(1.0, 1.5, 2.0)), [one]))
+  add(add.product(add.product(scale=(0.1, 0.4), rotation=(5.0, 30.0)), [one]))
+  add(add.product(add.zip(pad=(0.0, 0.25), jitter=(0.0, 0.14)), [one]))
 
 
 def sweep(add) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments.common import Recorder
+from experiments.image_priors import IMAGES
 from experiments.inputs import check_layers, load_net
 from experiments.making import Made, check, make
 from experiments.report import Figure, Table
@@ -22,8 +23,8 @@ from experiments.settings import (
   need_not_negative,
   need_positive,
 )
-from experiments.visualize import IMAGES, chosen_channels, unit
-from vizlab import nets, optimize, render, rules, synthesis
+from experiments.visualize import chosen_channels, unit
+from vizlab import nets, optimize, render, rules
 from vizlab.objectives import (
   Objective,
   alignment,
@@ -61,8 +62,8 @@ def run(
   ):
     check(
       score(net, unit(net, config.layer, np.int32(channels[0])) + compared),
-      IMAGES[config.image][0]((2, config.size, config.size, 3)),
-      augment=synthesis.robust(config.size),
+      IMAGES[config.image].make((2, config.size, config.size, 3)),
+      augment=IMAGES[config.image].augment(config.size),
     )
   recorder.open()
   maker = _Maker(config, recorder, net)
@@ -171,17 +172,17 @@ class _Maker:
     self.config, self.recorder, self.net = config, recorder, net
 
   def __call__(self, name: str, objective: Objective, count: int) -> Made:
-    kind, rate = IMAGES[self.config.image]
+    kind = IMAGES[self.config.image]
     wish = score(self.net, objective)
     return make(
       self.recorder,
       name,
       wish.with_rules(relu=rules.redirected_relu),
-      kind((count, self.config.size, self.config.size, 3)),
+      kind.make((count, self.config.size, self.config.size, 3)),
       jax.random.key(self.config.seed),
       steps=self.config.steps,
-      rule=optimize.adam(rate),
-      augment=synthesis.robust(self.config.size),
+      rule=optimize.adam(kind.rate),
+      augment=kind.augment(self.config.size),
     )
 
 

@@ -1,5 +1,6 @@
 """What priors do: the same units under each family of them, a row a family."""
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from experiments.common import Recorder
+from experiments.image_priors import IMAGES, check_robust, robust_of
 from experiments.inputs import check_layers, load_net
 from experiments.making import check, make
 from experiments.report import Figure, Table
@@ -22,7 +24,7 @@ from experiments.settings import (
   need_not_negative,
   need_positive,
 )
-from experiments.visualize import IMAGES, chosen_channels, unit
+from experiments.visualize import chosen_channels, unit
 from vizlab import optimize, penalties, render, rules, synthesis
 from vizlab.objectives import score
 from vizlab.types import Array, Augment, ImageParam
@@ -49,7 +51,8 @@ def run(
   if recorder.results is not None:
     return recorder.results
   need_positive(config, 'steps', 'size', 'count', 'rate', 'sigma')
-  need_not_negative(config, 'l2', 'tv', 'decay', 'share')
+  need_not_negative(config, 'l2', 'tv', 'decay', 'share', 'fourier_decay')
+  check_robust(config)
   for name in ('decay', 'share'):
     if config[name] > 1:
       raise ValueError(
@@ -206,22 +209,31 @@ def _frequency(config: ConfigDict, shape: Shape) -> Prior:
 
 def _robust(config: ConfigDict, shape: Shape) -> Prior:
   """Robustness to small transformations alone."""
-  augment = synthesis.robust(config.size)
-  return _none(config, shape)._replace(augment=augment)
+  return _none(config, shape)._replace(augment=robust_of(config))
 
 
-def _by(kind: str, **settings: Any) -> Callable[..., Prior]:
+def _by(kind: str) -> Callable[..., Prior]:
   """A parameterisation, with robustness (Olah et al. 2017)."""
-  make_image, rate = IMAGES[kind]
+  make_image, rate, _ = IMAGES[kind]
 
   def prior(config: ConfigDict, shape: Shape) -> Prior:
     return Prior(
-      make_image(shape, **settings),
-      optimize.adam(rate),
-      augment=synthesis.robust(config.size),
+      make_image(shape), optimize.adam(rate), augment=robust_of(config)
     )
 
   return prior
+
+
+def _fourier(config: ConfigDict, shape: Shape, **settings: Any) -> Prior:
+  """Fourier spectra, with robustness (Olah et al. 2017)."""
+  image = synthesis.fourier(shape, decay=config.fourier_decay, **settings)
+  return _by('fourier')(config, shape)._replace(image=image)
+
+
+def _maco(config: ConfigDict, shape: Shape) -> Prior:
+  """Fixed magnitudes, and noisy crops (Fel et al. 2023)."""
+  augment = IMAGES['maco'].augment(config.size)
+  return _by('maco')(config, shape)._replace(augment=augment)
 
 
 FAMILIES = {
@@ -233,9 +245,9 @@ FAMILIES = {
   'bilateral': _bilateral,
   'frequency': _frequency,
   'robust': _robust,
-  'fourier': _by('fourier', decorrelated=False),
-  'decorrelated': _by('fourier'),
+  'fourier': functools.partial(_fourier, decorrelated=False),
+  'decorrelated': _fourier,
   'pyramid': _by('pyramid'),
   'cppn': _by('cppn'),
-  'maco': _by('maco'),
+  'maco': _maco,
 }

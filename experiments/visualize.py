@@ -14,8 +14,14 @@ from ml_collections import ConfigDict
 from experiments.cases import load_cases
 from experiments.classes import chosen_classes, class_names
 from experiments.common import Recorder
+from experiments.image_priors import (
+  check_priors,
+  image_of,
+  make_pictures,
+  settings_of,
+)
 from experiments.inputs import check_layers, layer_info, load_net
-from experiments.making import check, fitting, make
+from experiments.making import check, fitting
 from experiments.report import Figure, Table
 from experiments.settings import (
   each_of,
@@ -25,13 +31,14 @@ from experiments.settings import (
   need_positive,
   numbers,
 )
-from vizlab import nets, optimize, render, rules, synthesis
+from vizlab import nets, render, rules, synthesis
 from vizlab.nets.graph import wiring
 from vizlab.nets.ops import ReLU, Shape
 from vizlab.objectives import (
   Score,
   channel,
   layer_energy,
+  logit,
   neuron,
   probability,
   score,
@@ -39,16 +46,7 @@ from vizlab.objectives import (
 from vizlab.objectives.base import Objective
 from vizlab.types import Array, ImageParam
 
-__all__ = ['IMAGES', 'OBJECTIVES', 'chosen_channels', 'run', 'unit']
-
-
-# How images are parameterised, and the learning rate that suits it.
-IMAGES = {
-  'fourier': (synthesis.fourier, 0.05),
-  'pyramid': (synthesis.pyramid, 0.05),
-  'cppn': (synthesis.cppn, 0.01),
-  'maco': (synthesis.maco, 0.5),
-}
+__all__ = ['OBJECTIVES', 'chosen_channels', 'run', 'unit']
 
 
 def _channel(layer: str, channels: Array, shape: Shape) -> Objective:
@@ -68,6 +66,7 @@ OBJECTIVES = {
   'channel': _channel,
   'neuron': _neuron,
   'layer': lambda layer, channels, shape: layer_energy(layer),
+  'logit': lambda layer, channels, shape: logit(channels),
   'probability': lambda layer, channels, shape: probability(channels),
 }
 
@@ -82,17 +81,17 @@ def run(
   need_positive(config, 'steps', 'size', 'count')
   need_not_negative(config, 'batch', 'learning_rate', 'patience')
   each_of('config.objective', [config.objective], OBJECTIVES)
-  each_of('config.image', [config.image], IMAGES)
+  check_priors(config)
   net = load_net(config)
   layers = listed(config.layers)
   check_layers(net, 'layers', layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
   last = nets.layers(net)[-1].name
-  if config.objective == 'probability' and set(layers) != {last}:
+  if config.objective in ('logit', 'probability') and set(layers) != {last}:
     raise ValueError(
-      f'config.layers: got {config.layers!r}, expected {last!r}: a probability '
-      'is that of a class'
+      f'config.layers: got {config.layers!r}, expected {last!r}: a '
+      f'{config.objective} is that of a class'
     )
   whole = config.objective == 'layer'
   if whole and config.channels:
@@ -105,8 +104,11 @@ def run(
     for layer in layers
   }
   cases = load_cases(config, net) if config.examples else None
-  with named(x='size', shape='size'):
-    check(*_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0))
+  with named(x='size', shape='size', image='start'):
+    check(
+      *_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0),
+      **settings_of(config),
+    )
   recorder.open()
   rows, lines, titles = [], [], []
   for layer, channels in chosen.items():
@@ -201,24 +203,20 @@ def _excite(
   sign: float,
 ) -> tuple[list[np.ndarray], np.ndarray]:
   """Pictures for channels of a layer, and their first and last scores."""
-  pictures, scores = [], []
+  made, scores = [], []
   kind = f'{layer}{"" if sign > 0 else "_negative"}'
   batch = config.batch or _batch(config, recorder, net, layer, channels, kind)
   for i in range(0, len(channels), batch):
     some = np.array(channels[i : i + batch])
-    made = make(
+    images, ends = make_pictures(
       recorder,
       f'{kind}_{i}',
       *_problem(config, net, layer, some, sign),
-      jax.random.key(config.seed),
-      steps=config.steps,
-      patience=config.patience,
-      rule=optimize.adam(config.learning_rate or IMAGES[config.image][1]),
-      augment=synthesis.robust(config.size),
+      config,
     )
-    pictures += [render.to_uint8(x) for x in made.images]
-    scores.append(sign * np.stack(made.ends))
-  return pictures, np.concatenate(scores, 1).T
+    made += images
+    scores.append(sign * np.stack(ends))
+  return made, np.concatenate(scores, 1).T
 
 
 def _batch(
@@ -230,7 +228,9 @@ def _batch(
   kind: str,
 ) -> int:
   """As many as memory holds; the same when the run is taken up again."""
-  one = _problem(config, net, layer, np.array(channels[:1]), 1.0)
+  wish, _ = _problem(config, net, layer, np.array(channels[:1]), 1.0)
+  # Of three channels: it is measured without the augment that reads opacity.
+  one = wish, synthesis.fourier((1, config.size, config.size, 3))
   return int(
     recorder.once(
       f'{kind}_batch', lambda: {'batch': fitting(*one, len(channels))}
@@ -246,12 +246,11 @@ def _problem(
   sign: float,
 ) -> tuple[Score, ImageParam]:
   """What is maximised, and over which images."""
-  make_image, _ = IMAGES[config.image]
   wanted = unit(net, layer, channels, config.objective, config.size)
   wish = score(net, sign * wanted)
   return (
     wish.with_rules(relu=rules.redirected_relu),
-    make_image((len(channels), config.size, config.size, 3)),
+    image_of(config, (len(channels), config.size, config.size, 3)),
   )
 
 
