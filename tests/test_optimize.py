@@ -149,7 +149,7 @@ def test_a_slope_that_is_not_finite_is_no_step():
 def test_defaults_and_the_rule_that_is_taken_without_one():
   assert defaults(optimize) == {
     'adam': {'learning_rate': 0.05},
-    'run': {'steps': 512, 'chunk': 32},
+    'run': {'steps': 512, 'draws': 1, 'chunk': 32},
   }
   (end,) = optimize.run(
     lambda x: x.sum((-3, -2, -1)),

@@ -120,14 +120,19 @@ def test_scales_are_about_the_middle_and_fill_their_range():
 
 
 def test_robust_turns_scales_and_shifts():
-  square = {'h': 21, 'w': 21}
-  turned = look(synthesis.robust(21, degrees=20.0, spread=0.0), **square)[1]
+  square, still = {'h': 21, 'w': 21}, {'border': 0.05, 'shift': 0.0}
+  turns = synthesis.robust(21, degrees=20.0, spread=0.0, **still)
+  turned = look(turns, **square)[1]
   spans(np.rad2deg(np.arcsin(turned[:, 0, 1])), -20, 20)
-  scaled = look(synthesis.robust(21, degrees=0.0, spread=0.2), **square)[1]
-  spans(1 / scaled[:, 0, 0], 0.8, 1.2)
-  shifts = look(synthesis.robust(21, degrees=0.0, spread=0.0), **square)[0]
+  scales = synthesis.robust(21, degrees=0.0, spread=0.2, **still)
+  factors = 1 / look(scales, **square)[1][:, 0, 0]
+  # A ramp that is smoothed as it shrinks has its slope to one percent.
+  spans(factors, 0.79, 1.21)
+  shifts = look(synthesis.robust(41, degrees=0.0, spread=0.0), h=41, w=41)[0]
   assert len(np.unique(shifts.round(2), axis=0)) >= 9
-  np.testing.assert_allclose(shifts.mean(0), 0, atol=0.3)
+  # Padding of an eighth and jitter of a fourteenth of the side.
+  assert 5 < np.abs(shifts).max() < 5 + 3 + 0.1
+  np.testing.assert_allclose(shifts.mean(0), 0, atol=1.5)
 
 
 @pytest.mark.parametrize(
