@@ -16,7 +16,7 @@ Expected: report.html with five columns of images that show the same structure
 in every row: as noise without priors, faint with an L2 norm, smooth with the
 regularisers of 2015, in natural colours with decorrelated Fourier. The table
 says how much fine detail there is: 58 % of the variance without priors, 9 %
-with those of Yosinski, 25 % with decorrelated Fourier. With VGG-19, flamingos,
+with those of Yosinski, 3 % with decorrelated Fourier. With VGG-19, flamingos,
 cats, strawberries and zebras are seen in all five rows, in natural colours only
 in the last; fine detail falls from 43 % to 7 % with Yosinski's regularisers.
 """
