@@ -62,7 +62,7 @@ class Maco:
     return to_rgb(inverse_spectrum(self.spectrum(z), self.shape))
 
 
-class Followed(NamedTuple):
+class _Followed(NamedTuple):
   """Parameters of a `tracked` image.
 
   Attributes:
@@ -80,13 +80,13 @@ class Tracked:
 
   image: ImageParam
 
-  def init(self, key: Array) -> Followed:
+  def init(self, key: Array) -> _Followed:
     """The image's parameters, and zeros."""
     z = self.image.init(key)
     shape = jax.eval_shape(self.image.decode, z)
-    return Followed(z, jnp.zeros(shape.shape, shape.dtype))
+    return _Followed(z, jnp.zeros(shape.shape, shape.dtype))
 
-  def decode(self, z: Followed) -> Array:
+  def decode(self, z: _Followed) -> Array:
     """The image; its gradient goes to ``total`` too, which adds nothing."""
     nothing = z.total - jax.lax.stop_gradient(z.total)
     return self.image.decode(z.z) + nothing
@@ -159,22 +159,22 @@ def track(
   """
   inner = optax.with_extra_args_support(optimizer)
 
-  def init(z: Followed) -> optax.OptState:
+  def init(z: _Followed) -> optax.OptState:
     return inner.init(z.z)
 
   def update(
-    updates: Followed,
+    updates: _Followed,
     state: optax.OptState,
-    z: Followed | None = None,
+    z: _Followed | None = None,
     *,
     value: Array | None = None,
     **_: Any,
-  ) -> tuple[Followed, optax.OptState]:
+  ) -> tuple[_Followed, optax.OptState]:
     own = None if z is None else z.z
     step, state = inner.update(
       updates.z, state, own, value=value, grad=updates.z
     )
-    return Followed(step, jnp.abs(updates.total)), state
+    return _Followed(step, jnp.abs(updates.total)), state
 
   return optax.GradientTransformationExtraArgs(init, update)
 
