@@ -11,7 +11,7 @@ seconds and 16 steps before at most.
 
 Expected: report.html with three pictures. Five images of a channel are alike
 (the mean cosine of their Gram matrices is 0.91) until diversity is asked for
-(0.18); both of two channels in one image; the way from one to the other, along
+(0.38); both of two channels in one image; the way from one to the other, along
 which neighbours stay alike. With VGG-19 the Grams' cosine falls from 0.99 to
 0.12.
 """
