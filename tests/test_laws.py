@@ -1,5 +1,10 @@
 """The laws: what holds for every method at once."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +37,7 @@ TARGETS = jnp.array([0, 3, 5, 1, 3])
 
 
 def close(a, b, tolerance=1e-5):
-  top = max(float(jnp.abs(b).max()), 1e-6)
+  top = max(float(np.abs(b).max()), 1e-6)
   np.testing.assert_allclose(a / top, b / top, rtol=0, atol=tolerance)
 
 
@@ -142,6 +147,42 @@ def test_nan_in_is_nan_out_and_only_there(name, tiny, x):
   got = call(asked, x.at[2, 3, 4].set(jnp.nan))
   assert jnp.isnan(got[2]).any()
   close(got[jnp.array([0, 1, 3, 4])], call(asked, x)[jnp.array([0, 1, 3, 4])])
+
+
+def run_alone(program, flags):
+  """What a program of this folder prints, under other compiler flags."""
+  here = pathlib.Path(__file__).parent
+  done = subprocess.run(
+    [sys.executable, here / program],
+    env=os.environ | {'XLA_FLAGS': flags, 'PYTHONPATH': str(here.parent)},
+    capture_output=True,
+    text=True,
+    timeout=900,
+  )
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
+def test_nan_is_kept_jitted_at_real_sizes_with_the_flags_of_users():
+  assert run_alone('jitted_nan.py', '') == ''
+
+
+def test_devices_compute_their_own_part_under_shard_map():
+  flags = '--xla_force_host_platform_device_count=2'
+  flags += ' --xla_backend_optimization_level=0'
+  assert run_alone('sharded.py', flags) == ''
+
+
+@each_method
+def test_float64_images_give_the_same_in_float64(name, tiny, x):
+  call = METHODS[name].call
+  target = np.array([0, 3], np.int32)
+  want = jax.jit(call)(score(tiny, logit(target)), x[:2])
+  with jax.enable_x64(True):
+    image = jnp.asarray(np.asarray(x[:2], np.float64))
+    got = jax.jit(call)(score(tiny, logit(target)), image)
+    assert got.dtype == jnp.float64
+  close(np.asarray(got), np.asarray(want))
 
 
 @each_method

@@ -1,13 +1,16 @@
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from vizlab import rules
-from vizlab.rules import Window
+from vizlab import attribution, extrema, rules
+from vizlab.objectives import logit, score
+from vizlab.rules import Rules, Window
 
 RULES = [rules.relu, rules.deconv_relu, rules.guided_relu]
 
@@ -180,3 +183,125 @@ def test_redirected_relu_wakes_only_images_that_get_nothing():
   np.testing.assert_array_equal(
     back(g[:, 0, 0])[0], [[0.0, 4.0, 0.0], [-5.0, 0.0, 0.0]]
   )
+
+
+class Block(nnx.Module):
+  """A convolution and a ReLU by rules of its own, or by JAX's."""
+
+  def __init__(self, rngs, ruled=True):
+    self.conv = nnx.Conv(3, 3, (3, 3), rngs=rngs)
+    self.rules = Rules()
+    self.ruled = ruled
+
+  def __call__(self, x):
+    relu = self.rules.relu if self.ruled else jax.nn.relu
+    return relu(self.conv(x))
+
+
+class Nested(nnx.Module):
+  """Blocks in a list and in a dict; it has no rules itself."""
+
+  def __init__(self, ruled=True):
+    rngs = nnx.Rngs(0)
+    self.blocks = nnx.List([Block(rngs, ruled), Block(rngs, ruled)])
+    self.named = nnx.Dict(last=Block(rngs, ruled))
+    self.shared = self.blocks[0]
+
+  def __call__(self, x, edits=None):
+    for block in (*self.blocks, self.named['last'], self.shared):
+      x = block(x)
+    return x.mean((-3, -2)), {}
+
+
+def test_a_rule_goes_into_every_module():
+  net = Nested()
+  other = rules.with_rules(net, relu=rules.guided_relu)
+  held = [*other.blocks, other.named['last'], other.shared]
+  assert [block.rules.relu for block in held] == [rules.guided_relu] * 4
+  assert other.shared is other.blocks[0], 'what is shared stays shared'
+  assert held[1].conv is net.blocks[1].conv, 'weights are not copied'
+  assert net.blocks[0].rules == Rules(), 'the net itself is as it was'
+  x = jax.random.normal(jax.random.key(5), (2, 6, 6, 3))
+  np.testing.assert_array_equal(net(x)[0], other(x)[0])
+  guided = attribution.guided_backprop(score(net, logit(1)), x)
+  plain = attribution.gradient(score(net, logit(1)), x)
+  assert not jnp.allclose(guided, plain)
+
+
+@pytest.mark.parametrize('jitted', [False, True])
+def test_a_rule_that_is_never_called_is_an_error(jitted):
+  asked = score(Nested(ruled=False), logit(1))
+  x = jnp.ones((1, 6, 6, 3))
+  for method in (attribution.guided_backprop, attribution.deconvnet):
+    call = jax.jit(method) if jitted else method
+    with pytest.raises(ValueError, match='relu: Nested holds rules but never'):
+      call(asked, x)
+  attribution.gradient(asked, x)  # nothing was put in
+  pooled = asked.with_rules(pool=rules.avg_pool)
+  with pytest.raises(ValueError, match='pool: Nested holds rules but never'):
+    pooled(x)
+
+
+def test_rules_in_containers_and_frozen_objects_are_found():
+  @dataclasses.dataclass(frozen=True)
+  class Frozen:
+    rules: Rules = Rules()
+
+  class Pair(NamedTuple):
+    first: Frozen
+    second: str
+
+  class Holder:
+    def __init__(self):
+      self.parts = {
+        'a': [Frozen()],
+        'b': (Frozen(), 3),
+        'c': Pair(Frozen(), ''),
+      }
+      self.untouched = {'d': [1, 2]}
+      self.itself = self
+
+  holder = Holder()
+  new = rules.with_rules(holder, relu=rules.deconv_relu)
+  found = [new.parts['a'][0], new.parts['b'][0], new.parts['c'].first]
+  assert [each.rules.relu for each in found] == [rules.deconv_relu] * 3
+  assert isinstance(new.parts['c'], Pair)
+  assert new.untouched is holder.untouched
+  assert holder.parts['a'][0].rules.relu is rules.relu
+
+
+@pytest.mark.parametrize(
+  'rule',
+  [rules.relu, rules.deconv_relu, rules.guided_relu, rules.redirected_relu],
+)
+def test_relu_keeps_nan_and_infinity(rule):
+  x = jnp.array([jnp.nan, jnp.inf, -jnp.inf, -2.0, 3.0])
+  np.testing.assert_array_equal(rule(x), [jnp.nan, jnp.inf, 0, 0, 3])
+
+
+@pytest.mark.parametrize('place', [0, 3, 5])
+def test_a_pool_keeps_nan_wherever_it_is(place):
+  x = jnp.arange(9.0).at[place].set(jnp.nan).reshape(1, 3, 3, 1)
+  y, backward = jax.vjp(lambda x: rules.max_pool(x, Window(3, 3)), x)
+  assert jnp.isnan(y).all()
+  (dx,) = backward(jnp.ones_like(y))
+  assert dx.reshape(-1).tolist() == [float(i == place) for i in range(9)]
+
+
+def test_extrema_keep_nan():
+  a, b = (
+    jnp.array([1.0, jnp.nan, 3.0, 2.0]),
+    jnp.array([2.0, 0.0, jnp.nan, 2.0]),
+  )
+  np.testing.assert_array_equal(extrema.maximum(a, b), [2, jnp.nan, jnp.nan, 2])
+  np.testing.assert_array_equal(extrema.minimum(a, b), [1, jnp.nan, jnp.nan, 2])
+  np.testing.assert_array_equal(
+    extrema.positive(jnp.array([-1.0, 4.0, jnp.nan])), [0, 4, jnp.nan]
+  )
+  x = jnp.array([[3.0, -1.0], [jnp.nan, 5.0]])
+  np.testing.assert_array_equal(extrema.max_over(x, 1), [3, jnp.nan])
+  np.testing.assert_array_equal(extrema.min_over(x, (0,)), [jnp.nan, -1])
+  assert extrema.max_over(x, [0, 1], keepdims=True).shape == (1, 1)
+  assert float(extrema.min_over(x[0])) == -1
+  slope = jax.grad(lambda a: extrema.minimum(a, 1.0))
+  assert (slope(0.5), slope(2.0)) == (1.0, 0.0)

@@ -113,7 +113,7 @@ def test_score_cam_runs_only_maps_that_mark_something(minivgg, images):
       jax.debug.callback(lambda: runs.append(1))
       logits, acts = minivgg(x, edits)
       alive = jnp.arange(acts['relu5_2'].shape[-1]) < 8
-      a = acts['relu5_2'] * alive[None, None, None]
+      a = jnp.where(alive[None, None, None], acts['relu5_2'], 0)
       acts['relu5_2'] = a.at[:, 0, 0, :8].add(1.0)
       return logits, acts
 

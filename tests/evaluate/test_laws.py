@@ -113,6 +113,97 @@ def test_a_map_with_nan_is_nan_and_the_others_are_not(name, case):
   assert jnp.isfinite(got[jnp.array([0, 1, 3, 4])]).all()
 
 
+SCORED = (
+  'deletion',
+  'insertion',
+  'removal_curve',
+  'road',
+  'drop_increase',
+  'infidelity',
+)
+
+
+@pytest.mark.parametrize('name', SCORED)
+def test_a_score_with_nan_is_nan_and_the_others_are_not(name, case):
+  x, a, mask = case
+  got = METRICS[name](x.at[2, 5, 4].set(jnp.nan), a, mask)
+  assert jnp.isnan(got).tolist() == [False, False, True, False, False]
+
+
+def test_a_nan_score_has_neither_drop_nor_increase(case):
+  x, a, _ = case
+  got = evaluate.drop_increase(probability, x.at[2, 5, 4].set(jnp.nan), a)
+  for values in got:
+    assert jnp.isnan(values).tolist() == [False, False, True, False, False]
+
+
+def test_an_undefined_map_hits_nothing_at_the_size_of_photos():
+  a = jnp.ones((2, 224, 224)).at[1, 100, 90].set(jnp.nan)
+  mask = jnp.zeros((2, 224, 224)).at[:, :56].set(1.0)
+  for metric, flat in (
+    (evaluate.pointing_game, 0.25),
+    (evaluate.energy_inside, 0.25),
+    (evaluate.iou, 0.25),
+  ):
+    got = jax.jit(metric)(a, mask)
+    np.testing.assert_allclose(got[0], flat, rtol=1e-6)
+    assert jnp.isnan(got[1])
+
+
+SIDE = 2600  # where sums of squared ranks no longer fit into float32
+
+
+@pytest.fixture(scope='module')
+def large():
+  return jax.random.uniform(jax.random.key(9), (SIDE, SIDE))
+
+
+@pytest.mark.parametrize(
+  ('metric', 'wanted'),
+  [
+    (lambda a: evaluate.spearman(a, -a), -1),
+    (lambda a: evaluate.hog_correlation(a, a), 1),
+    (lambda a: evaluate.ssim(a, a), 1),
+    (evaluate.sparseness, 1 / 3),  # of uniform numbers
+    (lambda a: evaluate.energy_inside(a, _left(a)), 1 / 4),
+    (lambda a: evaluate.pointing_game(jnp.ones_like(a), _left(a)), 1 / 4),
+    (lambda a: evaluate.iou(1 + a, _left(a)), 1 / 4),
+    (lambda a: evaluate.co_occurrence_distance(a, a[:1300, :1300]), 0),
+    (lambda a: evaluate.spectrum_distance(a, a[:1300, :1300]), 0),
+    (lambda a: _by_score(evaluate.deletion, a).scores[1], 1 / 8),
+    (lambda a: _by_score(evaluate.insertion, a).scores[1], 3 / 8),
+    (lambda a: _removed(a).scores[1], 3 / 8),
+    (lambda a: evaluate.drop_increase(_mean, _rgb(a), a).drop, 1 / 3),
+  ],
+)
+def test_a_large_map_overflows_nothing(metric, wanted, large):
+  """Expectations of uniform numbers, of which there are 6.8 million."""
+  np.testing.assert_allclose(jax.jit(metric)(large), wanted, atol=5e-3)
+
+
+def _left(a):
+  return jnp.zeros_like(a).at[:, : SIDE // 4].set(1.0)
+
+
+def _rgb(a):
+  return jnp.broadcast_to(a[..., None], (*a.shape, 3))
+
+
+def _mean(x):
+  return x.mean((-3, -2, -1))
+
+
+def _by_score(metric, a):
+  return metric(_mean, _rgb(a), a, steps=2, baseline=0.0)
+
+
+def _removed(a):
+  def remove(x, gone):
+    return jnp.where(gone[..., None], 0, x)
+
+  return evaluate.removal_curve(_mean, _rgb(a), -a, remove, shares=(0, 0.5))
+
+
 @pytest.mark.parametrize('scale', [1e-25, 1e25])
 @pytest.mark.parametrize('name', ['infidelity', 'sparseness', 'energy_inside'])
 def test_the_unit_of_a_map_does_not_matter(name, scale, case):

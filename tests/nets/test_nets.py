@@ -8,7 +8,7 @@ import pytest
 from vizlab import nets, rules
 from vizlab.nets import ops, plumbing
 from vizlab.nets.graph import infer_shapes
-from vizlab.nets.ops import Layer
+from vizlab.nets.ops import Layer, Pointwise
 
 # Published numbers of parameters; ZFNet's are counted by hand from figure 3.
 PARAMETERS = {
@@ -131,11 +131,11 @@ def test_every_kind_of_layer_is_used():
     cls
     for module in (ops, plumbing)
     for cls in vars(module).values()
-    if inspect.isclass(cls) and issubclass(cls, Layer) and cls is not Layer
+    if inspect.isclass(cls) and issubclass(cls, Layer)
   }
   built = [nets.architecture(name).layers() for name in nets.names()]
   used = {type(op) for layers in built for op in layers}
-  assert kinds == used
+  assert kinds == {*used, Layer, Pointwise}  # the last two are bases
 
 
 def test_chains():
@@ -239,3 +239,58 @@ def test_caffe_rounds_up():
 def test_shapes_of_odd_images_follow_the_layers():
   ops = nets.architecture('squeezenet11').layers()
   assert infer_shapes(ops, (227, 227, 3))['pool1'] == (56, 56, 64)
+
+
+@pytest.mark.parametrize(
+  ('layers', 'message'),
+  [
+    ((ops.ReLU('a'), ops.ReLU('a')), "ops: got two layers named 'a'"),
+    (
+      (ops.ReLU('a'), plumbing.Add('b', inputs=('a', 'c'))),
+      r"ops: 'b' reads 'c', expected layers before it: \['a'\]",
+    ),
+    ((ops.ReLU('a', inputs=('a',)),), "ops: 'a' reads 'a'"),
+    ((), 'ops: got no layer'),
+  ],
+)
+def test_layers_have_one_name_each_and_read_earlier_ones(layers, message):
+  with pytest.raises(ValueError, match=message):
+    nets.Network('mine', layers, nets.InputSpec(), {})
+
+
+class Louder(nets.Network):
+  def __call__(self, x, edits=None):
+    logits, acts = super().__call__(x, edits)
+    return 2 * logits, acts
+
+
+def test_with_params_keeps_the_class_and_checks_shapes(tiny, images):
+  params = nets.get_params(tiny)
+  loud = Louder('tiny', tiny.ops, tiny.spec, params)
+  half = jax.tree.map(lambda v: v / 2, params)
+  new = jax.jit(nets.with_params)(loud, half)
+  assert isinstance(new, Louder)
+  want = 2 * nets.with_params(tiny, half)(images)[0]
+  np.testing.assert_allclose(new(images)[0], want, rtol=1e-6)
+  np.testing.assert_array_equal(
+    nets.get_params(loud)['fc']['bias'], params['fc']['bias']
+  )
+  params['fc']['bias'] = params['fc']['bias'][:3]
+  with pytest.raises(ValueError, match=r'params: got shape \(3,\) for fc/bias'):
+    nets.with_params(tiny, params)
+
+
+def test_nets_compute_in_the_dtype_of_the_images(tiny, images):
+  with jax.enable_x64(True):
+    x = jnp.asarray(np.asarray(images, np.float64))
+    logits, acts = tiny(x)
+    made = nets.create('minivgg', classes=4)
+  assert logits.dtype == acts['relu1'].dtype == jnp.float64
+  np.testing.assert_allclose(logits, np.asarray(tiny(images)[0]), atol=1e-5)
+  for old, new in zip(
+    jax.tree.leaves(nets.get_params(nets.create('minivgg', classes=4))),
+    jax.tree.leaves(nets.get_params(made)),
+    strict=True,
+  ):
+    assert old.dtype == new.dtype == jnp.float32
+    np.testing.assert_array_equal(np.asarray(old), np.asarray(new))

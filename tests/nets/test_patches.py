@@ -1,5 +1,7 @@
 """Incremental occlusion: equal to running every occluded image."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from vizlab import nets
 from vizlab.attribution import Occluder, occlusion_sweep
 from vizlab.nets import windows
+from vizlab.nets.ops import Layer, Pointwise
 from vizlab.objectives import logit, probability, score, top_label, total
 
 # Net, sides of the image, patch, stride. Odd sizes and patches, strides that
@@ -54,8 +57,8 @@ def check(net, objective, x, *, patch, stride, fill=0.5, **settings):
   full = jax.jit(lambda asked, x: asked(x))(asked, occluded)
   for a, b in zip(jax.tree.leaves(fast), jax.tree.leaves(full), strict=True):
     assert a.shape == b.shape and a.dtype == b.dtype
-    scale = float(jnp.abs(b).max())
-    np.testing.assert_allclose(a / scale, b / scale, atol=1e-5)
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
   return fast
 
 
@@ -169,3 +172,33 @@ def test_multiplications_are_those_of_the_published_net():
   assert 5.2 < ratio < 5.3  # worked out by hand: 5.2
   assert plan['conv3_3'].rows.frame.size == 18
   assert plan['conv5_3'] is None, 'by then everything is in reach'
+
+
+@dataclasses.dataclass(frozen=True)
+class Centred(Layer):
+  """Subtracts the mean over all positions, and says nothing of its window."""
+
+  def __call__(self, params, rules, *xs):
+    return xs[0] - xs[0].mean((1, 2), keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Squared(Pointwise):
+  """Treats every position alone, and says so."""
+
+  def __call__(self, params, rules, *xs):
+    return xs[0] ** 2
+
+
+def test_a_layer_of_ones_own_is_taken_to_read_everything(tiny):
+  first, relu, *rest = tiny.ops
+  net = nets.Network(
+    'mine',
+    (first, relu, Squared('square'), Centred('centred'), *rest),
+    tiny.spec,
+    nets.get_params(tiny),
+  )
+  found = windows.plan(net.ops, (24, 24, 3), [(0, 6)], [(0, 6)])
+  assert found['square'] is not None and found['centred'] is None
+  x = jax.random.uniform(jax.random.key(8), (2, 24, 24, 3))
+  check(net, logit(3), x, patch=6, stride=6)

@@ -3,7 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab.objectives import alignment, direction, diversity, features, guide
+from vizlab.objectives import (
+  alignment,
+  caricature,
+  direction,
+  diversity,
+  features,
+  guide,
+)
 
 LOGITS = jnp.zeros((3, 5))
 
@@ -112,3 +119,45 @@ def test_comparisons_need_a_batch(acts, wish):
 def test_numbers_that_are_not_finite_are_refused():
   with pytest.raises(ValueError, match='vector: got .* expected finite'):
     direction('map', np.array([1.0, np.nan]))
+
+
+def test_a_direction_at_one_position(acts):
+  vector = np.array([1, -2, 0.5, 0, 1, 3], np.float32)
+  a = np.asarray(acts['map'], np.float64)
+  wish = direction('map', vector, power=2.0, position=(1, np.array([0, 2, 4])))
+  for i, column in enumerate((0, 2, 4)):
+    dot = a[i, 1, column] @ vector
+    size = np.linalg.norm(a[i, 1, column]) * np.linalg.norm(vector)
+    want = dot * max(dot / size, 0.1) ** 2
+    np.testing.assert_allclose(wish(None, acts)[i], want, rtol=1e-4)
+  with pytest.raises(ValueError, match='row: got 9'):
+    direction('map', vector, position=(9, 0))(None, acts)
+
+
+@pytest.mark.parametrize('power', [0.0, 1.0, 3.0])
+def test_caricature_by_hand(acts, power):
+  a = np.asarray(acts['map'], np.float64)
+  target = a[1]
+  got = caricature('map', target, power=power)(None, acts)
+  for i in range(len(a)):
+    dot = (a[i] * target).sum()
+    cosine = dot / (np.linalg.norm(a[i]) * np.linalg.norm(target))
+    places = a.shape[1] * a.shape[2]
+    want = dot * max(cosine, 0.1) ** power / places
+    np.testing.assert_allclose(got[i], want, rtol=1e-4)
+  with pytest.raises(ValueError, match='target: got shape'):
+    caricature('map', target[:1])(None, acts)
+
+
+def test_alignment_with_several_neighbours():
+  values = np.array([0.0, 1.0, 3.0, 7.0])
+  a = jnp.asarray(values, jnp.float32)[:, None, None, None] * jnp.ones(
+    (2, 2, 3)
+  )
+  got = alignment('map', neighbours=2, decay=0.5)(None, {'map': a})
+  near, far = np.diff(values) ** 2, (values[2:] - values[:-2]) ** 2
+  want = [near[0] + far[0] / 2, near[0] + near[1] + far[1] / 2]
+  want += [near[1] + near[2] + far[0] / 2, near[2] + far[1] / 2]
+  np.testing.assert_allclose(got, [-w for w in want], rtol=1e-6)
+  # More neighbours than there are count as all.
+  assert alignment('map', neighbours=9)(None, {'map': a}).shape == (4,)

@@ -86,3 +86,18 @@ def test_grey_pictures_stay_finite():
 def test_other_shapes_are_named():
   with pytest.raises(ValueError, match=r'other: got shape \(4, 5, 3\)'):
     style.with_colours_of(jnp.zeros((4, 4, 3)), jnp.zeros((4, 5, 3)))
+
+
+def test_matched_luminance_has_the_contents_mean_and_deviation():
+  painting = jax.random.uniform(KEY, (9, 7, 3)) ** 3
+  content = 0.3 + 0.2 * jax.random.uniform(jax.random.key(7), (12, 8, 3))
+  got = np.asarray(style.match_luminance(painting, content))
+  weights = np.array([0.299, 0.587, 0.114])
+  light, want = (
+    np.asarray(v, np.float64) @ weights for v in (painting, content)
+  )
+  by_hand = (light - light.mean()) * want.std() / light.std() + want.mean()
+  for channel in range(3):
+    np.testing.assert_allclose(got[..., channel], by_hand, atol=1e-5)
+  flat = style.match_luminance(jnp.full((4, 4, 3), 0.9), content)
+  np.testing.assert_allclose(flat, want.mean(), atol=1e-5)

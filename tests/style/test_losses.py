@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tools import defaults
 
-from vizlab import objectives, optimize, stats, style, synthesis
+from vizlab import objectives, optimize, rules, stats, style, synthesis
 from vizlab.objectives import score
 
 KEY = jax.random.key(0)
@@ -289,3 +289,40 @@ def test_each_style_goes_where_its_mask_is(tiny, content, painting):
   )
   with pytest.raises(ValueError, match=r'masks: got shape \(16, 20, 1\), exp'):
     slope([painting, other], left)
+
+
+def test_the_balance_does_not_depend_on_the_size(tiny):
+  """Both parts of images of twice the size with the same pixels are the same."""
+  content, other = jax.random.uniform(KEY, (2, 16, 16, 3))
+
+  def parts(image, content, **weights):
+    net = rules.with_rules(tiny, pool=rules.avg_pool)
+    loss = style.total_loss(
+      net,
+      content,
+      [other],
+      content_layer='relu1',
+      style_layers=('relu1',),
+      **weights,
+    )
+    return float(score(net, loss)(image))
+
+  def tile(image):
+    return jnp.tile(image, (4, 4, 1))
+
+  for weights in ({'alpha': 1.0, 'beta': 0.0}, {'alpha': 0.0, 'beta': 1.0}):
+    once = parts(other[::-1], content, **weights)
+    several = parts(tile(other[::-1]), tile(content), **weights)
+    np.testing.assert_allclose(several, once, rtol=0.15)  # borders differ
+
+
+def test_style_layers_have_weights(tiny, content, painting):
+  def value(**settings):
+    loss = style.total_loss(
+      tiny, content, [painting], content_layer='relu2', alpha=0.0, **settings
+    )
+    return float(score(tiny, loss)(content**2))
+
+  each = [value(style_layers=(layer,)) for layer in LAYERS]
+  got = value(style_layers=LAYERS, style_weights=(0.3, 2.0))
+  np.testing.assert_allclose(got, 0.3 * each[0] + 2.0 * each[1], rtol=1e-5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vizlab import optimize, synthesis
+from vizlab.filters import resize
 from vizlab.objectives import channel, layer_energy, score
 
 KEY = jax.random.key(0)
@@ -280,3 +281,110 @@ def test_fooling_steps_are_of_the_rate_until_it_is_enough(tiny):
 def test_fooling_names_a_class_that_is_not_there(minivgg, images):
   with pytest.raises(ValueError, match='target: got 99, expected 0 to 15'):
     synthesis.fool(minivgg, images, 99)
+
+
+def test_a_dream_says_which_image_is_not_finite(tiny):
+  wish = score(tiny, layer_energy('relu2'))
+  x = np.full((3, 32, 40, 3), 0.5, np.float32)
+  x[1, 3, 4] = np.nan
+  message = r'not finite at step 0 of the images \(1,\) of the batch, in 32x40'
+  with pytest.raises(ValueError, match=message):
+    list(synthesis.dream(wish, x, jax.random.key(0), octaves=1, steps=2))
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'steps': 2.0}, 'steps: got 2.0, expected a whole number'),
+    ({'rate': -1.0}, 'rate: got -1.0, expected at least 0'),
+    ({'rate': float('nan')}, 'rate: got nan, expected finite'),
+    ({'jitter': -1}, 'pixels: got -1, expected at least 0'),
+    ({'octaves': 1.0}, 'octaves: got 1.0'),
+    ({'scale': float('inf')}, 'scale: got inf'),
+    ({'x': np.zeros((32, 32, 3), np.uint8)}, 'x: got uint8, expected float32'),
+    ({'x': np.full((32, 32, 3), 255.0)}, 'x: got values from 0 to 255'),
+  ],
+)
+def test_bad_dreams_are_named(change, message, tiny):
+  settings = {'x': np.full((32, 32, 3), 0.5, np.float32), 'octaves': 1} | change
+  x = settings.pop('x')
+  with pytest.raises(ValueError, match=message):
+    synthesis.dream(
+      score(tiny, layer_energy('relu2')), x, jax.random.key(0), **settings
+    )
+
+
+@pytest.mark.parametrize('side', [20, 24])
+def test_tiles_dream_as_much_in_the_middle_as_at_the_corners(tiny, side):
+  wish = score(tiny, layer_energy('relu2'))
+  noise = np.random.default_rng(0).uniform(size=(256, 30, 40, 3))
+
+  def centre_by_corners(wish):
+    *_, end = synthesis.dream(
+      wish,
+      noise.astype(np.float32),
+      jax.random.key(0),
+      octaves=1,
+      steps=3,
+      rate=0.01,
+      jitter=20,
+    )
+    change = np.abs(np.asarray(end) - noise).mean((0, -1))
+    corners = [change[r, c] for r in (_FIRST, _LAST) for c in (_FIRST, _LAST)]
+    return change[10:20, 13:27].mean() / np.mean(corners)
+
+  whole, tiled = (
+    centre_by_corners(wish),
+    centre_by_corners(synthesis.tiled(wish, side)),
+  )
+  assert abs(tiled / whole - 1) < 0.1
+
+
+_FIRST, _LAST = slice(0, 8), slice(-8, None)
+
+
+def test_a_gradient_of_tiles_is_the_mean_over_those_that_cover(tiny):
+  x = jax.random.uniform(jax.random.key(1), (24, 30, 3))
+  wish = score(tiny, layer_energy('relu2'))
+  want, covers = np.zeros((24, 30, 3)), np.zeros((24, 30, 1))
+  for row in (0, 8):
+    for column in (0, 14):
+      place = slice(row, row + 16), slice(column, column + 16)
+      want[place] += np.asarray(jax.grad(wish)(x[place]))
+      covers[place] += 1
+  got = jax.grad(synthesis.tiled(wish, 16))(x)
+  np.testing.assert_allclose(got, want / covers / 4, atol=1e-6)
+
+
+def test_the_papers_error_is_by_pairs_of_images(tiny):
+  x = jax.random.uniform(jax.random.key(2), (3, 16, 16, 3))
+  a = np.asarray(tiny(x)[1]['relu2'], np.float64).reshape(3, -1)
+  norm = np.linalg.norm
+  pairs = [norm(a[i] - a[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+  scale = synthesis.pair_distance(tiny, 'relu2', x)
+  np.testing.assert_allclose(scale, np.mean(pairs), rtol=1e-5)
+  got = synthesis.normalised_error(tiny, 'relu2', x[:1], x[1:2], scale=scale)
+  np.testing.assert_allclose(got, pairs[0] / np.mean(pairs), rtol=1e-5)
+  with pytest.raises(ValueError, match='images: got shape'):
+    synthesis.pair_distance(tiny, 'relu2', x[:1])
+
+
+def test_an_optimizer_takes_the_steps_of_a_dream(tiny):
+  x = np.random.default_rng(3).uniform(size=(40, 40, 3)).astype(np.float32)
+  wish = score(tiny, layer_energy('relu2'))
+
+  def end(**settings):
+    *_, image = synthesis.dream(
+      wish, x, jax.random.key(0), octaves=1, steps=3, **settings
+    )
+    return np.asarray(image)
+
+  np.testing.assert_array_equal(end(optimizer=synthesis.ascent(0.006)), end())
+  laplacian = end(optimizer=synthesis.ascent(0.006, levels=3))
+
+  def share_of_low(image):
+    change = image - x
+    low = np.asarray(resize(resize(change, (10, 10)), (40, 40)))
+    return (low**2).sum() / (change**2).sum()
+
+  assert share_of_low(laplacian) > 1.5 * share_of_low(end())

@@ -70,15 +70,15 @@ def co_occurrence(
       f'grey: got shape {grey.shape}, expected more than {max(distances)} '
       'pixels a side'
     )
-  shade = jnp.clip(jnp.floor(grey * levels), 0, levels - 1)
-  onehot = jax.nn.one_hot(shade.astype(jnp.int32), levels)
-  # Of a pixel that is not a number, no level is known, and so no feature.
-  onehot = jnp.where(jnp.isnan(grey)[..., None], jnp.nan, onehot)
+  shade = jnp.clip(jnp.floor(grey * levels), 0, levels - 1).astype(jnp.int32)
   each = [
-    [_pairs(onehot, distance * y, distance * x) for y, x in _TURNS]
+    [_pairs(shade, levels, distance * y, distance * x) for y, x in _TURNS]
     for distance in distances
   ]
   p = jnp.stack([jnp.stack(turns, -3) for turns in each], -4)
+  # Of a pixel that is not a number, no level is known, and so no feature.
+  wrong = jnp.isnan(grey).any((-2, -1))[..., None, None, None, None]
+  p = jnp.where(wrong, jnp.nan, p)
   i = np.arange(levels, dtype=np.float32)
   apart = np.square(i[:, None] - i)
   mean = jnp.einsum('...ij,i->...', p, i)
@@ -168,11 +168,17 @@ def spectrum_distance(a: Array, b: Array) -> Array:
   return 10 * jnp.abs(got - want).mean(-1)
 
 
-def _pairs(onehot: Array, down: int, right: int) -> Array:
-  """The shares ``[..., L, L]`` of pairs of levels so far apart."""
-  h, w = onehot.shape[-3:-1]
-  first = onehot[..., : h - down, max(0, -right) : w - max(0, right), :]
-  second = onehot[..., down:, max(0, right) : w - max(0, -right), :]
-  p = jnp.einsum('...hwi,...hwj->...ij', first, second)
-  p = p + jnp.swapaxes(p, -1, -2)
-  return p / (2 * first.shape[-3] * first.shape[-2])
+def _pairs(shade: Array, levels: int, down: int, right: int) -> Array:
+  """Shares ``[..., L, L]`` of the pairs of levels ``[..., H, W]`` so far apart.
+
+  Pairs are counted as numbers: one-hot vectors would take 16 times the memory.
+  """
+  h, w = shade.shape[-2:]
+  first = shade[..., : h - down, max(0, -right) : w - max(0, right)]
+  second = shade[..., down:, max(0, right) : w - max(0, -right)]
+  pairs = (first * levels + second).reshape(
+    -1, first.shape[-2] * first.shape[-1]
+  )
+  count = jax.vmap(lambda v: jnp.bincount(v, length=levels**2))(pairs)
+  p = count.astype(jnp.float32).reshape(*shade.shape[:-2], levels, levels)
+  return (p + jnp.swapaxes(p, -1, -2)) / (2 * pairs.shape[-1])

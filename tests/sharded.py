@@ -1,0 +1,48 @@
+"""Runs every method under `jax.shard_map` on two devices, with its checks.
+
+A program of its own, as the number of devices is set when JAX starts. Prints
+the methods whose maps differ from those of one device.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from tools import METHODS, make_tiny
+
+from vizlab.objectives import logit, score
+
+SPLIT, WHOLE = PartitionSpec('batch'), PartitionSpec()
+
+
+def check(name, explain, x, target, image_spec):
+  """Prints a method whose maps on two devices are not those of one."""
+  mesh = Mesh(np.array(jax.devices()), ('batch',))
+  each = jax.shard_map(
+    explain, mesh=mesh, in_specs=(image_spec, SPLIT), out_specs=SPLIT
+  )
+  got = jax.jit(each)(x, target)
+  x = jnp.concatenate([x, x])[:2] if image_spec is WHOLE else x
+  want = jax.jit(explain)(x, target)
+  apart = np.abs(np.asarray(got) - np.asarray(want)).max()
+  if apart > 1e-5 * np.abs(want).max():
+    print(f'{name}, image {image_spec}: off by {apart}')
+
+
+def main():
+  assert len(jax.devices()) == 2
+  tiny = make_tiny(0)
+  x = jax.random.uniform(jax.random.key(0), (2, 16, 20, 3))
+  target = jnp.array([0, 3])
+  for name, method in METHODS.items():
+
+    def explain(x, target, call=method.call):
+      return call(score(tiny, logit(target)), x)
+
+    check(name, explain, x, target, SPLIT)
+    if name in ('gradient', 'deconvnet', 'grad_cam', 'smoothgrad'):
+      check(name, explain, x[:1], target, WHOLE)  # one image, two classes
+
+
+if __name__ == '__main__':
+  main()
