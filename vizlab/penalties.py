@@ -90,10 +90,7 @@ class AlphaNorm(Penalty):
   def __call__(self, image: Array) -> Array:
     """``sum |x - centre|^alpha``."""
     away = jnp.abs(image - self.centre)
-    # 0^alpha has a gradient of NaN where alpha is traced.
-    some = jnp.where(away > 0, away, 1)
-    power = jnp.where(away > 0, some**self.alpha, 0)
-    return power.sum((-3, -2, -1))
+    return _power(away, self.alpha).sum((-3, -2, -1))
 
 
 @value()
@@ -107,10 +104,7 @@ class TotalVariation(Penalty):
     down = jnp.diff(image, axis=-3)[..., :, :-1, :]
     right = jnp.diff(image, axis=-2)[..., :-1, :, :]
     square = jnp.square(down) + jnp.square(right)
-    # A flat place has no slope; a power below 1 would make it infinite.
-    some = jnp.where(square > 0, square, 1)
-    power = jnp.where(square > 0, some ** (self.beta / 2), 0)
-    return power.sum((-3, -2, -1))
+    return _power(square, self.beta / 2).sum((-3, -2, -1))
 
 
 @value()
@@ -182,3 +176,12 @@ def blur(sigma: float = 1.0) -> Penalty:
     Olah, Mordvintsev & Schubert 2017: penalising high frequencies.
   """
   return Blur(number(sigma, 'sigma', 1e-6))
+
+
+def _power(base: Array, exponent: Array) -> Array:
+  """``base^exponent`` of what is not negative, with no slope at 0.
+
+  There the slope would be infinite, or NaN where the exponent is traced.
+  """
+  some = base > 0
+  return jnp.where(some, jnp.where(some, base, 1) ** exponent, 0)
