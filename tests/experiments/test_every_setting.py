@@ -22,8 +22,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 from tools import write_pictures
 
-from experiments import common
-from experiments.settings import flatten
+from experiments.settings import flatten, known
 from vizlab import io, nets
 
 
@@ -277,6 +276,7 @@ TABLE = {
       for k, v in TRANSFER.items()
     },
     'shares': Change((3.0,), CONFLICT),
+    'style_weights': Change((30.0,), CONFLICT),
     'alpha': Change(1e3, CONFLICT),
     'seed': Change(5, {}, 'pictures'),
     'others': 'minivgg_random_labels',
@@ -308,6 +308,7 @@ TABLE = {
     'scale': Change(1.2, {'size': 48, 'octaves': 2}),
     'steps': 2,
     'rate': 0.02,
+    'levels': 3,
     'jitter': 9,
     'tile': 20,
     'frames': 1,
@@ -431,6 +432,7 @@ TABLE = {
     'masks': '{files}/left.png',
     'alpha': 1e3,
     'style_scale': 0.5,
+    'style_weights': (30.0,),
   },
   'texture': {
     **PAINT,
@@ -543,7 +545,7 @@ def row_of(name, setting):
   return row if isinstance(row, Change) else Change(row)
 
 
-@pytest.mark.parametrize('name', common.known())
+@pytest.mark.parametrize('name', known())
 def test_every_setting_has_a_row(name):
   config = importlib.import_module(f'configs.{name}').get_config()
   settings = {*flatten(config.to_dict())} - {'experiment'}
@@ -552,9 +554,9 @@ def test_every_setting_has_a_row(name):
   assert not rows, f'no settings of {name}: {rows}'
 
 
-@pytest.mark.parametrize('name', common.known())
+@pytest.mark.parametrize('name', known())
 def test_every_setting_has_its_effect(name, files, tmp_path):
-  known, runs = {}, itertools.count()
+  made, runs = {}, itertools.count()
 
   def run(changes):
     filled = {
@@ -562,10 +564,10 @@ def test_every_setting_has_its_effect(name, files, tmp_path):
       for k, v in changes.items()
     }
     key = repr(sorted(filled.items()))
-    if key not in known:
+    if key not in made:
       config = changed(base_of(name), filled)
-      known[key] = outcome(name, config, tmp_path / f'run{next(runs)}')
-    return known[key]
+      made[key] = outcome(name, config, tmp_path / f'run{next(runs)}')
+    return made[key]
 
   wrong = []
   for setting in TABLE[name]:
@@ -605,7 +607,7 @@ def _check(row, run, setting):
 
 
 @pytest.mark.parametrize('setting', NET)
-@pytest.mark.parametrize('name', common.known())
+@pytest.mark.parametrize('name', known())
 def test_every_setting_of_the_net_reaches_it(
   name, setting, monkeypatch, tmp_path
 ):
