@@ -92,7 +92,7 @@ def sweep(add) -> None:
   add(
     add.product(image=('fourier', 'pyramid', 'cppn', 'maco'), steps=(64, 256))
   )
-  add(add.product(decay=(1.0, 1.5, 2.0), scale=(0.1, 0.25, 0.4)))
+  add(add.product(decay=(1.0, 1.5, 2.0), scale=(0.1, 0.4)))
   add(add.zip(pad=(0.0, 0.25), jitter=(0.0, 0.14), rotation=(0.0, 30.0)))
   add(image='maco', crop=0.2)
   add(tv=0.01)

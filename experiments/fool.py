@@ -191,10 +191,8 @@ def _pictures(
 ) -> Figure:
   rows, titles = [], []
   for old, new, b, a in zip(x, image, before, after, strict=True):
-    change = new - old
-    rows.append(
-      [render.to_uint8(v) for v in (old, new, 0.5 + change, 0.5 + 10 * change)]
-    )
+    differences = (np.clip(0.5 + k * (new - old), 0, 1) for k in (1, 10))
+    rows.append([render.to_uint8(v) for v in (old, new, *differences)])
     titles.append(f'{names[b.argmax()]}\nto {names[a.argmax()]}\n{a.max():.0%}')
   return Figure(
     'fooled',

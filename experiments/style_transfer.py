@@ -54,7 +54,8 @@ def run(
   transfer.check()
   recorder.open()
   image, found = transfer('transfer', config.alpha)
-  parts = transfer.parts(found[-1].images)
+  parts = transfer.parts(found[-1].images, config.alpha, config.beta)
+  parts['total variation'] = job.penalty_of(found[-1].images)
   loss = sum(parts.values())
   recorder.picture('transfer', render.to_uint8(image))
   shown = [picture, *painted, image]

@@ -210,8 +210,9 @@ def _train(
   def train_step(state: State, step: Array, data: Scene) -> State:
     differentiate = jax.value_and_grad(loss_fn, has_aux=True)
     (value, hit), grads = differentiate(state.trained, net, data)
-    updates, opt = tx.update(grads, state.opt, state.trained)
-    trained = optax.apply_updates(state.trained, updates)
+    with jax.numpy_dtype_promotion('standard'):  # optax needs it
+      updates, opt = tx.update(grads, state.opt, state.trained)
+      trained = optax.apply_updates(state.trained, updates)
     row = jnp.stack([value, hit])
     return State(trained, opt, state.window.at[step % _LOG_EVERY].set(row))
 

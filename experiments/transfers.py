@@ -112,21 +112,18 @@ class Transfer:
     picture = resize(jnp.asarray(self.picture), image.shape[:2])
     return np.asarray(style.with_colours_of(image, picture))
 
-  def parts(self, image: np.ndarray) -> dict[str, float]:
-    """The weighted parts of the loss of an image, which sum to it.
-
-    Total variation is the penalty of the optimisation.
-    """
-    config = self.config
-    weights = {'content': (config.alpha, 0.0), 'style': (0.0, config.beta)}
+  def parts(
+    self, image: np.ndarray, alpha: float = 1.0, beta: float = 1.0
+  ) -> dict[str, float]:
+    """The content and the style loss of an image, with their weights."""
+    weights = {'content': (alpha, 0.0), 'style': (0.0, beta)}
     size = self.where[-1]
     each = {
       name: self.loss(size, alpha, beta=beta)
       for name, (alpha, beta) in weights.items()
     }
     found = _read(score(self.job.seen, each), jnp.asarray(image))
-    parts = {name: float(value) for name, value in found.items()}
-    return parts | {'total variation': self.job.penalty_of(image)}
+    return {name: float(value) for name, value in found.items()}
 
   def _wish_with(
     self, alpha: float, **changes: Any

@@ -302,7 +302,7 @@ def test_grad_cam_of_a_region_is_the_one_by_hand(segmentation, x):
   np.testing.assert_allclose(
     asked(x), [m[i, 3].sum() for m, i in zip(maps, inside, strict=True)]
   )
-  seed = jnp.zeros_like(maps).at[..., 3].set(inside)
+  seed = jnp.zeros_like(maps).at[..., 3].set(inside.astype(jnp.float32))
   g = jax.vjp(lambda a: conv(params['head'], a), a)[1](seed)[0]
   expected = positive((g.mean((1, 2), keepdims=True) * a).sum(-1))
   cam = attribution.grad_cam(asked, x, layer='relu', resize=False)

@@ -104,15 +104,15 @@ def test_names_with_slashes_are_flat_files(recorder):
 def test_a_batch_chosen_by_memory_is_kept(tmp_path, monkeypatch):
   settings = {'batch': 0, 'negative': False, 'examples': False}
   make, free = making.make, making._free_bytes
-  visualize = importlib.import_module('experiments.visualize')
+  priors = importlib.import_module('experiments.image_priors')
 
   def killed(*args, **settings):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(visualize, 'make', killed)
+  monkeypatch.setattr(priors, 'make', killed)
   with pytest.raises(KeyboardInterrupt):
     start('visualize', tmp_path / 'run', **settings)
-  monkeypatch.setattr(visualize, 'make', make)
+  monkeypatch.setattr(priors, 'make', make)
   monkeypatch.setattr(making, '_free_bytes', lambda: 0)
   start('visualize', tmp_path / 'run', **settings)
   assert (tmp_path / 'run' / 'relu2_1_0.npz').exists()

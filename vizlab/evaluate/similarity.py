@@ -1,6 +1,7 @@
 """How alike two maps are: SSIM, rank correlation, correlation of their HOGs."""
 
 import dm_pix as pix
+import jax
 import jax.numpy as jnp
 import jax.scipy.stats as stats
 
@@ -32,7 +33,8 @@ def ssim(a: Array, b: Array) -> Array:
   if min(a.shape[-2:]) < 11:
     raise ValueError(f'a: got shape {a.shape}, expected at least 11 pixels')
   flat = (unit_range(v, (-2, -1)).reshape(-1, *v.shape[-2:], 1) for v in (a, b))
-  return pix.ssim(*flat).reshape(a.shape[:-2])
+  with jax.numpy_dtype_promotion('standard'):  # dm-pix is not made for strict
+    return pix.ssim(*flat).reshape(a.shape[:-2])
 
 
 def spearman(a: Array, b: Array) -> Array:

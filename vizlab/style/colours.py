@@ -78,10 +78,8 @@ def match_luminance(style: Array, content: Array) -> Array:
   """
   light, wanted = (grey(image) for image in (style, content))
   spread = light.std()
-  # A flat style has no contrast that could be stretched.
-  ratio = jnp.where(
-    spread > 0, wanted.std() / jnp.where(spread > 0, spread, 1), 1
-  )
+  # A flat style has no contrast but rounding, which is not stretched.
+  ratio = jnp.where(spread > 1e-5, wanted.std() / spread, 1)
   light = ratio * (light - light.mean()) + wanted.mean()
   return jnp.broadcast_to(light[..., None], style.shape)
 
