@@ -9,6 +9,7 @@ from vizlab.data.scenes import (
   scene,
   scenes,
 )
+from vizlab.data.strokes import swirls
 
 __all__ = [
   'SHAPE_NAMES',
@@ -20,4 +21,5 @@ __all__ = [
   'photos',
   'scene',
   'scenes',
+  'swirls',
 ]
