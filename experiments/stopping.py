@@ -112,7 +112,7 @@ class _Listener:
       if not numbers:
         os.close(self._read)
         return
-      for number in self.numbers.intersection(numbers):
+      for number in filter(self.numbers.__contains__, numbers):
         now = time.monotonic()
         if not came:
           came = now

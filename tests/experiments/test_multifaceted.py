@@ -1,6 +1,8 @@
 """Whether facets are told apart, by codes worked by hand."""
 
 import numpy as np
+import pytest
+from tools import start
 
 from experiments import multifaceted
 
@@ -25,3 +27,24 @@ def test_facets_that_differ_more_are_unlike():
 def test_one_facet_is_compared_with_none():
   one = np.zeros(3, int), np.ones((1, 2))
   assert multifaceted._alike(CODES, *one) == ({}, '')
+
+
+def test_the_pictures_that_excite_the_unit_most_are_parted(
+  monkeypatch, tmp_path
+):
+  class Parted(Exception):
+    pass
+
+  def look(config, wish, images):
+    number = np.arange(len(images))
+    return ((number * 7) % len(images)).astype(float), number[:, None]
+
+  def facets(config, codes):
+    raise Parted(codes[:, 0].tolist())
+
+  monkeypatch.setattr(multifaceted, '_look', look)
+  monkeypatch.setattr(multifaceted, '_facets', facets)
+  with pytest.raises(Parted) as parted:
+    start('multifaceted', tmp_path / 'run', scenes=16, top=5)
+  # 7 n mod 16 is 15, 14, 13, 12, 11 for these n.
+  assert parted.value.args[0] == [9, 2, 11, 4, 13]

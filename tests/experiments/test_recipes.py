@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tools import start
 
-from vizlab import io
+from vizlab import io, nets
 
 
 def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
@@ -82,3 +82,44 @@ def test_inversion_of_a_photo_of_another_shape(tmp_path):
     'invert', tmp_path / 'run', images=str(path), steps=20, layers='relu2_1'
   )
   assert all(0 < value < 100 for value in found.values())
+
+
+def test_negative_images_lower_what_a_relu_reads(tmp_path):
+  start('visualize', tmp_path / 'run', examples=False, steps=24)
+  net = nets.load('minivgg')
+  values = []
+  for kind in ('relu2_1', 'conv2_1_negative'):
+    with np.load(tmp_path / 'run' / f'{kind}_0.npz') as made:
+      acts = net(made['images'])[1]
+    values.append(np.asarray(acts['conv2_1']).mean((1, 2)))
+  chosen = np.linspace(0, 63, 2, dtype=int)  # as the config spreads them
+  for i, k in enumerate(chosen):
+    assert values[1][i, k] < 0 < values[0][i, k] - values[1][i, k]
+
+
+def test_more_total_variation_makes_smoother_inversions(tmp_path):
+  start(
+    'invert',
+    tmp_path / 'run',
+    layers='relu2_1',
+    tv=(0.1, 100.0),
+    steps=20,
+    seeds=1,
+  )
+  with np.load(tmp_path / 'run' / 'relu2_1.npz') as made:
+    rough = np.square(np.diff(made['images'], axis=2)).mean((1, 2, 3))
+  # Two pictures by the first weight, then both by the second.
+  assert (rough[2:] < 0.5 * rough[:2]).all()
+
+
+def test_a_finer_texture_begins_with_the_coarser_one(tmp_path):
+  settings = {'models': 'relu1_1', 'steps': 20, 'later_steps': 1}
+  start('texture', tmp_path / 'run', **settings)
+  by_side = {}
+  for path in (tmp_path / 'run').glob('*x*.npz'):
+    with np.load(path) as made:
+      by_side[len(made['images'])] = made['images']
+  small, large = (by_side[side] for side in sorted(by_side))
+  h, w = small.shape[:2]
+  back = large.reshape(h, 2, w, 2, 3).mean((1, 3))
+  assert np.corrcoef(back.ravel(), small.ravel())[0, 1] > 0.8

@@ -184,3 +184,18 @@ def test_later_sizes_may_have_fewer_steps(tmp_path):
     assert len(made['scores']) == 5
   with np.load(tmp_path / 'run' / 'doodle_32x32.npz') as made:
     assert len(made['scores']) == 2
+
+
+def test_the_parts_of_a_transfer_sum_to_the_loss_of_its_picture(tmp_path):
+  found = start('style_transfer', tmp_path / 'run', steps=6, octaves=1)
+  parts = [found[k] for k in ('content', 'style', 'total variation')]
+  np.testing.assert_allclose(found['loss'], sum(parts), rtol=1e-6)
+  assert min(parts) > 0
+  with np.load(tmp_path / 'run' / 'transfer_48x48.npz') as made:
+    image = made['images']
+    # Of the last step but one; the loss was still falling.
+    last = made['penalties'][-1] - made['scores'][-1]
+  assert 0 <= image.min() and image.max() <= 1
+  assert 0.5 * last < found['loss'] <= last
+  shown = io.read_image(str(tmp_path / 'run' / 'transfer.png'))
+  assert np.abs(shown - image).max() < 1 / 255, 'what is judged is shown'

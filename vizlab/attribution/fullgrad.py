@@ -71,7 +71,8 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
   _, gradients, dx = taps(score, x, list(biases))
 
   def part(g: Array, bias: Array) -> Array:
-    return g * bias.reshape((1,) * (g.ndim - 1) + bias.shape)
+    bias = bias.reshape((1,) * (g.ndim - 1) + bias.shape)
+    return g * bias.astype(g.dtype)
 
   return FullGradient(
     x * dx + part(dx, shift),
