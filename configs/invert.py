@@ -31,7 +31,8 @@ activations in percent, mean and deviation over the pictures, by weight:
   signed_hog 16.7 +- 2.7    8.1 +- 1.4    7.4 +- 0.5
   sift       10.3 +- 5.0    2.0 +- 0.4    2.4 +- 0.3
 
-VGG-19 on astronaut.png, tubingen.jpg and snake.png, --config.steps=60:
+VGG-19 on astronaut.png, tubingen.jpg and snake.png, 60 steps; both tables are
+of an earlier L-BFGS, without its damping and projection:
 
   conv1_1     0.6 +- 0.1    4.3 +- 0.4   22.1 +- 2.7
   relu2_1     1.6 +- 0.6    4.1 +- 0.3   21.4 +- 3.5

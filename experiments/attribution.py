@@ -44,7 +44,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Explainer:
-  """What explains, and where the maps are saved.
+  """Explainer of pictures, and the recorder of its maps.
 
   Attributes:
     recorder: Of the run.

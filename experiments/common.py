@@ -229,7 +229,10 @@ class Recorder:
       make: Computes the rows of a slice.
     """
     found = [
-      self._item(f'{_ITEMS}/{name}/{i:06d}', functools.partial(make, rows))
+      self._item(
+        f'{_ITEMS}/{name}/{rows.start:06d}_{rows.stop:06d}',
+        functools.partial(make, rows),
+      )
       for i in range(0, count, size)
       for rows in [slice(i, min(i + size, count))]
     ]

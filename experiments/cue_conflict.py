@@ -102,7 +102,7 @@ def run(
 
 
 def _in_words(biases: dict[str, evaluate.Bias]) -> str:
-  """What each net goes by, a sentence each."""
+  """Sentences on the cue that each net relies on."""
   said = []
   for name, found in biases.items():
     shape, texture, bias = map(float, found)

@@ -1,4 +1,4 @@
-"""What experiments read: nets, layers, pictures; errors name the setting."""
+"""Nets, layers and pictures that experiments read; errors name the setting."""
 
 import glob
 import pathlib
@@ -131,7 +131,7 @@ def read_picture(
   shorter: int | None = None,
   crop: int | None = None,
 ) -> np.ndarray:
-  """As `vizlab.io.read_image`; errors name the setting ``name``."""
+  """Reads an image; errors name the setting ``name``."""
   with named(image=name, shorter='size', crop='size'):
     return io.read_image(source, shorter=shorter, crop=crop)
 

@@ -150,7 +150,7 @@ def _look(
 def _alike(
   codes: np.ndarray, label: np.ndarray, images: np.ndarray
 ) -> tuple[dict[str, float], str]:
-  """How alike facets are, as figures and in words.
+  """Similarity of facets, as figures and in words.
 
   Args:
     codes: Of the best pictures, ``[N, D]``.

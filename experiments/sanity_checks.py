@@ -1,4 +1,4 @@
-"""How similar the maps of a method stay when its net forgets."""
+"""Similarity of the maps of a method while its net forgets."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ class Checker:
   def in_parts(
     self, part: str, count: int, make: Callable[[slice], dict[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
-    """What ``make`` gives for each batch of ``count`` pictures."""
+    """Returns what ``make`` computes for each batch of ``count`` pictures."""
     item = f'checked_{self.name}/{part}'
     return self.recorder.in_parts(item, count, self.batch, make)
 

@@ -1,4 +1,4 @@
-"""How a process ends at SIGINT and SIGTERM: at a safe point, and never late.
+"""Ends a process at SIGINT and SIGTERM: at a safe point, and never late.
 
 A signal only sets a flag. `check` raises `Stopped` where nothing is pending:
 between chunks of steps, between items, between trials. Where the main thread
@@ -52,7 +52,7 @@ class Stopped(KeyboardInterrupt):
   """
 
   def __init__(self, number: int) -> None:
-    """Of a signal's number."""
+    """Takes the number of the signal."""
     super().__init__(number)
     self.number = number
 
@@ -126,12 +126,14 @@ class _Listener:
     late = threading.Timer(_GRACE, os._exit, [128 + self.first])
     late.daemon = True
     late.start()
+    line = self.message and f'\n{self.message}'  # below a progress bar
     with _lock:
       try:
         for save in reversed(_savers):
           save()
+      except Exception as error:  # a full disk, say
+        line = f'\nstopped; what was done last is not saved: {error}'
       finally:
-        line = self.message and f'\n{self.message}'  # below a progress bar
         leave(128 + self.first, line)
 
 
@@ -202,7 +204,8 @@ def saving(save: Callable[[], None]) -> Iterator[None]:
   try:
     yield
   except (KeyboardInterrupt, SystemExit):
-    save()
+    with _lock:
+      save()
     raise
   finally:
     _savers.remove(save)

@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def wrong_flag(error: Exception) -> str:
-  """What is wrong with the flags, as ``name: got X, expected Y``."""
+  """Error of the flags, as ``name: got X, expected Y``."""
   parts = re.fullmatch(r'flag --([\w.]+)=(.*?): (.*)', str(error), re.DOTALL)
   if not isinstance(error, flags.IllegalFlagValueError) or not parts:
     return in_one_line(error)
@@ -47,7 +47,7 @@ def in_one_line(error: Exception) -> str:
 
 
 def wrong_file(argv: list[str]) -> str:
-  """What is wrong with the config file of the flags; ``''`` for nothing.
+  """Error of the config file of the flags; ``''`` for none.
 
   It is loaded once more, so this is asked only when something was wrong.
   """
@@ -90,7 +90,7 @@ def load_file(path: str) -> ModuleType:
 
 
 def _given(argv: list[str]) -> str | None:
-  """What ``--config=X`` or ``--config X`` says."""
+  """Value of ``--config=X`` or ``--config X``."""
   for i, text in enumerate(argv):
     name, equal, value = text.partition('=')
     if name in ('--config', '-config'):

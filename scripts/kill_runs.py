@@ -123,7 +123,7 @@ def stop(run: subprocess.Popen, draws: random.Random) -> tuple[int, float]:
 def faults(
   status: int, due: int, seconds: float, said: str, folder: pathlib.Path
 ) -> list[str]:
-  """What was wrong with a stop."""
+  """Faults of a stop."""
   found = []
   if status != due:
     found.append(f'exit status {status}, expected {due}')

@@ -24,7 +24,7 @@ def results(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def difference(whole: pathlib.Path, stopped: pathlib.Path) -> str:
-  """How two folders differ, and nothing if they do not."""
+  """Differences between two folders; empty if there are none."""
   one, other = results(whole), results(stopped)
   if one.keys() != other.keys():
     return f'other files: {sorted(one.keys() ^ other.keys())[:5]}'

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from tools import METHODS, make_tiny
 
+from vizlab import attribution
 from vizlab.objectives import logit, score
 
 SPLIT, WHOLE = PartitionSpec('batch'), PartitionSpec()
@@ -42,6 +43,25 @@ def main():
     check(name, explain, x, target, SPLIT)
     if name in ('gradient', 'deconvnet', 'grad_cam', 'smoothgrad'):
       check(name, explain, x[:1], target, WHOLE)  # one image, two classes
+
+  def smooth(x, key):
+    one = score(tiny, logit(2))
+    return attribution.smoothgrad(one, x, key[0], samples=3, chunk=1)
+
+  keys = jax.random.split(jax.random.key(1))
+  check_keys(smooth, x[:1], keys)
+
+
+def check_keys(explain, x, keys):
+  """Prints if a key for each device does not give the maps of that key."""
+  mesh = Mesh(np.array(jax.devices()), ('batch',))
+  each = jax.shard_map(
+    explain, mesh=mesh, in_specs=(WHOLE, SPLIT), out_specs=SPLIT
+  )
+  got = jax.jit(each)(x, keys)
+  want = [explain(x, keys[i : i + 1])[0] for i in range(2)]
+  if np.abs(got - np.stack(want)).max() > 1e-5 * np.abs(want).max():
+    print('smoothgrad with a key for each device is off')
 
 
 if __name__ == '__main__':

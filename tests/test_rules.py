@@ -234,12 +234,32 @@ def test_a_rule_that_is_never_called_is_an_error(jitted):
   x = jnp.ones((1, 6, 6, 3))
   for method in (attribution.guided_backprop, attribution.deconvnet):
     call = jax.jit(method) if jitted else method
-    with pytest.raises(ValueError, match='relu: Nested holds rules but never'):
+    with pytest.raises(ValueError, match='relu: Block holds rules but never'):
       call(asked, x)
   attribution.gradient(asked, x)  # nothing was put in
   pooled = asked.with_rules(pool=rules.avg_pool)
-  with pytest.raises(ValueError, match='pool: Nested holds rules but never'):
+  with pytest.raises(ValueError, match='pool: Block holds rules but never'):
     pooled(x)
+
+
+def test_one_module_that_does_not_call_its_rule_is_an_error():
+  net = Nested()
+  net.blocks[1].ruled = False
+  with pytest.raises(ValueError, match='relu: Block holds rules but never'):
+    attribution.guided_backprop(score(net, logit(1)), jnp.ones((1, 6, 6, 3)))
+
+
+def test_rules_of_a_class_are_those_of_its_instances():
+  class Plain:
+    rules = Rules()
+
+    def __call__(self, x, edits=None):
+      return self.rules.relu(x - 0.5).sum((-3, -2)), {}
+
+  net, x = Plain(), jnp.ones((1, 4, 4, 3))
+  asked = score(net, logit(1)).with_rules(relu=rules.deconv_relu)
+  assert (attribution.gradient(asked, x) >= 0).all()
+  assert net.rules.relu is Plain.rules.relu is rules.relu
 
 
 def test_rules_in_containers_and_frozen_objects_are_found():

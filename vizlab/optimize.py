@@ -245,7 +245,8 @@ def _step(
 
 def _keys(problem: _Problem, key: Array) -> Array:
   """A key for each draw of a step; the first one is the step's own."""
-  later = range(1, len(problem.draws))
+  # Unlike the keys of an augment's parts, which are folded from small numbers.
+  later = (2**31 - i for i in range(1, len(problem.draws)))
   return jnp.stack([key, *(jax.random.fold_in(key, i) for i in later)])
 
 

@@ -11,7 +11,7 @@ __all__ = ['finite', 'where']
 
 
 def finite(tree: Any, lead: tuple[int, ...]) -> Array:
-  """Whether all numbers of each image are finite: bool ``[...]``.
+  """Tells if all numbers of each image are finite: bool ``[...]``.
 
   Args:
     tree: Arrays ``[..., *rest]``, each with a rest of its own.

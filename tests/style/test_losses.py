@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_named(tiny, content, painting):
     loss(layers=['fc'])
   with pytest.raises(ValueError, match="statistic: got 'grams', expected one"):
     loss(statistic='grams')
-  with pytest.raises(ValueError, match='layers: got none'):
+  with pytest.raises(ValueError, match=r'layers: got \[\], expected some'):
     loss(layers=[])
   with pytest.raises(ValueError, match='weights: got 1, expected one a layer'):
     loss(weights=[1.0])

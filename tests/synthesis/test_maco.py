@@ -167,7 +167,7 @@ def test_transparency_sums_absolute_gradients(draws):
   total = np.zeros_like(weight)
   for step in range(3):
     now = jax.random.fold_in(KEY, step)
-    keys = [now, *(jax.random.fold_in(now, i) for i in range(1, draws))]
+    keys = [now, *(jax.random.fold_in(now, 2**31 - i) for i in range(1, draws))]
     shifts = [np.asarray(jax.random.randint(k, (2,), -2, 3)) for k in keys]
     total += np.abs(np.mean([np.roll(weight, -by, (0, 1)) for by in shifts], 0))
   np.testing.assert_allclose(ends[1].state.z.total, total, rtol=1e-5)

@@ -103,8 +103,9 @@ def vary_with(tree: Any, value: Array) -> Array:
   never = jnp.zeros((), bool)
   for leaf in jax.tree.leaves(tree):
     if isinstance(leaf, jax.Array) and leaf.size:
-      if jnp.issubdtype(leaf.dtype, jnp.number):
-        never |= (leaf.reshape(-1)[0] != 0) & False
+      if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+      never |= (leaf.reshape(-1)[0] != 0) & False
   return value + never.astype(value.dtype)
 
 

@@ -1,4 +1,4 @@
-"""What a net expects of its images: the net owns its preprocessing."""
+"""Inputs of a net: it owns its preprocessing."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ __all__ = ['InputSpec']
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
-  """What a net expects, and how an image in [0, 1] becomes that.
+  """Input of a net, and its preprocessing of images in [0, 1].
 
   ``input = (image[..., order] * scale - mean) / std``.
 

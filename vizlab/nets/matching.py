@@ -1,4 +1,4 @@
-"""Which architecture, in which layout of names, a file of tensors holds."""
+"""Finds the architecture and the layout of names of a file of tensors."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ __all__ = ['Fit', 'best_fit', 'own_fit']
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-  """How well a file's names fit one architecture in one layout."""
+  """Fit of the names in a file to one architecture in one layout."""
 
   arch: Architecture
   layout: Layout
@@ -27,7 +27,7 @@ class Fit:
 
   @property
   def faults(self) -> int:
-    """How many tensors are wrong."""
+    """Number of wrong tensors."""
     return len(self.missing) + len(self.extra) + len(self.misshapen)
 
 
@@ -72,7 +72,7 @@ def own_fit(
 
 
 def _faults(origin: str, fit: Fit) -> list[str]:
-  """What is wrong, as parts of an error."""
+  """Faults, as parts of an error."""
   message = [f'{origin} does not hold the weights of {fit.arch.name}']
   for title in ('missing', 'extra', 'misshapen'):
     if found := getattr(fit, title):
@@ -124,7 +124,7 @@ def _compared(
 def _has_head(
   arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
 ) -> bool:
-  """Whether any tensor of the classifier is among the names."""
+  """Tells if any tensor of the classifier is among the names."""
   ops = arch.layers()
   places = layout.places(arch.name, ops) or {}
   body = {op.name for op in arch.layers(classifier=False)}

@@ -65,7 +65,7 @@ class Layer:
 
   @property
   def slide(self) -> Slide | None:
-    """How its window slides; ``None`` if it reads the whole input.
+    """Slide of its window; ``None`` if it reads the whole input.
 
     Incremental occlusion computes only what a change can reach by it. A layer
     that does not say otherwise reads everything, which is slow and never wrong;

@@ -219,7 +219,7 @@ def save(
 
 
 def _is_of_catalog(net: Network) -> bool:
-  """Whether the name of the architecture tells all about the layers."""
+  """Tells if the name of the architecture determines the layers."""
   if net.arch not in names():
     return False
   arch, size = architecture(net.arch), net.spec.size

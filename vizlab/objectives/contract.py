@@ -46,7 +46,7 @@ def run_net(
 
 
 def _takes(net: Any, *args: Any) -> bool:
-  """Whether a call with these arguments reaches what is inside."""
+  """Tells if a call with these arguments binds to the signature."""
   try:
     inspect.signature(net).bind(*args)
   except TypeError:
@@ -57,7 +57,7 @@ def _takes(net: Any, *args: Any) -> bool:
 
 
 def _name(net: Any) -> str:
-  """What a net is called in an error: its class, or a function's name."""
+  """Name of a net for errors: its class, or the name of a function."""
   inner = getattr(net, 'func', net)  # of a Partial
   return getattr(inner, '__qualname__', type(inner).__name__)
 

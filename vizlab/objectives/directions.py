@@ -40,13 +40,14 @@ class Direction(Objective):
     """``mean <A, v> max(cos(A, v), 0.1)^power``."""
     a = feature_map(acts, self.layer)
     _check_channels(self.vector, a, 'vector', 1)
+    vector = _as(self.vector, a)
     if self.row is not None:
       a = at_position(a, self.row, self.column)[..., None, None, :]
-    dot = jnp.einsum('...hwc,c->...hw', a, self.vector, precision='highest')
-    size = jnp.square(a).sum(-1) * jnp.square(self.vector).sum(-1)
+    dot = jnp.einsum('...hwc,c->...hw', a, vector, precision='highest')
+    size = jnp.square(a).sum(-1) * jnp.square(vector).sum(-1)
     some = jnp.where(size > 0, size, 1)
     cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
-    return (dot * cosine**self.power).mean((-2, -1))
+    return (dot * cosine ** _as(self.power, a)).mean((-2, -1))
 
 
 @value('layer')
@@ -66,12 +67,14 @@ class Caricature(Objective):
         f'{a.shape[-3:]}'
       )
     target = target.reshape((1,) * (a.ndim - target.ndim) + target.shape)
+    target = _as(target, a)
     axes = (-3, -2, -1)
     dot = (a * target).sum(axes)
     size = jnp.square(a).sum(axes) * jnp.square(target).sum(axes)
     some = jnp.where(size > 0, size, 1)
     cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
-    return dot * cosine**self.power / (a.shape[-3] * a.shape[-2])
+    power = _as(self.power, a)
+    return dot * cosine**power / (a.shape[-3] * a.shape[-2])
 
 
 @value('layer')
@@ -85,7 +88,7 @@ class Guide(Objective):
     """``mean_ij max_k <A_ij, g_k>``."""
     a = feature_map(acts, self.layer)
     _check_channels(self.vectors, a, 'vectors', 2)
-    each = jnp.einsum('...hwc,kc->...hwk', a, self.vectors)
+    each = jnp.einsum('...hwc,kc->...hwk', a, _as(self.vectors, a))
     return extrema.max_over(each, -1).mean((-2, -1))
 
 
@@ -105,7 +108,7 @@ class Diversity(Objective):
     square = jnp.square(gram).sum(-1, keepdims=True)
     gram = gram / jnp.sqrt(jnp.where(square > 0, square, 1))
     cosine = jnp.einsum('...ng,...mg->...nm', gram, gram)
-    others = 1 - np.eye(n, dtype=np.float32)
+    others = (1 - np.eye(n)).astype(a.dtype)
     others = others.reshape((1,) * (cosine.ndim - 2) + others.shape)
     return -(cosine * others).sum(-1) / (n - 1)
 
@@ -128,7 +131,7 @@ class Alignment(Objective):
       apart = jnp.square(first - second).mean((-3, -2, -1))
       none = [(0, 0)] * (apart.ndim - 1)
       both = [jnp.pad(apart, [*none, e]) for e in ((0, far), (far, 0))]
-      total += self.decay ** (far - 1) * (both[0] + both[1])
+      total += _as(self.decay, a) ** (far - 1) * (both[0] + both[1])
     return -total
 
 
@@ -248,6 +251,11 @@ def alignment(
   return Alignment(
     layer, number(decay, 'decay', 0.0), whole(neighbours, 'neighbours')
   )
+
+
+def _as(value: Array, a: Array) -> Array:
+  """A number, in the dtype of what it is combined with."""
+  return jnp.asarray(value).astype(a.dtype)
 
 
 def _batch(acts: Acts, layer: str) -> Array:

@@ -1,8 +1,8 @@
 """Rules as values: those that a net holds, and a copy with others."""
 
-import collections
 import copy
 import dataclasses
+import functools
 import types
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ class Rules:
     relu: ``x -> y``, of any shape.
     pool: ``([N, H, W, C], window) -> [N, H', W', C]``.
     required: Names of the rules that `with_rules` has put in. `run` raises if
-      the net does not call them.
+      what holds them does not call them.
   """
 
   relu: Callable[[Array], Array] = relu
@@ -63,7 +63,7 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
       raise ValueError(f'{name}: got {rule!r}, expected a function')
   new, found = _replaced(
     net,
-    lambda old: dataclasses.replace(
+    lambda old, holder: dataclasses.replace(
       old, **rules, required=old.required | set(rules)
     ),
   )
@@ -77,10 +77,11 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
 
 
 def run(net: Callable, *args: Any) -> Any:
-  """Calls a net, and checks that it calls the rules that were put into it.
+  """Calls a net, and checks that all in it call the rules put into them.
 
-  The calls are counted while the net is traced (or run eagerly), so that a
-  compiled program has no trace of them.
+  Calls are seen while the net is traced (or run eagerly), so that a compiled
+  program has nothing of it. Every module that holds `Rules` has to call each
+  rule that was put in: with one that does not, a gradient would be half true.
 
   Args:
     net: A net, perhaps by `with_rules`.
@@ -90,31 +91,34 @@ def run(net: Callable, *args: Any) -> Any:
     What the net returns.
 
   Raises:
-    ValueError: A required rule was not called.
+    ValueError: A module that holds a required rule did not call it.
   """
-  calls = collections.Counter()
+  missing: dict[tuple[int, str], str] = {}
 
-  def counting(rules: Rules) -> Rules:
-    return dataclasses.replace(
-      rules,
-      **{n: _counted(n, getattr(rules, n), calls) for n in rules.required},
+  def reporting(rules: Rules, holder: str) -> Rules:
+    number, changes = len(missing), {}
+    for name in rules.required:
+      missing[number, name] = holder
+      tell = functools.partial(missing.pop, (number, name), None)
+      changes[name] = _called(getattr(rules, name), tell)
+    return dataclasses.replace(rules, **changes) if changes else rules
+
+  watched, _ = _replaced(net, reporting)
+  result = watched(*args)
+  for (_, name), holder in missing.items():
+    raise ValueError(
+      f'{name}: {holder} holds rules but never calls `rules.{name}`, so its '
+      f'backward would stay as it is; expected `self.rules.{name}` where '
+      f'{holder} computes it'
     )
-
-  counted, found = _replaced(net, counting)
-  result = counted(*args)
-  for name in sorted(set().union(*(rules.required for rules in found))):
-    if not calls[name]:
-      raise ValueError(
-        f'{name}: {type(net).__name__} holds rules but never calls '
-        f'`rules.{name}`, so its backward would stay as it is; expected '
-        f'`self.rules.{name}` where the net computes it'
-      )
   return result
 
 
-def _counted(name: str, rule: Callable, calls: collections.Counter) -> Callable:
+def _called(rule: Callable, tell: Callable[[], Any]) -> Callable:
+  """A rule that reports its calls."""
+
   def call(*args: Any) -> Array:
-    calls[name] += 1
+    tell()
     return rule(*args)
 
   return call
@@ -133,28 +137,38 @@ _LEAVES = (
 
 
 def _replaced(
-  root: Any, change: Callable[[Rules], Rules]
-) -> tuple[Any, list[Rules]]:
-  """A copy of ``root`` with every `Rules` in it changed, and those it held.
+  root: Any, change: Callable[[Rules, str], Rules]
+) -> tuple[Any, int]:
+  """A copy of ``root`` with every `Rules` in it changed, and their number.
 
   Only what holds `Rules` is copied; all else, such as weights, is shared. What
-  occurs twice in ``root`` occurs twice in the copy.
+  occurs twice in ``root`` occurs twice in the copy; `Rules` that several
+  modules share, as their default, count for each of them.
+
+  Args:
+    root: A net.
+    change: ``(rules, name of the class that holds them) -> rules``.
   """
   copies: dict[int, Any] = {}
-  found: list[Rules] = []
+  found = 0
 
-  def visit(node: Any) -> Any:
+  def visit(node: Any, holder: str = type(root).__name__) -> Any:
+    nonlocal found
+    if isinstance(node, Rules):
+      found += 1
+      return change(node, holder)
     if id(node) in copies:
       return copies[id(node)]
     copies[id(node)] = node  # also ends a cycle
-    if isinstance(node, Rules):
-      found.append(node)
-      copies[id(node)] = change(node)
-    elif isinstance(node, list | tuple | dict):
-      copies[id(node)] = _container(node, visit)
+    if isinstance(node, list | tuple | dict):
+      copies[id(node)] = _container(node, lambda child: visit(child, holder))
     elif hasattr(node, '__dict__') and not isinstance(node, _LEAVES):
       old = vars(node)
-      new = {key: visit(child) for key, child in old.items()}
+      shared = getattr(type(node), 'rules', None)  # of the whole class
+      if isinstance(shared, Rules) and 'rules' not in old:
+        old = {**old, 'rules': shared}
+      name = type(node).__name__
+      new = {key: visit(child, name) for key, child in old.items()}
       if any(new[key] is not old[key] for key in old):
         copies[id(node)] = made = copy.copy(node)
         for key, child in new.items():

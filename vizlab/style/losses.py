@@ -85,8 +85,8 @@ def style_loss(
     and Gatys et al. 2017, section 5 (there with guided sums).
   """
   check_name('statistic', statistic, STATISTICS)
-  if not layers:
-    raise ValueError('layers: got none, expected some')
+  if not layers or len(set(layers)) < len(layers):
+    raise ValueError(f'layers: got {[*layers]}, expected some, each once')
   if weights is None:
     weights = [1 / len(layers)] * len(layers)
   if len(weights) != len(layers):
@@ -186,7 +186,7 @@ def total_loss(
     raise ValueError(
       f'shares: got {len(shares)}, expected one a style, {len(styles)}'
     )
-  target = activation(net(image)[1], content_layer)
+  target = activation(run_net(net, image)[1], content_layer)
   positions = target.shape[-3] * target.shape[-2] if target.ndim > 2 else 1
   loss = (alpha / positions) * content(content_layer, target)
   regions: list[dict[str, Any]] = [{} for _ in styles]

@@ -18,7 +18,7 @@ from jax.scipy.ndimage import map_coordinates
 
 from vizlab.filters import rescale
 from vizlab.synthesis.intensities import noise
-from vizlab.types import Array, Augment, number, value
+from vizlab.types import Array, Augment, number, value, whole
 
 __all__ = [
   'Compose',
@@ -188,16 +188,12 @@ def jitter(pixels: int) -> Jitter:
 def crop(height: int, width: int | None = None) -> Crop:
   """A random part of ``height`` by ``width`` pixels (by default a square)."""
   size = height, height if width is None else width
-  if min(size) < 1:
-    raise ValueError(f'height, width: got {size}, expected at least 1')
-  return Crop(size)
+  return Crop(tuple(whole(n, 'height, width') for n in size))
 
 
 def pad(pixels: int, *, fill: float = 0.5) -> Pad:
   """A border of so many pixels on each side, grey by default."""
-  if pixels < 0:
-    raise ValueError(f'pixels: got {pixels}, expected 0 or more')
-  return Pad(pixels, np.float32(fill))
+  return Pad(whole(pixels, 'pixels', 0), number(fill, 'fill'))
 
 
 def scale(low: float = 0.9, high: float = 1.1, *, fill: float = 0.5) -> Scale:
@@ -262,9 +258,17 @@ def robust(
       the image by as much to either side.
     shift: Jitter as a share of ``size``.
 
+  Raises:
+    ValueError: A size of no pixel, or a share or an angle out of its range.
+
   Reference:
     Olah, Mordvintsev & Schubert 2017: transformation robustness.
   """
+  size = whole(size, 'size')
+  for name, share in (('border', border), ('shift', shift)):
+    number(share, name, 0.0)
+  if not isinstance(spread, jax.Array) and not 0 <= spread < 1:
+    raise ValueError(f'spread: got {spread}, expected 0 to below 1')
   return compose(
     pad(round(border * size), fill=fill),
     jitter(round(shift * size)),

@@ -115,7 +115,8 @@ def dream(
     octaves: How many sizes.
     scale: The ratio of one to the next.
     steps: Steps in each octave.
-    rate: How much a pixel changes in a step, in the mean.
+    rate: How much a pixel changes in a step, in the mean; not read with an
+      ``optimizer``.
     jitter: Pixels of the largest shift.
     optimizer: How a step is taken, as of `vizlab.optimize.run`; by default
       ``ascent(rate)``. ``ascent(rate, levels=4)`` gives all frequencies the
@@ -188,7 +189,7 @@ def zoom(x: Array, factor: float = 1.05) -> Array:
 
 
 def _covers(starts: list[int], size: int, n: int) -> np.ndarray:
-  """How many tiles cover each pixel of an axis: ``[n]``."""
+  """Number of tiles that cover each pixel of an axis: ``[n]``."""
   at = np.arange(n)
   return sum((at >= i) & (at < i + size) for i in starts).astype(np.float32)
 
