@@ -240,8 +240,10 @@ def test_what_does_not_fit_is_named(tiny, content, painting):
     loss(layers=['fc'])
   with pytest.raises(ValueError, match="statistic: got 'grams', expected one"):
     loss(statistic='grams')
-  with pytest.raises(ValueError, match=r'layers: got \[\], expected some'):
+  with pytest.raises(ValueError, match='layers: got none'):
     loss(layers=[])
+  with pytest.raises(ValueError, match='layers: got .*expected each of them o'):
+    loss(layers=['relu1', 'relu1'])
   with pytest.raises(ValueError, match='weights: got 1, expected one a layer'):
     loss(weights=[1.0])
   with pytest.raises(ValueError, match='mask, wanted: got one'):

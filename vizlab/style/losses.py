@@ -85,8 +85,10 @@ def style_loss(
     and Gatys et al. 2017, section 5 (there with guided sums).
   """
   check_name('statistic', statistic, STATISTICS)
-  if not layers or len(set(layers)) < len(layers):
-    raise ValueError(f'layers: got {[*layers]}, expected some, each once')
+  if not layers:
+    raise ValueError('layers: got none, expected some')
+  if len(set(layers)) < len(layers):
+    raise ValueError(f'layers: got {[*layers]}, expected each of them once')
   if weights is None:
     weights = [1 / len(layers)] * len(layers)
   if len(weights) != len(layers):
