@@ -78,7 +78,7 @@ def sweep(add) -> None:
   """The weight of the style by the depth of the content: a sheet of both."""
   add(
     add.product(
-      content_layer=('relu2_1', 'relu3_1', 'relu4_1', 'relu4_2'),
+      content_layer=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1'),
       beta=(20.0, 200.0, 2000.0),
     )
   )

@@ -33,7 +33,7 @@ _PALETTE = np.array(
 _STEPS = 9  # along a stroke, to each side
 
 
-def swirls(key: Array, size: int = 256) -> Array:
+def swirls(key: Array, size: int = 224) -> Array:
   """Draws strokes along a flow that turns around five lights.
 
   The strokes are noise, averaged along the flow (line integral convolution).
