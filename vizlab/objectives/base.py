@@ -29,6 +29,7 @@ __all__ = [
   'batch_rank',
   'check_score',
   'feature_map',
+  'for_each',
   'index',
   'objective',
   'pick',
@@ -243,12 +244,13 @@ def at_position(a: Array, row: Array, column: Array) -> Array:
   Raises:
     ValueError: As in `pick`.
   """
+  rows = pick(jnp.moveaxis(a, -3, -1), for_each(row, 2), 'row')
+  return pick(rows.swapaxes(-1, -2), for_each(column, 1), 'column')
 
-  def each(i: Array, axes: int) -> Array:
-    return i if jnp.ndim(i) == 0 else i[(..., *(None,) * axes)]
 
-  rows = pick(jnp.moveaxis(a, -3, -1), each(row, 2), 'row')
-  return pick(rows.swapaxes(-1, -2), each(column, 1), 'column')
+def for_each(i: Array, axes: int) -> Array:
+  """An index per image, made to broadcast over ``axes`` further axes."""
+  return i if jnp.ndim(i) == 0 else i[(..., *(None,) * axes)]
 
 
 def batch_rank(a: Array, logits: Array | None, layer: str) -> int:

@@ -15,6 +15,7 @@ from vizlab.objectives.base import (
   at_position,
   batch_rank,
   feature_map,
+  for_each,
   index,
   pick,
 )
@@ -152,7 +153,7 @@ class Peak(Objective):
     """``max A[:, :, channel]``, through the first place that has it."""
     a = feature_map(acts, self.layer)
     flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
-    values = pick(flat, _each(self.channel, 1), 'channel')
+    values = pick(flat, for_each(self.channel, 1), 'channel')
     return pick(values, jax.lax.stop_gradient(values).argmax(-1), 'position')
 
 
@@ -267,8 +268,3 @@ def _present(logits: Array | None) -> Array:
   if logits is None:
     raise ValueError('target: this net has no classifier, so it has no logits')
   return logits
-
-
-def _each(i: Array, axes: int) -> Array:
-  """An index an image, made to broadcast over ``axes`` further axes."""
-  return i if jnp.ndim(i) == 0 else i[(..., *(None,) * axes)]
