@@ -27,6 +27,7 @@ __all__ = [
   'activation',
   'at_position',
   'batch_rank',
+  'beside',
   'check_score',
   'feature_map',
   'for_each',
@@ -206,6 +207,12 @@ def activation(acts: Acts, layer: str) -> Array:
   """The activation of a layer, or a `ValueError` that lists the layers."""
   check_name('layer', layer, acts)
   return acts[layer]
+
+
+def beside(target: Array, value: Array) -> Array:
+  """A target of the value's dtype, with axes of 1 for a batch it is without."""
+  target = target.reshape((1,) * (value.ndim - target.ndim) + target.shape)
+  return jnp.asarray(target).astype(value.dtype)
 
 
 def check_score(y: Array, x: Array, name: str = 'score') -> None:

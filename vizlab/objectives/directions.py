@@ -7,6 +7,7 @@ from vizlab import extrema
 from vizlab.objectives.base import (
   Objective,
   at_position,
+  beside,
   feature_map,
   index,
 )
@@ -66,8 +67,7 @@ class Caricature(Objective):
         f'target: got shape {target.shape}, expected that of {self.layer!r}, '
         f'{a.shape[-3:]}'
       )
-    target = target.reshape((1,) * (a.ndim - target.ndim) + target.shape)
-    target = _as(target, a)
+    target = beside(target, a)
     axes = (-3, -2, -1)
     dot = (a * target).sum(axes)
     size = jnp.square(a).sum(axes) * jnp.square(target).sum(axes)

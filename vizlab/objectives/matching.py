@@ -11,6 +11,7 @@ from vizlab.objectives.base import (
   Objective,
   activation,
   batch_rank,
+  beside,
   feature_map,
 )
 from vizlab.types import Acts, Array, number, value
@@ -49,7 +50,7 @@ class Features(Objective):
         f'{a.shape[lead:]}'
       )
     axes = tuple(range(lead, a.ndim))
-    target = _beside(target, a)
+    target = beside(target, a)
     apart = jnp.square(a - target).sum(axes)
     if not self.relative:
       return apart / 2
@@ -104,7 +105,7 @@ class Matching(Objective):
           f'targets: got shape {target.shape} for {self.layer!r}, expected '
           f'{value.shape}'
         )
-      return _beside(target, value)
+      return beside(target, value)
 
     return self.distance(got, jax.tree.map(fit, self.target, got))
 
@@ -211,12 +212,6 @@ def _total(
     for layer, target in targets.items()
   ]
   return sum(parts[1:], parts[0])
-
-
-def _beside(target: Array, value: Array) -> Array:
-  """A target of the value's dtype, with axes of 1 for a batch it is without."""
-  target = target.reshape((1,) * (value.ndim - target.ndim) + target.shape)
-  return jnp.asarray(target).astype(value.dtype)
 
 
 def _gram_distance(got: Array, target: Array) -> Array:
