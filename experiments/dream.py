@@ -153,7 +153,8 @@ def _start(config: ConfigDict) -> np.ndarray:
 
 def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
   """The layer's energy, chosen channels of it, or the guide's features."""
-  objective: Objective = layer_energy(layer)
+  with named(power='power'):
+    objective: Objective = layer_energy(layer, config.power)
   if config.channels:
     info = layer_info(net, layer)
     channels = numbers(config, 'channels', info.shape[-1])

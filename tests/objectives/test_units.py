@@ -45,6 +45,10 @@ EXPECTED = {
     layer_energy('map'),
     [np.square(np.arange(24)).mean(), np.square(np.arange(24, 48)).mean()],
   ),
+  'layer_energy of a power': (
+    layer_energy('vector', 3.0) - layer_energy('vector', 1.0),
+    [(1 + 8 + 27) / 3 - 2, (0 + 1 + 64) / 3 - 5 / 3],
+  ),
   'arithmetic': (
     2 * logit(0) - logit(1) * 0.5 + channel('map', 3),
     [14.0, 37.5],

@@ -19,7 +19,7 @@ from vizlab.objectives.base import (
   index,
   pick,
 )
-from vizlab.types import Acts, Array, value
+from vizlab.types import Acts, Array, number, value
 
 __all__ = [
   'Channel',
@@ -162,12 +162,13 @@ class LayerEnergy(Objective):
   """See `layer_energy`."""
 
   layer: str
+  power: Array
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``mean A^2``."""
+    """``mean |A|^power``."""
     a = activation(acts, self.layer)
     axes = tuple(range(batch_rank(a, logits, self.layer), a.ndim))
-    return jnp.square(a).mean(axes)
+    return (jnp.abs(a) ** jnp.asarray(self.power, a.dtype)).mean(axes)
 
 
 def logit(target: int | Array) -> Objective:
@@ -259,9 +260,23 @@ def peak(layer: str, channel: int | Array) -> Objective:
   return Peak(layer, index(channel, 'channel'))
 
 
-def layer_energy(layer: str) -> Objective:
-  """The mean square of a layer (Mordvintsev 2015: DeepDream)."""
-  return LayerEnergy(layer)
+def layer_energy(layer: str, power: float | Array = 2.0) -> Objective:
+  """The energy of a layer: ``mean |A|^power``.
+
+  Its slope in a unit grows by ``|A|^(power - 1)``: a larger power raises what
+  is seen already and leaves the rest of the picture alone.
+
+  Args:
+    layer: Name of a layer.
+    power: At least 1. DeepDream's is 2; 3 keeps a smooth sky free of stripes.
+
+  Raises:
+    ValueError: The power is below 1.
+
+  Reference:
+    Mordvintsev, Olah & Tyka 2015 (DeepDream).
+  """
+  return LayerEnergy(layer, number(power, 'power', 1.0))
 
 
 def _present(logits: Array | None) -> Array:
