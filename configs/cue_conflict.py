@@ -54,6 +54,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1'  # by commas
   config.style_weights = ()  # of each of those; () for all alike
   config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
+  config.normalise = False  # slopes of all layers to one size; with 'adam'
   config.alpha = 1.0  # weight of the content, a mean over positions
   config.beta = 2000.0  # weight of the style
   config.tv = 2e-3  # weight of total variation

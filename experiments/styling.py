@@ -29,13 +29,12 @@ from experiments.settings import (
 )
 from vizlab import io, nets, optimize, penalties, render, style, synthesis
 from vizlab.filters import resize
-from vizlab.objectives import Objective, Score, score
+from vizlab.objectives import Objective, Score, normalised, score
 from vizlab.types import Net
 
 __all__ = [
   'Job',
   'losses',
-  'minimise',
   'noise',
   'read_styles',
   'shrunk',
@@ -125,7 +124,13 @@ class Job:
     loss = _style_loss(
       net, image, layers=layers, statistic=self.config.statistic, **regions
     )
-    return minimise(net, self.config.weight * loss)
+    return self.minimise(self.config.weight * loss, net)
+
+  def minimise(self, loss: Objective, net: Net | None = None) -> Score:
+    """The score whose maximum is a loss's minimum."""
+    if self.config.normalise:
+      loss = normalised(loss)
+    return score(self.seen if net is None else net, -1.0 * loss)
 
   def __call__(
     self,
@@ -215,11 +220,6 @@ class Job:
       [row], [x.replace('_', ', ') for x in labels], [''], 160
     )
     return [Figure(f'{name}_strip', caption, table)]
-
-
-def minimise(net: Net, loss: Objective) -> Score:
-  """The score whose maximum is a loss's minimum."""
-  return score(net, -1.0 * loss)
 
 
 def losses(where: Sequence[tuple[int, int]], found: Sequence[Made]) -> Table:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from experiments.making import Made
 from experiments.settings import each_of, listed, need_not_negative
-from experiments.styling import Job, minimise, noise, shrunk, sizes
+from experiments.styling import Job, noise, shrunk, sizes
 from vizlab import style
 from vizlab.filters import resize
 from vizlab.objectives import Objective, Score, score
@@ -128,9 +128,7 @@ class Transfer:
   def _wish_with(
     self, alpha: float, **changes: Any
   ) -> Callable[[tuple[int, int]], Score]:
-    return lambda size: minimise(
-      self.job.seen, self.loss(size, alpha, **changes)
-    )
+    return lambda size: self.job.minimise(self.loss(size, alpha, **changes))
 
 
 def check_settings(config: ConfigDict) -> None:

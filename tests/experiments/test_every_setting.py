@@ -111,6 +111,7 @@ LONG = {'steps': 40}
 # What all that paint have.
 PAINT = {
   'statistic': 'moments',
+  'normalise': True,
   'tv': 1e5,
   'size': 40,
   'octaves': Change(2, {}),
@@ -302,6 +303,7 @@ TABLE = {
     'size': 48,
     'layers': 'relu2_1',
     'channels': '3',
+    'power': 2.0,
     'guide': 'sample:crescent_and_cross',
     'guides': Change(2, {'guide': 'sample:crescent_and_cross'}),
     'octaves': Change(2, {'size': 48}),
@@ -435,6 +437,8 @@ TABLE = {
     'content': 'sample:crescent_and_cross',
     'styles': '{files}/heart1.png',
     'masks': '{files}/left.png',
+    'normalise': False,
+    'optimizer': 'lbfgs',
     'alpha': 1e3,
     'style_scale': 0.5,
     'style_weights': (30.0,),

@@ -14,6 +14,7 @@ from vizlab.objectives import (
 )
 
 KEY = jax.random.key(0)
+ONE = jnp.array([[3.0, 2.0]])
 KINDS = {
   'grams': (grams, stats.gram),
   'moments': (moments, stats.moments),
@@ -51,6 +52,10 @@ def test_content_is_the_papers(acts):
   got = content('a', target)(None, acts)
   expected = 0.5 * ((acts['a'] - target[None]) ** 2).sum((1, 2, 3))
   np.testing.assert_allclose(got, expected, rtol=1e-5)
+  got = content('a', target, mean=True)(None, acts)
+  np.testing.assert_allclose(got, expected / 30, rtol=1e-5)
+  vector = content('v', jnp.array([1.0, 5.0]), mean=True)
+  np.testing.assert_allclose(vector(ONE, {'v': ONE}), [6.5], rtol=1e-6)
   size = (target**2).sum()
   np.testing.assert_allclose(
     features('a', target)(None, acts), 2 * expected / size, rtol=1e-5

@@ -16,6 +16,7 @@ from vizlab.objectives.matching import (
   moments,
   wasserstein,
 )
+from vizlab.objectives.normalisation import normalised
 from vizlab.objectives.units import (
   channel,
   layer_energy,
@@ -46,6 +47,7 @@ __all__ = [
   'margin',
   'moments',
   'neuron',
+  'normalised',
   'objective',
   'peak',
   'probability',

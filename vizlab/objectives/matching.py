@@ -1,5 +1,6 @@
 """Objectives that compare activations with wanted ones; to be minimised."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,16 +33,16 @@ Weights = Mapping[str, float] | None
 Masks = Mapping[str, Array] | None
 
 
-@value('layer', 'relative')
+@value('layer', 'size')
 class Features(Objective):
   """See `features` and `content`."""
 
   layer: str
   target: Array
-  relative: bool
+  size: str
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``||A - A_0||^2 / ||A_0||^2``, or half of the first alone."""
+    """``||A - A_0||^2`` over the size: of ``A_0``, 2, or 2 a position."""
     a, target = activation(acts, self.layer), self.target
     lead = batch_rank(a, logits, self.layer)
     if target.shape not in (a.shape, a.shape[lead:]):
@@ -52,8 +53,10 @@ class Features(Objective):
     axes = tuple(range(lead, a.ndim))
     target = beside(target, a)
     apart = jnp.square(a - target).sum(axes)
-    if not self.relative:
+    if self.size == 'sum':
       return apart / 2
+    if self.size == 'mean':
+      return apart / (2 * math.prod(a.shape[lead:-1]))
     size = jnp.square(target).sum(axes)
     return apart / jnp.where(size > 0, size, 1)
 
@@ -73,16 +76,26 @@ def features(layer: str, target: Array) -> Objective:
   Reference:
     Mahendran & Vedaldi 2015, equation 2.
   """
-  return Features(layer, number(target, 'target'), True)
+  return Features(layer, number(target, 'target'), 'relative')
 
 
-def content(layer: str, target: Array) -> Objective:
-  """The content loss ``||F - P||^2 / 2``; arguments as of `features`.
+def content(layer: str, target: Array, *, mean: bool = False) -> Objective:
+  """The content loss ``||F - P||^2 / 2``.
+
+  Args:
+    layer: As of `features`.
+    target: As of `features`.
+    mean: Divides by the number of positions of a map, so that the loss does not
+      grow with the image.
+
+  Raises:
+    ValueError: As `features`.
 
   Reference:
     Gatys, Ecker & Bethge 2016, equation 1.
   """
-  return Features(layer, number(target, 'target'), False)
+  size = 'mean' if mean else 'sum'
+  return Features(layer, number(target, 'target'), size)
 
 
 @value('layer', 'statistic', 'distance')

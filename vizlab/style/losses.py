@@ -189,8 +189,7 @@ def total_loss(
       f'shares: got {len(shares)}, expected one a style, {len(styles)}'
     )
   target = activation(run_net(net, image)[1], content_layer)
-  positions = target.shape[-3] * target.shape[-2] if target.ndim > 2 else 1
-  loss = (alpha / positions) * content(content_layer, target)
+  loss = alpha * content(content_layer, target, mean=True)
   regions: list[dict[str, Any]] = [{} for _ in styles]
   if masks is not None:
     want = (*image.shape[:2], len(styles))
