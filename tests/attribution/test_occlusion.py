@@ -93,6 +93,14 @@ def test_the_three_records_of_the_paper(tiny, images):
   assert records['label'].dtype == jnp.int32
 
 
+def test_what_is_recorded_may_have_axes_of_its_own(tiny, images):
+  settings = {'patch': 16, 'stride': 16, 'fill': 0.0, 'chunk': 4}
+  found = occlusion_sweep(lambda x: tiny(x)[0], images, **settings)
+  assert found.shape[:3] == (5, 3, 3)
+  covered = images.at[:, 16:32, 32:48].set(0.0)
+  np.testing.assert_allclose(found[:, 1, 2], tiny(covered)[0], rtol=1e-5)
+
+
 def test_fill_may_be_an_image(linear):
   fn, weight = linear
   x = jax.random.uniform(jax.random.key(0), (1, *weight.shape))

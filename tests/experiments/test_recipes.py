@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tools import start
 
+from configs import mixtures
 from vizlab import io, nets
 
 
@@ -108,8 +109,38 @@ def test_more_total_variation_makes_smoother_inversions(tmp_path):
   )
   with np.load(tmp_path / 'run' / 'relu2_1.npz') as made:
     rough = np.square(np.diff(made['images'], axis=2)).mean((1, 2, 3))
+    assert made['images'].shape == (4, 32, 32, 3)
   # Two pictures by the first weight, then both by the second.
   assert (rough[2:] < 0.5 * rough[:2]).all()
+
+
+def test_inversions_start_from_noise_about_grey(tmp_path):
+  settings = {'layers': 'relu2_1', 'optimizer': 'adam', 'seeds': 1}
+  start(
+    'invert',
+    tmp_path / 'run',
+    learning_rate=1e-6,
+    steps=1,
+    noise=0.05,
+    **settings,
+  )
+  with np.load(tmp_path / 'run' / 'relu2_1.npz') as made:
+    images = made['images']
+  assert abs(images.mean() - 0.5) < 0.005 and abs(images.std() - 0.05) < 0.005
+
+
+def test_a_mixture_of_two_units_reads_both(tmp_path):
+  start('mixtures', tmp_path / 'run', steps=1)
+  first = {}
+  for name in ('first', 'second', 'both', 'first_not_second'):
+    with np.load(tmp_path / 'run' / f'{name}.npz') as made:
+      first[name] = made['scores'][0].item()  # of one start, seen alike
+  against = mixtures.get_test_config().against
+  one, other = first['first'], first['second']
+  np.testing.assert_allclose(first['both'], one + other, rtol=1e-5)
+  np.testing.assert_allclose(
+    first['first_not_second'], one - against * other, rtol=1e-4
+  )
 
 
 def test_a_finer_texture_begins_with_the_coarser_one(tmp_path):

@@ -43,6 +43,15 @@ def finished(folder, trials):
   return sweep
 
 
+def test_pictures_are_those_of_finished_trials(tmp_path):
+  sweep = finished(tmp_path / 'sweep', [{'beta': 1.0}, {'beta': 2.0}])
+  assert sweep_report.pictures(sweep) == ['transfer']
+  late = sweep.workdir(sweep.trials[1])
+  io.write_png(late / 'late.png', np.zeros((8, 8, 3), np.uint8))
+  (late / 'DONE').unlink()
+  assert sweep_report.pictures(sweep) == ['transfer']
+
+
 def in_browser(page, script, tmp_path):
   """What a script finds in a page that has been opened from disk."""
   told = (

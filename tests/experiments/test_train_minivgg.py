@@ -6,7 +6,7 @@ import pytest
 from configs import train_minivgg as configs
 from experiments import normalisation, training_data
 from experiments import train_minivgg as training
-from vizlab import nets
+from vizlab import io, nets
 
 
 @pytest.fixture(scope='module')
@@ -71,6 +71,20 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
     for name in ('whole', 'killed')
   ]
   assert logs[0] == logs[1]
+
+
+def test_the_last_metrics_are_the_mean_of_the_steps_since_others(
+  config, tmp_path, monkeypatch
+):
+  training.run(config, tmp_path / 'few')
+  (few,) = io.read_metrics(tmp_path / 'few')
+  monkeypatch.setattr(training, '_LOG_EVERY', 1)
+  training.run(config, tmp_path / 'every')
+  every = io.read_metrics(tmp_path / 'every')
+  assert few['step'] == len(every) > 1
+  for name in ('loss', 'accuracy'):
+    mean = np.mean([row[name] for row in every])
+    np.testing.assert_allclose(few[name], mean, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

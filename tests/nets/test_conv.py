@@ -5,6 +5,7 @@ import pytest
 from jax import lax
 
 from vizlab.nets.conv import conv2d
+from vizlab.nets.winograd import pays
 
 CASES = [
   # size, channels, features, kernel, stride, padding, groups
@@ -68,3 +69,8 @@ def test_second_derivatives_and_vmap():
   batched = jax.vmap(hessian_vector)(x, jnp.ones_like(x))
   single = hessian_vector(x[1], jnp.ones_like(x[1]))
   np.testing.assert_allclose(batched[1], single, rtol=1e-4)
+
+
+def test_the_layers_that_go_winograds_way_are_those_that_were_measured():
+  assert pays(128, 256, 1) and pays(256, 128, 1) and pays(64, 64, 0)
+  assert not (pays(128, 128, 1) or pays(127, 256, 1) or pays(63, 64, 0))

@@ -118,6 +118,9 @@ def test_octaves_that_are_too_small_are_left_out():
 
   assert sizes(64, 80) == [(32, 40), (64, 80)]
   assert sizes(62, 80) == [(62, 80)]
+  assert synthesis.octave_sizes(128, 64, 4, 2.0, 16) == [
+    *((32, 16), (64, 32), (128, 64)),
+  ]
   assert sizes(64, 80, least=16) == [(16, 20), (32, 40), (64, 80)]
   for octaves, scale in ((0, 2.0), (1, 1.0)):
     with pytest.raises(ValueError, match='(octaves|scale): got'):

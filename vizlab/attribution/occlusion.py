@@ -36,8 +36,8 @@ class Occluder:
     stride: Step in pixels.
   """
 
-  patch: int = 32
-  stride: int = 16
+  patch: int
+  stride: int
 
   def __post_init__(self) -> None:
     """Checks the numbers."""

@@ -37,7 +37,7 @@ def pays(channels: int, features: int, padding: int) -> bool:
 
 
 def winograd(
-  x: Array, kernel: Array, padding: int = 1, *, transposed: bool = False
+  x: Array, kernel: Array, padding: int, *, transposed: bool = False
 ) -> Array:
   """A 3x3 convolution of stride 1.
 
