@@ -22,6 +22,7 @@ TEST = [
   'pytest-xdist>=3.6',
   'ruff>=0.11',
   'h5py>=3.10',
+  'setuptools>=77',  # a test builds the wheel
 ]
 PARITY = ['torch==2.13.0', 'captum>=0.9', 'opencv-python-headless', 'ttach']
 
@@ -34,11 +35,30 @@ setup(
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   python_requires='>=3.11',
-  packages=find_packages(include=['vizlab', 'vizlab.*']),
+  # Our experiments are two folders of the clone, and one package elsewhere.
+  packages=[
+    *find_packages(include=['vizlab', 'vizlab.*']),
+    'vizlab_experiments',
+    'vizlab_experiments.configs',
+    'vizlab_experiments.shared',
+  ],
+  package_dir={
+    'vizlab_experiments': 'experiments',
+    'vizlab_experiments.configs': 'configs',
+  },
+  entry_points={
+    'console_scripts': [
+      'vizlab-run = vizlab.commands:vizlab_run',
+      'vizlab-sweep = vizlab.commands:vizlab_sweep',
+      'vizlab-convert = vizlab.commands:vizlab_convert',
+    ]
+  },
   package_data={
     'vizlab': ['py.typed'],
     'vizlab.io': ['samples/*.png'],
     'vizlab.nets': ['data/*'],
+    'vizlab.runs': ['*.html'],
+    'vizlab.sweeps': ['*.html'],
     'vizlab.synthesis': ['data/*'],
   },
   install_requires=[

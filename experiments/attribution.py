@@ -12,10 +12,14 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments.classes import chosen_classes, class_names
-from experiments.common import Recorder
-from experiments.inputs import load_classifier, picture_paths, read_square
-from experiments.methods import (
+from vizlab import nets, render
+from vizlab.data.scenes import SHAPE_NAMES, scenes
+from vizlab.evaluate import energy_inside
+from vizlab.runs.inputs import load_classifier, picture_paths, read_square
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import PAGE, Figure, Table
+from vizlab_experiments.shared.classes import chosen_classes, class_names
+from vizlab_experiments.shared.methods import (
   METHODS,
   Options,
   as_map,
@@ -24,10 +28,6 @@ from experiments.methods import (
   every_class,
   possible_methods,
 )
-from experiments.report import PAGE, Figure, Table
-from vizlab import nets, render
-from vizlab.data.scenes import SHAPE_NAMES, scenes
-from vizlab.evaluate import energy_inside
 
 __all__ = ['run']
 

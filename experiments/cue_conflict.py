@@ -12,19 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.inputs import (
+from vizlab import data, evaluate, nets, render
+from vizlab.runs.inputs import (
   load_classifier,
   load_other,
   picture_paths,
   read_picture,
   shorter_side,
 )
-from experiments.report import Figure, Table
-from experiments.settings import listed, need_not_negative, need_positive
-from experiments.styling import Job
-from experiments.transfers import Transfer, check_settings
-from vizlab import data, evaluate, nets, render
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import listed, need_not_negative, need_positive
+from vizlab_experiments.shared.styling import Job
+from vizlab_experiments.shared.transfers import Transfer, check_settings
 
 __all__ = ['run']
 

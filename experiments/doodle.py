@@ -8,15 +8,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.inputs import read_picture
-from experiments.report import Figure, Table
-from experiments.settings import listed, need_positive
-from experiments.styling import Job, losses, noise, shrunk, sizes
 from vizlab import render, style
 from vizlab.data.scenes import scenes
 from vizlab.filters import resize
 from vizlab.objectives import Score
+from vizlab.runs.inputs import read_picture
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import listed, need_positive
+from vizlab_experiments.shared.styling import Job, losses, noise, shrunk, sizes
 
 __all__ = ['run']
 

@@ -12,24 +12,24 @@ from jax.tree_util import Partial
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import stopping
-from experiments.common import Recorder
-from experiments.inputs import (
+from vizlab import io, nets, render, synthesis
+from vizlab.objectives import Objective, channel, guide, layer_energy, score
+from vizlab.runs import stopping
+from vizlab.runs.inputs import (
   check_layers,
   layer_info,
   load_net,
   read_picture,
 )
-from experiments.report import Figure, Table
-from experiments.settings import (
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
   listed,
   named,
   need_not_negative,
   need_positive,
   numbers,
 )
-from vizlab import io, nets, render, synthesis
-from vizlab.objectives import Objective, channel, guide, layer_energy, score
 from vizlab.types import Array, ScoreFn
 
 __all__ = ['run']

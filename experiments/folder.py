@@ -1,6 +1,6 @@
 """Explains every photo of a folder, batch by batch, and can be killed.
 
-Several processes share the batches out (see `experiments.distributed`). A shard
+Several processes share the batches out (see `vizlab.runs.distributed`). A shard
 is the same whoever wrote it, so a run may go on with another number of them.
 """
 
@@ -18,12 +18,17 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import distributed, stopping
-from experiments.classes import class_names
-from experiments.common import Recorder
-from experiments.devices import on_every_device, replicate, shard
-from experiments.inputs import load_classifier, shorter_side
-from experiments.methods import (
+from vizlab import io, nets, render
+from vizlab.data.folder import Batch, folder, photos
+from vizlab.runs import distributed, stopping
+from vizlab.runs.devices import on_every_device, replicate, shard
+from vizlab.runs.inputs import load_classifier, shorter_side
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import PAGE, Figure, Table
+from vizlab.runs.settings import named, need_positive
+from vizlab.types import Array
+from vizlab_experiments.shared.classes import class_names
+from vizlab_experiments.shared.methods import (
   METHODS,
   Options,
   chosen_methods,
@@ -31,11 +36,6 @@ from experiments.methods import (
   every_class,
   possible_methods,
 )
-from experiments.report import PAGE, Figure, Table
-from experiments.settings import named, need_positive
-from vizlab import io, nets, render
-from vizlab.data.folder import Batch, folder, photos
-from vizlab.types import Array
 
 __all__ = ['run']
 

@@ -8,19 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import plots, stopping
-from experiments.classes import chosen_classes, class_names
-from experiments.common import Recorder
-from experiments.inputs import (
+from vizlab import nets, render, synthesis
+from vizlab.runs import plots, stopping
+from vizlab.runs.inputs import (
   load_classifier,
   load_other,
   picture_paths,
   read_square,
 )
-from experiments.report import Figure, Table
-from experiments.settings import need_positive
-from vizlab import nets, render, synthesis
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import need_positive
 from vizlab.types import Array
+from vizlab_experiments.shared.classes import chosen_classes, class_names
 
 __all__ = ['run']
 

@@ -11,23 +11,23 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.inputs import (
+from vizlab import descriptors, nets, render, synthesis
+from vizlab.runs.inputs import (
   check_layers,
   load_net,
   picture_paths,
   read_square,
 )
-from experiments.making import check, make
-from experiments.report import Figure, Table
-from experiments.settings import (
+from vizlab.runs.optimisation import check, make
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
   each_of,
   listed,
   named,
   need_not_negative,
   need_positive,
 )
-from vizlab import descriptors, nets, render, synthesis
 from vizlab.types import Array, Net
 
 __all__ = ['run']

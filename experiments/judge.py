@@ -11,11 +11,16 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import plots
-from experiments.cases import Cases, load_cases
-from experiments.common import Recorder
-from experiments.inputs import load_classifier
-from experiments.methods import (
+from vizlab import evaluate, nets, render
+from vizlab.objectives import logit, probability, score
+from vizlab.runs import plots
+from vizlab.runs.inputs import load_classifier
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import need_positive
+from vizlab.types import Array
+from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.methods import (
   METHODS,
   Method,
   Options,
@@ -25,11 +30,6 @@ from experiments.methods import (
   every_class,
   possible_methods,
 )
-from experiments.report import Figure, Table
-from experiments.settings import need_positive
-from vizlab import evaluate, nets, render
-from vizlab.objectives import logit, probability, score
-from vizlab.types import Array
 
 __all__ = ['run']
 

@@ -12,18 +12,6 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.image_priors import IMAGES
-from experiments.inputs import check_layers, load_net
-from experiments.making import Made, check, make
-from experiments.report import Figure, Table
-from experiments.settings import (
-  each_of,
-  named,
-  need_not_negative,
-  need_positive,
-)
-from experiments.visualize import chosen_channels, unit
 from vizlab import nets, optimize, render, rules
 from vizlab.objectives import (
   Objective,
@@ -31,6 +19,18 @@ from vizlab.objectives import (
   diversity,
   score,
 )
+from vizlab.runs.inputs import check_layers, load_net
+from vizlab.runs.optimisation import Made, check, make
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
+  each_of,
+  named,
+  need_not_negative,
+  need_positive,
+)
+from vizlab_experiments.shared.image_priors import IMAGES
+from vizlab_experiments.visualize import chosen_channels, unit
 
 __all__ = ['run']
 

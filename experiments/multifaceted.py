@@ -7,17 +7,17 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import plots
-from experiments.cases import load_cases
-from experiments.common import Recorder
-from experiments.inputs import check_layers, layer_info, load_net
-from experiments.making import check, make
-from experiments.report import Figure, Table
-from experiments.settings import named, need_positive
-from experiments.visualize import unit
 from vizlab import optimize, render, rules, synthesis
 from vizlab.objectives import Score, score
+from vizlab.runs import plots
+from vizlab.runs.inputs import check_layers, layer_info, load_net
+from vizlab.runs.optimisation import check, make
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import named, need_positive
 from vizlab.types import Array
+from vizlab_experiments.shared.cases import load_cases
+from vizlab_experiments.visualize import unit
 
 __all__ = ['run']
 

@@ -12,22 +12,26 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.image_priors import IMAGES, check_robust, robust_of
-from experiments.inputs import check_layers, load_net
-from experiments.making import check, make
-from experiments.report import Figure, Table
-from experiments.settings import (
+from vizlab import optimize, penalties, render, rules, synthesis
+from vizlab.objectives import score
+from vizlab.runs.inputs import check_layers, load_net
+from vizlab.runs.optimisation import check, make
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
   each_of,
   listed,
   named,
   need_not_negative,
   need_positive,
 )
-from experiments.visualize import chosen_channels, unit
-from vizlab import optimize, penalties, render, rules, synthesis
-from vizlab.objectives import score
 from vizlab.types import Array, Augment, ImageParam
+from vizlab_experiments.shared.image_priors import (
+  IMAGES,
+  check_robust,
+  robust_of,
+)
+from vizlab_experiments.visualize import chosen_channels, unit
 
 __all__ = ['FAMILIES', 'run']
 

@@ -9,26 +9,26 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import plots
-from experiments.cases import Cases, load_cases
-from experiments.common import Recorder
-from experiments.inputs import load_classifier, load_other
-from experiments.methods import (
+from vizlab import render
+from vizlab.runs import plots
+from vizlab.runs.inputs import load_classifier, load_other
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import need_positive
+from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.methods import (
   METHODS,
   chosen_methods,
   chosen_options,
   possible_methods,
 )
-from experiments.report import Figure, Table
-from experiments.sanity_checks import (
+from vizlab_experiments.shared.sanity_checks import (
   MEASURES,
   Checker,
   check,
   edge_map,
   layer_order,
 )
-from experiments.settings import need_positive
-from vizlab import render
 
 __all__ = ['run']
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.inputs import read_picture
-from experiments.report import Figure, Table
-from experiments.settings import listed, need_positive
-from experiments.styling import Job, read_styles
-from experiments.transfers import Transfer, check_settings
 from vizlab import render
+from vizlab.runs.inputs import read_picture
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import listed, need_positive
+from vizlab_experiments.shared.styling import Job, read_styles
+from vizlab_experiments.shared.transfers import Transfer, check_settings
 
 __all__ = ['run']
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.inputs import picture_paths, read_picture
-from experiments.report import Figure, Table
-from experiments.settings import listed, need_not_negative
-from experiments.styling import Job, losses, read_styles
-from experiments.transfers import Transfer, check_settings
 from vizlab import descriptors, render
 from vizlab.filters import resize
+from vizlab.runs.inputs import picture_paths, read_picture
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import listed, need_not_negative
+from vizlab_experiments.shared.styling import Job, losses, read_styles
+from vizlab_experiments.shared.transfers import Transfer, check_settings
 
 __all__ = ['run']
 

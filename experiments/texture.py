@@ -9,15 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.common import Recorder
-from experiments.inputs import layer_info, picture_paths, read_picture
-from experiments.report import Figure, Table
-from experiments.settings import listed, need_positive
-from experiments.styling import Job, noise, sizes
 from vizlab import descriptors, evaluate, nets, render, stats, style
 from vizlab.filters import resize
 from vizlab.objectives import Score
+from vizlab.runs.inputs import layer_info, picture_paths, read_picture
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Net
+from vizlab_experiments.shared.styling import Job, noise, sizes
 
 __all__ = ['run']
 

@@ -19,20 +19,22 @@ import optax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from experiments import checkpoints, stopping, training_data
-from experiments.common import Recorder
-from experiments.normalisation import (
+from vizlab import io, nets, render
+from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
+from vizlab.nets.ops import Conv
+from vizlab.runs import checkpoints, files, stopping
+from vizlab.runs.reader import read_metrics
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.types import Array
+from vizlab_experiments.shared import training_data
+from vizlab_experiments.shared.normalisation import (
   Moments,
   Norm,
   fold,
   normalising_edits,
 )
-from experiments.report import Figure, Table
-from experiments.settings import need_not_negative, need_positive
-from vizlab import io, nets, render
-from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
-from vizlab.nets.ops import Conv
-from vizlab.types import Array
 
 __all__ = ['run']
 
@@ -83,7 +85,7 @@ def run(
     {
       'config': recorder.settings,
       'results': results,
-      'curve': io.read_metrics(recorder.workdir),
+      'curve': read_metrics(recorder.workdir),
       'machine': f'{os.cpu_count()} cores, {platform.machine()}, '
       f'{jax.default_backend()}',
       'jax': jax.__version__,
@@ -112,7 +114,7 @@ def _summary(config: ConfigDict, accuracy: float) -> str:
 
 def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
   kernel = nets.get_params(net)['conv1_1']['kernel']
-  rows = io.read_metrics(recorder.workdir)
+  rows = read_metrics(recorder.workdir)
   return [
     Figure(
       'filters',
@@ -217,7 +219,7 @@ def _train(
     return State(trained, opt, state.window.at[step % _LOG_EVERY].set(row))
 
   steps = sum(steps for _, steps in config.stages)
-  with checkpoints.opened(recorder.workdir / 'checkpoints') as kept:
+  with checkpoints.opened(recorder.workdir / files.CHECKPOINTS) as kept:
     first, seconds = 0, 0.0
     if kept.latest is not None:
       saved = kept.load(kept.latest.step, {'state': state, 'seconds': seconds})

@@ -9,15 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.cases import Cases, load_cases
-from experiments.common import Recorder
-from experiments.inputs import load_net
-from experiments.methods import chosen_layer
-from experiments.report import Figure, Table
-from experiments.settings import each_of, need_positive, numbers
 from vizlab import attribution, nets, render
 from vizlab.objectives import channel, neuron, score
+from vizlab.runs.inputs import load_net
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import each_of, need_positive, numbers
 from vizlab.types import Array
+from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.methods import chosen_layer
 
 __all__ = ['run']
 

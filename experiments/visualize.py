@@ -11,26 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments.cases import load_cases
-from experiments.classes import chosen_classes, class_names
-from experiments.common import Recorder
-from experiments.image_priors import (
-  check_priors,
-  image_of,
-  make_pictures,
-  settings_of,
-)
-from experiments.inputs import check_layers, layer_info, load_net
-from experiments.making import check, fitting
-from experiments.report import Figure, Table
-from experiments.settings import (
-  each_of,
-  listed,
-  named,
-  need_not_negative,
-  need_positive,
-  numbers,
-)
 from vizlab import nets, render, rules, synthesis
 from vizlab.nets.graph import wiring
 from vizlab.nets.ops import ReLU, Shape
@@ -44,7 +24,27 @@ from vizlab.objectives import (
   score,
 )
 from vizlab.objectives.base import Objective
+from vizlab.runs.inputs import check_layers, layer_info, load_net
+from vizlab.runs.optimisation import check, fitting
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
+  each_of,
+  listed,
+  named,
+  need_not_negative,
+  need_positive,
+  numbers,
+)
 from vizlab.types import Array, ImageParam
+from vizlab_experiments.shared.cases import load_cases
+from vizlab_experiments.shared.classes import chosen_classes, class_names
+from vizlab_experiments.shared.image_priors import (
+  check_priors,
+  image_of,
+  make_pictures,
+  settings_of,
+)
 
 __all__ = ['OBJECTIVES', 'chosen_channels', 'run', 'unit']
 

@@ -23,7 +23,9 @@ from tools import make_tiny
 
 from vizlab import nets
 from vizlab.data.scenes import scenes
+from vizlab.runs import experiments
 
+experiments.folder()  # from here on they can be imported
 # Tracing makes many objects that live, and few cycles.
 gc.set_threshold(100_000, 20, 50)
 jax.config.update('jax_numpy_rank_promotion', 'raise')

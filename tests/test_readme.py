@@ -6,7 +6,7 @@ import re
 import pytest
 from tools import examples
 
-from experiments import settings
+from vizlab.runs import experiments
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text()
@@ -39,7 +39,7 @@ def test_links_lead_somewhere():
 
 
 def test_every_experiment_has_a_row():
-  for name in settings.known():
+  for name in experiments.known():
     assert f'--config=configs/{name}.py' in README
 
 

@@ -90,18 +90,17 @@ def definitions(page, name):
 @contextlib.contextmanager
 def locked(path):
   """Another process holds the lock of a file in the meantime."""
-  root = pathlib.Path(__file__).parent.parent
   code = (
-    'import sys, time; sys.path.insert(0, sys.argv[1])\n'
+    'import sys, time\n'
     'from vizlab import io\n'
     'class Owner: pass\n'
     'owner = Owner()\n'
-    'io.lock(sys.argv[2], owner)\n'
+    'io.lock(sys.argv[1], owner)\n'
     "print('locked', flush=True)\n"
     'time.sleep(60)\n'
   )
   other = subprocess.Popen(
-    [sys.executable, '-c', code, root, path], stdout=subprocess.PIPE
+    [sys.executable, '-c', code, path], stdout=subprocess.PIPE
   )
   try:
     assert other.stdout.readline() == b'locked\n'
@@ -113,9 +112,11 @@ def locked(path):
 
 def start(name, workdir, **changes):
   """Runs an experiment as its tests do, with some settings changed."""
-  config = importlib.import_module(f'configs.{name}').get_test_config()
+  config = importlib.import_module(
+    f'vizlab_experiments.configs.{name}'
+  ).get_test_config()
   config.update(changes)
-  run = importlib.import_module(f'experiments.{name}').run
+  run = importlib.import_module(f'vizlab_experiments.{name}').run
   return run(config, workdir)
 
 
@@ -129,7 +130,7 @@ def write_pictures(path, names):
 
 
 def assert_same_shards(one, other):
-  """Two work directories of `experiments.folder` hold the same maps."""
+  """Two work directories of `vizlab_experiments.folder` hold the same maps."""
   names = sorted(path.name for path in one.glob('maps-*.npz'))
   assert names == sorted(path.name for path in other.glob('maps-*.npz'))
   assert names

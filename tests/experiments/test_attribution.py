@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import attribution as configs
-from experiments import attribution
 from vizlab import nets
+from vizlab_experiments import attribution
+from vizlab_experiments.configs import attribution as configs
 
 
 def test_bad_weights_are_told(tmp_path):

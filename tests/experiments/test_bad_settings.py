@@ -3,7 +3,7 @@
 import pytest
 from tools import start
 
-from experiments import settings
+from vizlab.runs import experiments
 
 BAD = [
   (
@@ -195,7 +195,7 @@ BAD = [
 ]
 
 
-WITH_NET = [name for name in settings.known() if name != 'train_minivgg']
+WITH_NET = [name for name in experiments.known() if name != 'train_minivgg']
 BAD_NETS = [
   ({'weights': 'no.pth'}, 'config.net.weights: no such file: no.pth'),
   ({'weights': 'vgg'}, "config.net.weights: got 'vgg', expected a file"),
@@ -238,4 +238,4 @@ def test_every_experiment_names_the_setting_of_its_net(name, tmp_path):
 
 
 def test_every_experiment_has_a_bad_setting():
-  assert {name for name, *_ in BAD} == {*settings.known()}
+  assert {name for name, *_ in BAD} == {*experiments.known()}

@@ -6,20 +6,20 @@ import pathlib
 import pytest
 import tools
 
-from experiments import settings
-from experiments.methods import METHODS
+from vizlab.runs import experiments, settings
+from vizlab_experiments.shared.methods import METHODS
 
 
-@pytest.mark.parametrize('name', settings.known())
+@pytest.mark.parametrize('name', experiments.known())
 def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
-  module = importlib.import_module(f'configs.{name}')
+  module = importlib.import_module(f'vizlab_experiments.configs.{name}')
   assert (
     'python scripts/run.py' in module.__doc__ and 'Expect' in module.__doc__
   )
   config = module.get_test_config()
   assert config.experiment == name
   settings.validate(config, module.get_config(), name)
-  experiment = importlib.import_module(f'experiments.{name}')
+  experiment = importlib.import_module(f'vizlab_experiments.{name}')
   results = experiment.run(config, tmp_path / 'run')
   before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}
   assert experiment.run(config, tmp_path / 'run') == results

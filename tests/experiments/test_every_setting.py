@@ -22,10 +22,10 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 from tools import write_pictures
 
-from experiments import plots
-from experiments.common import Recorder
-from experiments.settings import flatten, known
 from vizlab import io, nets
+from vizlab.runs import experiments, plots
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.settings import flatten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _digest(a: np.ndarray) -> str:
 
 
 def outcome(name, config, path):
-  module = importlib.import_module(f'experiments.{name}')
+  module = importlib.import_module(f'vizlab_experiments.{name}')
   results = module.run(config, path)
   parts = collections.defaultdict(list)
   for file in sorted(path.rglob('*.npz')):
@@ -560,7 +560,9 @@ def files(tmp_path_factory):
 
 
 def base_of(name):
-  config = importlib.import_module(f'configs.{name}').get_test_config()
+  config = importlib.import_module(
+    f'vizlab_experiments.configs.{name}'
+  ).get_test_config()
   return changed(config, BASES[name])
 
 
@@ -569,16 +571,18 @@ def row_of(name, setting):
   return row if isinstance(row, Change) else Change(row)
 
 
-@pytest.mark.parametrize('name', known())
+@pytest.mark.parametrize('name', experiments.known())
 def test_every_setting_has_a_row(name):
-  config = importlib.import_module(f'configs.{name}').get_config()
+  config = importlib.import_module(
+    f'vizlab_experiments.configs.{name}'
+  ).get_config()
   settings = {*flatten(config.to_dict())} - {'experiment'}
   assert settings == {*TABLE[name], *(f'net.{key}' for key in NET)} & settings
   rows = {key for key in TABLE[name]} - settings
   assert not rows, f'no settings of {name}: {rows}'
 
 
-@pytest.mark.parametrize('name', known())
+@pytest.mark.parametrize('name', experiments.known())
 def test_every_setting_has_its_effect(name, files, tmp_path, monkeypatch):
   made, runs = {}, itertools.count()
 
@@ -636,7 +640,7 @@ def _check(row, run, setting):
 
 
 @pytest.mark.parametrize('setting', NET)
-@pytest.mark.parametrize('name', known())
+@pytest.mark.parametrize('name', experiments.known())
 def test_every_setting_of_the_net_reaches_it(
   name, setting, monkeypatch, tmp_path
 ):
@@ -652,7 +656,7 @@ def test_every_setting_of_the_net_reaches_it(
     raise Loaded({'weights': source, **settings})
 
   monkeypatch.setattr(nets, 'load', load)
-  run = importlib.import_module(f'experiments.{name}').run
+  run = importlib.import_module(f'vizlab_experiments.{name}').run
   config.net[setting] = NET[setting]
   with pytest.raises(Loaded) as caught:
     run(config, tmp_path / 'run')

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from tools import assert_same_shards, write_pictures
 
-from configs import folder as configs
-from experiments import common, devices, folder, methods
 from vizlab import attribution, io
 from vizlab.objectives import logit, score
+from vizlab.runs import Recorder, devices
+from vizlab_experiments import folder
+from vizlab_experiments.configs import folder as configs
+from vizlab_experiments.shared import methods
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -78,13 +80,13 @@ def test_maps_are_those_of_each_photo(whole, pictures, minivgg):
 
 
 def test_a_second_run_does_nothing(whole, pictures, monkeypatch):
-  monkeypatch.setattr(common.Recorder, 'open', lambda self: 1 / 0)
+  monkeypatch.setattr(Recorder, 'open', lambda self: 1 / 0)
   assert folder.run(settings(pictures), whole[0]) == whole[1]
 
 
 @pytest.mark.parametrize('after', [1, 3])
 def test_a_killed_run_goes_on(after, whole, pictures, tmp_path, monkeypatch):
-  write, written = common.Recorder.arrays, []
+  write, written = Recorder.arrays, []
 
   def killed(self, name, **arrays):
     if len(written) == after:
@@ -93,9 +95,9 @@ def test_a_killed_run_goes_on(after, whole, pictures, tmp_path, monkeypatch):
     written.append(name)
 
   with monkeypatch.context() as patch:
-    patch.setattr(common.Recorder, 'arrays', killed)
+    patch.setattr(Recorder, 'arrays', killed)
     if after == 3:  # all shards are there, and no report
-      patch.setattr(common.Recorder, 'report', lambda *_: _stop())
+      patch.setattr(Recorder, 'report', lambda *_: _stop())
     with pytest.raises(KeyboardInterrupt):
       folder.run(settings(pictures), tmp_path)
   before = {p: p.stat().st_mtime_ns for p in tmp_path.glob('maps-*.npz')}

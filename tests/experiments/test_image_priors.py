@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from tools import start
 
-from configs import visualize
-from experiments import image_priors
 from vizlab import io, synthesis
+from vizlab_experiments.configs import visualize
+from vizlab_experiments.shared import image_priors
 
 PLAIN = {'negative': False, 'examples': False, 'layers': 'fc', 'steps': 2}
 # Each setting by itself, where another would hide it or needs it.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tools import start
 
-from experiments import multifaceted
+from vizlab_experiments import multifaceted
 
 CODES = np.array([[2.0, 0], [1, 0], [0, 3]])  # cosines 1, 0 and 0
 LABEL = np.array([0, 0, 1])

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from tools import start
 
-from configs import mixtures
 from vizlab import io, nets
+from vizlab_experiments.configs import mixtures
 
 
 def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
   whole = start('dream', tmp_path / 'whole')
   gif = (tmp_path / 'whole' / 'zoom.gif').read_bytes()
-  module = importlib.import_module('experiments.dream')
+  module = importlib.import_module('vizlab_experiments.dream')
   dream, asked = module._dream, []
 
   def killing(*args):

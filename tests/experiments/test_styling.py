@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tools import start
 
-from experiments import styling
 from vizlab import io, render
+from vizlab_experiments.shared import styling
 
 # The loss itself is followed, not its slopes of one size.
 PAPER = {'normalise': False, 'optimizer': 'lbfgs', 'alpha': 1.0, 'beta': 2e3}

@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import train_minivgg as configs
-from experiments import normalisation, training_data
-from experiments import train_minivgg as training
-from vizlab import io, nets
+from vizlab import nets
+from vizlab.runs.reader import read_metrics
+from vizlab_experiments import train_minivgg as training
+from vizlab_experiments.configs import train_minivgg as configs
+from vizlab_experiments.shared import normalisation, training_data
 
 
 @pytest.fixture(scope='module')
@@ -77,10 +78,10 @@ def test_the_last_metrics_are_the_mean_of_the_steps_since_others(
   config, tmp_path, monkeypatch
 ):
   training.run(config, tmp_path / 'few')
-  (few,) = io.read_metrics(tmp_path / 'few')
+  (few,) = read_metrics(tmp_path / 'few')
   monkeypatch.setattr(training, '_LOG_EVERY', 1)
   training.run(config, tmp_path / 'every')
-  every = io.read_metrics(tmp_path / 'every')
+  every = read_metrics(tmp_path / 'every')
   assert few['step'] == len(every) > 1
   for name in ('loss', 'accuracy'):
     mean = np.mean([row[name] for row in every])

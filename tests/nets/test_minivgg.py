@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from configs import train_minivgg
-from experiments.training_data import fixed_set
 from vizlab import nets
 from vizlab.data import scenes
+from vizlab_experiments.configs import train_minivgg
+from vizlab_experiments.shared.training_data import fixed_set
 
 
 @pytest.fixture(scope='module')

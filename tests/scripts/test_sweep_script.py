@@ -9,7 +9,7 @@ import time
 import pytest
 from test_scripts import ROOT, call
 
-from vizlab import io
+from vizlab.sweeps import load_sweep
 
 SMALL = (
   '--config=configs/style_transfer.py',
@@ -27,13 +27,14 @@ def test_a_sweep_from_a_script(tmp_path):
   first = call('sweep', *flags, '--max_trials=2', '--picture=transfer')
   assert first.returncode == 0, first.stderr
   assert '2 finished, 0 failed, 10 open' in first.stdout
-  states = [row['state'] for row in io.load_sweep(tmp_path / 'sweep')]
+  states = [row['state'] for row in load_sweep(tmp_path / 'sweep')]
   assert states == ['finished'] * 2 + ['open'] * 10
   other = call('sweep', *flags, '--name=optimizer')
   assert other.returncode == 1 and 'is of another sweep' in other.stderr
-  both = call('sweep', *flags, '--config.beta=5')
+  both = call('sweep', *flags, '--config.alpha=5')
   assert both.stderr == (
-    'error: config.beta: got 5.0, expected no flag for what the sweep changes\n'
+    'error: config.alpha: got 5.0, expected no flag for what the sweep '
+    'changes\n'
   )
   unknown = call('sweep', *flags, '--name=beta')
   assert "name: got 'beta', expected one of" in unknown.stderr

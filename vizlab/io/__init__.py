@@ -9,18 +9,13 @@ from vizlab.io.files import (
   write_text,
 )
 from vizlab.io.images import read_image, samples, write_gif, write_png
-from vizlab.io.runs import Run, load_run, load_sweep, read_metrics
 from vizlab.io.tensors import read_tensors, write_tensors
 
 __all__ = [
-  'Run',
   'cache_dir',
   'download',
-  'load_run',
-  'load_sweep',
   'lock',
   'read_image',
-  'read_metrics',
   'read_tensors',
   'samples',
   'sha256',

@@ -1,0 +1,1 @@
+"""The settings of our experiments, a file each."""

@@ -1,0 +1,277 @@
+"""What the experiments of style share: from coarse to fine, with snapshots."""
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.tree_util import Partial
+from ml_collections import ConfigDict
+
+from vizlab import io, nets, optimize, penalties, render, style, synthesis
+from vizlab.filters import resize
+from vizlab.objectives import Objective, Score, normalised, score
+from vizlab.runs.inputs import (
+  check_layers,
+  load_net,
+  picture_paths,
+  read_picture,
+)
+from vizlab.runs.optimisation import Made, check, make
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
+  each_of,
+  named,
+  need_not_negative,
+  need_positive,
+)
+from vizlab.types import Net
+
+__all__ = [
+  'Job',
+  'losses',
+  'noise',
+  'read_styles',
+  'shrunk',
+  'sizes',
+]
+
+
+def _lbfgs(rate: Any) -> optax.GradientTransformation:
+  return optax.chain(
+    synthesis.lbfgs(rate, rate, smooth=0.5), synthesis.project()
+  )
+
+
+def _adam(rate: Any) -> optax.GradientTransformation:
+  return optax.chain(optax.adam(rate), synthesis.project())
+
+
+# How steps are taken, and the rate that suits it: pixels of [0, 1] in a step.
+# Images stay in [0, 1]: to clip them in the end would change the loss.
+RULES = {'lbfgs': (_lbfgs, 0.05), 'adam': (_adam, 0.02)}
+# The least side of what is made, in pixels: below it deep layers see nothing.
+LEAST = 16
+# Steps between two looks at the clock, and pictures in a strip, at most.
+_CHUNK, _SHOWN = 16, 10
+
+_style_loss = jax.jit(style.style_loss, static_argnames=('layers', 'statistic'))
+
+At = Callable[[tuple[int, int]], np.ndarray]
+
+
+class Job:
+  """Images by one way of optimising, each from coarse to fine.
+
+  Attributes:
+    config: The settings.
+    recorder: Of the run.
+    net: The net.
+    seen: What reads images: the net, or tile by tile if so wished.
+    settings: Names of the settings of the style's layers, for errors.
+  """
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    recorder: Recorder,
+    layers: Mapping[str, Sequence[str]],
+  ) -> None:
+    """Checks what all these experiments have, and loads the net.
+
+    Args:
+      config: The settings.
+      recorder: Of the run.
+      layers: Names of the layers that are read, by the setting that names
+        them; the last one is that of the style.
+
+    Raises:
+      ValueError: A setting is wrong, or the net lacks a layer.
+    """
+    need_positive(config, 'steps', 'size', 'octaves')
+    need_not_negative(
+      config,
+      *('learning_rate', 'patience', 'tv', 'later_steps', 'snapshots', 'tile'),
+    )
+    each_of('config.optimizer', [config.optimizer], RULES)
+    each_of('config.statistic', [config.statistic], style.STATISTICS)
+    self.config, self.recorder = config, recorder
+    self._penalty = config.tv * penalties.tv(2.0)
+    self.net: nets.Network = load_net(config)
+    for setting, names in layers.items():
+      check_layers(self.net, setting, names)
+    self.settings = {name: setting for name in ('layer', 'layers', 'names')}
+    self.seen: Net = self.net
+    if config.tile:
+      every = list(dict.fromkeys(itertools.chain(*layers.values())))
+      with named(side='tile', **self.settings):
+        self.seen = nets.tiled(self.net, every, config.tile)
+
+  def styled(
+    self,
+    image: jax.Array,
+    layers: tuple[str, ...],
+    net: Net | None = None,
+    **regions: Any,
+  ) -> Score:
+    """What has an image's style in some layers; see `style.style_loss`."""
+    net = self.seen if net is None else net
+    loss = _style_loss(
+      net, image, layers=layers, statistic=self.config.statistic, **regions
+    )
+    return self.minimise(self.config.weight * loss, net)
+
+  def minimise(self, loss: Objective, net: Net | None = None) -> Score:
+    """The score whose maximum is a loss's minimum."""
+    if self.config.normalise:
+      loss = normalised(loss)
+    return score(self.seen if net is None else net, -1.0 * loss)
+
+  def __call__(
+    self,
+    name: str,
+    wish_at: Callable[[tuple[int, int]], Score],
+    start_at: At,
+    where: Sequence[tuple[int, int]],
+    shown: Callable[[np.ndarray], np.ndarray] = np.asarray,
+  ) -> list[Made]:
+    """An image at each size, which starts from the one before.
+
+    Args:
+      name: Of the results.
+      wish_at: What is maximised at a size.
+      start_at: Where the first one starts.
+      where: Heights and widths, the smallest first.
+      shown: What snapshots show of an image.
+    """
+    config, found = self.config, []
+    make_rule, rate = RULES[config.optimizer]
+    for size in where:
+      if found:
+        shape = (*size, 3)
+        start = jax.image.resize(found[-1].images, shape, 'cubic')
+        steps = config.later_steps or config.steps
+      else:
+        start, steps = start_at(size), config.steps
+      made = make(
+        self.recorder,
+        _named(name, size),
+        wish_at(size),
+        synthesis.pixels(jnp.asarray(start)),
+        jax.random.key(config.seed),
+        steps=steps,
+        chunk=_chunk(config.snapshots),
+        patience=config.patience,
+        span=_CHUNK,
+        penalty=self._penalty,
+        rule=Partial(make_rule, config.learning_rate or rate),
+        watch=functools.partial(self._snapshot, _named(name, size), shown),
+      )
+      # A projection keeps its bounds to the rounding of a sum.
+      found.append(made._replace(images=np.clip(made.images, 0, 1)))
+    return found
+
+  def penalty_of(self, image: np.ndarray) -> float:
+    """The penalty of an image ``[H, W, 3]``, with its weight."""
+    return float(self._penalty(jnp.asarray(image)))
+
+  def check(
+    self,
+    wish_at: Callable[[tuple[int, int]], Score],
+    start_at: At,
+    where: Sequence[tuple[int, int]],
+  ) -> None:
+    """Raises a `ValueError` unless they fit; nothing is optimised."""
+    with named(x='size', **self.settings):
+      check(wish_at(where[0]), synthesis.pixels(start_at(where[0])))
+
+  def _snapshot(
+    self,
+    name: str,
+    shown: Callable[[np.ndarray], np.ndarray],
+    now: optimize.Progress,
+  ) -> None:
+    every = self.config.snapshots
+    if every and now.step % every == 0:
+      picture = render.to_uint8(shown(np.asarray(now.image)))
+      self.recorder.picture(f'{name}_{now.step:04d}', picture)
+
+  def strip(self, name: str, where: Sequence[tuple[int, int]]) -> list[Figure]:
+    """A figure of the snapshots of a result, if any were taken."""
+    paths = [
+      path
+      for size in where
+      for path in sorted(
+        self.recorder.workdir.glob(f'{_named(name, size)}_[0-9]*.png')
+      )
+    ]
+    if not paths:
+      return []
+    few = np.unique(np.linspace(0, len(paths) - 1, _SHOWN).round().astype(int))
+    labels = [paths[i].stem.removeprefix(f'{name}_') for i in few]
+    row = [render.to_uint8(io.read_image(str(paths[i]))) for i in few]
+    caption = 'On the way: the size, and the step'
+    table = render.table(
+      [row], [x.replace('_', ', ') for x in labels], [''], 160
+    )
+    return [Figure(f'{name}_strip', caption, table)]
+
+
+def losses(where: Sequence[tuple[int, int]], found: Sequence[Made]) -> Table:
+  """The loss at every size."""
+  return Table(
+    'The loss',
+    ['pixels', 'at the start', 'in the end'],
+    [
+      [f'{h}x{w}', *(-float(v) for v in made.ends)]
+      for (h, w), made in zip(where, found, strict=True)
+    ],
+  )
+
+
+def sizes(config: ConfigDict, height: int, width: int) -> list[tuple[int, int]]:
+  """Sizes from coarse to fine, each half of the next."""
+  found = [
+    (round(height / 2**i), round(width / 2**i))
+    for i in reversed(range(config.octaves))
+  ]
+  if min(found[0]) < LEAST:
+    raise ValueError(
+      f'config.size, config.octaves: got {config.size}, {config.octaves}: the '
+      f'coarsest image would have {found[0]} pixels, expected at least {LEAST}'
+    )
+  return found
+
+
+def shrunk(image: np.ndarray, share: float) -> jax.Array:
+  """An image ``[H, W, C]`` (or masks) at a share of its size."""
+  size = [max(LEAST, round(n * share)) for n in image.shape[:2]]
+  return resize(jnp.asarray(image), size)
+
+
+def read_styles(config: ConfigDict, shorter: int) -> list[np.ndarray]:
+  """The pictures of ``config.styles``."""
+  return [
+    read_picture('styles', name, shorter=shorter)
+    for name in picture_paths(config, 'styles')
+  ]
+
+
+def noise(config: ConfigDict, size: tuple[int, int]) -> np.ndarray:
+  """Grey with noise, in no place alike."""
+  draw = np.random.default_rng(config.seed).normal
+  return (0.5 + 0.1 * draw(size=(*size, 3))).astype(np.float32)
+
+
+def _named(name: str, size: tuple[int, int]) -> str:
+  return f'{name}_{size[0]}x{size[1]}'
+
+
+def _chunk(snapshots: int) -> int:
+  """The longest chunk that ends with every snapshot."""
+  return max(n for n in range(1, _CHUNK + 1) if not snapshots % n)

@@ -1,0 +1,61 @@
+import pytest
+from ml_collections import ConfigDict
+
+from vizlab.runs import settings
+
+
+def config(**values):
+  known = {'experiment': 'x', 'rate': 0.5, 'n': 3, 'pair': (0.5, 1.0)}
+  return ConfigDict({**known, **values})
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'rat': 0.5}, r"config.rat: .* no such setting; did you mean 'rate'\?"),
+    ({'rate': 'high'}, "config.rate: got 'high', expected a float"),
+    ({'rate': float('nan')}, 'config.rate: got nan, expected a finite number'),
+    ({'rate': 1e40}, r'got 1e\+40, expected a finite number that float32'),
+    ({'rate': 10**39}, 'config.rate: got 10*, expected a finite number'),
+    ({'rate': 1e-60}, 'config.rate: got 1e-60, expected a finite number'),
+    ({'n': 2.5}, 'config.n: got 2.5, expected an int'),
+    ({'n': 10**20}, 'config.n: got 10*, expected an int of 32 bits'),
+    ({'n': True}, 'config.n: got True, expected an int'),
+    ({'pair': (1.0, 'a')}, "config.pair: got 'a', expected a float"),
+    ({'pair': (1.0, float('nan'))}, 'config.pair: got nan, expected a finite'),
+  ],
+)
+def test_validate(change, message):
+  with pytest.raises(ValueError, match=message):
+    settings.validate(config(**change), config(), 'reference')
+  settings.validate(config(rate=1), config(), 'reference')
+
+
+def test_validate_misses_a_key():
+  with pytest.raises(ValueError, match='config.n: missing'):
+    settings.validate(
+      ConfigDict({'experiment': 'x', 'rate': 1.0}), config(), 'reference'
+    )
+
+
+def test_listed_splits_at_commas():
+  assert settings.listed('a.png,b.png, c.png,') == ('a.png', 'b.png', 'c.png')
+
+
+def test_numbers():
+  assert settings.numbers(config(pair='3, 4,'), 'pair', 5) == [3, 4]
+  with pytest.raises(ValueError, match='config.pair: got 5, expected 0 to 4'):
+    settings.numbers(config(pair='5'), 'pair', 5)
+  with pytest.raises(ValueError, match="config.pair: got '3,x', expected num"):
+    settings.numbers(config(pair='3,x'), 'pair', 5)
+
+
+def test_least_values():
+  settings.need_positive(config(), 'n', 'rate')
+  settings.need_not_negative(config(n=0, rate=0.0), 'n', 'rate')
+  with pytest.raises(ValueError, match='config.n: got 0, expected 1 or more'):
+    settings.need_positive(config(n=0), 'n')
+  with pytest.raises(ValueError, match='config.rate: got 0.0, expected more t'):
+    settings.need_positive(config(rate=0.0), 'rate')
+  with pytest.raises(ValueError, match='config.rate: got -1.0, expected 0 or'):
+    settings.need_not_negative(config(rate=-1.0), 'rate')

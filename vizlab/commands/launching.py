@@ -1,0 +1,162 @@
+"""What the commands share: flags, errors in one line, and signals."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import traceback
+from collections.abc import Iterator
+from types import ModuleType
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from vizlab.commands.flag_errors import in_one_line, wrong_file, wrong_flag
+from vizlab.runs import experiments, stopping
+
+__all__ = [
+  'CONFIG',
+  'WORKDIR',
+  'config_file',
+  'ending',
+  'experiment',
+  'folder',
+  'following',
+  'prepare',
+  'start',
+]
+
+CACHE = flags.DEFINE_string(
+  'compilation_cache', '', 'Folder of compiled programs; in the cache if empty.'
+)
+TENSORBOARD = flags.DEFINE_bool(
+  'tensorboard', False, 'Also write metrics for TensorBoard.'
+)
+CONFIG = config_flags.DEFINE_config_file(
+  'config', None, "A config file, or the name of one of vizlab's."
+)
+WORKDIR = flags.DEFINE_string('workdir', None, 'Where results are written.')
+
+
+def _parse(argv: list[str]) -> list[str]:
+  """Parses flags; a wrong one is one line and not a traceback."""
+  logging.set_verbosity(logging.ERROR)  # a config of None is told below
+  argv = _with_paths(argv)
+  try:
+    left = flags.FLAGS(argv)
+  except Exception as error:  # a config file may raise anything
+    sys.exit(f'error: {wrong_file(argv) or wrong_flag(error)}')
+  loaded = isinstance(flags.FLAGS['config'].value, ConfigDict)
+  if not loaded and (wrong := wrong_file(argv)):
+    sys.exit(f'error: {wrong}')
+  return left
+
+
+def prepare() -> str:
+  """Sets JAX up, after the flags: ``--help`` stays quick.
+
+  Returns:
+    The folder of compiled programs.
+  """
+  logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
+  import jax
+
+  from vizlab import io
+
+  cache = str(CACHE.value or io.cache_dir() / 'xla')
+  jax.config.update('jax_compilation_cache_dir', cache)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+  return cache
+
+
+def _with_paths(argv: list[str]) -> list[str]:
+  """``--config=dream:vgg19`` with the path of that config."""
+  found = list(argv)
+  for i, text in enumerate(argv):
+    flag, equal, value = text.partition('=')
+    if flag not in ('--config', '-config'):
+      continue
+    at = i if equal else i + 1
+    name, colon, arg = (value if equal else ''.join(argv[at:][:1])).partition(
+      ':'
+    )
+    if name in experiments.known() and not pathlib.Path(name).is_file():
+      path = f'{experiments.config_path(name)}{colon}{arg}'
+      found[at] = f'{flag}={path}' if equal else path
+  return found
+
+
+def _given() -> str:
+  """The file that ``--config`` names."""
+  name = config_flags.get_config_filename(flags.FLAGS['config'])
+  return name.partition(':')[0]
+
+
+def config_file() -> ModuleType:
+  """The config file, which may be one of the user's own, as a module."""
+  return experiments.load_file(_given())
+
+
+def experiment(config: ConfigDict) -> ModuleType:
+  """The experiment of a config, whose settings are checked.
+
+  Raises:
+    ValueError: It is not known, or as `settings.validate`.
+  """
+  found = experiments.find(config, folder())
+  experiments.check(config, config_file().get_config())
+  return found
+
+
+def folder() -> pathlib.Path:
+  """That of the config, where one's own experiment is."""
+  return pathlib.Path(_given()).absolute().parent
+
+
+def following(workdir: pathlib.Path) -> contextlib.AbstractContextManager:
+  """Copies metrics for TensorBoard meanwhile, if that is wished."""
+  if not TENSORBOARD.value:
+    return contextlib.nullcontext()
+  from vizlab.runs import tensorboard
+
+  return tensorboard.following(workdir)
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+  """Errors are one line, and a signal is the exit status: 130 or 143."""
+  try:
+    yield
+    stopping.check()
+  except BrokenPipeError:
+    # Whoever read what is printed has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    stopping.leave(141)
+  except (OSError, ValueError) as error:
+    stopping.leave(1, f'error: {in_one_line(error)}')
+  except stopping.Stopped as stopped:
+    stopped.leave()
+  except Exception:
+    traceback.print_exc()
+    stopping.leave(1)
+
+
+def start(command: ModuleType) -> None:
+  """Runs a command to its end, after which no signal is heard any more.
+
+  Args:
+    command: A module with ``main(argv)``, and flags.
+  """
+  # For --help, which shows those of the script.
+  sys.modules['__main__'].__doc__ = command.__doc__
+  for module in (command, sys.modules[__name__]):
+    for flag in flags.FLAGS.get_flags_for_module(module):
+      flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+
+  def whole(argv: list[str]) -> None:
+    with ending():
+      status = command.main(argv) or 0
+      sys.stdout.flush()
+    stopping.finish(status)
+
+  app.run(whole, flags_parser=_parse)

@@ -1,0 +1,30 @@
+"""Where the commands begin: signals are heard before anything is imported."""
+
+import importlib
+
+from vizlab.runs import stopping
+
+__all__ = ['vizlab_convert', 'vizlab_run', 'vizlab_sweep']
+
+
+def vizlab_run() -> None:
+  """Runs an experiment."""
+  _start('run')
+
+
+def vizlab_sweep() -> None:
+  """Runs a sweep."""
+  _start('sweep')
+
+
+def vizlab_convert() -> None:
+  """Converts trained weights."""
+  _start('convert')
+
+
+def _start(name: str) -> None:
+  # What is imported next takes long, and nothing is to be saved.
+  stopping.listen(patience=0.0)
+  from vizlab.commands import launching
+
+  launching.start(importlib.import_module(f'vizlab.commands.{name}'))

@@ -1,0 +1,38 @@
+"""One run of an experiment: its work directory, report, resumption, command.
+
+An experiment is a module with two functions: ``prepare(config)`` reads and
+checks what it needs and writes nothing, ``run(inputs, recorder)`` computes and
+returns its figures. `execute` runs it in a work directory.
+"""
+
+import importlib
+from typing import Any
+
+# Imported when they are asked for: a command listens to signals before it
+# imports what takes seconds.
+_WHERE = {
+  'Figure': 'report',
+  'Recorder': 'recorder',
+  'Run': 'reader',
+  'Table': 'report',
+  'execute': 'execution',
+  'load_run': 'reader',
+  'make': 'optimisation',
+  'read_metrics': 'reader',
+}
+__all__ = [
+  'Figure',
+  'Recorder',
+  'Run',
+  'Table',
+  'execute',
+  'load_run',
+  'make',
+  'read_metrics',
+]
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _WHERE:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  return getattr(importlib.import_module(f'{__name__}.{_WHERE[name]}'), name)

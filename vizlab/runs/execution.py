@@ -1,0 +1,53 @@
+"""Running an experiment in a work directory."""
+
+import os
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from vizlab.runs import files
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Table
+
+__all__ = ['execute']
+
+
+def execute(
+  experiment: ModuleType,
+  config: ConfigDict,
+  workdir: str | os.PathLike,
+  *,
+  overwrite: bool = False,
+) -> dict[str, Any]:
+  """Runs an experiment, or returns what it gave when it was run before.
+
+  Nothing is written until ``experiment.prepare(config)`` has returned, so that
+  wrong settings leave nothing behind.
+
+  Args:
+    experiment: A module with ``prepare(config) -> inputs``, which reads and
+      checks, and ``run(inputs, recorder) -> results``, which computes. What it
+      makes by `Recorder.once` and `vizlab.runs.make` is kept when it is killed.
+    config: The settings.
+    workdir: The work directory.
+    overwrite: Whether an earlier run's files are removed first.
+
+  Returns:
+    The results, figures by name.
+
+  Raises:
+    ValueError: The work directory is of another run, or as ``prepare``.
+  """
+  if not hasattr(experiment, 'prepare'):
+    return experiment.run(config, workdir, overwrite=overwrite)
+  recorder = Recorder(workdir, config, overwrite=overwrite)
+  if recorder.results is not None:
+    return recorder.results
+  inputs = experiment.prepare(config)
+  recorder.open()
+  results = experiment.run(inputs, recorder)
+  if not (recorder.workdir / files.REPORT).exists():
+    table = Table('The results', ['name', 'value'], list(results.items()))
+    recorder.report(config.experiment, experiment.__doc__ or '', [table])
+  return recorder.finish(results)

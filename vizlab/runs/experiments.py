@@ -1,0 +1,142 @@
+"""Experiments by name: those that come with vizlab, and the user's own.
+
+In a clone ours are the folders ``experiments`` and ``configs`` beside
+``vizlab``, and in an installation the package ``vizlab_experiments``. One's own
+is a file ``NAME.py`` beside the config that names it.
+"""
+
+import functools
+import importlib
+import importlib.util
+import pathlib
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+import vizlab
+from vizlab.lookup import check_name
+from vizlab.runs import settings
+
+__all__ = [
+  'check',
+  'config_path',
+  'find',
+  'folder',
+  'known',
+  'load_file',
+  'restored',
+]
+
+_PACKAGE = 'vizlab_experiments'
+
+
+def load_file(
+  path: str | pathlib.Path, name: str = 'config_file'
+) -> ModuleType:
+  """A Python file, which may be one of the user's own, as a module.
+
+  Raises:
+    ValueError: It is no file in ``.py``.
+  """
+  spec = importlib.util.spec_from_file_location(
+    name, pathlib.Path(path).absolute()
+  )
+  if spec is None:
+    raise ValueError('expected a file in .py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+@functools.cache
+def folder() -> pathlib.Path:
+  """The folder of our experiments, whose package can be imported after it."""
+  clone = pathlib.Path(vizlab.__file__).resolve().parent.parent
+  if (clone / 'configs').is_dir() and (clone / 'experiments').is_dir():
+    # What is installed might be another clone.
+    parts = {_PACKAGE: 'experiments', f'{_PACKAGE}.configs': 'configs'}
+    for name, part in parts.items():
+      if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+          name,
+          clone / part / '__init__.py',
+          submodule_search_locations=[str(clone / part)],
+        )
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+  return pathlib.Path(importlib.import_module(_PACKAGE).__file__).parent
+
+
+@functools.cache
+def _configs() -> pathlib.Path:
+  folder()
+  configs = importlib.import_module(f'{_PACKAGE}.configs')
+  return pathlib.Path(configs.__file__).parent
+
+
+def known() -> list[str]:
+  """Names of our experiments: those with a config of that name."""
+  own = {path.stem for path in folder().glob('[!_]*.py')}
+  return sorted(own & {path.stem for path in _configs().glob('[!_]*.py')})
+
+
+def config_path(name: str) -> pathlib.Path:
+  """The file of one of our configs.
+
+  Raises:
+    ValueError: There is none of that name.
+  """
+  check_name('config', name, known())
+  return _configs() / f'{name}.py'
+
+
+def find(config: ConfigDict, beside: str | pathlib.Path = '') -> ModuleType:
+  """The experiment that a config names.
+
+  Args:
+    config: Has ``experiment``, a name.
+    beside: The folder of the config, where one's own experiment is.
+
+  Raises:
+    ValueError: There is none of that name.
+  """
+  name = config.get('experiment', '')
+  own = pathlib.Path(beside) / f'{name}.py'
+  if beside and name and own.is_file() and name not in known():
+    return load_file(own, name)
+  check_name('config.experiment', name, known())
+  return importlib.import_module(f'{_PACKAGE}.{name}')
+
+
+def _reference(name: str) -> ConfigDict | None:
+  """A config of one of our experiments, which has the types of settings."""
+  if name not in known():
+    return None
+  return importlib.import_module(f'{_PACKAGE}.configs.{name}').get_config()
+
+
+def check(config: ConfigDict, reference: ConfigDict | None = None) -> None:
+  """Checks settings, as `settings.validate` does.
+
+  Args:
+    config: The settings.
+    reference: Those that its file gives, for an experiment of one's own.
+  """
+  name = config.get('experiment', '')
+  ours = _reference(name)
+  if (like := reference if ours is None else ours) is not None:
+    settings.validate(config, like, name)
+
+
+def restored(values: Mapping[str, Any]) -> ConfigDict:
+  """The config that JSON holds: that of an earlier run.
+
+  Raises:
+    ValueError: As `settings.validate`.
+  """
+  config = ConfigDict(settings.tupled(dict(values)))
+  check(config)
+  return config

@@ -1,0 +1,150 @@
+"""Nets, layers and pictures that experiments read; errors name the setting."""
+
+import glob
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import data, io, nets
+from vizlab.runs.settings import listed, named
+
+__all__ = [
+  'check_layers',
+  'found_pictures',
+  'layer_info',
+  'load_classifier',
+  'load_net',
+  'load_other',
+  'picture_paths',
+  'read_picture',
+  'read_square',
+  'shorter_side',
+]
+
+
+def load_net(config: ConfigDict) -> nets.Network:
+  """The net that ``config.net`` asks for."""
+  net = config.net
+  parts = {name: f'net.{name}' for name in ('arch', 'preprocess', 'pool')}
+  with named(source='net.weights', path='net.weights', **parts):
+    return nets.load(
+      net.weights,
+      arch=net.arch or None,
+      preprocess=net.preprocess or None,
+      pool=net.pool,
+    )
+
+
+def load_classifier(config: ConfigDict) -> nets.Network:
+  """The net that ``config.net`` asks for, which must have classes."""
+  return _classifier(load_net(config), 'net.weights', config.net.weights)
+
+
+def load_other(
+  config: ConfigDict, name: str, weights: str, pool: str = 'max'
+) -> nets.Network:
+  """Another net, with classes.
+
+  Args:
+    config: The settings.
+    name: Of the setting that names it.
+    weights: What it names.
+    pool: As in `vizlab.nets.load`.
+  """
+  with named(source=name, path=name, pool='net.pool'):
+    net = nets.load(weights, pool=pool)
+  return _classifier(net, name, weights)
+
+
+def _classifier(net: nets.Network, name: str, weights: str) -> nets.Network:
+  if not net.has_classifier:
+    raise ValueError(
+      f'config.{name}: {weights} holds no classifier, and this experiment asks '
+      'for classes'
+    )
+  return net
+
+
+def check_layers(net: nets.Network, name: str, layers: Iterable[str]) -> None:
+  """Raises a `ValueError` unless the net has the layers of a setting."""
+  with named(layer=name):
+    nets.check_layers(net, layers)
+
+
+def layer_info(
+  net: nets.Network, layer: str, size: int | None = None
+) -> nets.LayerInfo:
+  """A layer's row of `vizlab.nets.layers`, for images of ``size`` pixels."""
+  nets.check_layers(net, [layer])
+  return next(row for row in nets.layers(net, size) if row.name == layer)
+
+
+def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
+  """The pictures that a setting names, by commas.
+
+  Each part is a path, ``sample:NAME``, a folder (all pictures in it) or a
+  pattern such as ``photos/*.jpg``; what is found in a folder or by a pattern is
+  sorted.
+
+  Raises:
+    ValueError: There is none; or a pattern or a folder has none.
+  """
+  found = [path for part in listed(config[name]) for path in _found(name, part)]
+  if not found:
+    raise ValueError(
+      f'config.{name}: got none, expected pictures, folders or patterns, by '
+      'commas'
+    )
+  return tuple(found)
+
+
+def found_pictures(part: str) -> list[str]:
+  """The pictures of a path, a folder or a pattern; see `picture_paths`.
+
+  Raises:
+    ValueError: A folder or a pattern has none.
+  """
+  path = pathlib.Path(part).expanduser()
+  if path.is_dir():
+    return [str(path / inside) for inside in data.photos(path)]
+  if part.startswith('sample:') or path.exists() or not glob.has_magic(part):
+    return [part]
+  matches = sorted(glob.glob(str(path), recursive=True))
+  if not (
+    files := [match for match in matches if pathlib.Path(match).is_file()]
+  ):
+    raise ValueError(f'path: got {part!r}, which no file matches')
+  return files
+
+
+def _found(name: str, part: str) -> list[str]:
+  with named(path=name):
+    return found_pictures(part)
+
+
+def read_picture(
+  name: str,
+  source: str,
+  *,
+  shorter: int | None = None,
+  crop: int | None = None,
+) -> np.ndarray:
+  """Reads an image; errors name the setting ``name``."""
+  with named(image=name, shorter='size', crop='size'):
+    return io.read_image(source, shorter=shorter, crop=crop)
+
+
+def read_square(name: str, source: str, size: int) -> np.ndarray:
+  """The middle of a picture, as a net of that size expects it."""
+  shorter = shorter_side(source, size)
+  return read_picture(name, source, shorter=shorter, crop=size)
+
+
+def shorter_side(source: str, size: int) -> int:
+  """Pixels of a photo's shorter side before a net's ``size`` is cut out.
+
+  A sample was drawn to be seen whole.
+  """
+  return size if source.startswith('sample:') else round(size * 8 / 7)

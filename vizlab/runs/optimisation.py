@@ -1,0 +1,221 @@
+"""How experiments make images: with a progress bar, resumed after a kill."""
+
+import contextlib
+import functools
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from vizlab import optimize
+from vizlab.runs import checkpoints, files, stopping
+from vizlab.runs.recorder import Recorder, flat
+from vizlab.types import Array, ImageParam, ScoreFn
+
+__all__ = ['Made', 'check', 'fitting', 'make']
+
+# Between two checkpoints, in seconds: as much as a kill can cost, and a chunk.
+_EVERY = 20.0
+
+
+class Made(NamedTuple):
+  """Images that were optimised.
+
+  Attributes:
+    images: ``[..., H, W, C]``.
+    scores: ``[steps, ...]``, at each step before it was taken.
+    penalties: ``[steps, ...]``.
+    failed: int ``[...]``, the step at which an image was not finite any more;
+      it is as it was before that. Else -1.
+  """
+
+  images: np.ndarray
+  scores: np.ndarray
+  penalties: np.ndarray
+  failed: np.ndarray
+
+  @property
+  def ends(self) -> tuple[np.ndarray, np.ndarray]:
+    """The first score and the last one that was finite, ``[...]`` each."""
+    last = np.where(self.failed < 0, len(self.scores), self.failed) - 1
+    last = np.maximum(last, 0)[None]
+    return self.scores[0], np.take_along_axis(self.scores, last, 0)[0]
+
+
+def check(wish: ScoreFn, image: ImageParam, **settings: Any) -> None:
+  """Raises a `ValueError` if what `make` is given does not fit together.
+
+  Nothing is computed, so this comes before anything is written.
+  """
+  optimize.run(wish, image, jax.random.key(0), **settings)
+
+
+def fitting(wish: ScoreFn, image: ImageParam, count: int) -> int:
+  """How many images, ``count`` at most, half of the free memory holds.
+
+  Args:
+    wish: What is maximised, of any number of images.
+    image: One image ``[1, H, W, C]``; what its gradient takes is measured.
+    count: The most.
+  """
+
+  def total(z: Any) -> Array:
+    return wish(image.decode(z)).sum()
+
+  z = jax.eval_shape(image.init, jax.random.key(0))
+  compiled = jax.jit(jax.grad(total)).lower(z).compile()
+  each = max(1, compiled.memory_analysis().temp_size_in_bytes)
+  return min(count, max(1, _free_bytes() // (2 * each)))
+
+
+def _free_bytes() -> int:
+  stats = jax.local_devices()[0].memory_stats() or {}
+  if 'bytes_limit' in stats:
+    return stats['bytes_limit'] - stats.get('bytes_in_use', 0)
+  return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
+def make(
+  recorder: Recorder,
+  name: str,
+  wish: ScoreFn,
+  image: ImageParam,
+  key: Array,
+  *,
+  steps: int,
+  chunk: int = 16,
+  patience: float = 0.0,
+  span: int | None = None,
+  watch: Callable[[optimize.Progress], None] | None = None,
+  **settings: Any,
+) -> Made:
+  """Optimises images, or reads what an interrupted run has made already.
+
+  Args:
+    recorder: Of the run; the result goes to ``name.npz`` there.
+    name: Of the result, unlike all others of the run.
+    wish: What is maximised.
+    image: How the images are parameterised.
+    key: A JAX random key.
+    steps: How many.
+    chunk: Steps between two looks at the clock.
+    patience: Stops once the mean score of the last ``span`` steps is above
+      that of those before by no more than this share of it; 0 never does.
+    span: Steps; else as many as a chunk.
+    watch: Called after every chunk. After a kill, again from the last
+      checkpoint on.
+    **settings: Further ones of `vizlab.optimize.run`.
+
+  Raises:
+    ValueError: As `vizlab.optimize.run`; or no image was finite.
+  """
+
+  def run() -> dict[str, np.ndarray]:
+    made = _run(
+      recorder,
+      name,
+      lambda state: optimize.run(
+        wish, image, key, steps=steps, chunk=chunk, state=state, **settings
+      ),
+      steps,
+      functools.partial(_settled, span or chunk, patience),
+      watch,
+    )
+    return made._asdict()
+
+  found = Made(**recorder.once(name, run))
+  folder = _checkpoints(recorder, name)
+  if folder.exists():
+    shutil.rmtree(folder)
+  with contextlib.suppress(OSError):  # not empty, or not there
+    folder.parent.rmdir()
+  failed = np.ravel(found.failed)
+  if (failed >= 0).all():
+    raise ValueError(
+      f'{name}: its score was not finite at step {failed.max()}; the last '
+      f'finite image is in {name}.npz'
+    )
+  for i in np.flatnonzero(failed >= 0):
+    tqdm.write(
+      f'{name}: image {i} was not finite at step {failed[i]}, and is as before'
+    )
+  return found
+
+
+def _checkpoints(recorder: Recorder, name: str) -> pathlib.Path:
+  return recorder.workdir / files.CHECKPOINTS / flat(name)
+
+
+def _run(
+  recorder: Recorder,
+  name: str,
+  progress: Callable[[Any], Iterator[optimize.Progress]],
+  steps: int,
+  settled: Callable[[np.ndarray], bool],
+  watch: Callable[[optimize.Progress], None] | None,
+) -> Made:
+  with checkpoints.opened(_checkpoints(recorder, name)) as kept:
+    state, logs, first = None, [], 0
+
+    def save(done: optimize.Progress | None) -> None:
+      if done is not None:
+        checkpoints.save(kept, done.step, _tree(done, logs))
+
+    if kept.latest is not None:
+      first = kept.latest.step
+      saved = kept.load(first)
+      state = [saved['state'][k] for k in sorted(saved['state'])]
+      logs = [(np.asarray(saved['scores']), np.asarray(saved['penalties']))]
+    recorder.rewind(first, f'{name}/')
+    saved_at, seen = time.monotonic(), None
+    bar = tqdm(total=steps, initial=first, desc=name, unit='step')
+    with bar, stopping.saving(lambda: save(seen)):
+      for now in progress(state):
+        bar.update(now.step - bar.n)
+        bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
+        if (good := now.failed < 0).any():
+          last = {'score': now.scores[-1], 'penalty': now.penalties[-1]}
+          means = {f'{name}/{k}': v[good].mean() for k, v in last.items()}
+          recorder.metrics(now.step, means)
+        logs.append((now.scores, now.penalties))
+        if watch is not None:
+          watch(now)
+        done = now.step == steps or (now.failed >= 0).all()
+        if done or settled(np.concatenate([s - p for s, p in logs])):
+          break
+        # What is saved was watched, and something is left to do after it.
+        seen = now
+        if time.monotonic() - saved_at > _EVERY:
+          save(seen)
+          saved_at = time.monotonic()
+        stopping.check()
+  scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
+  return Made(np.asarray(now.image), scores, penalties, now.failed)
+
+
+def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
+  # As arrays of numpy: those of jax would be bound to this machine's devices.
+  leaves = {
+    f'{i:04d}': np.asarray(leaf)
+    for i, leaf in enumerate(jax.tree.leaves(done.state))
+  }
+  # An interrupt may come after a chunk was logged and before it was seen.
+  scores, penalties = (
+    np.concatenate(v)[: done.step] for v in zip(*logs, strict=True)
+  )
+  return {'state': leaves, 'scores': scores, 'penalties': penalties}
+
+
+def _settled(span: int, patience: float, values: np.ndarray) -> bool:
+  """Whether what is maximised, ``[steps, ...]``, rises too slowly to go on."""
+  if not patience or len(values) < 2 * span:
+    return False
+  values = np.where(np.isfinite(values), values, 0)  # those do not change
+  before, after = values[-2 * span : -span].mean(), values[-span:].mean()
+  return after - before <= patience * abs(after)

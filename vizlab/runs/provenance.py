@@ -1,0 +1,114 @@
+"""What a result came from: versions, device, revision, the files it read."""
+
+import contextlib
+import functools
+import importlib.metadata
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+import vizlab
+from vizlab import io, nets
+from vizlab.runs.inputs import found_pictures
+from vizlab.runs.settings import flatten, listed
+
+__all__ = ['check_files', 'command', 'record']
+
+# Settings that name pictures, also by folders and patterns, that are few.
+_LISTS = {'images', 'contents', 'styles', 'masks'}
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
+
+
+def record(settings: Mapping[str, Any]) -> dict[str, Any]:
+  """All that decides a run's numbers, besides its settings.
+
+  Args:
+    settings: Of the run; what they name is read, to tell it from another file
+      of that name.
+  """
+  device = jax.devices()[0]
+  return {
+    'versions': {
+      'python': platform.python_version(),
+      'vizlab': vizlab.__version__,
+      **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    },
+    'device': f'{device.platform} {device.device_kind}',
+    'devices': jax.device_count(),
+    'machine': platform.platform(),
+    'seed': settings.get('seed'),
+    'command': command(),
+    'revision': _revision(),
+    'sha256': _sums(settings),
+  }
+
+
+def command() -> str:
+  """What this process was started by."""
+  return shlex.join(['python', *sys.argv])
+
+
+def check_files(
+  known: Mapping[str, str], settings: Mapping[str, Any], flag: str = 'from'
+) -> None:
+  """Raises a `ValueError` if a file is not the one that a run has read.
+
+  Args:
+    known: The SHA-256 of each, as `record` tells.
+    settings: Of that run.
+    flag: Name of the flag that names the run, for the error.
+  """
+  now = _sums(settings)
+  for name, before in known.items():
+    if now.get(name) != before:
+      what = 'another file' if name in now else 'not there'
+      raise ValueError(
+        f'{flag}: {name} is {what}; the run read one of SHA-256 '
+        f'{before[:12]}...'
+      )
+
+
+def _revision() -> str | None:
+  """The commit of this code, and whether it was changed since."""
+  root = pathlib.Path(vizlab.__file__).resolve().parent.parent
+  git = ['git', '-C', str(root), 'describe', '--always', '--dirty']
+  try:
+    done = subprocess.run(git, capture_output=True, text=True, check=True)
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return done.stdout.strip()
+
+
+def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
+  """Of every file that a setting names, and of the nets that ship."""
+  found = {}
+  for name, value in flatten(settings).items():
+    for part in listed(value) if isinstance(value, str) else ():
+      for file in _files(name, part):
+        path = nets.shipped(file) or pathlib.Path(file).expanduser()
+        if path.is_file():
+          now = path.stat()
+          found[file] = _sum(path, now.st_size, now.st_mtime_ns)
+  return found
+
+
+def _files(setting: str, part: str) -> list[str]:
+  """The files of a part of a setting, also those in a folder of pictures."""
+  if setting not in _LISTS:
+    return [part]
+  with contextlib.suppress(ValueError):  # it may be anything else
+    return found_pictures(part)
+  return [part]
+
+
+@functools.lru_cache
+def _sum(path: pathlib.Path, size: int, changed: int) -> str:
+  """The trials of a sweep read the same weights: once is enough."""
+  del size, changed
+  return io.sha256(path)

@@ -1,0 +1,294 @@
+"""What every experiment shares: the work directory and what goes there."""
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import io
+from vizlab.runs import distributed, files, provenance, report, stopping
+from vizlab.runs.reader import read_metrics
+from vizlab.runs.settings import flatten
+
+__all__ = ['Recorder', 'flat']
+
+_FOLDERS = {files.ITEMS, files.CHECKPOINTS, files.TENSORBOARD}
+_SYNCED = 20  # seconds that a shared disk may take to show a file
+_OURS = {
+  *(files.OVERRIDES, files.COMMAND, files.METRICS, files.REPORT),
+  *(files.RECORD, files.FIGURES, 'index.json', 'record.json'),
+}
+_OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
+
+
+class Recorder:
+  """Writes what a run leaves behind, each file whole or not at all.
+
+  A work directory holds ``config.json``, ``overrides.json``, ``command.txt``,
+  ``run.json`` (versions, device, SHA-256 of what was read), ``metrics.jsonl``,
+  arrays (``.npz``), pictures (``.png``), ``report.html``,
+  and in the end ``DONE`` with the results.
+
+  Making a Recorder only looks; `open` writes. So an experiment first makes one
+  and returns its `results` if there are any, then checks and loads its inputs,
+  and opens it when nothing can be wrong with them any more.
+
+  Attributes:
+    workdir: The work directory.
+    settings: The config as JSON can hold it.
+    results: The results of a finished run with the same config, or ``None``.
+  """
+
+  def __init__(
+    self,
+    workdir: str | os.PathLike,
+    config: ConfigDict,
+    *,
+    overwrite: bool = False,
+  ) -> None:
+    """Looks at a work directory, new or of an earlier run with this config.
+
+    Raises:
+      ValueError: The directory holds files that no run has made; or it belongs
+        to a run with another config, and it shall not be overwritten.
+    """
+    self.workdir = pathlib.Path(workdir).expanduser()
+    self.results: dict[str, Any] | None = None
+    self._overwrite = overwrite
+    self.settings = json.loads(json.dumps(config.to_dict()))
+    try:
+      self._look()
+    except (OSError, json.JSONDecodeError) as error:
+      raise ValueError(f'workdir: {self.workdir}: {error}') from error
+
+  def open(self, *, shared: bool = False) -> None:
+    """Begins to write, over what an earlier run wrote if so wished.
+
+    Args:
+      shared: Whether several processes may work on the run. The first one
+        opens the directory for all; each writes files of its own.
+
+    Raises:
+      ValueError: Another process writes there, or nothing can be written; or
+        there are several processes where the run is not shared.
+    """
+    count = jax.process_count()
+    if count > 1 and not shared:
+      raise ValueError(
+        f'processes: got {count}, expected 1: this experiment is not shared out'
+      )
+    leads = jax.process_index() == 0
+    distributed.together('open', self._begin if leads else None)
+    token = self._path(files.RECORD).read_text() if leads else ''
+    token = distributed.from_first('record', token)
+    distributed.together('join', None if leads else lambda: self._join(token))
+
+  def _begin(self) -> None:
+    try:
+      io.lock(self._path(files.LOCK), self)
+      if self._overwrite:
+        self._remove()
+      elif self._path(
+        files.RECORD
+      ).exists():  # what is done must be of these files
+        record = json.loads(self._path(files.RECORD).read_text())
+        provenance.check_files(record['sha256'], self.settings, 'workdir')
+      io.write_json(self._path(files.CONFIG), self.settings)
+      io.write_json(self._path(files.OVERRIDES), sys.argv[1:])
+      io.write_text(self._path(files.COMMAND), provenance.command() + '\n')
+      io.write_json(self._path(files.RECORD), provenance.record(self.settings))
+    except OSError as error:
+      raise ValueError(f'workdir: {self.workdir}: {error}') from error
+
+  def _join(self, record: str) -> None:
+    """Looks at what the first process of a shared run has begun."""
+    for _ in range(_SYNCED):
+      with contextlib.suppress(OSError):
+        if self._path(files.RECORD).read_text() == record:
+          break
+      time.sleep(1)
+    else:
+      raise ValueError(
+        f'workdir: {self.workdir} is another one in process '
+        f'{jax.process_index()} than in process 0; expected a directory that '
+        'all processes see'
+      )
+    self._overwrite = False
+    self._look()
+
+  def _path(self, name: str) -> pathlib.Path:
+    return self.workdir / name
+
+  def _look(self) -> None:
+    names = {path.name for path in self._entries()}
+    if not names:
+      return
+    text = (
+      self._path(files.CONFIG).read_text() if files.CONFIG in names else '{}'
+    )
+    old = json.loads(text)
+    if 'experiment' not in old:
+      raise ValueError(
+        f'workdir: {self.workdir} holds files that are not of a run; expected '
+        'a new or empty directory'
+      )
+    if self._overwrite:
+      return
+    old, new = flatten(old), flatten(self.settings)
+    changed = sorted(k for k in old | new if old.get(k) != new.get(k))
+    if changed:
+      raise ValueError(
+        f'workdir: {self.workdir} is of a run with another config (they differ '
+        f'in {", ".join(changed[:5])}); choose another directory, or start '
+        'anew with --overwrite'
+      )
+    if {files.DONE, files.REPORT} <= names:
+      self.results = json.loads(self._path(files.DONE).read_text())
+
+  def _entries(self) -> list[pathlib.Path]:
+    """What is in the directory, but for what a kill left half-written."""
+    if not self.workdir.exists():
+      return []
+    return [p for p in self.workdir.iterdir() if not p.name.startswith('.')]
+
+  def _remove(self) -> None:
+    """Removes what a run writes, the mark first, and nothing else.
+
+    The config stays until the new one takes its place: it is what tells a
+    directory of a run from any other, should a kill come in between.
+    """
+    self._path(files.DONE).unlink(missing_ok=True)
+    for path in self._entries():
+      if path.name in _FOLDERS:
+        shutil.rmtree(path, ignore_errors=True)  # others may write there
+      elif path.name in _OURS or path.suffix in _OUR_SUFFIXES:
+        path.unlink()
+
+  def metrics(self, step: int, values: Mapping[str, float]) -> None:
+    """Appends a line of numbers to ``metrics.jsonl``."""
+    line = {'step': step, **{k: float(v) for k, v in values.items()}}
+    with stopping.writing(), self._path(files.METRICS).open('a') as file:
+      file.write(json.dumps(line) + '\n')
+
+  def rewind(self, step: int, prefix: str = '') -> None:
+    """Drops the metrics after ``step``: a resumed run writes them again.
+
+    Args:
+      step: The last one that is kept.
+      prefix: Of the names that are meant.
+    """
+    rows = [
+      row
+      for row in read_metrics(self.workdir)
+      if row['step'] <= step or not any(k.startswith(prefix) for k in row)
+    ]
+    text = ''.join(json.dumps(row) + '\n' for row in rows)
+    with stopping.writing():
+      io.write_text(self._path(files.METRICS), text)
+
+  def arrays(self, name: str, **arrays: np.ndarray) -> None:
+    """Writes ``name.npz``."""
+    with stopping.writing():
+      io.write_atomic(
+        self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
+      )
+
+  def once(
+    self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
+  ) -> dict[str, np.ndarray]:
+    """Returns what ``make`` computes, or has computed before an interruption.
+
+    Args:
+      name: Name of the file, ``name.npz``; see `in_parts` for an item of parts.
+      make: Computes the arrays.
+    """
+    found = self._item(name := flat(name), make)
+    shutil.rmtree(self._path(files.ITEMS) / name, ignore_errors=True)
+    return found
+
+  def in_parts(
+    self,
+    name: str,
+    count: int,
+    size: int,
+    make: Callable[[slice], Mapping[str, np.ndarray]],
+  ) -> dict[str, np.ndarray]:
+    """Computes ``count`` rows, and saves each part until their item is whole.
+
+    Args:
+      name: Name of the parts, as ``item/name`` if they belong to an item.
+      count: Number of rows.
+      size: Rows of a part; the last one may have fewer.
+      make: Computes the rows of a slice.
+    """
+    found = [
+      self._item(
+        f'{files.ITEMS}/{name}/{rows.start:06d}_{rows.stop:06d}',
+        functools.partial(make, rows),
+      )
+      for i in range(0, count, size)
+      for rows in [slice(i, min(i + size, count))]
+    ]
+    return {k: np.concatenate([part[k] for part in found]) for k in found[0]}
+
+  def _item(
+    self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
+  ) -> dict[str, np.ndarray]:
+    path = self._path(f'{name}.npz')
+    if not path.exists():
+      stopping.check()
+      self.arrays(name, **make())
+      stopping.check()
+    with np.load(path) as found:
+      return dict(found)
+
+  def picture(self, name: str, picture: np.ndarray) -> None:
+    """Writes a uint8 picture as ``name.png``."""
+    with stopping.writing():
+      io.write_png(self._path(f'{flat(name)}.png'), picture)
+
+  def report(
+    self,
+    title: str,
+    summary: str,
+    parts: Sequence[report.Figure | report.Table],
+  ) -> None:
+    """Writes ``report.html``, and each of its figures as a PNG."""
+    stopping.check()
+    figures = [part for part in parts if isinstance(part, report.Figure)]
+    for part in figures:
+      self.picture(part.name, part.picture)
+    names = [flat(part.name) for part in figures]
+    with stopping.writing():
+      io.write_json(self._path(files.FIGURES), names)
+    page = report.html(
+      title,
+      summary,
+      parts,
+      command=self._path(files.COMMAND).read_text().strip(),
+      settings=self._path(files.CONFIG).read_text(),
+    )
+    with stopping.writing():
+      io.write_text(self._path(files.REPORT), page)
+
+  def finish(self, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes the results and the mark that the run is complete."""
+    with stopping.writing():
+      io.write_json(self._path(files.DONE), dict(results))
+      shutil.rmtree(self._path(files.ITEMS), ignore_errors=True)
+    return dict(results)
+
+
+def flat(name: str) -> str:
+  """A name as that of a file: layers such as ``fire2/concat`` have slashes."""
+  return name.replace('/', '_')
