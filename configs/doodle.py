@@ -43,7 +43,7 @@ def get_config(arg: str = '') -> ConfigDict:
   # With 'gram' half of a region may stay grey, if the rest has more than its
   # share: a mean of products is not told from another. Means tell it.
   config.statistic = 'covariance'  # 'gram', 'moments', 'wasserstein'
-  config.normalise = False  # slopes of all layers to one size; with 'adam'
+  config.normalise = False  # gradients, per layer; weights of 1 suit it
   config.weight = 1e6  # of the loss, against that of total variation
   config.tv = 1.0  # weight of total variation
   config.size = 128  # pixels of the new painting's shorter side

@@ -38,7 +38,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.content_layer = 'relu3_1'
   config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1'  # by commas
   config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = False  # slopes of all layers to one size; with 'adam'
+  config.normalise = False  # gradients, per layer; weights of 1 suit it
   # Weights of the content as multiples of that of the style, by commas.
   config.ratios = (1e-4, 1e-3, 1e-2, 1e-1)
   config.beta = 1e6  # weight of the style

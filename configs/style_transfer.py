@@ -45,7 +45,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1,relu5_1'  # by commas
   config.style_weights = ()  # of each of those; () for all alike
   config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = True  # slopes of all layers to one size; with 'adam'
+  config.normalise = True  # gradients, per layer; weights of 1 suit it
   config.alpha = 0.05  # weight of the content, a mean over positions
   config.beta = 1.0  # weight of the style
   config.tv = 0.0  # weight of total variation
@@ -87,13 +87,12 @@ def sweep(add) -> None:
 
 
 def sweep_optimizer(add) -> None:
-  """Optimisers and their rates with the paper's loss, from two starts."""
+  """Optimisers and their rates, from two starts; with the paper's loss.
+
+  Its weights are flags, as above.
+  """
   rates = add.chain(
     add.product(optimizer=('adam',), learning_rate=(0.005, 0.02, 0.05)),
     add.product(optimizer=('lbfgs',), learning_rate=(0.02, 0.05, 0.1)),
   )
-  starts = add.product(start=('content', 'noise'))
-  loss = add.product(
-    normalise=(False,), alpha=(1.0,), beta=(2000.0,), tv=(5e-4,)
-  )
-  add(add.product(rates, starts, loss))
+  add(add.product(rates, start=('content', 'noise'), normalise=(False,)))

@@ -44,7 +44,7 @@ def get_config(arg: str = '') -> ConfigDict:
   # components, as in 'relu1_1,pool1:20'. A column of the sheet for each model.
   config.models = _by_depth('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
   config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = False  # slopes of all layers to one size; with 'adam'
+  config.normalise = False  # gradients, per layer; weights of 1 suit it
   config.weight = 1e6  # of the loss, against that of total variation
   config.tv = 0.0  # weight of total variation
   config.size = 128  # side of the images in pixels

@@ -18,7 +18,7 @@ from vizlab.runs.inputs import (
   picture_paths,
   read_square,
 )
-from vizlab.runs.optimisation import check, make
+from vizlab.runs.optimisation import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -213,7 +213,7 @@ def _optimise(
 ) -> np.ndarray:
   wish = synthesis.inversion(net, layer, x, tv=tv)
   make_rule, rate = RULES[config.optimizer]
-  made = make(
+  made = optimize_resumable(
     recorder,
     name,
     wish.score,

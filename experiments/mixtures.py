@@ -20,7 +20,7 @@ from vizlab.objectives import (
   score,
 )
 from vizlab.runs.inputs import check_layers, load_net
-from vizlab.runs.optimisation import Made, check, make
+from vizlab.runs.optimisation import OptimizedImages, check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -90,7 +90,7 @@ def run(
   apart = maker('way', way, config.count)
   held = maker('aligned', way + config.alignment * alignment(compare), t.size)
 
-  def row(made: Made) -> list[np.ndarray]:
+  def row(made: OptimizedImages) -> list[np.ndarray]:
     return [render.to_uint8(x) for x in made.images]
 
   side = min(224, config.size + 32)
@@ -171,10 +171,12 @@ class _Maker:
   ) -> None:
     self.config, self.recorder, self.net = config, recorder, net
 
-  def __call__(self, name: str, objective: Objective, count: int) -> Made:
+  def __call__(
+    self, name: str, objective: Objective, count: int
+  ) -> OptimizedImages:
     kind = IMAGES[self.config.image]
     wish = score(self.net, objective)
-    return make(
+    return optimize_resumable(
       self.recorder,
       name,
       wish.with_rules(relu=rules.redirected_relu),

@@ -11,7 +11,7 @@ from vizlab import optimize, render, rules, synthesis
 from vizlab.objectives import Score, score
 from vizlab.runs import plots
 from vizlab.runs.inputs import check_layers, layer_info, load_net
-from vizlab.runs.optimisation import check, make
+from vizlab.runs.optimisation import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import named, need_positive
@@ -59,7 +59,7 @@ def run(
   groups = [best[near[near >= 0]] for near in found['near']]
   starts = np.stack([cases.images[group].mean(0) for group in groups])
   starts = np.asarray(jax.image.resize(starts, shape, 'linear'))
-  made = make(
+  made = optimize_resumable(
     recorder,
     'images',
     wish.with_rules(relu=rules.redirected_relu),

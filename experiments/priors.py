@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from vizlab import optimize, penalties, render, rules, synthesis
 from vizlab.objectives import score
 from vizlab.runs.inputs import check_layers, load_net
-from vizlab.runs.optimisation import check, make
+from vizlab.runs.optimisation import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -79,7 +79,7 @@ def run(
   rows, lines = [], []
   excite = jax.jit(lambda wish, x: wish(x))
   for family, prior in priors.items():
-    made = make(
+    made = optimize_resumable(
       recorder,
       family,
       wish.with_rules(relu=rules.redirected_relu),

@@ -54,8 +54,14 @@ def run(
   transfer.check()
   recorder.open()
   image, found = transfer('transfer', config.alpha)
-  parts = transfer.parts(found[-1].images, config.alpha, config.beta)
-  parts['total variation'] = job.penalty_of(found[-1].images)
+  first = transfer.start(transfer.where[-1])
+  before, parts = (
+    {
+      **transfer.parts(x, config.alpha, config.beta),
+      'total variation': job.penalty_of(x),
+    }
+    for x in (first, found[-1].images)
+  )
   loss = sum(parts.values())
   recorder.picture('transfer', render.to_uint8(image))
   shown = [picture, *painted, image]
@@ -77,9 +83,16 @@ def run(
       *job.strip('transfer', transfer.where),
       losses(transfer.where, found),
       Table(
-        'The loss of the result, and its parts with their weights',
-        ['loss', *parts],
-        [[loss, *parts.values()]],
+        'The loss of the start and of the result: each part with its weight, '
+        'and their sum. With normalised gradients the sum may rise',
+        ['part', 'start', 'result'],
+        [
+          [name, f'{start:.4g}', f'{end:.4g}']
+          for name, start, end in (
+            *((name, before[name], parts[name]) for name in parts),
+            ('sum', sum(before.values()), loss),
+          )
+        ],
       ),
     ],
   )

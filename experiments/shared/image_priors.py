@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from vizlab import io, optimize, penalties, render, synthesis
-from vizlab.runs.optimisation import make
+from vizlab.runs.optimisation import optimize_resumable
 from vizlab.runs.recorder import Recorder, flat
 from vizlab.runs.settings import each_of, need_not_negative, need_positive
 from vizlab.synthesis.maco import Tracked
@@ -181,7 +181,7 @@ def make_pictures(
     if isinstance(image, Tracked):
       recorder.arrays(path.stem, total=now.state.z.total)
 
-  made = make(
+  made = optimize_resumable(
     recorder,
     name,
     wish,

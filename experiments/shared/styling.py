@@ -21,7 +21,7 @@ from vizlab.runs.inputs import (
   picture_paths,
   read_picture,
 )
-from vizlab.runs.optimisation import Made, check, make
+from vizlab.runs.optimisation import OptimizedImages, check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -98,6 +98,11 @@ class Job:
       config,
       *('learning_rate', 'patience', 'tv', 'later_steps', 'snapshots', 'tile'),
     )
+    if config.normalise and config.patience:
+      raise ValueError(
+        f'config.patience: got {config.patience} with config.normalise, '
+        'expected 0: with normalised gradients the loss may rise'
+      )
     each_of('config.optimizer', [config.optimizer], RULES)
     each_of('config.statistic', [config.statistic], style.STATISTICS)
     self.config, self.recorder = config, recorder
@@ -127,7 +132,11 @@ class Job:
     return self.minimise(self.config.weight * loss, net)
 
   def minimise(self, loss: Objective, net: Net | None = None) -> Score:
-    """The score whose maximum is a loss's minimum."""
+    """The score that is maximised to lower a loss, its gradients normalised.
+
+    With normalised gradients the loss itself may rise; see
+    `vizlab.objectives.normalised`.
+    """
     if self.config.normalise:
       loss = normalised(loss)
     return score(self.seen if net is None else net, -1.0 * loss)
@@ -139,7 +148,7 @@ class Job:
     start_at: At,
     where: Sequence[tuple[int, int]],
     shown: Callable[[np.ndarray], np.ndarray] = np.asarray,
-  ) -> list[Made]:
+  ) -> list[OptimizedImages]:
     """An image at each size, which starts from the one before.
 
     Args:
@@ -158,7 +167,7 @@ class Job:
         steps = config.later_steps or config.steps
       else:
         start, steps = start_at(size), config.steps
-      made = make(
+      made = optimize_resumable(
         self.recorder,
         _named(name, size),
         wish_at(size),
@@ -222,7 +231,9 @@ class Job:
     return [Figure(f'{name}_strip', caption, table)]
 
 
-def losses(where: Sequence[tuple[int, int]], found: Sequence[Made]) -> Table:
+def losses(
+  where: Sequence[tuple[int, int]], found: Sequence[OptimizedImages]
+) -> Table:
   """The loss at every size."""
   return Table(
     'The loss',

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from vizlab import style
 from vizlab.filters import resize
 from vizlab.objectives import Objective, Score, score
-from vizlab.runs.optimisation import Made
+from vizlab.runs.optimisation import OptimizedImages
 from vizlab.runs.settings import each_of, listed, need_not_negative
 from vizlab_experiments.shared.styling import Job, noise, shrunk, sizes
 
@@ -99,7 +99,7 @@ class Transfer:
 
   def __call__(
     self, name: str, alpha: float, **changes: Any
-  ) -> tuple[np.ndarray, list[Made]]:
+  ) -> tuple[np.ndarray, list[OptimizedImages]]:
     """The picture, and how it was made at every size; as `loss`."""
     wish = self._wish_with(alpha, **changes)
     found = self.job(name, wish, self.start, self.where, self._coloured)

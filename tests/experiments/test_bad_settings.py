@@ -104,6 +104,8 @@ BAD = [
   ('style_transfer', {'style_layers': ''}, 'config.style_layers: got'),
   ('style_transfer', {'alpha': 0.0, 'beta': 0.0}, 'config.alpha, config.beta'),
   ('style_transfer', {'beta': -1.0}, 'config.beta: got -1.0'),
+  ('style_transfer', {'patience': 0.1}, 'config.patience: got 0.1 with'),
+  ('dream', {'power': 0.5}, 'config.power: got 0.5, expected at least 1'),
   ('style_transfer', {'shares': (0.5, 0.5)}, 'config.shares: got 2'),
   ('style_transfer', {'statistic': 'gramm'}, "config.statistic: got 'gramm'"),
   ('style_transfer', {'colours': 'grey'}, "config.colours: got 'grey'"),

@@ -122,7 +122,7 @@ PAINT = {
   'learning_rate': 0.01,
   'steps': 3,
   'later_steps': Change(1, {'octaves': 2}),
-  'patience': Change(1e9, LONG),
+  'patience': Change(1e9, {**LONG, 'normalise': False}),
   'snapshots': Change(1, {}, 'files'),
   'tile': Change(1, {}, 'config.tile: got 1'),
 }

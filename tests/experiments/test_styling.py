@@ -162,7 +162,7 @@ def test_patience_does_not_depend_on_snapshots(tmp_path):
   for snapshots in (0, 5):
     workdir = tmp_path / f'{snapshots}'
     settings = {'octaves': 1, 'steps': 96, 'snapshots': snapshots}
-    start('style_transfer', workdir, patience=0.05, **settings)
+    start('style_transfer', workdir, patience=0.05, **settings, **PAPER)
     with np.load(workdir / 'transfer_48x48.npz') as made:
       counts.append(len(made['scores']))
   # To the next end of a chunk.
@@ -189,18 +189,22 @@ def test_later_sizes_may_have_fewer_steps(tmp_path):
     assert len(made['scores']) == 2
 
 
-def test_the_parts_of_a_transfer_sum_to_the_loss_of_its_picture(tmp_path):
+@pytest.mark.parametrize('changes', [{}, {**PAPER, 'tv': 5e-4}], ids=str)
+def test_the_parts_of_a_transfer_sum_to_the_loss_of_its_picture(
+  changes, tmp_path
+):
   found = start(
-    'style_transfer', tmp_path / 'run', steps=6, octaves=1, tv=5e-4, **PAPER
+    'style_transfer', tmp_path / 'run', steps=6, octaves=1, **changes
   )
   parts = [found[k] for k in ('content', 'style', 'total variation')]
   np.testing.assert_allclose(found['loss'], sum(parts), rtol=1e-6)
-  assert min(parts) > 0
+  assert min(parts[: 3 if changes else 2]) > 0
   with np.load(tmp_path / 'run' / 'transfer_48x48.npz') as made:
     image = made['images']
-    # Of the last step but one; the loss was still falling.
+    # Of the last step but one.
     last = made['penalties'][-1] - made['scores'][-1]
   assert 0 <= image.min() and image.max() <= 1
-  assert 0.5 * last < found['loss'] <= last
+  assert 0.5 * last < found['loss'] < 2 * last
+  assert found['loss'] < last or not changes, 'the loss was still falling'
   shown = io.read_image(str(tmp_path / 'run' / 'transfer.png'))
   assert np.abs(shown - image).max() < 1 / 255, 'what is judged is shown'

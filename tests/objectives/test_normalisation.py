@@ -45,6 +45,18 @@ def test_slopes_of_each_term_and_image_are_its_weight_long():
   np.testing.assert_allclose(whole['a'], sum(parts), rtol=1e-4, atol=1e-8)
 
 
+def test_the_batch_of_a_vector_is_that_of_the_logits():
+  vectors = {'v': jnp.array([[3.0, 1.0], [0.0, -2.0]])}
+  loss = normalised(content('v', jnp.array([1.0, 0.0])))
+
+  def total(vectors):
+    return loss(jnp.zeros((2, 5)), vectors).sum()
+
+  np.testing.assert_allclose(
+    jax.grad(total)(vectors)['v'], [[2 / 3, 1 / 3], [-1 / 3, -2 / 3]], 1e-6
+  )
+
+
 def test_what_is_followed_lowers_the_loss(tiny):
   x = jax.random.uniform(KEY, (16, 16, 3))
   loss = content('relu2', tiny(x[::-1])[1]['relu2'])

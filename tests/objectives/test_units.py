@@ -46,8 +46,8 @@ EXPECTED = {
     [np.square(np.arange(24)).mean(), np.square(np.arange(24, 48)).mean()],
   ),
   'layer_energy of a power': (
-    layer_energy('vector', 3.0) - layer_energy('vector', 1.0),
-    [(1 + 8 + 27) / 3 - 2, (0 + 1 + 64) / 3 - 5 / 3],
+    layer_energy('vector', 3.0),
+    [(1 + 8 + 27) / 3, (0 + 1 + 64) / 3],
   ),
   'arithmetic': (
     2 * logit(0) - logit(1) * 0.5 + channel('map', 3),
@@ -130,6 +130,8 @@ def test_a_dict_of_objectives_gives_a_dict(tiny, images):
     ),
     (lambda: neuron('map', 0, (2, 0))(LOGITS, ACTS), 'row: got 2'),
     (lambda: neuron('map', 0, (0, 3))(LOGITS, ACTS), 'column: got 3'),
+    (lambda: layer_energy('map', 0.5), 'power: got 0.5, expected at least 1'),
+    (lambda: layer_energy('map', np.ones(2)), r'power: got shape \(2,\)'),
   ],
 )
 def test_wrong_arguments_are_named(make, message):

@@ -27,7 +27,7 @@ def recorder(tmp_path):
 
 def grow(recorder, steps=12, wish=None, **settings):
   """Images of which each step depends on all before it, and on chance."""
-  return optimisation.make(
+  return optimisation.optimize_resumable(
     recorder,
     'grown',
     wish or (lambda x: jnp.sin(7 * x).sum((1, 2, 3))),
@@ -89,7 +89,7 @@ def test_ctrl_c_keeps_all_chunks(recorder, monkeypatch):
 
 
 def test_names_with_slashes_are_flat_files(recorder):
-  made = optimisation.make(
+  made = optimisation.optimize_resumable(
     recorder,
     'fire2/concat_0',
     lambda x: x.sum((1, 2, 3)),
@@ -104,16 +104,16 @@ def test_names_with_slashes_are_flat_files(recorder):
 
 def test_a_batch_chosen_by_memory_is_kept(tmp_path, monkeypatch):
   settings = {'batch': 0, 'negative': False, 'examples': False}
-  make, free = optimisation.make, optimisation._free_bytes
+  make, free = optimisation.optimize_resumable, optimisation._free_bytes
   priors = importlib.import_module('vizlab_experiments.shared.image_priors')
 
   def killed(*args, **settings):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(priors, 'make', killed)
+  monkeypatch.setattr(priors, 'optimize_resumable', killed)
   with pytest.raises(KeyboardInterrupt):
     start('visualize', tmp_path / 'run', **settings)
-  monkeypatch.setattr(priors, 'make', make)
+  monkeypatch.setattr(priors, 'optimize_resumable', make)
   monkeypatch.setattr(optimisation, '_free_bytes', lambda: 0)
   start('visualize', tmp_path / 'run', **settings)
   assert (tmp_path / 'run' / 'relu2_1_0.npz').exists()

@@ -33,16 +33,16 @@ Weights = Mapping[str, float] | None
 Masks = Mapping[str, Array] | None
 
 
-@value('layer', 'size')
+@value('layer', 'scale')
 class Features(Objective):
   """See `features` and `content`."""
 
   layer: str
   target: Array
-  size: str
+  scale: str
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``||A - A_0||^2`` over the size: of ``A_0``, 2, or 2 a position."""
+    """``||A - A_0||^2``, divided by ``||A_0||^2``, by 2, or by 2 H W."""
     a, target = activation(acts, self.layer), self.target
     lead = batch_rank(a, logits, self.layer)
     if target.shape not in (a.shape, a.shape[lead:]):
@@ -53,9 +53,9 @@ class Features(Objective):
     axes = tuple(range(lead, a.ndim))
     target = beside(target, a)
     apart = jnp.square(a - target).sum(axes)
-    if self.size == 'sum':
+    if self.scale == 'sum':
       return apart / 2
-    if self.size == 'mean':
+    if self.scale == 'mean':
       return apart / (2 * math.prod(a.shape[lead:-1]))
     size = jnp.square(target).sum(axes)
     return apart / jnp.where(size > 0, size, 1)
@@ -83,19 +83,21 @@ def content(layer: str, target: Array, *, mean: bool = False) -> Objective:
   """The content loss ``||F - P||^2 / 2``.
 
   Args:
-    layer: As of `features`.
-    target: As of `features`.
+    layer: Name of a layer, a map or a vector.
+    target: ``P``: ``[..., H', W', C]`` or ``[..., C]``, with the batch of the
+      images or without.
     mean: Divides by the number of positions of a map, so that the loss does not
       grow with the image.
 
   Raises:
-    ValueError: As `features`.
+    ValueError: The target is not finite, or not of the layer's shape (when it
+      is read).
 
   Reference:
     Gatys, Ecker & Bethge 2016, equation 1.
   """
-  size = 'mean' if mean else 'sum'
-  return Features(layer, number(target, 'target'), size)
+  scale = 'mean' if mean else 'sum'
+  return Features(layer, number(target, 'target'), scale)
 
 
 @value('layer', 'statistic', 'distance')

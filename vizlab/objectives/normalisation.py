@@ -1,4 +1,4 @@
-"""Objectives whose slopes are of one size, whatever their values."""
+"""Objectives with normalised gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -23,30 +23,33 @@ class Normalised(Objective):
   inner: Objective
 
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """The value of the inner objective, with a slope of length 1."""
+    """The value of the inner objective, with a gradient of L1 norm 1."""
     a = activation(acts, self.layer)
+    constant = jax.lax.stop_gradient(a)
 
     def read(a: Array) -> Array:
       return self.inner(logits, {**acts, self.layer: a})
 
-    y, pull = jax.vjp(read, a)
+    y, pull = jax.vjp(read, constant)
     (slope,) = pull(jnp.ones_like(y))
     axes = tuple(range(batch_rank(a, logits, self.layer), a.ndim))
     size = jnp.abs(slope).sum(axes, keepdims=True)
-    slope = jax.lax.stop_gradient(slope / jnp.where(size > 0, size, 1))
+    slope /= jnp.where(size > 0, size, 1)
     along = (a * slope).sum(axes)
     # The difference is 0, and has the slope.
     return jax.lax.stop_gradient(y) + (along - jax.lax.stop_gradient(along))
 
 
 def normalised(objective: Objective) -> Objective:
-  """The same values, with slopes of one size in each layer: ``g / ||g||_1``.
+  """The same value, with the gradient of each term normalised: ``g / ||g||_1``.
 
-  Every term of a sum is normalised by itself, by the sum of the absolute values
-  of its gradient in the activation that it reads, of each image. The weights of
-  the terms multiply that: they are shares of the gradient, and the same ones
-  suit any layers, sizes and nets. What is followed is no gradient of the value
-  any more, so Adam suits it, and rules that compare the two do not.
+  ``g`` is the gradient of a term in the activation that it reads; its L1 norm
+  is taken per image. Weights of terms multiply the normalised gradients, so the
+  same weights suit any layers, sizes and networks. The result is not the
+  gradient of the value, which may therefore rise while it is followed: Adam
+  suits it, line searches do not. Only that activation receives a gradient:
+  targets, logits and other layers that a term reads do not, and second
+  derivatives are 0.
 
   Args:
     objective: A term that reads one layer, such as `content` or `grams` of one

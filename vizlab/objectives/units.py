@@ -268,14 +268,17 @@ def layer_energy(layer: str, power: float | Array = 2.0) -> Objective:
 
   Args:
     layer: Name of a layer.
-    power: At least 1. DeepDream's is 2; 3 keeps a smooth sky free of stripes.
+    power: A number, at least 1. DeepDream's is 2; with 3 a smooth sky stays
+      free of stripes.
 
   Raises:
-    ValueError: The power is below 1.
+    ValueError: The power is below 1, or not one number.
 
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream).
   """
+  if jnp.ndim(power):
+    raise ValueError(f'power: got shape {jnp.shape(power)}, expected a number')
   return LayerEnergy(layer, number(power, 'power', 1.0))
 
 

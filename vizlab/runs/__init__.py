@@ -17,7 +17,7 @@ _WHERE = {
   'Table': 'report',
   'execute': 'execution',
   'load_run': 'reader',
-  'make': 'optimisation',
+  'optimize_resumable': 'optimisation',
   'read_metrics': 'reader',
 }
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
   'Table',
   'execute',
   'load_run',
-  'make',
+  'optimize_resumable',
   'read_metrics',
 ]
 

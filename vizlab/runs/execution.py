@@ -27,8 +27,9 @@ def execute(
 
   Args:
     experiment: A module with ``prepare(config) -> inputs``, which reads and
-      checks, and ``run(inputs, recorder) -> results``, which computes. What it
-      makes by `Recorder.once` and `vizlab.runs.make` is kept when it is killed.
+      checks, and ``run(inputs, recorder) -> results``, which computes. What
+      `Recorder.once` and `vizlab.runs.optimize_resumable` have finished is
+      kept when it is interrupted.
     config: The settings.
     workdir: The work directory.
     overwrite: Whether an earlier run's files are removed first.

@@ -1,4 +1,4 @@
-"""How experiments make images: with a progress bar, resumed after a kill."""
+"""Resumable optimization of images, with a progress bar."""
 
 import contextlib
 import functools
@@ -18,13 +18,13 @@ from vizlab.runs import checkpoints, files, stopping
 from vizlab.runs.recorder import Recorder, flat
 from vizlab.types import Array, ImageParam, ScoreFn
 
-__all__ = ['Made', 'check', 'fitting', 'make']
+__all__ = ['OptimizedImages', 'check', 'fitting', 'optimize_resumable']
 
 # Between two checkpoints, in seconds: as much as a kill can cost, and a chunk.
 _EVERY = 20.0
 
 
-class Made(NamedTuple):
+class OptimizedImages(NamedTuple):
   """Images that were optimised.
 
   Attributes:
@@ -81,7 +81,7 @@ def _free_bytes() -> int:
   return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
 
 
-def make(
+def optimize_resumable(
   recorder: Recorder,
   name: str,
   wish: ScoreFn,
@@ -94,7 +94,7 @@ def make(
   span: int | None = None,
   watch: Callable[[optimize.Progress], None] | None = None,
   **settings: Any,
-) -> Made:
+) -> OptimizedImages:
   """Optimises images, or reads what an interrupted run has made already.
 
   Args:
@@ -129,7 +129,7 @@ def make(
     )
     return made._asdict()
 
-  found = Made(**recorder.once(name, run))
+  found = OptimizedImages(**recorder.once(name, run))
   folder = _checkpoints(recorder, name)
   if folder.exists():
     shutil.rmtree(folder)
@@ -159,7 +159,7 @@ def _run(
   steps: int,
   settled: Callable[[np.ndarray], bool],
   watch: Callable[[optimize.Progress], None] | None,
-) -> Made:
+) -> OptimizedImages:
   with checkpoints.opened(_checkpoints(recorder, name)) as kept:
     state, logs, first = None, [], 0
 
@@ -196,7 +196,7 @@ def _run(
           saved_at = time.monotonic()
         stopping.check()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
-  return Made(np.asarray(now.image), scores, penalties, now.failed)
+  return OptimizedImages(np.asarray(now.image), scores, penalties, now.failed)
 
 
 def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
