@@ -9,8 +9,8 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.images=PHOTO,PHOTO \\
     --workdir=runs/invert_vgg19
 
-Runtime: two to three minutes on 2 busy CPU cores; VGG-19 with three photos and
-60 steps 14 minutes. It can be killed and started again.
+Runtime: two to three minutes on 2 busy CPU cores; VGG-19 with three photos 40
+minutes. It can be killed and started again.
 
 HOG and SIFT are inverted in grey, and their pictures shown at full contrast, as
 neither tells it. HOG as it is most used does not tell dark on bright from
@@ -22,24 +22,27 @@ activations in percent, mean and deviation over the pictures, by weight:
 
   minivgg     0.1           1             10
   conv1_1     0.5 +- 0.0    2.8 +- 0.2   12.9 +- 0.7
-  relu2_1     0.9 +- 0.2    2.5 +- 0.2   10.5 +- 0.8
-  relu3_2     5.6 +- 0.8    5.8 +- 0.3   12.1 +- 0.1
-  relu4_2     3.7 +- 0.6    4.3 +- 0.5    9.0 +- 0.3
-  relu5_2     4.4 +- 0.3    6.9 +- 1.4   10.5 +- 2.6
-  fc          0.7 +- 0.0    0.9 +- 0.3    2.9 +- 0.8
-  hog         5.0 +- 2.1    2.8 +- 0.2    3.2 +- 0.0
-  signed_hog 16.7 +- 2.7    8.1 +- 1.4    7.4 +- 0.5
-  sift       10.3 +- 5.0    2.0 +- 0.4    2.4 +- 0.3
+  relu2_1     0.6 +- 0.0    2.4 +- 0.2   10.5 +- 0.8
+  relu3_2     4.0 +- 0.1    5.2 +- 0.4   11.7 +- 0.6
+  relu4_2     2.9 +- 0.8    3.8 +- 0.1    8.9 +- 0.2
+  relu5_2     5.3 +- 0.6    5.6 +- 1.1   12.1 +- 1.9
+  fc          0.9 +- 0.0    0.9 +- 0.3    2.5 +- 0.6
+  hog         2.9 +- 0.5    2.7 +- 0.0    3.0 +- 0.4
+  signed_hog  9.8 +- 2.2    7.5 +- 0.6    7.6 +- 0.6
+  sift        2.3 +- 0.7    2.0 +- 0.4    2.4 +- 0.3
 
-VGG-19 on astronaut.png, tubingen.jpg and snake.png, 60 steps; both tables are
-of an earlier L-BFGS, without its damping and projection:
+VGG-19 (the weights of its authors) on astronaut.png, tubingen.jpg and
+snake.png, by the size of the activations, and at 0.1 also by the mean distance
+between the pictures' activations, as in the paper:
 
-  conv1_1     0.6 +- 0.1    4.3 +- 0.4   22.1 +- 2.7
-  relu2_1     1.6 +- 0.6    4.1 +- 0.3   21.4 +- 3.5
-  relu3_1    12.4 +- 4.0   12.8 +- 4.0   26.6 +- 1.9
-  relu4_1    16.9 +- 4.2   17.2 +- 4.3   26.3 +- 3.9
-  relu5_1    24.7 +- 3.2   23.1 +- 4.0   27.3 +- 2.8
-  fc8         8.6 +- 1.8   14.3 +- 3.0   10.0 +- 1.8
+  VGG-19      0.1           1             10            0.1, by distance
+  conv1_1     0.6 +- 0.1    4.3 +- 0.4   22.1 +- 2.7    0.5 +- 0.1
+  relu2_1     1.0 +- 0.5    3.9 +- 0.3   21.1 +- 3.3    0.8 +- 0.2
+  relu3_1     2.5 +- 0.5    5.2 +- 0.3   21.9 +- 3.7    1.9 +- 0.3
+  relu4_1     6.3 +- 2.3    7.7 +- 1.1   18.0 +- 2.7    5.3 +- 2.3
+  relu5_1     9.4 +- 1.9   11.1 +- 1.7   17.3 +- 1.7    6.8 +- 2.2
+  fc8         3.2 +- 1.0    3.7 +- 0.9    4.4 +- 0.8    2.0 +- 0.6
+  sift        5.0 +- 3.4    5.0 +- 3.2    5.2 +- 3.2    5.4 +- 3.6
 """
 
 from ml_collections import ConfigDict

@@ -1,10 +1,9 @@
 """Explains pictures, and measures the methods on scenes with known truth."""
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +28,7 @@ from vizlab_experiments.shared.methods import (
   possible_methods,
 )
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 _SCENES = 8  # scenes that are measured at once
 
@@ -100,13 +99,20 @@ class Explainer:
     return self.recorder.in_parts(item, count, size, some)['maps'].sum(0)
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Explains the pictures of the config and writes a report."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  methods: tuple[str, ...]
+  left_out: str
+  options: Options
+  names: Sequence[str]
+  pictures: list[Picture]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   methods = chosen_methods(config)
   net = load_classifier(config)
   methods, left_out = possible_methods(methods, net)
@@ -123,7 +129,12 @@ def run(
     )
   chosen_classes('config.targets', config.targets, names)
   pictures = _pictures(config, net)
-  recorder.open()
+  return Inputs(config, net, methods, left_out, options, names, pictures)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Explains the pictures of the config and writes a report."""
+  config, net, methods, left_out, options, names, pictures = inputs
   explainer = Explainer(recorder, net, methods, options)
   figure, rows = _explain(config, explainer, pictures, names)
   parts: list[Figure | Table] = [figure, rows]
@@ -140,7 +151,7 @@ def run(
     + left_out,
     parts,
   )
-  return recorder.finish(results)
+  return results
 
 
 def _pictures(config: ConfigDict, net: nets.Network) -> list[Picture]:

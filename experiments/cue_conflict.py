@@ -2,10 +2,9 @@
 
 import dataclasses
 import itertools
-import os
 import pathlib
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +25,13 @@ from vizlab.runs.settings import listed, need_not_negative, need_positive
 from vizlab_experiments.shared.styling import Job
 from vizlab_experiments.shared.transfers import Transfer, check_settings
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 SCENES = 'scenes'
 # Pictures of the report, and images that are judged at once.
 _SHOWN, _BATCH = 12, 16
+
+Labelled = tuple[str, int, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +54,51 @@ class Conflicts:
     return self.shapes, self.textures
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Judges the nets and writes the report."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Pairs(NamedTuple):
+  """Pictures to be painted, each in the style of one of another category.
+
+  Attributes:
+    job: How they are painted.
+    pairs: A content and a style each: name, number of the category, picture.
+  """
+
+  job: Job
+  pairs: list[tuple[Labelled, Labelled]]
+
+
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment.
+
+  Attributes:
+    config: The settings.
+    judged: The nets, by name.
+    categories: Names of the categories that all nets know.
+    groups: The classes of each category.
+    conflicts: The images, or what they are painted from.
+  """
+
+  config: ConfigDict
+  judged: dict[str, nets.Network]
+  categories: list[str]
+  groups: list[tuple[int, ...]]
+  conflicts: Conflicts | Pairs
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   judged = {config.net.weights: load_classifier(config)}
   for name in listed(config.others):
     judged[name] = load_other(config, 'others', name)
   categories, groups = _categories(judged)
-  conflicts = _conflicts(config, recorder, [*categories])
+  conflicts = _conflicts(config, [*categories])
+  return Inputs(config, judged, categories, groups, conflicts)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Judges the nets and writes the report."""
+  config, judged, categories, groups, conflicts = inputs
+  if isinstance(conflicts, Pairs):
+    conflicts = _painted(config, recorder, conflicts)
   decisions = {
     name: np.asarray(_decisions(net, conflicts.images, groups))
     for name, net in judged.items()
@@ -91,14 +125,12 @@ def run(
       Table('What was decided', ['', 'shape', 'texture', *decisions], texts),
     ],
   )
-  return recorder.finish(
-    {
-      f'{name}/{key}': float(value)
-      for name, bias in biases.items()
-      for key, value in bias._asdict().items()
-      if np.isfinite(value)  # no bias of a net that decides for neither
-    }
-  )
+  return {
+    f'{name}/{key}': float(value)
+    for name, bias in biases.items()
+    for key, value in bias._asdict().items()
+    if np.isfinite(value)  # no bias of a net that decides for neither
+  }
 
 
 def _in_words(biases: dict[str, evaluate.Bias]) -> str:
@@ -138,24 +170,19 @@ def _categories(
   return [*found], [*found.values()]
 
 
-def _conflicts(
-  config: ConfigDict, recorder: Recorder, categories: list[str]
-) -> Conflicts:
-  """The images that the config asks for; the recorder is open then."""
+def _conflicts(config: ConfigDict, categories: list[str]) -> Conflicts | Pairs:
+  """The images that the config asks for, or what they are painted from."""
   if config.contents or config.styles:
-    return _painted(config, recorder, categories)
-  if config.images == SCENES:
-    if categories != [*data.SHAPE_NAMES]:
-      raise ValueError(
-        "config.images: got 'scenes', which only nets of scenes know; expected "
-        'pictures named as airplane1-clock2.png, or a folder of such'
-      )
-    need_positive(config, 'scenes')
-    found = _scenes(config)
-  else:
-    found = _named(config, categories)
-  recorder.open()
-  return found
+    return _pairs(config, categories)
+  if config.images != SCENES:
+    return _named(config, categories)
+  if categories != [*data.SHAPE_NAMES]:
+    raise ValueError(
+      "config.images: got 'scenes', which only nets of scenes know; expected "
+      'pictures named as airplane1-clock2.png, or a folder of such'
+    )
+  need_positive(config, 'scenes')
+  return _scenes(config)
 
 
 def _scenes(config: ConfigDict) -> Conflicts:
@@ -194,17 +221,15 @@ def _named(config: ConfigDict, categories: list[str]) -> Conflicts:
   return Conflicts(*map(np.array, zip(*found, strict=True)))
 
 
-def _painted(
-  config: ConfigDict, recorder: Recorder, categories: list[str]
-) -> Conflicts:
-  """Every content in the style of every picture of another category."""
+def _pairs(config: ConfigDict, categories: list[str]) -> Pairs:
+  """Every content with every style of another category."""
   check_settings(config)
   need_not_negative(config, 'alpha')
   layers = {
     'content_layer': [config.content_layer],
     'style_layers': listed(config.style_layers),
   }
-  job = Job(config, recorder, layers)
+  job = Job(config, layers)
   contents, styles = (
     [
       (
@@ -232,16 +257,24 @@ def _painted(
     )
   (_, _, content), (_, _, style) = pairs[0]
   Transfer(job, content, [style]).check()
-  recorder.open()
+  return Pairs(job, pairs)
+
+
+def _painted(
+  config: ConfigDict, recorder: Recorder, wanted: Pairs
+) -> Conflicts:
+  """Every content in the style of every picture of another category."""
   images = []
-  for (one, _, content), (other, _, style) in pairs:
-    image, _ = Transfer(job, content, [style])(f'{one}-{other}', config.alpha)
-    recorder.picture(f'{one}-{other}', render.to_uint8(image))
+  for (one, _, content), (other, _, style) in wanted.pairs:
+    name = f'{one}-{other}'
+    transfer = Transfer(wanted.job, content, [style])
+    image, _ = transfer.paint(recorder, name, config.alpha)
+    recorder.picture(name, render.to_uint8(image))
     images.append(image)
   return Conflicts(
     np.stack(images),
-    np.array([a[1] for a, _ in pairs]),
-    np.array([b[1] for _, b in pairs]),
+    np.array([a[1] for a, _ in wanted.pairs]),
+    np.array([b[1] for _, b in wanted.pairs]),
   )
 
 

@@ -1,7 +1,7 @@
 """A new painting from a painting, what is where in it, and what shall be."""
 
 import functools
-import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,7 @@ from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
 from vizlab_experiments.shared.styling import Job, losses, noise, shrunk, sizes
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 # Colours of a mask that cover less than this share of it are its edges.
 _LEAST = 0.005
@@ -34,14 +34,20 @@ class Painting(NamedTuple):
   wanted: np.ndarray
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Paints and writes the report."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
-  job = Job(config, recorder, {'layers': listed(config.layers)})
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  job: Job
+  painting: Painting
+  wish: Callable[[tuple[int, int]], Score]
+  start: Callable[[tuple[int, int]], np.ndarray]
+  where: list[tuple[int, int]]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
+  job = Job(config, {'layers': listed(config.layers)})
   need_positive(config, 'weight')
   given = [config[name] for name in ('style', 'style_mask', 'target_mask')]
   if any(given) and not all(given):
@@ -56,8 +62,13 @@ def run(
   wish = functools.partial(_wish, job, painting)
   start = functools.partial(_start, config, painting)
   job.check(wish, start, where)
-  recorder.open()
-  found = job('doodle', wish, start, where)
+  return Inputs(config, job, painting, wish, start, where)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Paints and writes the report."""
+  config, job, painting, wish, start, where = inputs
+  found = job.coarse_to_fine(recorder, 'doodle', wish, start, where)
   image = render.to_uint8(found[-1].images)
   recorder.picture('doodle', image)
   count = painting.own.shape[-1]
@@ -84,7 +95,7 @@ def run(
           min(384, max(image.shape)),
         ),
       ),
-      *job.strip('doodle', where),
+      *job.strip(recorder, 'doodle', where),
       Table(
         'Share of the picture',
         ['region', 'in the painting', 'wanted'],
@@ -97,7 +108,7 @@ def run(
     ],
   )
   first, last = (-float(v) for v in found[-1].ends)
-  return recorder.finish({'regions': count, 'start': first, 'end': last})
+  return {'regions': count, 'start': first, 'end': last}
 
 
 def _wish(job: Job, painting: Painting, size: tuple[int, int]) -> Score:

@@ -1,9 +1,8 @@
 """DeepDream: pictures that grow what a layer sees in them, and a zoom."""
 
 import functools
-import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,18 +31,23 @@ from vizlab.runs.settings import (
 )
 from vizlab.types import Array, ScoreFn
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 NOISE = 'noise'
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Dreams and writes the pictures."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  layers: tuple[str, ...]
+  picture: np.ndarray
+  wishes: dict[str, ScoreFn]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'octaves', 'steps', 'size', 'rate', 'guides')
   need_positive(config, 'frame_octaves', 'frame_steps', 'levels')
   need_not_negative(config, 'frames', 'tile', 'jitter', 'seed')
@@ -67,7 +71,12 @@ def run(
     wishes = {layer: _wish(config, net, layer) for layer in layers}
     _check_tile(config, wishes)
     _check_octaves(config, picture, wishes)
-  recorder.open()
+  return Inputs(config, net, layers, picture, wishes)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Dreams and writes the pictures."""
+  config, net, layers, picture, wishes = inputs
   found, lines = {}, []
   read = jax.jit(lambda wish, x: wish(x))
   for layer, wish in (bar := tqdm(wishes.items())):
@@ -106,13 +115,11 @@ def run(
     f'{config.octaves} octaves of {config.steps} steps.',
     [*parts, Table('The score', ['layer', 'before', 'after'], lines)],
   )
-  return recorder.finish(
-    {
-      f'{when}/{layer}': value
-      for layer, *ends in lines
-      for when, value in zip(('before', 'after'), ends, strict=True)
-    }
-  )
+  return {
+    f'{when}/{layer}': value
+    for layer, *ends in lines
+    for when, value in zip(('before', 'after'), ends, strict=True)
+  }
 
 
 def _check_octaves(

@@ -8,10 +8,9 @@ import contextlib
 import dataclasses
 import functools
 import math
-import os
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -37,7 +36,10 @@ from vizlab_experiments.shared.methods import (
   possible_methods,
 )
 
-__all__ = ['run']
+__all__ = ['SHARED', 'prepare', 'run']
+
+# Several processes may work on one run.
+SHARED = True
 
 _SAMPLES = 'sample:'
 
@@ -76,21 +78,35 @@ class Job:
     return list(self.files[k * size : (k + 1) * size])
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Explains the photos of the config's folder and writes a report."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  methods: tuple[str, ...]
+  left_out: str
+  options: Options
+  names: Sequence[str]
+  files: tuple[str, ...]
+  stream: Callable[..., Iterator[Batch]]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'shown')
   methods = chosen_methods(config)
   net = load_classifier(config)
   methods, left_out = possible_methods(methods, net)
   options = chosen_options(config, net)
   names = class_names(config, net)
-  job = Job(config, recorder, net, methods, options, *_folder(config, net))
-  recorder.open(shared=True)
+  files, stream = _folder(config, net)
+  return Inputs(config, net, methods, left_out, options, names, files, stream)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Explains the photos of the config's folder and writes a report."""
+  config, net, methods, left_out, options, names, files, stream = inputs
+  job = Job(config, recorder, net, methods, options, files, stream)
   _check_shards(job)
   distributed.together('explain', lambda: _explain(job))
   index, skipped = _index(job)
@@ -112,7 +128,6 @@ def run(
       + left_out,
       [*_contact(job, names), *_skipped(skipped)],
     )
-    recorder.finish(results)
 
   distributed.together('report', None if jax.process_index() else write)
   return results

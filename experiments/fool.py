@@ -1,7 +1,7 @@
 """Fooling images: any picture becomes any class, by changes nobody sees."""
 
-import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +22,24 @@ from vizlab.runs.settings import need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.classes import chosen_classes, class_names
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Fools the net with every picture and writes what it took."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  other: nets.Network | None
+  names: Sequence[str]
+  sources: Sequence[str]
+  wanted: Sequence[int]
+  x: np.ndarray
+  targets: np.ndarray
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   plots.need_matplotlib()
   need_positive(config, 'steps', 'every', 'rate', 'enough')
   net = load_classifier(config)
@@ -51,7 +59,12 @@ def run(
   # Every picture to every class.
   x = np.repeat(np.stack(pictures), len(wanted), 0)
   targets = np.tile(np.array(wanted), len(pictures))
-  recorder.open()
+  return Inputs(config, net, other, names, sources, wanted, x, targets)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Fools the net with every picture and writes what it took."""
+  config, net, other, names, sources, wanted, x, targets = inputs
   made = recorder.once(
     'fooled', lambda: _fool(config, recorder, net, x, targets)
   )
@@ -96,17 +109,15 @@ def run(
       Table('What it took', columns, lines),
     ],
   )
-  return recorder.finish(
-    {
-      'fooled': float(fooled.mean()),
-      'mean_change': float(np.abs(made['image'] - x).mean()),
-      **(
-        {}
-        if other is None
-        else {'other_fooled': float((seen.argmax(-1) == targets).mean())}
-      ),
-    }
-  )
+  return {
+    'fooled': float(fooled.mean()),
+    'mean_change': float(np.abs(made['image'] - x).mean()),
+    **(
+      {}
+      if other is None
+      else {'other_fooled': float((seen.argmax(-1) == targets).mean())}
+    ),
+  }
 
 
 def _fool(

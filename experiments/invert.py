@@ -1,8 +1,8 @@
 """What each layer keeps of a picture: images with the same activations."""
 
 import functools
-import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,16 +30,22 @@ from vizlab.runs.settings import (
 )
 from vizlab.types import Array, Net
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Inverts every layer of the config and writes the table."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  layers: tuple[str, ...]
+  names: Sequence[str]
+  strengths: tuple[float, ...]
+  pictures: np.ndarray
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'steps', 'size', 'seeds')
   need_not_negative(config, 'learning_rate', 'noise', 'patience')
   each_of('config.optimizer', [config.optimizer], RULES)
@@ -61,7 +67,12 @@ def run(
     with named(x='size', image='size'):
       wish = synthesis.inversion(reader, layer, jnp.asarray(seen))
       check(wish.score, synthesis.pixels(seen), penalty=wish.penalty)
-  recorder.open()
+  return Inputs(config, net, layers, names, strengths, pictures)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Inverts every layer of the config and writes the table."""
+  config, net, layers, names, strengths, pictures = inputs
   errors, by_pairs, rows = {}, {}, []
   for layer in layers:
     errors[layer], by_pairs[layer], images = _invert(
@@ -111,13 +122,11 @@ def run(
       ),
     ],
   )
-  return recorder.finish(
-    {
-      f'{layer}/{tv}': 100 * float(e.mean())
-      for layer, row in errors.items()
-      for tv, e in zip(strengths, row, strict=True)
-    }
-  )
+  return {
+    f'{layer}/{tv}': 100 * float(e.mean())
+    for layer, row in errors.items()
+    for tv, e in zip(strengths, row, strict=True)
+  }
 
 
 def _table(

@@ -1,9 +1,8 @@
 """Judges the attribution methods: by known masks, and by what scores do."""
 
 import functools
-import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +30,7 @@ from vizlab_experiments.shared.methods import (
   possible_methods,
 )
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 # Each metric and whether much of it is good.
 BY_MASK = {
@@ -54,13 +53,19 @@ BY_SCORE = {
 _SHOWN = 2  # best and worst pictures of each method
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Judges every method of the config and writes the tables."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  methods: tuple[str, ...]
+  left_out: str
+  options: Options
+  cases: Cases
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   plots.need_matplotlib()
   methods = chosen_methods(config)
   net = load_classifier(config)
@@ -68,7 +73,12 @@ def run(
   options = chosen_options(config, net)
   need_positive(config, 'faithful', 'steps', 'changes', 'batch')
   cases = load_cases(config, net)
-  recorder.open()
+  return Inputs(config, net, methods, left_out, options, cases)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Judges every method of the config and writes the tables."""
+  config, net, methods, left_out, options, cases = inputs
   judged = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'judging {name}')
@@ -90,9 +100,7 @@ def run(
       _extremes(judged, cases),
     ],
   )
-  return recorder.finish(
-    {f'{m}/{n}': v for n, row in means.items() for m, v in row.items()}
-  )
+  return {f'{m}/{n}': v for n, row in means.items() for m, v in row.items()}
 
 
 def _judge(

@@ -5,8 +5,8 @@ once, and one against the other. Interpolation: from one unit to another, with
 neighbours held alike.
 """
 
-import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -32,16 +32,20 @@ from vizlab.runs.settings import (
 from vizlab_experiments.shared.image_priors import IMAGES
 from vizlab_experiments.visualize import chosen_channels, unit
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Makes the three pictures."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  compare: str
+  channels: Sequence[int]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'steps', 'size')
   need_not_negative(config, 'diversity', 'against', 'alignment')
   each_of('config.image', [config.image], IMAGES)
@@ -65,7 +69,12 @@ def run(
       IMAGES[config.image].make((2, config.size, config.size, 3)),
       augment=IMAGES[config.image].augment(config.size),
     )
-  recorder.open()
+  return Inputs(config, net, compare, channels)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the three pictures."""
+  config, net, compare, channels = inputs
   maker = _Maker(config, recorder, net)
   a, b = (unit(net, config.layer, np.int32(k)) for k in channels)
 
@@ -160,7 +169,7 @@ def run(
       ),
     ],
   )
-  return recorder.finish({**differ, **steps})
+  return {**differ, **steps}
 
 
 class _Maker:

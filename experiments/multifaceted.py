@@ -1,13 +1,12 @@
 """The facets of a unit: one image for each kind of picture that excites it."""
 
-import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import optimize, render, rules, synthesis
+from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import Score, score
 from vizlab.runs import plots
 from vizlab.runs.inputs import check_layers, layer_info, load_net
@@ -16,19 +15,24 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import named, need_positive
 from vizlab.types import Array
-from vizlab_experiments.shared.cases import load_cases
+from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.visualize import unit
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Finds the facets, and makes an image of each."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  cases: Cases
+  wish: Score
+  shape: tuple[int, ...]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   plots.need_matplotlib()
   plots.need('sklearn', 'finds the facets')
   need_positive(config, 'steps', 'size', 'facets', 'top', 'near', 'batch')
@@ -52,7 +56,12 @@ def run(
   shape = (config.facets, config.size, config.size, 3)
   with named(x='size', shape='size'):
     check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
-  recorder.open()
+  return Inputs(config, net, cases, wish, shape)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Finds the facets, and makes an image of each."""
+  config, net, cases, wish, shape = inputs
   values, codes = _look(config, wish, cases.images)
   best = np.argsort(-values, kind='stable')[: config.top]
   found = recorder.once('facets', lambda: _facets(config, codes[best]))
@@ -116,13 +125,11 @@ def run(
       ),
     ],
   )
-  return recorder.finish(
-    {
-      'facets': config.facets,
-      'risen': int((made.ends[1] > made.ends[0]).sum()),
-      **alike,
-    }
-  )
+  return {
+    'facets': config.facets,
+    'risen': int((made.ends[1] > made.ends[0]).sum()),
+    **alike,
+  }
 
 
 def _look(

@@ -1,8 +1,7 @@
 """What priors do: the same units under each family of them, a row a family."""
 
 import functools
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,8 +11,8 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from vizlab import optimize, penalties, render, rules, synthesis
-from vizlab.objectives import score
+from vizlab import nets, optimize, penalties, render, rules, synthesis
+from vizlab.objectives import Score, score
 from vizlab.runs.inputs import check_layers, load_net
 from vizlab.runs.optimisation import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
@@ -33,7 +32,7 @@ from vizlab_experiments.shared.image_priors import (
 )
 from vizlab_experiments.visualize import chosen_channels, unit
 
-__all__ = ['FAMILIES', 'run']
+__all__ = ['FAMILIES', 'prepare', 'run']
 
 Shape = tuple[int, ...]
 
@@ -47,13 +46,19 @@ class Prior(NamedTuple):
   augment: Augment | None = None
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Makes the images and writes the picture."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  families: tuple[str, ...]
+  net: nets.Network
+  channels: Sequence[int]
+  wish: Score
+  priors: dict[str, Prior]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'steps', 'size', 'count', 'rate', 'sigma')
   need_not_negative(config, 'l2', 'tv', 'decay', 'share', 'fourier_decay')
   check_robust(config)
@@ -75,7 +80,12 @@ def run(
     priors = {family: FAMILIES[family](config, shape) for family in families}
     for prior in priors.values():
       check(wish, prior.image, penalty=prior.penalty, augment=prior.augment)
-  recorder.open()
+  return Inputs(config, families, net, channels, wish, priors)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the images and writes the picture."""
+  config, families, net, channels, wish, priors = inputs
   rows, lines = [], []
   excite = jax.jit(lambda wish, x: wish(x))
   for family, prior in priors.items():
@@ -110,7 +120,7 @@ def run(
       Table('In the end', ['family', 'score', 'fine detail'], lines),
     ],
   )
-  return recorder.finish({f'fine/{line[0]}': line[2] for line in lines})
+  return {f'fine/{line[0]}': line[2] for line in lines}
 
 
 def _share_of_fine_detail(images: np.ndarray) -> float:

@@ -1,15 +1,14 @@
 """Sanity checks: does a map change when the net forgets what it learned?"""
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from vizlab import render
+from vizlab import nets, render
 from vizlab.runs import plots
 from vizlab.runs.inputs import load_classifier, load_other
 from vizlab.runs.recorder import Recorder
@@ -18,6 +17,7 @@ from vizlab.runs.settings import need_positive
 from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.shared.methods import (
   METHODS,
+  Options,
   chosen_methods,
   chosen_options,
   possible_methods,
@@ -30,19 +30,26 @@ from vizlab_experiments.shared.sanity_checks import (
   layer_order,
 )
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 # A map that is as alike as this, on average by SSIM, has hardly moved.
 MOVED = 0.5
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Checks every method of the config and writes who passed."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  methods: tuple[str, ...]
+  left_out: str
+  options: Options
+  cases: Cases
+  other: nets.Network | None
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   plots.need_matplotlib()
   need_positive(config, 'batch')
   methods = chosen_methods(config)
@@ -58,7 +65,12 @@ def run(
       f'config.random_labels: {config.random_labels} is a {other.arch}, '
       f"expected a {net.arch}, or '' for none"
     )
-  recorder.open()
+  return Inputs(config, net, methods, left_out, options, cases, other)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Checks every method of the config and writes who passed."""
+  config, net, methods, left_out, options, cases, other = inputs
   checked = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'checking {name}')
@@ -78,13 +90,11 @@ def run(
       _pictures(checked, order, cases),
     ],
   )
-  return recorder.finish(
-    {
-      f'{check}/{name}': value
-      for name, verdict in verdicts.items()
-      for check, value in verdict.items()
-    }
-  )
+  return {
+    f'{check}/{name}': value
+    for name, verdict in verdicts.items()
+    for check, value in verdict.items()
+  }
 
 
 def _verdict(found: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Style transfer by the depth of the style and the weight of the content."""
 
-import os
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import render
@@ -13,16 +13,22 @@ from vizlab.runs.settings import listed, need_positive
 from vizlab_experiments.shared.styling import Job, read_styles
 from vizlab_experiments.shared.transfers import Transfer, check_settings
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Makes all pictures and writes the sheet."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  layers: tuple[str, ...]
+  ratios: tuple[float, ...]
+  picture: np.ndarray
+  painted: list[np.ndarray]
+  transfer: Transfer
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   check_settings(config)
   need_positive(config, 'beta')
   layers, ratios = listed(config.style_layers), config.ratios
@@ -32,20 +38,27 @@ def run(
     )
   job = Job(
     config,
-    recorder,
     {'content_layer': [config.content_layer], 'style_layers': layers},
   )
   picture = read_picture('content', config.content, shorter=config.size)
   painted = read_styles(config, config.size)
   transfer = Transfer(job, picture, painted)
   transfer.check()
-  recorder.open()
+  return Inputs(config, layers, ratios, picture, painted, transfer)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes all pictures and writes the sheet."""
+  config, layers, ratios, picture, painted, transfer = inputs
   rows, lines, found = [], [], {}
   for depth in range(1, len(layers) + 1):
     some, row = layers[:depth], []
     for ratio in ratios:
-      image, made = transfer(
-        f'grid_{some[-1]}_{ratio:g}', ratio * config.beta, style_layers=some
+      image, made = transfer.paint(
+        recorder,
+        f'grid_{some[-1]}_{ratio:g}',
+        ratio * config.beta,
+        style_layers=some,
       )
       parts = transfer.parts(made[-1].images)
       row.append(render.to_uint8(image))
@@ -84,4 +97,4 @@ def run(
       ),
     ],
   )
-  return recorder.finish(found)
+  return found

@@ -1,8 +1,7 @@
 """A photo in the style of paintings."""
 
-import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -16,16 +15,21 @@ from vizlab.runs.settings import listed, need_not_negative
 from vizlab_experiments.shared.styling import Job, losses, read_styles
 from vizlab_experiments.shared.transfers import Transfer, check_settings
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Makes the picture and writes the report."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  job: Job
+  picture: np.ndarray
+  painted: list[np.ndarray]
+  transfer: Transfer
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   check_settings(config)
   need_not_negative(config, 'alpha')
   if config.alpha == config.beta == 0:
@@ -38,7 +42,7 @@ def run(
     'content_layer': [config.content_layer],
     'style_layers': listed(config.style_layers),
   }
-  job = Job(config, recorder, layers)
+  job = Job(config, layers)
   names = picture_paths(config, 'styles')
   masks = picture_paths(config, 'masks') if config.masks else ()
   for setting, given in (('shares', config.shares), ('masks', masks)):
@@ -52,8 +56,13 @@ def run(
   where = _masks(masks, picture) if masks else None
   transfer = Transfer(job, picture, painted, where)
   transfer.check()
-  recorder.open()
-  image, found = transfer('transfer', config.alpha)
+  return Inputs(config, job, picture, painted, transfer)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the picture and writes the report."""
+  config, job, picture, painted, transfer = inputs
+  image, found = transfer.paint(recorder, 'transfer', config.alpha)
   first = transfer.start(transfer.where[-1])
   before, parts = (
     {
@@ -80,7 +89,7 @@ def run(
           min(384, max(image.shape)),
         ),
       ),
-      *job.strip('transfer', transfer.where),
+      *job.strip(recorder, 'transfer', transfer.where),
       losses(transfer.where, found),
       Table(
         'The loss of the start and of the result: each part with its weight, '
@@ -96,7 +105,7 @@ def run(
       ),
     ],
   )
-  return recorder.finish({'loss': loss, **parts})
+  return {'loss': loss, **parts}
 
 
 def _masks(names: Sequence[str], picture: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Textures from their statistics: by the depth of layers, by their number."""
 
 import functools
-import os
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Net
 from vizlab_experiments.shared.styling import Job, noise, sizes
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 _principal = jax.jit(style.principal, static_argnums=(2, 3))
 
@@ -38,18 +38,26 @@ class Model(NamedTuple):
   count: int
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Makes the textures and writes the sheet."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  job: Job
+  layers: tuple[str, ...]
+  models: list[Model]
+  names: Sequence[str]
+  pictures: list[np.ndarray]
+  start: Callable[[tuple[int, int]], np.ndarray]
+  where: list[tuple[int, int]]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   wanted, names = _parsed(config.models), picture_paths(config, 'images')
   if not wanted:
     raise ValueError('config.models: got none, expected some')
   layers = tuple(dict.fromkeys(k for some, _ in wanted for k in some))
-  job = Job(config, recorder, {'models': layers})
+  job = Job(config, {'models': layers})
   need_positive(config, 'weight')
   models = [
     Model(some, components, _count(job.net, some, components))
@@ -63,14 +71,21 @@ def run(
   start = functools.partial(noise, config)
   for model in models:
     job.check(functools.partial(_wish, job, pictures[0], model), start, where)
-  recorder.open()
+  return Inputs(config, job, layers, models, names, pictures, start, where)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the textures and writes the sheet."""
+  config, job, layers, models, names, pictures, start, where = inputs
   rows, lines, found = [], [], {}
   for i, (name, picture) in enumerate(zip(names, pictures, strict=True)):
     row = [render.to_uint8(picture)]
     for k, model in enumerate(models):
       wish = functools.partial(_wish, job, picture, model)
       key = f'{k}_{model.layers[-1]}_{model.count}'
-      made = job(f'texture_{i}_{key}', wish, start, where)[-1]
+      made = job.coarse_to_fine(
+        recorder, f'texture_{i}_{key}', wish, start, where
+      )[-1]
       row.append(render.to_uint8(made.images))
       judged = _judged(job.seen, layers, picture, made.images)
       found |= {f'{i}/{key}/{name}': v for name, v in judged.items()}
@@ -102,7 +117,7 @@ def run(
       ),
     ],
   )
-  return recorder.finish(found)
+  return found
 
 
 def _parsed(models: str) -> list[tuple[tuple[str, ...], int]]:

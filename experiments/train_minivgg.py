@@ -36,7 +36,7 @@ from vizlab_experiments.shared.normalisation import (
   normalising_edits,
 )
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 _LOG_EVERY = 25
 
@@ -62,15 +62,14 @@ class State(NamedTuple):
   window: Array
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Trains, folds, evaluates and writes the net and its training record."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+def prepare(config: ConfigDict) -> ConfigDict:
+  """Checks the settings."""
   _check(config)
-  recorder.open()
+  return config
+
+
+def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
+  """Trains, folds, evaluates and writes the net and its training record."""
   net, norms, seconds = _train(config, recorder)
   net = fold(net, norms, _calibrate(config, net, norms))
   accuracy = evaluate(net, config)
@@ -96,7 +95,7 @@ def run(
     _summary(config, accuracy),
     _parts(net, recorder),
   )
-  return recorder.finish(results)
+  return results
 
 
 def _summary(config: ConfigDict, accuracy: float) -> str:

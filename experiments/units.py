@@ -1,8 +1,7 @@
 """What makes units of an inner layer fire, shown as in the papers."""
 
-import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from vizlab.types import Array
 from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.shared.methods import chosen_layer
 
-__all__ = ['run']
+__all__ = ['prepare', 'run']
 
 PROJECTIONS = {
   'deconvnet': attribution.deconvnet,
@@ -28,20 +27,30 @@ PROJECTIONS = {
 UNITS = ('neuron', 'channel')
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Shows the strongest pictures of channels and what of them is projected."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  info: nets.LayerInfo
+  channels: list[int]
+  cases: Cases
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'top', 'count', 'batch')
   net = load_net(config)
   info = chosen_layer(config, net)
   each_of('config.unit', [config.unit], UNITS)
   channels = numbers(config, 'channels', info.shape[-1])
   cases = load_cases(config, net)
-  recorder.open()
+  return Inputs(config, net, info, channels, cases)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Shows the strongest pictures of channels and what of them is projected."""
+  config, net, info, channels, cases = inputs
   values, places = _peaks(recorder, net, info.name, cases, config.batch)
   if not channels:
     channels = np.argsort(-values.max(0), kind='stable')[: config.count]
@@ -84,9 +93,7 @@ def run(
       ),
     ],
   )
-  return recorder.finish(
-    {'channels': len(rows), 'dead': int((values.max(0) <= 0).sum())}
-  )
+  return {'channels': len(rows), 'dead': int((values.max(0) <= 0).sum())}
 
 
 def _peaks(

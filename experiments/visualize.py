@@ -3,8 +3,8 @@
 Beside each image stand the dataset's strongest and weakest pictures, if wished.
 """
 
-import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ from vizlab.runs.settings import (
   numbers,
 )
 from vizlab.types import Array, ImageParam
-from vizlab_experiments.shared.cases import load_cases
+from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.shared.classes import chosen_classes, class_names
 from vizlab_experiments.shared.image_priors import (
   check_priors,
@@ -46,7 +46,7 @@ from vizlab_experiments.shared.image_priors import (
   settings_of,
 )
 
-__all__ = ['OBJECTIVES', 'chosen_channels', 'run', 'unit']
+__all__ = ['OBJECTIVES', 'chosen_channels', 'prepare', 'run', 'unit']
 
 
 def _channel(layer: str, channels: Array, shape: Shape) -> Objective:
@@ -71,13 +71,18 @@ OBJECTIVES = {
 }
 
 
-def run(
-  config: ConfigDict, workdir: str | os.PathLike, *, overwrite: bool = False
-) -> dict[str, Any]:
-  """Makes the images and writes the sheet."""
-  recorder = Recorder(workdir, config, overwrite=overwrite)
-  if recorder.results is not None:
-    return recorder.results
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  whole: bool
+  chosen: dict[str, Sequence[int]]
+  cases: Cases | None
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
   need_positive(config, 'steps', 'size', 'count')
   need_not_negative(config, 'batch', 'learning_rate', 'patience')
   each_of('config.objective', [config.objective], OBJECTIVES)
@@ -109,7 +114,12 @@ def run(
       *_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0),
       **settings_of(config),
     )
-  recorder.open()
+  return Inputs(config, net, whole, chosen, cases)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the images and writes the sheet."""
+  config, net, whole, chosen, cases = inputs
   rows, lines, titles = [], [], []
   for layer, channels in chosen.items():
     images, scores = _excite(config, recorder, net, layer, channels, 1.0)
@@ -150,13 +160,11 @@ def run(
       ),
     ],
   )
-  return recorder.finish(
-    {
-      'images': len(lines),
-      'risen': sum(line[3] > line[2] for line in lines),
-      **{f'{n}/{k}': y for n, k, _, y in lines if np.isfinite(y)},
-    }
-  )
+  return {
+    'images': len(lines),
+    'risen': sum(line[3] > line[2] for line in lines),
+    **{f'{n}/{k}': y for n, k, _, y in lines if np.isfinite(y)},
+  }
 
 
 def unit(

@@ -99,4 +99,4 @@ def test_every_file_is_a_room():
 def test_rooms_are_short():
   for folder in ('vizlab', 'experiments', 'configs', 'scripts'):
     for path in (ROOT / folder).rglob('*.py'):
-      assert len(path.read_text().splitlines()) <= 300, f'{path} is too long'
+      assert len(path.read_text().splitlines()) <= 400, f'{path} is too long'

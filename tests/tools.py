@@ -20,6 +20,7 @@ from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.net import Network
 from vizlab.nets.ops import Conv, Dense, Pool, ReLU
 from vizlab.nets.plumbing import GlobalPool
+from vizlab.runs import execute
 
 
 def make_tiny(seed):
@@ -116,8 +117,8 @@ def start(name, workdir, **changes):
     f'vizlab_experiments.configs.{name}'
   ).get_test_config()
   config.update(changes)
-  run = importlib.import_module(f'vizlab_experiments.{name}').run
-  return run(config, workdir)
+  experiment = importlib.import_module(f'vizlab_experiments.{name}')
+  return execute(experiment, config, workdir)
 
 
 def write_pictures(path, names):

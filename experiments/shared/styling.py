@@ -70,7 +70,6 @@ class Job:
 
   Attributes:
     config: The settings.
-    recorder: Of the run.
     net: The net.
     seen: What reads images: the net, or tile by tile if so wished.
     settings: Names of the settings of the style's layers, for errors.
@@ -79,14 +78,12 @@ class Job:
   def __init__(
     self,
     config: ConfigDict,
-    recorder: Recorder,
     layers: Mapping[str, Sequence[str]],
   ) -> None:
     """Checks what all these experiments have, and loads the net.
 
     Args:
       config: The settings.
-      recorder: Of the run.
       layers: Names of the layers that are read, by the setting that names
         them; the last one is that of the style.
 
@@ -105,7 +102,7 @@ class Job:
       )
     each_of('config.optimizer', [config.optimizer], RULES)
     each_of('config.statistic', [config.statistic], style.STATISTICS)
-    self.config, self.recorder = config, recorder
+    self.config = config
     self._penalty = config.tv * penalties.tv(2.0)
     self.net: nets.Network = load_net(config)
     for setting, names in layers.items():
@@ -141,8 +138,9 @@ class Job:
       loss = normalised(loss)
     return score(self.seen if net is None else net, -1.0 * loss)
 
-  def __call__(
+  def coarse_to_fine(
     self,
+    recorder: Recorder,
     name: str,
     wish_at: Callable[[tuple[int, int]], Score],
     start_at: At,
@@ -152,7 +150,8 @@ class Job:
     """An image at each size, which starts from the one before.
 
     Args:
-      name: Of the results.
+      recorder: The recorder of the run.
+      name: Name of the results.
       wish_at: What is maximised at a size.
       start_at: Where the first one starts.
       where: Heights and widths, the smallest first.
@@ -168,7 +167,7 @@ class Job:
       else:
         start, steps = start_at(size), config.steps
       made = optimize_resumable(
-        self.recorder,
+        recorder,
         _named(name, size),
         wish_at(size),
         synthesis.pixels(jnp.asarray(start)),
@@ -179,7 +178,9 @@ class Job:
         span=_CHUNK,
         penalty=self._penalty,
         rule=Partial(make_rule, config.learning_rate or rate),
-        watch=functools.partial(self._snapshot, _named(name, size), shown),
+        watch=functools.partial(
+          self._snapshot, recorder, _named(name, size), shown
+        ),
       )
       # A projection keeps its bounds to the rounding of a sum.
       found.append(made._replace(images=np.clip(made.images, 0, 1)))
@@ -201,6 +202,7 @@ class Job:
 
   def _snapshot(
     self,
+    recorder: Recorder,
     name: str,
     shown: Callable[[np.ndarray], np.ndarray],
     now: optimize.Progress,
@@ -208,15 +210,17 @@ class Job:
     every = self.config.snapshots
     if every and now.step % every == 0:
       picture = render.to_uint8(shown(np.asarray(now.image)))
-      self.recorder.picture(f'{name}_{now.step:04d}', picture)
+      recorder.picture(f'{name}_{now.step:04d}', picture)
 
-  def strip(self, name: str, where: Sequence[tuple[int, int]]) -> list[Figure]:
+  def strip(
+    self, recorder: Recorder, name: str, where: Sequence[tuple[int, int]]
+  ) -> list[Figure]:
     """A figure of the snapshots of a result, if any were taken."""
     paths = [
       path
       for size in where
       for path in sorted(
-        self.recorder.workdir.glob(f'{_named(name, size)}_[0-9]*.png')
+        recorder.workdir.glob(f'{_named(name, size)}_[0-9]*.png')
       )
     ]
     if not paths:

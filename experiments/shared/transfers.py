@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from vizlab import style
 from vizlab.filters import resize
 from vizlab.objectives import Objective, Score, score
+from vizlab.runs import Recorder
 from vizlab.runs.optimisation import OptimizedImages
 from vizlab.runs.settings import each_of, listed, need_not_negative
 from vizlab_experiments.shared.styling import Job, noise, shrunk, sizes
@@ -97,12 +98,14 @@ class Transfer:
     """Raises a `ValueError` unless all fits."""
     self.job.check(self._wish_with(1.0), self.start, self.where)
 
-  def __call__(
-    self, name: str, alpha: float, **changes: Any
+  def paint(
+    self, recorder: Recorder, name: str, alpha: float, **changes: Any
   ) -> tuple[np.ndarray, list[OptimizedImages]]:
     """The picture, and how it was made at every size; as `loss`."""
     wish = self._wish_with(alpha, **changes)
-    found = self.job(name, wish, self.start, self.where, self._coloured)
+    found = self.job.coarse_to_fine(
+      recorder, name, wish, self.start, self.where, self._coloured
+    )
     return self._coloured(found[-1].images), found
 
   def _coloured(self, image: np.ndarray) -> np.ndarray:

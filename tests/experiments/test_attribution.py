@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from vizlab import nets
+from vizlab.runs import execute
 from vizlab_experiments import attribution
 from vizlab_experiments.configs import attribution as configs
 
@@ -11,14 +12,14 @@ def test_bad_weights_are_told(tmp_path):
   config = configs.get_test_config()
   config.net.weights = str(tmp_path / 'vgg19.safetensors')
   with pytest.raises(ValueError, match='config.net.weights: no such file'):
-    attribution.run(config, tmp_path / 'run')
+    execute(attribution, config, tmp_path / 'run')
   net = nets.create('squeezenet11', classifier=False)
   config.net.weights = str(nets.save(net, tmp_path / 'conv.safetensors'))
   with pytest.raises(ValueError, match='holds no classifier'):
-    attribution.run(config, tmp_path / 'run')
+    execute(attribution, config, tmp_path / 'run')
   config.net.arch = 'vgg19'
   with pytest.raises(ValueError, match='these look like squeezenet11 weights'):
-    attribution.run(config, tmp_path / 'run')
+    execute(attribution, config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
@@ -33,7 +34,7 @@ def test_odd_pictures_are_explained(tmp_path):
     str(tmp_path / f'{name}.png') for name in ('deep', 'dot', 'wide')
   )
   config.scenes = config.score_scenes = 0
-  results = attribution.run(config, tmp_path / 'run')
+  results = execute(attribution, config, tmp_path / 'run')
   assert results['pictures'] == 3
   sheet = np.asarray(Image.open(tmp_path / 'run' / 'attribution.png'))
   assert sheet.std() > 10
@@ -43,6 +44,6 @@ def test_grad_cam_finds_the_object(tmp_path):
   config = configs.get_test_config()
   config.methods = 'grad_cam,guided_grad_cam'
   config.score_scenes = 32
-  results = attribution.run(config, tmp_path / 'run')
+  results = execute(attribution, config, tmp_path / 'run')
   assert results['inside/grad_cam'] > 0.15  # the object covers 0.05
   assert results['inside/guided_grad_cam'] > 0.35

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import tools
 
-from vizlab.runs import experiments, settings
+from vizlab.runs import execute, experiments, settings
 from vizlab_experiments.shared.methods import METHODS
 
 
@@ -20,9 +20,9 @@ def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
   assert config.experiment == name
   settings.validate(config, module.get_config(), name)
   experiment = importlib.import_module(f'vizlab_experiments.{name}')
-  results = experiment.run(config, tmp_path / 'run')
+  results = execute(experiment, config, tmp_path / 'run')
   before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}
-  assert experiment.run(config, tmp_path / 'run') == results
+  assert execute(experiment, config, tmp_path / 'run') == results
   after = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}
   assert before == after
   assert pathlib.Path(tmp_path / 'run' / 'report.html').stat().st_size > 1000

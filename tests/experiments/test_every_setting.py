@@ -23,7 +23,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from tools import write_pictures
 
 from vizlab import io, nets
-from vizlab.runs import experiments, plots
+from vizlab.runs import execute, experiments, plots
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import flatten
 
@@ -67,7 +67,7 @@ def _digest(a: np.ndarray) -> str:
 
 def outcome(name, config, path):
   module = importlib.import_module(f'vizlab_experiments.{name}')
-  results = module.run(config, path)
+  results = execute(module, config, path)
   parts = collections.defaultdict(list)
   for file in sorted(path.rglob('*.npz')):
     stem = re.sub(r'^maps-\d+$', 'maps', file.stem)  # shards of a folder
@@ -656,8 +656,8 @@ def test_every_setting_of_the_net_reaches_it(
     raise Loaded({'weights': source, **settings})
 
   monkeypatch.setattr(nets, 'load', load)
-  run = importlib.import_module(f'vizlab_experiments.{name}').run
+  experiment = importlib.import_module(f'vizlab_experiments.{name}')
   config.net[setting] = NET[setting]
   with pytest.raises(Loaded) as caught:
-    run(config, tmp_path / 'run')
+    execute(experiment, config, tmp_path / 'run')
   assert caught.value.args[0][setting] == NET[setting]

@@ -11,7 +11,7 @@ from tools import assert_same_shards, write_pictures
 
 from vizlab import attribution, io
 from vizlab.objectives import logit, score
-from vizlab.runs import Recorder, devices
+from vizlab.runs import Recorder, devices, execute
 from vizlab_experiments import folder
 from vizlab_experiments.configs import folder as configs
 from vizlab_experiments.shared import methods
@@ -39,7 +39,7 @@ def settings(path, **changes):
 def whole(pictures, tmp_path_factory):
   """An uninterrupted run."""
   workdir = tmp_path_factory.mktemp('whole')
-  return workdir, folder.run(settings(pictures), workdir)
+  return workdir, execute(folder, settings(pictures), workdir)
 
 
 def shards(workdir):
@@ -81,7 +81,7 @@ def test_maps_are_those_of_each_photo(whole, pictures, minivgg):
 
 def test_a_second_run_does_nothing(whole, pictures, monkeypatch):
   monkeypatch.setattr(Recorder, 'open', lambda self: 1 / 0)
-  assert folder.run(settings(pictures), whole[0]) == whole[1]
+  assert execute(folder, settings(pictures), whole[0]) == whole[1]
 
 
 @pytest.mark.parametrize('after', [1, 3])
@@ -99,10 +99,10 @@ def test_a_killed_run_goes_on(after, whole, pictures, tmp_path, monkeypatch):
     if after == 3:  # all shards are there, and no report
       patch.setattr(Recorder, 'report', lambda *_: _stop())
     with pytest.raises(KeyboardInterrupt):
-      folder.run(settings(pictures), tmp_path)
+      execute(folder, settings(pictures), tmp_path)
   before = {p: p.stat().st_mtime_ns for p in tmp_path.glob('maps-*.npz')}
   assert len(before) == after and not (tmp_path / 'DONE').exists()
-  assert folder.run(settings(pictures), tmp_path) == whole[1]
+  assert execute(folder, settings(pictures), tmp_path) == whole[1]
   assert {p: p.stat().st_mtime_ns for p in before} == before
   assert_same_shards(tmp_path, whole[0])
   for name in ('index.json', 'photos.png', 'DONE'):
@@ -117,17 +117,17 @@ def test_a_folder_that_has_changed_is_refused(tmp_path):
   photos, workdir = tmp_path / 'in', tmp_path / 'run'
   write_pictures(photos, 'abcd')
   config = settings(photos)
-  folder.run(config, workdir)
+  execute(folder, config, workdir)
   (workdir / 'DONE').unlink()
   (photos / 'd.png').unlink()
   with pytest.raises(ValueError, match='other files than .* maps-00001.npz'):
-    folder.run(config, workdir)
+    execute(folder, config, workdir)
   write_pictures(photos, ['aa', 'd'])
   with pytest.raises(ValueError, match='other files than .* maps-00000.npz'):
-    folder.run(config, workdir)
+    execute(folder, config, workdir)
   for name in ('b', 'd'):
     (photos / f'{name}.png').unlink()
-  results = folder.run(config, workdir, overwrite=True)
+  results = execute(folder, config, workdir, overwrite=True)
   assert results == {'photos': 3, 'skipped': 0, 'shards': 1}
   assert list(shards(workdir)) == ['maps-00000.npz']
 
@@ -136,7 +136,7 @@ def test_a_folder_of_damaged_files_gives_a_report(tmp_path):
   (tmp_path / 'in').mkdir()
   for name in 'abcd':
     (tmp_path / 'in' / f'{name}.jpg').write_bytes(b'damaged')
-  results = folder.run(settings(tmp_path / 'in'), tmp_path / 'run')
+  results = execute(folder, settings(tmp_path / 'in'), tmp_path / 'run')
   assert results == {'photos': 0, 'skipped': 4, 'shards': 2}
   page = (tmp_path / 'run' / 'report.html').read_text()
   assert 'c.jpg' in page and '<img' not in page
@@ -176,7 +176,7 @@ def test_bad_settings_leave_no_work_directory(
 ):
   config = settings(pictures, **change)
   with pytest.raises(ValueError, match=message):
-    folder.run(config, tmp_path / 'run')
+    execute(folder, config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
@@ -203,13 +203,16 @@ _ON_EIGHT = """
 import json, sys
 import jax, numpy as np
 from ml_collections import ConfigDict
-from experiments import folder, methods
-from experiments.devices import replicate, shard
 from vizlab import nets
+from vizlab.runs import execute, experiments
+from vizlab.runs.devices import replicate, shard
+experiments.folder()
+from vizlab_experiments import folder
+from vizlab_experiments.shared import methods
 
 assert jax.local_device_count() == 8
 config = ConfigDict(json.loads(sys.argv[1]))
-folder.run(config, sys.argv[2])
+execute(folder, config, sys.argv[2])
 
 net = nets.load('minivgg')
 everywhere = replicate(net)

@@ -92,10 +92,10 @@ def test_snapshots_become_a_strip_also_after_a_kill(tmp_path, monkeypatch):
   assert names < {path.name for path in (tmp_path / 'whole').iterdir()}
   picture = styling.Job._snapshot
 
-  def killing(self, name, shown, now):
+  def killing(self, recorder, name, shown, now):
     if now.step == 8:
       raise KeyboardInterrupt  # before the picture, and what is done is saved
-    picture(self, name, shown, now)
+    picture(self, recorder, name, shown, now)
 
   monkeypatch.setattr(styling.Job, '_snapshot', killing)
   with pytest.raises(KeyboardInterrupt):

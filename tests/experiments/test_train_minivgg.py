@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vizlab import nets
+from vizlab.runs import execute
 from vizlab.runs.reader import read_metrics
 from vizlab_experiments import train_minivgg as training
 from vizlab_experiments.configs import train_minivgg as configs
@@ -45,7 +46,7 @@ def test_batches_are_functions_of_the_step(config):
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
-  whole = training.run(config, tmp_path / 'whole')
+  whole = execute(training, config, tmp_path / 'whole')
   draw, drawn = training_data.batch, []
 
   def killing(config, step):
@@ -56,9 +57,9 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
 
   monkeypatch.setattr(training_data, 'batch', killing)
   with pytest.raises(KeyboardInterrupt):
-    training.run(config, tmp_path / 'killed')
+    execute(training, config, tmp_path / 'killed')
   assert not (tmp_path / 'killed' / 'DONE').exists()
-  resumed = training.run(config, tmp_path / 'killed')
+  resumed = execute(training, config, tmp_path / 'killed')
   assert drawn[3:5] == [3, 3], 'what was done is not done again'
   assert resumed['accuracy'] == whole['accuracy']
   ours, theirs = (
@@ -77,10 +78,10 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
 def test_the_last_metrics_are_the_mean_of_the_steps_since_others(
   config, tmp_path, monkeypatch
 ):
-  training.run(config, tmp_path / 'few')
+  execute(training, config, tmp_path / 'few')
   (few,) = read_metrics(tmp_path / 'few')
   monkeypatch.setattr(training, '_LOG_EVERY', 1)
-  training.run(config, tmp_path / 'every')
+  execute(training, config, tmp_path / 'every')
   every = read_metrics(tmp_path / 'every')
   assert few['step'] == len(every) > 1
   for name in ('loss', 'accuracy'):
@@ -101,7 +102,7 @@ def test_bad_settings_are_named(change, message, tmp_path):
   config = configs.get_test_config()
   config.update(change)
   with pytest.raises(ValueError, match=message):
-    training.run(config, tmp_path / 'run')
+    execute(training, config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
@@ -114,7 +115,7 @@ def test_a_net_can_learn_random_labels_by_heart(tmp_path):
   truth = training_data.fixed_set(config.seed, 6, 32, False)
   np.testing.assert_array_equal(data.image, truth.image)
   assert (data.labels[:, 0] != truth.labels[:, 0]).any()
-  assert training.run(config, tmp_path / 'run')['accuracy'] == 1
+  assert execute(training, config, tmp_path / 'run')['accuracy'] == 1
 
 
 @pytest.mark.parametrize(
@@ -128,5 +129,5 @@ def test_random_labels_need_a_fixed_set(change, message, tmp_path):
   config = configs.get_test_config()
   config.update(change)
   with pytest.raises(ValueError, match=message):
-    training.run(config, tmp_path / 'run')
+    execute(training, config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()

@@ -12,7 +12,7 @@ import jax
 import pytest
 from tools import assert_same_shards, write_pictures
 
-from vizlab.runs import Recorder, distributed
+from vizlab.runs import Recorder, distributed, execute
 from vizlab_experiments import folder
 from vizlab_experiments.configs import dream
 from vizlab_experiments.configs import folder as configs
@@ -34,7 +34,7 @@ def alone(pictures, workdir):
   config = configs.get_config()
   config.update(SETTINGS)
   config.folder = str(pictures)
-  return folder.run(config, workdir)
+  return execute(folder, config, workdir)
 
 
 @pytest.fixture(scope='module')

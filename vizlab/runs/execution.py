@@ -4,9 +4,10 @@ import os
 from types import ModuleType
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
-from vizlab.runs import files
+from vizlab.runs import distributed, files
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Table
 
@@ -29,7 +30,8 @@ def execute(
     experiment: A module with ``prepare(config) -> inputs``, which reads and
       checks, and ``run(inputs, recorder) -> results``, which computes. What
       `Recorder.once` and `vizlab.runs.optimize_resumable` have finished is
-      kept when it is interrupted.
+      kept when it is interrupted. With ``SHARED = True`` several processes may
+      work on one run.
     config: The settings.
     workdir: The work directory.
     overwrite: Whether an earlier run's files are removed first.
@@ -40,15 +42,19 @@ def execute(
   Raises:
     ValueError: The work directory is of another run, or as ``prepare``.
   """
-  if not hasattr(experiment, 'prepare'):
-    return experiment.run(config, workdir, overwrite=overwrite)
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:
     return recorder.results
   inputs = experiment.prepare(config)
-  recorder.open()
+  recorder.open(shared=getattr(experiment, 'SHARED', False))
   results = experiment.run(inputs, recorder)
-  if not (recorder.workdir / files.REPORT).exists():
-    table = Table('The results', ['name', 'value'], list(results.items()))
-    recorder.report(config.experiment, experiment.__doc__ or '', [table])
-  return recorder.finish(results)
+
+  def finish() -> None:
+    if not (recorder.workdir / files.REPORT).exists():
+      table = Table('The results', ['name', 'value'], list(results.items()))
+      recorder.report(config.experiment, experiment.__doc__ or '', [table])
+    recorder.finish(results)
+
+  leads = jax.process_index() == 0
+  distributed.together('finish', finish if leads else None)
+  return dict(results)
