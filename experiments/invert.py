@@ -48,7 +48,7 @@ def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   need_positive(config, 'steps', 'size', 'seeds')
   need_not_negative(config, 'learning_rate', 'noise', 'patience')
-  each_of('config.optimizer', [config.optimizer], RULES)
+  each_of('config.optimizer', [config.optimizer], OPTIMIZERS)
   net = load_net(config)
   layers = listed(config.layers)
   of_net = [name for name in layers if name not in DESCRIPTORS]
@@ -221,7 +221,7 @@ def _optimise(
   tv: np.ndarray,
 ) -> np.ndarray:
   wish = synthesis.inversion(net, layer, x, tv=tv)
-  make_rule, rate = RULES[config.optimizer]
+  make_optimizer, rate = OPTIMIZERS[config.optimizer]
   made = optimize_resumable(
     recorder,
     name,
@@ -231,7 +231,7 @@ def _optimise(
     steps=config.steps,
     patience=config.patience,
     penalty=wish.penalty,
-    rule=Partial(make_rule, config.learning_rate or rate),
+    optimizer=Partial(make_optimizer, config.learning_rate or rate),
   )
   return np.clip(made.images, 0, 1)
 
@@ -257,7 +257,7 @@ DESCRIPTORS = {
 }
 
 # How steps are taken, and the learning rate that suits it.
-RULES = {
+OPTIMIZERS = {
   'adam': (optax.adam, 0.02),
   'lbfgs': (_lbfgs, 0.05),
   'momentum': (_momentum, 0.0005),

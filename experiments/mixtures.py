@@ -192,7 +192,7 @@ class _Maker:
       kind.make((count, self.config.size, self.config.size, 3)),
       jax.random.key(self.config.seed),
       steps=self.config.steps,
-      rule=optimize.adam(kind.rate),
+      optimizer=optimize.adam(kind.rate),
       augment=kind.augment(self.config.size),
     )
 

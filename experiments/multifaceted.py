@@ -75,7 +75,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     synthesis.fourier(shape, start=starts, noise=0.0),
     jax.random.key(config.seed),
     steps=config.steps,
-    rule=optimize.adam(config.learning_rate),
+    optimizer=optimize.adam(config.learning_rate),
     augment=synthesis.robust(config.size),
   )
   rows = [

@@ -41,7 +41,7 @@ class Prior(NamedTuple):
   """A family of priors, as settings of `vizlab.optimize.run`."""
 
   image: ImageParam
-  rule: Any
+  optimizer: Any
   penalty: penalties.Penalty | None = None
   augment: Augment | None = None
 
@@ -96,7 +96,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       prior.image,
       jax.random.key(config.seed),
       steps=config.steps,
-      rule=prior.rule,
+      optimizer=prior.optimizer,
       penalty=prior.penalty,
       augment=prior.augment,
     )
@@ -149,7 +149,7 @@ def _l2(config: ConfigDict, shape: Shape) -> Prior:
   return _none(config, shape)._replace(penalty=penalty)
 
 
-def _yosinski_rule(
+def _yosinski_optimizer(
   rate: Array, decay: Array, sigma: Array, share: Array
 ) -> optax.GradientTransformation:
   return optax.chain(
@@ -166,11 +166,11 @@ def _yosinski_rule(
 def _yosinski(config: ConfigDict, shape: Shape) -> Prior:
   """Yosinski et al. 2015: decay, blur, and two kinds of clipping."""
   strengths = config.rate, config.decay, config.sigma, config.share
-  made = Partial(_yosinski_rule, *strengths)
+  made = Partial(_yosinski_optimizer, *strengths)
   return Prior(_pixels(config, shape), made)
 
 
-def _oygard_rule(rate: Array, sigma: Array) -> Any:
+def _oygard_optimizer(rate: Array, sigma: Array) -> Any:
   return optax.chain(
     synthesis.blur_gradient(sigma),
     synthesis.normalise(),
@@ -181,11 +181,11 @@ def _oygard_rule(rate: Array, sigma: Array) -> Any:
 
 def _oygard(config: ConfigDict, shape: Shape) -> Prior:
   """Oygard 2015: a blurred gradient."""
-  made = Partial(_oygard_rule, config.rate, 2 * config.sigma)
+  made = Partial(_oygard_optimizer, config.rate, 2 * config.sigma)
   return Prior(_pixels(config, shape), made)
 
 
-def _laplacian_rule(rate: Array) -> Any:
+def _laplacian_optimizer(rate: Array) -> Any:
   return optax.chain(
     synthesis.laplacian_normalise(4),
     optax.sgd(rate),
@@ -197,12 +197,12 @@ def _laplacian(config: ConfigDict, shape: Shape) -> Prior:
   """Mordvintsev 2015: every frequency of the gradient alike."""
   return Prior(
     _pixels(config, shape),
-    Partial(_laplacian_rule, config.rate),
+    Partial(_laplacian_optimizer, config.rate),
     augment=synthesis.jitter(8),
   )
 
 
-def _bilateral_rule(rate: Array) -> Any:
+def _bilateral_optimizer(rate: Array) -> Any:
   return optax.chain(
     synthesis.normalise(),
     optax.sgd(rate),
@@ -213,7 +213,9 @@ def _bilateral_rule(rate: Array) -> Any:
 
 def _bilateral(config: ConfigDict, shape: Shape) -> Prior:
   """Tyka 2016: a filter that keeps edges."""
-  return Prior(_pixels(config, shape), Partial(_bilateral_rule, config.rate))
+  return Prior(
+    _pixels(config, shape), Partial(_bilateral_optimizer, config.rate)
+  )
 
 
 def _frequency(config: ConfigDict, shape: Shape) -> Prior:

@@ -95,14 +95,14 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
 def ascent(work: peers.Work, asked: Score, x: Array) -> Array:
   """A few steps of feature visualization, of images as they are."""
   wish = score(asked.net, channel(work.excited, 7))
-  image, rule = synthesis.pixels(x), optimize.adam(work.rate)
+  image, optimizer = synthesis.pixels(x), optimize.adam(work.rate)
   progress = optimize.run(
     wish,
     image,
     jax.random.key(0),
     steps=work.steps,
     chunk=work.steps,
-    rule=rule,
+    optimizer=optimizer,
   )
   return optimize.final(progress).image
 

@@ -186,28 +186,28 @@ def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
   return score(net, -1.0 * loss)
 
 
-def _whole(rule: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
+def _whole(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
   """The image as it is, from the first step to the last."""
-  return _racer(wish(net, x, y, 1), x, rule)
+  return _racer(wish(net, x, y, 1), x, optimizer)
 
 
-def _coarse(rule: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
+def _coarse(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
   """A few steps at half the size, which cost a quarter each, and then whole."""
   small = resize(x, [n // 2 for n in x.shape[:2]])
   half = wish(net, x, y, 0.5)
-  racer = _racer(half, small, rule)
+  racer = _racer(half, small, optimizer)
   begun = time.perf_counter()
-  image = _steps(half, small, rule, 5 * TURN)[0]
+  image = _steps(half, small, optimizer, 5 * TURN)[0]
   before = time.perf_counter() - begun
   start = jnp.clip(jax.image.resize(image, x.shape, 'cubic'), 0, 1)
-  fine = _racer(wish(net, x, y, 1), start, rule)
+  fine = _racer(wish(net, x, y, 1), start, optimizer)
   compiling = racer.compile_seconds + fine.compile_seconds
   return Racer(fine.run, compiling, before)
 
 
-def _racer(asked: Score, start: Array, rule: Partial) -> Racer:
+def _racer(asked: Score, start: Array, optimizer: Partial) -> Racer:
   def run(count: int) -> list[float]:
-    return _steps(asked, start, rule, count)[1]
+    return _steps(asked, start, optimizer, count)[1]
 
   begun = time.perf_counter()
   run(TURN)
@@ -217,7 +217,7 @@ def _racer(asked: Score, start: Array, rule: Partial) -> Racer:
 
 
 def _steps(
-  asked: Score, start: Array, rule: Partial, count: int
+  asked: Score, start: Array, optimizer: Partial, count: int
 ) -> tuple[Array, list[float]]:
   """The image after so many steps, and the loss before each."""
   losses: list[float] = []
@@ -227,7 +227,7 @@ def _steps(
     jax.random.key(0),
     steps=count,
     chunk=TURN,
-    rule=rule,
+    optimizer=optimizer,
   ):
     losses += [-float(v) for v in now.scores]
   return now.image, losses
@@ -239,8 +239,8 @@ def _cosine(rate: float | Array) -> optax.GradientTransformation:
 
 _SMOOTH = Partial(functools.partial(synthesis.lbfgs, smooth=0.5))
 _WAYS: dict[str, Callable[[nets.Network, Array, Array], Racer]] = {
-  name: functools.partial(way, rule)
-  for name, (way, rule) in {
+  name: functools.partial(way, optimizer)
+  for name, (way, optimizer) in {
     'L-BFGS, smooth 0.5 (default)': (_whole, _SMOOTH),
     'L-BFGS': (_whole, Partial(synthesis.lbfgs)),
     'Adam 0.02': (_whole, optimize.adam(0.02)),

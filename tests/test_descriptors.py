@@ -138,7 +138,7 @@ def test_a_picture_is_found_again(descriptor):
       synthesis.pixels(0 * x + 0.5, noise=0.05),
       jax.random.key(0),
       steps=100,
-      rule=optimize.adam(0.02),
+      optimizer=optimize.adam(0.02),
       penalty=wish.penalty,
     )
   )

@@ -46,7 +46,7 @@ def test_a_linear_net_moves_along_its_weights():
 
   start = jnp.full((4, 5, 3), 0.5)
   (end,) = optimize.run(
-    linear, synthesis.pixels(start), KEY, steps=6, rule=optax.sgd(0.1)
+    linear, synthesis.pixels(start), KEY, steps=6, optimizer=optax.sgd(0.1)
   )
   np.testing.assert_allclose(end.image, start + 0.6 * weight, rtol=1e-5)
   np.testing.assert_allclose(
@@ -66,7 +66,7 @@ def test_score_minus_penalty_has_the_known_maximum():
       synthesis.pixels(jnp.zeros(weight.shape)),
       KEY,
       steps=100,
-      rule=Partial(sgd, 0.2),
+      optimizer=Partial(sgd, 0.2),
       penalty=2.0 * penalties.l2(0.25),
     )
   )
@@ -89,7 +89,7 @@ def test_every_step_has_a_key_of_its_own_and_so_has_the_start():
     KEY,
     steps=5,
     chunk=2,
-    rule=optax.sgd(0.1),
+    optimizer=optax.sgd(0.1),
     augment=shake,
     penalty=0.5 * penalties.l2(),
   )
@@ -124,7 +124,7 @@ def test_an_image_that_has_failed_is_not_taken_up_again(at):
       KEY,
       steps=5,
       chunk=1,
-      rule=optax.sgd(0.1),
+      optimizer=optax.sgd(0.1),
       augment=breaks,
     )
   )
@@ -139,7 +139,7 @@ def test_a_slope_that_is_not_finite_is_no_step():
 
   start = jnp.zeros((2, 1, 1, 3)).at[1].set(0.25)
   (end,) = optimize.run(
-    steep, synthesis.pixels(start), KEY, steps=1, rule=optax.sgd(0.1)
+    steep, synthesis.pixels(start), KEY, steps=1, optimizer=optax.sgd(0.1)
   )
   assert end.failed.tolist() == [0, -1]
   np.testing.assert_allclose(end.scores, [[0.0, 1.5]], rtol=1e-6)
@@ -170,7 +170,7 @@ def test_the_chunk_does_not_matter(wish, chunk):
 
 
 @pytest.mark.parametrize(
-  'rule',
+  'optimizer',
   [
     optimize.adam(0.05),
     optax.lbfgs(1.0, memory_size=3, linesearch=None),
@@ -178,18 +178,18 @@ def test_the_chunk_does_not_matter(wish, chunk):
   ],
   ids=['adam', 'lbfgs', 'momentum'],
 )
-def test_a_resumed_run_is_the_uninterrupted_one(wish, rule):
+def test_a_resumed_run_is_the_uninterrupted_one(wish, optimizer):
   image = synthesis.pixels(jnp.full(SHAPE, 0.5), noise=0.01)
-  whole = take(wish, rule=rule, image=image)
-  half = take(wish, rule=rule, image=image, steps=8)[-1]
+  whole = take(wish, optimizer=optimizer, image=image)
+  half = take(wish, optimizer=optimizer, image=image, steps=8)[-1]
   saved = jax.tree.map(np.asarray, half.state)
-  rest = take(wish, rule=rule, image=image, state=saved)
+  rest = take(wish, optimizer=optimizer, image=image, state=saved)
   assert [p.step for p in rest] == [12]
   same(rest[-1].state, whole[-1].state)
 
 
 @pytest.mark.parametrize(
-  'rule',
+  'optimizer',
   [
     optimize.adam(0.05),
     optax.lbfgs(1.0, memory_size=3, linesearch=None),
@@ -197,12 +197,12 @@ def test_a_resumed_run_is_the_uninterrupted_one(wish, rule):
   ],
   ids=['adam', 'lbfgs', 'normalised'],
 )
-def test_images_of_a_batch_are_independent(tiny, rule):
+def test_images_of_a_batch_are_independent(tiny, optimizer):
   start = jax.random.uniform(KEY, SHAPE)
 
   def end(channels, start):
     wish = score(tiny, channel('relu2', channels))
-    return take(wish, image=synthesis.pixels(start), rule=rule)[-1]
+    return take(wish, image=synthesis.pixels(start), optimizer=optimizer)[-1]
 
   batch = end(CHANNELS, start)
   for i, k in enumerate(CHANNELS):
@@ -222,7 +222,7 @@ def test_a_sweep_compiles_once(tiny):
       jax.random.key(seed),
       steps=5 + k,
       chunk=6,
-      rule=optimize.adam(rate),
+      optimizer=optimize.adam(rate),
       penalty=weight * penalties.tv(2.0),
       augment=counting,
     )
@@ -246,12 +246,12 @@ def test_the_line_search_of_lbfgs_on_one_image(tiny):
   image = synthesis.pixels(jnp.full((16, 16, 3), 0.5), noise=0.01)
   penalty = 0.1 * penalties.l2(0.5)
   end = take(
-    wish, image=image, rule=optax.lbfgs(), penalty=penalty, augment=None
+    wish, image=image, optimizer=optax.lbfgs(), penalty=penalty, augment=None
   )
   worth = np.concatenate([p.scores - p.penalties for p in end])
   assert (np.diff(worth) >= -1e-6).all() and worth[-1] > worth[0] + 0.1
-  with pytest.raises(ValueError, match='rule: a line search evaluates'):
-    take(wish, image=synthesis.fourier(SHAPE), rule=optax.lbfgs())
+  with pytest.raises(ValueError, match='optimizer: a line search evaluates'):
+    take(wish, image=synthesis.fourier(SHAPE), optimizer=optax.lbfgs())
 
 
 @pytest.mark.parametrize('bad', [0, 3])
@@ -264,7 +264,7 @@ def test_what_is_not_finite_stops_and_the_rest_goes_on(tiny, bad):
     return jnp.where(which & (y > 2.0 + bad), jnp.nan, y)
 
   start = jnp.zeros((3, 1, 1, 3)).at[1].add(0.75)
-  settings = {'rule': optax.sgd(1 / 3), 'steps': 9, 'chunk': 2}
+  settings = {'optimizer': optax.sgd(1 / 3), 'steps': 9, 'chunk': 2}
   progress = list(
     optimize.run(breaks, synthesis.pixels(start), KEY, **settings)
   )
@@ -288,7 +288,7 @@ def test_a_run_of_no_finite_image_ends(wish):
 
 
 def test_a_rule_may_hold_infinity():
-  rule = optax.chain(
+  optimizer = optax.chain(
     optax.adam(0.1), optax.contrib.reduce_on_plateau(accumulation_size=4)
   )
   end = optimize.final(
@@ -297,7 +297,7 @@ def test_a_rule_may_hold_infinity():
       synthesis.pixels(jnp.zeros((2, 4, 4, 3))),
       jax.random.key(0),
       steps=6,
-      rule=rule,
+      optimizer=optimizer,
     )
   )
   assert (end.failed < 0).all() and (end.scores[-1] > end.scores[0]).all()
@@ -308,7 +308,7 @@ def test_a_rule_may_hold_infinity():
   [
     ({'score': channel('relu1', 0)}, 'score: got Channel'),
     ({'score': 3.0}, 'score: got 3.0, expected a function'),
-    ({'rule': 0.1}, 'rule: got 0.1, expected a function'),
+    ({'optimizer': 0.1}, 'optimizer: got 0.1, expected a function'),
     ({'penalty': 3.0}, 'penalty: got 3.0, expected a function'),
     ({'steps': 2.5}, 'steps: got 2.5'),
   ],
@@ -356,7 +356,7 @@ def test_the_state_of_another_problem_is_refused(wish):
   with pytest.raises(ValueError, match='state: its shapes are not'):
     take(wish, image=synthesis.fourier((4, 16, 16, 3)), state=state)
   with pytest.raises(ValueError, match='state: its shapes are not'):
-    take(wish, rule=optax.sgd(0.1), state=state)
+    take(wish, optimizer=optax.sgd(0.1), state=state)
 
 
 def test_an_unknown_layer_and_channel_are_named_before_anything_runs(tiny):
@@ -400,7 +400,7 @@ def test_draws_are_averaged_at_every_step(chunk):
       KEY,
       steps=3,
       chunk=chunk,
-      rule=optax.sgd(0.1),
+      optimizer=optax.sgd(0.1),
       augment=synthesis.jitter(2),
       draws=4,
     )

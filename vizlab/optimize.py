@@ -21,10 +21,12 @@ from vizlab.objectives.base import Objective, check_score
 from vizlab.trees import finite, where
 from vizlab.types import Array, Augment, ImageParam, ScoreFn, whole
 
-__all__ = ['Progress', 'Rule', 'State', 'adam', 'final', 'run']
+__all__ = ['Progress', 'Optimizer', 'State', 'adam', 'final', 'run']
 
 _LIKE = jnp.shape, jnp.result_type
-Rule = optax.GradientTransformation | Callable[[], optax.GradientTransformation]
+Optimizer = (
+  optax.GradientTransformation | Callable[[], optax.GradientTransformation]
+)
 
 
 class State(NamedTuple):
@@ -32,14 +34,14 @@ class State(NamedTuple):
 
   Attributes:
     z: The parameters of the images.
-    rule: The state of the step rule, for each image.
+    optimizer: The state of the optimizer, for each image.
     step: int32 ``[]``, steps done.
     failed: int32 ``[...]``, the step at which an image's score, gradient or
       parameters were not finite, or -1. Such an image stays as it was before.
   """
 
   z: Any
-  rule: Any
+  optimizer: Any
   step: Array
   failed: Array
 
@@ -70,7 +72,7 @@ class _Problem(NamedTuple):
 
   score: ScoreFn
   image: ImageParam
-  rule: Callable[[], optax.GradientTransformation]
+  optimizer: Callable[[], optax.GradientTransformation]
   penalty: Callable[[Array], Array] | None
   augment: Augment | None
   draws: np.ndarray  # [n]; one per draw
@@ -78,16 +80,16 @@ class _Problem(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Fixed:
-  """A rule that is made already; the same one is the same program."""
+  """An optimizer that is made already; the same one is the same program."""
 
-  rule: optax.GradientTransformation
+  optimizer: optax.GradientTransformation
 
   def __call__(self) -> optax.GradientTransformation:
-    return self.rule
+    return self.optimizer
 
 
 def adam(learning_rate: float | Array = 0.05) -> Partial:
-  """Adam as a step rule; another learning rate runs the same program."""
+  """Adam as an optimizer; another learning rate runs the same program."""
   return Partial(optax.adam, learning_rate)
 
 
@@ -97,7 +99,7 @@ def run(
   key: Array,
   *,
   steps: int = 512,
-  rule: Rule | None = None,
+  optimizer: Optimizer | None = None,
   penalty: Callable[[Array], Array] | None = None,
   augment: Augment | None = None,
   draws: int = 1,
@@ -118,10 +120,10 @@ def run(
     image: How images are parameterised: `vizlab.synthesis.fourier` ...
     key: A JAX random key, for the start and for ``augment``.
     steps: Steps in all, those of ``state`` included.
-    rule: The step rule: an `optax.GradientTransformation`, or a function that
-      makes one. As a ``jax.tree_util.Partial``, such as `adam` gives, its
-      arguments are traced. Rules may read ``value`` and ``grad`` of what is
-      minimised; a line search takes a single image ``[H, W, C]`` only.
+    optimizer: An `optax.GradientTransformation`, or a function that makes one.
+      As a ``jax.tree_util.Partial``, such as `adam` gives, its arguments are
+      traced. Optimizers may read ``value`` and ``grad`` of what is minimised; a
+      line search takes a single image ``[H, W, C]`` only.
     penalty: ``image -> [...]``; see `vizlab.penalties`.
     augment: ``(key, image) -> image``; see `vizlab.synthesis`.
     draws: Draws of ``augment`` that score and gradient are the mean over at
@@ -140,10 +142,10 @@ def run(
   steps, chunk = whole(steps, 'steps'), whole(chunk, 'chunk')
   if whole(draws, 'draws') > 1 and augment is None:
     raise ValueError(f'draws: got {draws} without an augment, expected 1')
-  rule = adam() if rule is None else rule
-  if isinstance(rule, optax.GradientTransformation):
-    rule = _Fixed(rule)
-  parts = (score, image, rule, penalty, augment)
+  optimizer = adam() if optimizer is None else optimizer
+  if isinstance(optimizer, optax.GradientTransformation):
+    optimizer = _Fixed(optimizer)
+  parts = (score, image, optimizer, penalty, augment)
   problem = _Problem(*map(_value, _Problem._fields, parts), np.arange(draws))
   begin = _like(problem, key)
   state = _start(problem, key) if state is None else _checked(state, begin)
@@ -215,32 +217,32 @@ def _step(
 
   differentiate = jax.value_and_grad(loss, has_aux=True)
   (_, (value, score, penalty)), grad = mean(differentiate, state.z)
-  tx = optax.with_extra_args_support(problem.rule())
+  tx = optax.with_extra_args_support(problem.optimizer())
 
   def value_fn(z: Any) -> Array:
     if lead:
       raise ValueError(
-        f'rule: a line search evaluates the function by itself, so it takes '
-        f'one image [H, W, C], and there are {lead}; give linesearch=None'
+        'optimizer: a line search evaluates the function by itself, so it '
+        f'takes one image [H, W, C], and there are {lead}; give linesearch=None'
       )
     return mean(loss, z)[0]
 
-  def update(grad: Any, rule: Any, z: Any, value: Array) -> tuple[Any, Any]:
+  def update(grad: Any, memory: Any, z: Any, value: Array) -> tuple[Any, Any]:
     # optax is not made for strict dtype promotion; images and scores are.
     with jax.numpy_dtype_promotion('standard'):
-      updates, rule = tx.update(
-        grad, rule, z, value=value, grad=grad, value_fn=value_fn
+      updates, memory = tx.update(
+        grad, memory, z, value=value, grad=grad, value_fn=value_fn
       )
-      return optax.apply_updates(z, updates), rule
+      return optax.apply_updates(z, updates), memory
 
   for _ in lead:
     update = jax.vmap(update)
-  z, rule = update(grad, state.rule, state.z, value)
+  z, memory = update(grad, state.optimizer, state.z, value)
   # A step that is not finite is not taken, and none after it.
   good = finite((value, grad, z), lead) & (state.failed < 0)
   failed = jnp.where((state.failed < 0) & ~good, state.step, state.failed)
-  z, rule = where(good, (z, rule), (state.z, state.rule))
-  return State(z, rule, state.step + 1, failed), (score, penalty)
+  z, memory = where(good, (z, memory), (state.z, state.optimizer))
+  return State(z, memory, state.step + 1, failed), (score, penalty)
 
 
 def _keys(problem: _Problem, key: Array) -> Array:
@@ -255,7 +257,7 @@ def _start(problem: _Problem, key: Array) -> State:
   # Unlike all keys of steps, which are folded from smaller numbers.
   z = problem.image.init(jax.random.fold_in(key, 2**31 - 1))
   lead = problem.image.decode(z).shape[:-3]
-  init = problem.rule().init
+  init = problem.optimizer().init
   for _ in lead:
     init = jax.vmap(init)
   return State(z, init(z), jnp.int32(0), jnp.full(lead, -1, jnp.int32))
@@ -283,7 +285,9 @@ def _checked(state: Any, like: State) -> State:
   leaves, (want, tree) = jax.tree.leaves(state), jax.tree.flatten(like)
   shapes, kinds = ([list(map(f, v)) for v in (leaves, want)] for f in _LIKE)
   if shapes[0] != shapes[1] or kinds[0] != kinds[1]:
-    raise ValueError('state: its shapes are not of these images and this rule')
+    raise ValueError(
+      'state: its shapes are not of these images and this optimizer'
+    )
   return tree.unflatten(map(jnp.asarray, leaves))
 
 

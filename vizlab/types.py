@@ -18,7 +18,7 @@ The six nouns:
 * Penalty: ``penalty(image) -> [...]``.
 * ImageParam: ``init(key) -> z`` and ``decode(z) -> image``.
 * Augment: ``augment(key, image) -> image``, one draw for a whole batch.
-* step rule: an ``optax.GradientTransformation``.
+* optimizer: an ``optax.GradientTransformation``.
 """
 
 import dataclasses

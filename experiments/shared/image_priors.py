@@ -155,7 +155,7 @@ def _tracking_adam(rate: Array) -> optax.GradientTransformation:
 def settings_of(config: ConfigDict) -> dict[str, Any]:
   """Arguments of `vizlab.optimize.run` besides the score and the images."""
   return {
-    'rule': _optimizer(config),
+    'optimizer': _optimizer(config),
     'penalty': _penalty(config),
     'augment': _augment(config),
     'draws': config.draws,

@@ -54,7 +54,7 @@ def _adam(rate: Any) -> optax.GradientTransformation:
 
 # How steps are taken, and the rate that suits it: pixels of [0, 1] in a step.
 # Images stay in [0, 1]: to clip them in the end would change the loss.
-RULES = {'lbfgs': (_lbfgs, 0.05), 'adam': (_adam, 0.02)}
+OPTIMIZERS = {'lbfgs': (_lbfgs, 0.05), 'adam': (_adam, 0.02)}
 # The least side of what is made, in pixels: below it deep layers see nothing.
 LEAST = 16
 # Steps between two looks at the clock, and pictures in a strip, at most.
@@ -100,7 +100,7 @@ class Job:
         f'config.patience: got {config.patience} with config.normalise, '
         'expected 0: with normalised gradients the loss may rise'
       )
-    each_of('config.optimizer', [config.optimizer], RULES)
+    each_of('config.optimizer', [config.optimizer], OPTIMIZERS)
     each_of('config.statistic', [config.statistic], style.STATISTICS)
     self.config = config
     self._penalty = config.tv * penalties.tv(2.0)
@@ -158,7 +158,7 @@ class Job:
       shown: What snapshots show of an image.
     """
     config, found = self.config, []
-    make_rule, rate = RULES[config.optimizer]
+    make_optimizer, rate = OPTIMIZERS[config.optimizer]
     for size in where:
       if found:
         shape = (*size, 3)
@@ -177,7 +177,7 @@ class Job:
         patience=config.patience,
         span=_CHUNK,
         penalty=self._penalty,
-        rule=Partial(make_rule, config.learning_rate or rate),
+        optimizer=Partial(make_optimizer, config.learning_rate or rate),
         watch=functools.partial(
           self._snapshot, recorder, _named(name, size), shown
         ),

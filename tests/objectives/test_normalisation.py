@@ -62,7 +62,7 @@ def test_what_is_followed_lowers_the_loss(tiny):
   loss = content('relu2', tiny(x[::-1])[1]['relu2'])
   wish = score(tiny, -1.0 * normalised(loss))
   run = optimize.run(
-    wish, synthesis.pixels(x), KEY, steps=20, rule=optimize.adam(0.01)
+    wish, synthesis.pixels(x), KEY, steps=20, optimizer=optimize.adam(0.01)
   )
   scores = optimize.final(run).scores
   assert scores[-1] > 0.5 * scores[0]

@@ -209,7 +209,7 @@ def test_texture_synthesis_comes_nearer(tiny, painting):
       synthesis.pixels(jnp.full((16, 16, 3), 0.5), noise=0.1),
       KEY,
       steps=60,
-      rule=synthesis.lbfgs(),
+      optimizer=synthesis.lbfgs(),
     )
   )
   assert -1e-3 < end.scores[-1] < 0  # at the start, -2.6

@@ -99,7 +99,7 @@ def test_every_objective_rises(name, tiny):
       KEY,
       steps=40,
       chunk=40,
-      rule=optimize.adam(rate),
+      optimizer=optimize.adam(rate),
     )
   )
   first, last = end.scores[0], end.scores[-5:].mean(0)
@@ -350,7 +350,7 @@ def test_shared_grids_are_one_grid():
 
   first, last = (
     optimize.final(
-      optimize.run(wish, image, KEY, steps=n, rule=optax.sgd(0.2))
+      optimize.run(wish, image, KEY, steps=n, optimizer=optax.sgd(0.2))
     ).state.z
     for n in (1, 2)
   )

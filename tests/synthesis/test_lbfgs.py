@@ -9,9 +9,14 @@ KEY = jax.random.key(0)
 SHAPE = (4, 5, 3)
 
 
-def run(score, start, rule, steps):
+def run(score, start, optimizer, steps):
   progress = optimize.run(
-    score, synthesis.pixels(start), KEY, steps=steps, chunk=steps, rule=rule
+    score,
+    synthesis.pixels(start),
+    KEY,
+    steps=steps,
+    chunk=steps,
+    optimizer=optimizer,
   )
   return optimize.final(progress)
 
@@ -40,10 +45,15 @@ def test_in_a_bowl_it_is_plain_lbfgs_after_a_first_step():
 
 def test_steps_have_their_lengths():
   start = jnp.full(SHAPE, 0.5)
-  rule = synthesis.lbfgs(0.02, 0.03)
+  optimizer = synthesis.lbfgs(0.02, 0.03)
   moves, before = [], start
   for now in optimize.run(
-    lambda x: x.sum(), synthesis.pixels(start), KEY, steps=4, chunk=1, rule=rule
+    lambda x: x.sum(),
+    synthesis.pixels(start),
+    KEY,
+    steps=4,
+    chunk=1,
+    optimizer=optimizer,
   ):
     moves.append(jnp.sqrt(jnp.square(now.image - before).mean()))
     before = now.image
@@ -81,8 +91,8 @@ def test_no_slope_is_no_step():
 def test_smooth_is_another_choice_of_coordinates():
   """Those in which the spectrum of an image is times ``f^(smooth / 2)``."""
   start = jax.random.uniform(KEY, SHAPE)
-  rule = synthesis.lbfgs(1e-3, 1e3, memory=5, smooth=0.5)
-  ours = run(bowl, start, rule, 20)
+  optimizer = synthesis.lbfgs(1e-3, 1e3, memory=5, smooth=0.5)
+  ours = run(bowl, start, optimizer, 20)
   chain = optax.chain(optax.scale_by_lbfgs(memory_size=5), optax.scale(-1.0))
   z = filters.tilt(start, 0.25)
   state = chain.init(z)
@@ -135,11 +145,16 @@ def test_where_the_slope_shrinks_steps_are_as_by_hand():
   def score(x):
     return -jnp.cos(wave * x).sum((-3, -2, -1))
 
-  rule = synthesis.lbfgs(0.02, 0.3, memory=3)
+  optimizer = synthesis.lbfgs(0.02, 0.3, memory=3)
   found = [
     now.image
     for now in optimize.run(
-      score, synthesis.pixels(start), KEY, steps=12, chunk=1, rule=rule
+      score,
+      synthesis.pixels(start),
+      KEY,
+      steps=12,
+      chunk=1,
+      optimizer=optimizer,
     )
   ]
   expected, damped = by_hand(

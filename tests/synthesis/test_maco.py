@@ -42,7 +42,7 @@ def test_the_magnitude_is_kept_at_every_step(size):
     KEY,
     steps=6,
     chunk=1,
-    rule=optimize.adam(0.5),
+    optimizer=optimize.adam(0.5),
   ):
     got = np.abs(spectrum_of(now.image))
     half = got[:, :, : w // 2 + 1]
@@ -130,7 +130,7 @@ def test_the_default_is_as_colourful_as_photos(minivgg):
     image,
     KEY,
     steps=24,
-    rule=optimize.adam(RATE),
+    optimizer=optimize.adam(RATE),
     augment=synthesis.noisy_crops(),
   )
   end = optimize.final(progress)
@@ -154,12 +154,12 @@ def test_transparency_sums_absolute_gradients(draws):
         KEY,
         steps=3,
         chunk=2,
-        rule=rule,
+        optimizer=optimizer,
         augment=synthesis.jitter(2),
         draws=draws,
       )
     )
-    for image, rule in (
+    for image, optimizer in (
       (plain, optax.adam(0.1)),
       (synthesis.tracked(plain), synthesis.track(optax.adam(0.1))),
     )

@@ -85,7 +85,7 @@ def test_deeper_layers_keep_less(tiny, x):
         KEY,
         steps=150,
         chunk=150,
-        rule=optimize.adam(0.03),
+        optimizer=optimize.adam(0.03),
       )
     )
     assert (

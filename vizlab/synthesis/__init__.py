@@ -30,7 +30,7 @@ from vizlab.synthesis.invert import (
 from vizlab.synthesis.lbfgs import lbfgs
 from vizlab.synthesis.maco import maco, opacity_of, track, tracked
 from vizlab.synthesis.magnitudes import magnitude_of, photo_magnitude
-from vizlab.synthesis.step_rules import (
+from vizlab.synthesis.transforms import (
   ascent,
   bilateral_every,
   blur_every,

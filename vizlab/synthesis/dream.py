@@ -11,7 +11,7 @@ from vizlab import optimize
 from vizlab.filters import rescale, resize
 from vizlab.synthesis.augment import jitter as jitter_by
 from vizlab.synthesis.images import pixels
-from vizlab.synthesis.step_rules import ascent
+from vizlab.synthesis.transforms import ascent
 from vizlab.types import (
   Array,
   Augment,
@@ -99,7 +99,7 @@ def dream(
   steps: int = 10,
   rate: float = 0.006,
   jitter: int = 32,
-  optimizer: optimize.Rule | None = None,
+  optimizer: optimize.Optimizer | None = None,
 ) -> Iterator[Array]:
   """Raises a score in a picture, from coarse to fine.
 
@@ -136,9 +136,9 @@ def dream(
   sizes = octave_sizes(*x.shape[-3:-1], octaves, scale)
   steps = whole(steps, 'steps')
   rate = number(rate, 'rate', 0.0)
-  rule = Partial(ascent, rate) if optimizer is None else optimizer
+  optimizer = Partial(ascent, rate) if optimizer is None else optimizer
   shift = jitter_by(jitter)
-  return _octaves(score, jnp.asarray(x), key, sizes, steps, rule, shift)
+  return _octaves(score, jnp.asarray(x), key, sizes, steps, optimizer, shift)
 
 
 def _octaves(
@@ -147,7 +147,7 @@ def _octaves(
   key: Array,
   sizes: list[tuple[int, int]],
   steps: int,
-  rule: optimize.Rule,
+  optimizer: optimize.Optimizer,
   shift: Augment,
 ) -> Iterator[Array]:
   detail = jnp.zeros((*x.shape[:-3], *sizes[0], x.shape[-1]), x.dtype)
@@ -161,7 +161,7 @@ def _octaves(
         jax.random.fold_in(key, octave),
         steps=steps,
         chunk=steps,
-        rule=rule,
+        optimizer=optimizer,
         augment=shift,
       )
     )

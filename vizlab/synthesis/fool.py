@@ -9,7 +9,7 @@ from jax.tree_util import Partial
 from vizlab import optimize
 from vizlab.objectives import margin, score
 from vizlab.synthesis.images import pixels
-from vizlab.synthesis.step_rules import ascent
+from vizlab.synthesis.transforms import ascent
 from vizlab.types import Array, Net, check_image, number
 
 __all__ = ['fool']
@@ -59,7 +59,7 @@ def fool(
     jax.random.key(0),  # nothing is random
     steps=steps,
     chunk=chunk,
-    rule=Partial(ascent, rate),
+    optimizer=Partial(ascent, rate),
   )
   return _until_enough(progress, net, jnp.asarray(target), enough)
 

@@ -148,7 +148,7 @@ class Shared:
 
 
 def pixels(start: Array, *, noise: float = 0.0) -> Pixels:
-  """The image itself; nothing keeps it in [0, 1] but a step rule or a penalty.
+  """The image itself; nothing keeps it in [0, 1] but an optimizer or a penalty.
 
   Args:
     start: Images ``[..., H, W, C]``.

@@ -67,7 +67,7 @@ def inversion(
   >>> wish = synthesis.inversion(nets.load('minivgg'), 'conv1_1', x, tv=0.0)
   >>> found = optimize.final(optimize.run(
   ...     wish.score, synthesis.pixels(0 * x + 0.5), jax.random.key(1),
-  ...     steps=60, rule=optimize.adam(0.03), penalty=wish.penalty))
+  ...     steps=60, optimizer=optimize.adam(0.03), penalty=wish.penalty))
   >>> bool(found.scores[-1] > -0.02)
   True
   """

@@ -135,7 +135,7 @@ def tracked(image: ImageParam) -> Tracked:
   the image, the mean over draws. Use both together:
 
     progress = optimize.run(
-      score, tracked(maco(shape)), key, rule=track(optax.adam(0.2)), ...
+      score, tracked(maco(shape)), key, optimizer=track(optax.adam(0.2)), ...
     )
     alpha = opacity_of(optimize.final(progress).state.z.total)
 

@@ -19,10 +19,12 @@ def grad():
   return jax.random.normal(jax.random.key(1), (9, 8, 3))
 
 
-def after(rule, x, grad, steps=1):
+def after(optimizer, x, grad, steps=1):
   """The image after steps of size 1 down the same gradient."""
   tx = optax.with_extra_args_support(
-    rule if isinstance(rule, optax.GradientTransformation) else rule()
+    optimizer
+    if isinstance(optimizer, optax.GradientTransformation)
+    else optimizer()
   )
   state = tx.init(x)
   for _ in range(steps):
@@ -67,11 +69,11 @@ def test_ascent_is_a_normalised_step_within_the_range(x, grad):
 
 
 def test_no_share_of_the_pixels_is_none(x, grad):
-  for rule in (
+  for optimizer in (
     synthesis.clip_small_norm(0.0),
     synthesis.clip_small_contribution(0.0),
   ):
-    np.testing.assert_allclose(after(rule, x, grad), x - grad, atol=1e-5)
+    np.testing.assert_allclose(after(optimizer, x, grad), x - grad, atol=1e-5)
 
 
 def test_bands_that_are_empty_stay_empty(x):
@@ -103,7 +105,7 @@ def test_rules_on_the_image_also_work_in_plain_optax(x, grad):
 
 
 @pytest.mark.parametrize(
-  'rule',
+  'optimizer',
   [
     synthesis.blur_gradient(),
     synthesis.laplacian_normalise(),
@@ -111,10 +113,10 @@ def test_rules_on_the_image_also_work_in_plain_optax(x, grad):
     synthesis.blur_every(1),
   ],
 )
-def test_rules_for_pixels_refuse_other_parameters(rule):
+def test_those_for_pixels_refuse_other_parameters(optimizer):
   z = jnp.ones((8, 5, 3, 2))  # a spectrum
   with pytest.raises(ValueError, match='expected pixels'):
-    after(rule, z, z)
+    after(optimizer, z, z)
 
 
 def test_every_band_gets_the_same_strength(x, grad):
@@ -155,8 +157,8 @@ def test_pixels_of_small_norm_become_grey(x, grad):
 
 
 def test_pixels_of_small_contribution_become_grey(x, grad):
-  rule = synthesis.clip_small_contribution(0.25, centre=0.4)
-  got = after(rule, x, grad)
+  optimizer = synthesis.clip_small_contribution(0.25, centre=0.4)
+  got = after(optimizer, x, grad)
   moved = np.asarray(x - grad)
   much = np.abs(((moved - 0.4) * np.asarray(grad)).sum(-1))
   small = much < np.quantile(much, 0.25)
@@ -170,8 +172,8 @@ def test_projection(x, grad):
 
 
 def test_image_rules_see_the_step_before_them(x, grad):
-  rule = optax.chain(optax.scale(0.1), synthesis.project())
-  got = after(rule, x, grad)
+  optimizer = optax.chain(optax.scale(0.1), synthesis.project())
+  got = after(optimizer, x, grad)
   np.testing.assert_allclose(got, jnp.clip(x - 0.1 * grad, 0, 1), atol=1e-6)
 
 

@@ -1,7 +1,8 @@
-"""How a step is taken: priors as optax transformations.
+"""Optax transformations with image priors, for `vizlab.optimize.run`.
 
-They are chained like any other: what works on the gradient stands before the
-rule that scales it, what works on the image after it (so it sees the step)::
+They are chained like any other: what changes the gradient comes before the
+optimizer that scales it, what changes the image after it (so it sees the
+step)::
 
     optax.chain(blur_gradient(1.0), normalise(), optax.sgd(0.02), project())
 
@@ -33,17 +34,17 @@ __all__ = [
   'project',
 ]
 
-Rule = optax.GradientTransformation
+Transform = optax.GradientTransformation
 _TINY = 1e-12
 
 
 class Count(NamedTuple):
-  """The state of a rule that acts every ``n`` steps: int32 ``[]``."""
+  """The state of a transformation that acts every ``n`` steps: int32 ``[]``."""
 
   count: Array
 
 
-def ascent(rate: float | Array = 0.006, *, levels: int = 1) -> Rule:
+def ascent(rate: float | Array = 0.006, *, levels: int = 1) -> Transform:
   """Steps along the normalised gradient, within [0, 1]: DeepDream's.
 
   Args:
@@ -56,7 +57,7 @@ def ascent(rate: float | Array = 0.006, *, levels: int = 1) -> Rule:
   return optax.chain(laplacian_normalise(levels), optax.sgd(rate), project())
 
 
-def blur_gradient(sigma: float | Array = 1.0) -> Rule:
+def blur_gradient(sigma: float | Array = 1.0) -> Transform:
   """Blurs the gradient, so that coarse structure grows first.
 
   Args:
@@ -68,7 +69,7 @@ def blur_gradient(sigma: float | Array = 1.0) -> Rule:
   return _on_updates(lambda g: blur(_pixels(g), sigma))
 
 
-def normalise(power: float = 1.0) -> Rule:
+def normalise(power: float = 1.0) -> Transform:
   """Divides each array of the gradient by its mean absolute value.
 
   Args:
@@ -85,7 +86,7 @@ def normalise(power: float = 1.0) -> Rule:
   return _on_updates(apply)
 
 
-def laplacian_normalise(levels: int = 4) -> Rule:
+def laplacian_normalise(levels: int = 4) -> Transform:
   """Gives every frequency band of the gradient the same strength.
 
   Args:
@@ -112,7 +113,7 @@ def laplacian_normalise(levels: int = 4) -> Rule:
   return _on_updates(apply)
 
 
-def blur_every(n: int = 4, sigma: float | Array = 0.5) -> Rule:
+def blur_every(n: int = 4, sigma: float | Array = 0.5) -> Transform:
   """Blurs the image after every ``n``-th step.
 
   Args:
@@ -125,7 +126,9 @@ def blur_every(n: int = 4, sigma: float | Array = 0.5) -> Rule:
   return _every(n, lambda image: blur(image, sigma))
 
 
-def decay(share: float | Array = 0.01, *, centre: float | Array = 0.5) -> Rule:
+def decay(
+  share: float | Array = 0.01, *, centre: float | Array = 0.5
+) -> Transform:
   """Draws the image towards grey by a share of its distance, each step.
 
   Args:
@@ -140,7 +143,7 @@ def decay(share: float | Array = 0.01, *, centre: float | Array = 0.5) -> Rule:
 
 def bilateral_every(
   n: int = 4, *, space: float | Array = 1.5, colour: float | Array = 0.2
-) -> Rule:
+) -> Transform:
   """Smooths all but edges after every ``n``-th step.
 
   Args:
@@ -156,7 +159,7 @@ def bilateral_every(
 
 def clip_small_norm(
   share: float | Array = 0.1, *, centre: float | Array = 0.5
-) -> Rule:
+) -> Transform:
   """Sets the pixels that are nearest to grey to grey, after each step.
 
   Args:
@@ -176,7 +179,7 @@ def clip_small_norm(
 
 def clip_small_contribution(
   share: float | Array = 0.1, *, centre: float | Array = 0.5
-) -> Rule:
+) -> Transform:
   """Sets the pixels that matter least to grey, after each step.
 
   What matters is ``|sum_c (x_c - centre) g_c|``, what the score would lose.
@@ -196,7 +199,7 @@ def clip_small_contribution(
   return _on_image(apply, reads=True)
 
 
-def project(low: float | Array = 0.0, high: float | Array = 1.0) -> Rule:
+def project(low: float | Array = 0.0, high: float | Array = 1.0) -> Transform:
   """Keeps the image in ``[low, high]`` (to the rounding of a sum)."""
   return _on_image(lambda image, grad: jnp.clip(image, low, high))
 
@@ -205,14 +208,14 @@ def _rms(x: Array) -> Array:
   return jnp.sqrt(jnp.square(x).mean())
 
 
-def _on_updates(apply: Callable[[Array], Array]) -> Rule:
-  """A rule that changes each array of the gradient."""
+def _on_updates(apply: Callable[[Array], Array]) -> Transform:
+  """A transformation that changes each array of the gradient."""
   return optax.stateless(lambda updates, params: jax.tree.map(apply, updates))
 
 
 def _on_image(
   apply: Callable[[Array, Array], Array], reads: bool = False
-) -> Rule:
+) -> Transform:
   """Changes the image a step has led to; ``reads`` whether by the gradient."""
 
   def update(
@@ -240,13 +243,13 @@ def _pixels(z: Array) -> Array:
   if z.ndim != 3:
     raise ValueError(
       f'image: its parameters have shape {z.shape}, expected pixels [H, W, C]; '
-      'this rule is for vizlab.synthesis.pixels'
+      'this transformation is for vizlab.synthesis.pixels'
     )
   return z
 
 
-def _every(n: int, apply: Callable[[Array], Array]) -> Rule:
-  """A rule that changes the image after each ``n``-th step."""
+def _every(n: int, apply: Callable[[Array], Array]) -> Transform:
+  """A transformation that changes the image after each ``n``-th step."""
   if n < 1:
     raise ValueError(f'n: got {n}, expected at least 1')
 
