@@ -13,7 +13,7 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.content=PHOTO \\
     --config.styles=PAINTING --workdir=runs/style_vgg19
 
-Runtime: half a minute on 2 busy CPU cores; VGG-19 at 256 pixels one to two
+Runtime: half a minute on 2 busy CPU cores; VGG-19 at 256 pixels two
 minutes. It can be killed and started again: it goes on from the last
 checkpoint, 20 seconds and 16 steps before at most.
 
