@@ -75,7 +75,7 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """What the regions keep: statistics by the number of sizes."""
+  """Statistics of the regions by the number of sizes."""
   add(
     add.product(
       statistic=('gram', 'moments', 'covariance', 'wasserstein'),

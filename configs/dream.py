@@ -74,5 +74,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """How strong a dream is: its rate by the steps of an octave."""
+  """Rate by the number of steps of an octave."""
   add(add.product(rate=(0.003, 0.006, 0.012), steps=(5, 15, 30)))

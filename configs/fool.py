@@ -60,5 +60,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """How small a change can be: the rate of a step by how sure it shall be."""
+  """Rate of a step by the required margin."""
   add(add.product(rate=(0.0003, 0.001, 0.003), enough=(0.0, 5.0, 10.0)))

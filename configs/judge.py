@@ -72,5 +72,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """How many samples the noisy methods take."""
+  """Number of samples of the noisy methods."""
   add(add.product(samples=(4, 16, 64)))

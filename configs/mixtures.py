@@ -61,5 +61,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """How much diversity, and with which parameterisation."""
+  """Weight of diversity by the parameterization."""
   add(add.product(image=('fourier', 'pyramid'), diversity=(0.3, 1.0, 3.0)))

@@ -66,5 +66,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """How many facets, from how many of the best pictures."""
+  """Number of facets by the number of best pictures."""
   add(add.product(top=(100, 200), facets=(2, 4, 6)))

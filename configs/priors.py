@@ -1,4 +1,4 @@
-"""What priors do to feature visualization: one row a family, the same units.
+"""Compares priors of feature visualization: one row per family.
 
 With ``--config.layer=fc`` (or a net's last layer) the units are classes: the
 class models of Simonyan et al. 2013 and of those after them, side by side.

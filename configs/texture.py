@@ -93,7 +93,7 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """What a texture is taken to be: statistics, by the number of sizes."""
+  """Statistics by the number of sizes."""
   add(
     add.product(
       statistic=('gram', 'moments', 'covariance', 'wasserstein'),

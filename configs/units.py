@@ -1,4 +1,4 @@
-"""What makes units of an inner layer fire, as the deconvnet's paper shows it.
+"""Shows the patches that excite units most, as the deconvnet paper does.
 
 For every channel the pictures in which it fires most strongly, and what the
 deconvnet and guided backprop send back from it to the pixels, cropped to what

@@ -183,7 +183,7 @@ def _main_colours(name: str, mask: np.ndarray) -> np.ndarray:
 
 
 def _regions(mask: np.ndarray, colours: np.ndarray) -> np.ndarray:
-  """Which colour is nearest: ``[H, W, R]`` of zeros and ones."""
+  """One-hot masks of the nearest colour: ``[H, W, R]``."""
   pixels = render.to_uint8(mask).astype(int)
   nearest = np.abs(pixels[:, :, None] - colours).sum(-1).argmin(-1)
   return np.eye(len(colours), dtype=np.float32)[nearest]

@@ -46,7 +46,7 @@ _SAMPLES = 'sample:'
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """What a run explains, and with what.
+  """Photos of a run and the methods that explain them.
 
   Attributes:
     config: The config.
@@ -208,7 +208,7 @@ def _explain(job: Job) -> None:
 def _programs(
   classes: int, methods: tuple[str, ...], options: Options
 ) -> tuple[Callable[..., Any], dict[str, Callable[..., Array]]]:
-  """What predicts the most probable classes, and what explains them."""
+  """Programs that predict the most probable classes and explain them."""
   explain = {
     name: on_every_device(every_class(METHODS[name], options))
     for name in methods

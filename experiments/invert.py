@@ -1,4 +1,4 @@
-"""What each layer keeps of a picture: images with the same activations."""
+"""Inversion of layers: images with the same activations as a picture."""
 
 import functools
 from collections.abc import Sequence
@@ -155,7 +155,7 @@ def _representation(
 
 
 def _picture(image: np.ndarray) -> np.ndarray:
-  """As it is; or of one channel, whose contrast no descriptor tells."""
+  """Picture to show; a single channel is stretched to full contrast."""
   if image.shape[-1] == 3:
     return render.to_uint8(image)
   low, high = np.percentile(image, [0.5, 99.5])

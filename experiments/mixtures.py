@@ -1,4 +1,4 @@
-"""What else a unit sees, and what lies between two units.
+"""Diverse images of a unit, and interpolation between two units.
 
 Diversity: several images of one unit that shall differ. Joint units: two at
 once, and one against the other. Interpolation: from one unit to another, with

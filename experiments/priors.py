@@ -1,4 +1,4 @@
-"""What priors do: the same units under each family of them, a row a family."""
+"""Comparison of image priors: the same units under each family."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -109,7 +109,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _masks(names: Sequence[str], picture: np.ndarray) -> np.ndarray:
-  """Where each style goes, ``[H, W, S]``: where its mask is white."""
+  """Masks of the styles, ``[H, W, S]``: 1 where a mask is white."""
   height, width = picture.shape[:2]
   found = []
   for name in names:

@@ -25,7 +25,7 @@ _principal = jax.jit(style.principal, static_argnums=(2, 3))
 
 
 class Model(NamedTuple):
-  """What of a picture a texture shall keep: a column of the sheet.
+  """Statistics that a texture matches: a column of the sheet.
 
   Attributes:
     layers: Names of the layers.
@@ -136,7 +136,7 @@ def _parsed(models: str) -> list[tuple[tuple[str, ...], int]]:
 
 
 def _count(net: nets.Network, layers: tuple[str, ...], components: int) -> int:
-  """How many numbers the Gram matrices of layers are."""
+  """Number of entries of the Gram matrices of layers."""
   widths = [layer_info(net, layer).shape[-1] for layer in layers]
   kept = [min(n, components or n) for n in widths]
   return sum(n * (n + 1) // 2 for n in kept)
@@ -159,7 +159,7 @@ def _wish(
 def _judged(
   net: Net, layers: tuple[str, ...], picture: np.ndarray, image: np.ndarray
 ) -> dict[str, float]:
-  """How far two textures are, by the net and by two judges without one."""
+  """Distances of two textures, by the network and two without one."""
   found = _apart(net, layers, image, picture)
   return {name: float(value) for name, value in found.items()}
 

@@ -42,14 +42,14 @@ _LOG_EVERY = 25
 
 
 class Trained(NamedTuple):
-  """What is trained: parameters as ``nets.get_params`` gives, and norms."""
+  """Trained arrays: parameters as of ``nets.get_params``, and norms."""
 
   params: dict[str, dict[str, Array]]
   norms: dict[str, Norm]
 
 
 class State(NamedTuple):
-  """All that training changes.
+  """State of the training.
 
   Attributes:
     trained: Parameters and norms.

@@ -1,4 +1,4 @@
-"""What makes units of an inner layer fire, shown as in the papers."""
+"""Strongest patches of units in an inner layer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What channels of a net look for: a contact sheet of images that excite them.
+"""Feature visualization: a contact sheet of images that excite channels.
 
 Beside each image stand the dataset's strongest and weakest pictures, if wished.
 """
@@ -235,7 +235,7 @@ def _batch(
   channels: list[int],
   kind: str,
 ) -> int:
-  """As many as memory holds; the same when the run is taken up again."""
+  """Batch size that memory holds; the same when the run is resumed."""
   wish, _ = _problem(config, net, layer, np.array(channels[:1]), 1.0)
   # Of three channels: it is measured without the augment that reads opacity.
   one = wish, synthesis.fourier((1, config.size, config.size, 3))
@@ -253,7 +253,7 @@ def _problem(
   channels: np.ndarray,
   sign: float,
 ) -> tuple[Score, ImageParam]:
-  """What is maximised, and over which images."""
+  """Score to maximise, and the images."""
   wanted = unit(net, layer, channels, config.objective, config.size)
   wish = score(net, sign * wanted)
   return (

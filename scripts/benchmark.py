@@ -158,7 +158,7 @@ def check_agreement(
 
 
 def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
-  """What a task's ratios must be read with."""
+  """Remark on a task's ratios."""
   if name == 'occlusion':
     occluder = attribution.Occluder(work.patch, work.stride)
     spans = occluder.spans(x.shape[-3])

@@ -22,7 +22,7 @@ Calls = dict[str, Callable[[], Any]]
 
 
 class Work(NamedTuple):
-  """How much there is to do, the same for everybody.
+  """Amount of work, the same for every library.
 
   Attributes:
     patch: Side of the occluder in pixels.

@@ -90,7 +90,7 @@ def compare(
   goals: list[int],
   names: Collection[str] = (),
 ) -> dict[str, Any]:
-  """As `race`, of a net that sees 0 to 255 and images ``[H, W, 3]``.
+  """`race` with a network that sees 0 to 255 and images ``[H, W, 3]``.
 
   Args:
     net: The net.

@@ -1,8 +1,10 @@
 """The public surface: every name is documented, annotated and in __all__."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import re
 
 import pytest
 
@@ -73,3 +75,15 @@ def test_a_package_exports_what_its_modules_make_public(package):
   ]
   known = {name for module in inside for name in module.__all__}
   assert package.__all__ and set(package.__all__) <= known
+
+
+CLAUSES = r'(What|How|Whether|Of|Which|As|Where|That|Those|Who)\b'
+
+
+@pytest.mark.parametrize('module', MODULES, ids=lambda m: m.__name__)
+def test_docstrings_name_the_thing(module):
+  tree = ast.parse(inspect.getsource(module))
+  kinds = ast.Module, ast.ClassDef, ast.FunctionDef
+  for node in ast.walk(tree):
+    if isinstance(node, kinds) and (text := ast.get_docstring(node)):
+      assert not re.match(CLAUSES, text), text.splitlines()[0]

@@ -210,7 +210,7 @@ def _blocks(cells: Array, side: int) -> Array:
 
 
 def _clipped(blocks: Array) -> Array:
-  """Of length 1, cut at `_LIMIT`, of length 1 again."""
+  """Normalises to length 1, clips at `_LIMIT`, and normalises again."""
   return _normalised(extrema.minimum(_normalised(blocks), _LIMIT))
 
 

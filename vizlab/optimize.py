@@ -30,7 +30,7 @@ Optimizer = (
 
 
 class State(NamedTuple):
-  """All that a run changes: arrays, to be saved and taken up again.
+  """State of a run: arrays, which can be saved and resumed from.
 
   Attributes:
     z: The parameters of the images.
@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 class Progress(NamedTuple):
-  """What a run gives after each chunk.
+  """Snapshot of a run, yielded after each chunk.
 
   Attributes:
     step: Steps done.
@@ -68,7 +68,7 @@ class Progress(NamedTuple):
 
 
 class _Problem(NamedTuple):
-  """What does not change in a run; a pytree."""
+  """Constants of a run; a pytree."""
 
   score: ScoreFn
   image: ImageParam

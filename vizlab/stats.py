@@ -1,4 +1,4 @@
-"""What of a map is kept when its places are forgotten: its statistics.
+"""Spatial statistics of feature maps: Gram matrices, moments, covariances.
 
 A map is ``[..., H, W, C]``: C features at H x W places. A mask ``[..., H, W]``
 weighs the places: not negative, 1 for all that count where it is only on and

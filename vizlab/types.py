@@ -207,7 +207,7 @@ class Net(Protocol):
 
 
 class ImageParam(Protocol):
-  """How images are parameterised; a pytree.
+  """Parameterization of images; a pytree.
 
   Every array of ``z`` has the leading batch of the images, so that each image
   of a batch is optimised on its own.

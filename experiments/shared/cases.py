@@ -17,7 +17,7 @@ __all__ = ['Cases', 'load_cases']
 
 
 class Cases(NamedTuple):
-  """What is looked at: ``N`` images and ``E`` classes of each.
+  """``N`` images and ``E`` classes of each.
 
   Attributes:
     images: ``[N, H, W, 3]``.

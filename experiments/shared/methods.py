@@ -48,7 +48,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-  """How a method is called, and how its map becomes a picture.
+  """Attribution method: its call, and the display of its map.
 
   Attributes:
     explain: ``(score, x, options) -> [B, H, W]`` or ``[B, H, W, 3]``.
@@ -198,7 +198,7 @@ METHODS = {
 
 
 def as_map(method: Method, values: Array, rank: int) -> Array:
-  """What a method gave as one number a pixel, large where it matters.
+  """Map of a method as one number per pixel, large where it matters.
 
   Args:
     method: The method.
@@ -254,7 +254,7 @@ def chosen_methods(config: ConfigDict) -> tuple[str, ...]:
 def possible_methods(
   methods: Sequence[str], net: nets.Network
 ) -> tuple[tuple[str, ...], str]:
-  """Those that a net can do, and a sentence on those that it cannot.
+  """Methods that a network supports, and a sentence on the others.
 
   Raises:
     ValueError: It can do none of them.

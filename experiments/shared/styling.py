@@ -1,4 +1,4 @@
-"""What the experiments of style share: from coarse to fine, with snapshots."""
+"""Shared parts of the style experiments: coarse to fine, snapshots."""
 
 import functools
 import itertools
@@ -121,7 +121,7 @@ class Job:
     net: Net | None = None,
     **regions: Any,
   ) -> Score:
-    """What has an image's style in some layers; see `style.style_loss`."""
+    """Score of an image's style in some layers; see `style.style_loss`."""
     net = self.seen if net is None else net
     loss = _style_loss(
       net, image, layers=layers, statistic=self.config.statistic, **regions

@@ -85,7 +85,7 @@ class Transfer:
     return _total(self.job.seen, content, styles, **settings | changes)
 
   def start(self, size: tuple[int, int]) -> np.ndarray:
-    """Where the first image starts."""
+    """Start of the first image."""
     if self.config.start == 'noise':
       return noise(self.config, size)
     content = self.config.start == 'content'

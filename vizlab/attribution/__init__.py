@@ -1,4 +1,4 @@
-"""Which pixels a score comes from."""
+"""Attribution: maps of the pixels that a score depends on."""
 
 from vizlab.attribution.cam import (
   cam,

@@ -1,4 +1,4 @@
-"""What all attribution methods check before they compute."""
+"""Checks and helpers that attribution methods share."""
 
 import math
 from typing import Any
@@ -38,7 +38,7 @@ def check_images(x: Array) -> None:
 
 
 def at_once(x: Array, chunk: int) -> int:
-  """How many variants of a batch ``[..., H, W, C]`` hold ``chunk`` images.
+  """Number of variants of a batch ``[..., H, W, C]`` in ``chunk`` images.
 
   At least one. Raises a `ValueError` unless ``chunk`` is a number of images.
   """

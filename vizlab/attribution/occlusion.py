@@ -62,7 +62,7 @@ class Occluder:
     return [(start, min(start + self.patch, n)) for start in starts]
 
   def inside(self, i: Array, n: int) -> Array:
-    """Whether each of ``n`` pixels of an axis lies in place ``i``: ``[n]``."""
+    """Mask ``[n]`` of the pixels of an axis that lie in position ``i``."""
     pixel = jnp.arange(n)
     start = i * self.stride
     return (pixel >= start) & (pixel < start + self.patch)
@@ -165,7 +165,7 @@ def occlusion(
   chunk: int = 16,
   places: Array | None = None,
 ) -> Array:
-  """How much the score falls when a pixel is covered.
+  """Occlusion: the fall of the score when a pixel is covered.
 
   ``map = mean over the places that cover a pixel of y(x) - y(x occluded)``.
 

@@ -23,7 +23,7 @@ __all__ = ['Taps', 'activation_and_gradient', 'taps']
 
 
 class Taps(NamedTuple):
-  """What `taps` gives.
+  """Output of `taps`.
 
   Attributes:
     acts: ``{layer: [..., H', W', C']}`` (or ``[..., C']``), the activations.

@@ -89,7 +89,7 @@ def _given(argv: list[str]) -> str | None:
 
 
 def _line(error: Exception, path: str) -> str:
-  """Where in a file an error comes from, if it does."""
+  """Line of a file that an error comes from, as text; empty for none."""
   path = str(pathlib.Path(path).absolute())  # as importlib names it
   if isinstance(error, SyntaxError) and error.filename == path:
     return f', line {error.lineno}'

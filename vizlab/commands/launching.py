@@ -1,4 +1,4 @@
-"""What the commands share: flags, errors in one line, and signals."""
+"""Shared parts of the commands: flags, errors in one line, signals."""
 
 import contextlib
 import os
@@ -109,7 +109,7 @@ def experiment(config: ConfigDict) -> ModuleType:
 
 
 def folder() -> pathlib.Path:
-  """That of the config, where one's own experiment is."""
+  """Folder of the config file, where one's own experiment is."""
   return pathlib.Path(_given()).absolute().parent
 
 

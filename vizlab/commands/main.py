@@ -1,4 +1,4 @@
-"""Where the commands begin: signals are heard before anything is imported."""
+"""Entry points of the commands, which first install signal handlers."""
 
 import importlib
 

@@ -50,7 +50,7 @@ PICTURE = flags.DEFINE_string(
 
 
 def slurm() -> dict[str, Any]:
-  """What ``--slurm`` says, Python's literals as such."""
+  """Parameters given by ``--slurm``, with Python literals evaluated."""
   found = {}
   for part in SLURM.value:
     name, equal, value = part.partition('=')

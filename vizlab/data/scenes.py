@@ -42,7 +42,7 @@ class Scene(NamedTuple):
 
 
 class _Object(NamedTuple):
-  """What is drawn: all sampled parameters of one object."""
+  """All sampled parameters of one object."""
 
   label: Array
   texture: Array

@@ -1,4 +1,4 @@
-"""What all metrics check before they compute."""
+"""Checks that metrics share."""
 
 import jax.numpy as jnp
 

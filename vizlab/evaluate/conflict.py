@@ -1,4 +1,4 @@
-"""Whether a net goes by shape or by texture, where the two disagree."""
+"""Shape bias: decisions on images whose shape and texture disagree."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ __all__ = ['Bias', 'decide', 'shape_bias']
 
 
 class Bias(NamedTuple):
-  """What a net's decisions on conflicting images say.
+  """Shares of a network's decisions on conflicting images.
 
   Attributes:
     shape: ``[]``, the share of decisions for the shape.
@@ -60,7 +60,7 @@ def decide(logits: Array, groups: Sequence[Sequence[int]]) -> Array:
 
 
 def shape_bias(decisions: Array, shapes: Array, textures: Array) -> Bias:
-  """Of images whose shape and texture disagree, which one decides.
+  """Shape bias of decisions on images whose shape and texture disagree.
 
   Args:
     decisions: int ``[N]``, as `decide` gives.

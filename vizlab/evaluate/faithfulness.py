@@ -30,7 +30,7 @@ def infidelity(
   scale: bool = True,
   chunk: int = 16,
 ) -> Array:
-  """How badly a map predicts what a perturbation does to the score.
+  """Infidelity: error of a map in predicting the effect of a perturbation.
 
   ``E_I (b I.a - (y(x) - y(x - I)))^2`` over Gaussian ``I``.
 
@@ -147,7 +147,7 @@ def max_sensitivity(
 
 
 def sparseness(attribution: Array) -> Array:
-  """How unequally a map is spread: the Gini index of its absolute values.
+  """Sparseness: the Gini index of the absolute values of a map.
 
   Args:
     attribution: Maps ``[..., H, W]``.

@@ -1,4 +1,4 @@
-"""How much of an attribution lies where the truth is known to be."""
+"""Metrics of attributions against masks."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -46,7 +46,7 @@ def energy_inside(attribution: Array, mask: Array) -> Array:
 def pointing_game(
   attribution: Array, mask: Array, *, tolerance: int = 0
 ) -> Array:
-  """Whether the strongest pixel of a map lies inside a mask.
+  """Pointing game: 1 if the strongest pixel of a map lies inside a mask.
 
   Args:
     attribution: Maps ``[..., H, W]``.

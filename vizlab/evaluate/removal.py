@@ -1,4 +1,4 @@
-"""What becomes of a score when pixels go, in the order of an attribution."""
+"""Pixel-removal metrics: deletion, insertion, ROAD, average drop."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class Curve(NamedTuple):
 
 
 class DropIncrease(NamedTuple):
-  """What `drop_increase` gives for every image, ``[...]`` each.
+  """Output of `drop_increase`, ``[...]`` each.
 
   Attributes:
     drop: The lost share of the score, in [0, 1].
@@ -256,7 +256,7 @@ def drop_increase(
   *,
   baseline: float | Array = 0.0,
 ) -> DropIncrease:
-  """How the score changes when only what the map marks is seen.
+  """Average drop and increase when only what the map marks is visible.
 
   The image is weighed by the map's positive part, scaled to a maximum of 1.
 

@@ -1,4 +1,4 @@
-"""How alike two maps are: SSIM, rank correlation, correlation of their HOGs."""
+"""Similarity of maps: SSIM, rank correlation, correlation of HOGs."""
 
 import dm_pix as pix
 import jax

@@ -1,4 +1,4 @@
-"""How alike two textures are, by no network: co-occurrence and spectrum.
+"""Distances of textures without a network: co-occurrence and spectrum.
 
 Grey maps ``[..., H, W]`` in [0, 1]; places do not matter.
 """
@@ -95,7 +95,7 @@ def co_occurrence(
 
 
 def co_occurrence_distance(a: Array, b: Array) -> Array:
-  """How far the features of `co_occurrence` of two maps are.
+  """Distance of the `co_occurrence` features of two images.
 
   Args:
     a: Maps ``[..., H, W]`` in [0, 1].
@@ -154,7 +154,7 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
 
 
 def spectrum_distance(a: Array, b: Array) -> Array:
-  """How far the radial spectra of two maps are, in decibel.
+  """Distance of the radial spectra of two images, in decibels.
 
   Args:
     a: Maps ``[..., H, W]``.

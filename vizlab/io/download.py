@@ -19,7 +19,7 @@ _DIGEST = re.compile(r'"?([0-9a-f]{64})"?')
 
 
 def cache_dir() -> pathlib.Path:
-  """Where downloads are kept: ``$VIZLAB_CACHE``, or ``~/.cache/vizlab``."""
+  """Folder of downloads: ``$VIZLAB_CACHE``, or ``~/.cache/vizlab``."""
   default = pathlib.Path('~/.cache/vizlab').expanduser()
   return pathlib.Path(os.environ.get('VIZLAB_CACHE') or default)
 

@@ -88,7 +88,7 @@ def _input_gradient(
 
 
 def _by_winograd(kernel: Array, stride: int, padding: int, groups: int) -> bool:
-  """Whether this is a 3x3 layer for which Winograd's way pays on a CPU."""
+  """True for 3x3 layers that Winograd's algorithm speeds up on a CPU."""
   k, _, c, d = kernel.shape
   square = (k, stride, groups) == (3, 1, 1) and padding in (0, 1, 2)
   return square and pays(c, d, padding)

@@ -1,4 +1,4 @@
-"""How weight files of other projects name and order their tensors."""
+"""Names and layouts of tensors in weight files of other projects."""
 
 import dataclasses
 import functools

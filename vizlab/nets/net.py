@@ -82,7 +82,7 @@ class Network(nnx.Module):
 
   @property
   def has_classifier(self) -> bool:
-    """Whether the last layer gives logits, a vector."""
+    """True if the last layer returns logits, a vector."""
     size = self.spec.size
     return len(infer_shapes(self.ops, (size, size, 3))[self.ops[-1].name]) == 1
 
@@ -130,7 +130,7 @@ class Network(nnx.Module):
     }
 
   def biases(self) -> dict[str, Array]:
-    """What each layer adds to what is linear in its input: ``{layer: [C]}``.
+    """Additive part of each layer, its bias: ``{layer: [C]}``.
 
     Under ``'input'``, ``[3]``: what the preprocessing adds to an image.
     """
@@ -227,7 +227,7 @@ def with_params(
 
 
 def is_chain(net: Network) -> bool:
-  """Whether every layer reads just the one before it."""
+  """True if every layer reads only the one before it."""
   return not any(op.inputs for op in net.ops)
 
 

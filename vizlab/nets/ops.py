@@ -91,7 +91,7 @@ class Layer:
     return first and self.slide and first.after(self.slide)
 
   def offset(self, params: Params) -> Array | None:
-    """What it adds to what is linear in its input: ``[C]``, or nothing."""
+    """Additive part of the layer, its bias: ``[C]``, or ``None``."""
     return params.get('bias')
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -194,7 +194,7 @@ class Pool(Layer):
   window: Window = Window()
 
   def out_shape(self, *shapes: Shape) -> Shape:
-    """As `vizlab.rules.Window.length` says."""
+    """Output shape by `vizlab.rules.Window.length`."""
     h, w, c = shapes[0]
     return self.window.length(h), self.window.length(w), c
 

@@ -7,7 +7,7 @@ __all__ = ['Field', 'Slide']
 
 @dataclasses.dataclass(frozen=True)
 class Slide:
-  """How a layer's window slides over its input, the same on both axes.
+  """Kernel, stride and padding of a layer, the same on both axes.
 
   Output ``i`` reads inputs ``i * stride - padding`` to
   ``i * stride - padding + size - 1``; a layer that treats every position alone

@@ -1,4 +1,4 @@
-"""Where trained weights are published."""
+"""Addresses and checksums of published weights."""
 
 import dataclasses
 

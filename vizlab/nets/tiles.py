@@ -155,7 +155,7 @@ def _without(shape: Sequence[int], units: Sequence[int]) -> tuple[int, ...]:
 
 
 def _spare(cuts: _Cuts, length: int, stride: int) -> int:
-  """How many units of a tile's map are dropped, of ``length``.
+  """Number of units of a tile's map that are dropped, of ``length``.
 
   No more than what cut edges may have changed; and less where the map is so
   short, for want of padding, that the first tile needs its end.
@@ -176,7 +176,7 @@ def _joined(maps: Array, down: list[slice], across: list[slice]) -> Array:
 
 
 def _owned(cuts: _Cuts, stride: int, less: int) -> list[slice]:
-  """Of what each tile keeps, the units that are its own."""
+  """Units that belong to each tile, of those that it keeps."""
   ends = [*cuts.bounds[1:], None]
   found = []
   for start, first, end in zip(cuts.starts, cuts.bounds, ends, strict=True):

@@ -1,4 +1,4 @@
-"""Which part of each activation a change in the image can reach.
+"""Regions of each activation that a change in the image can reach.
 
 A box of pixels is changed at one of many places. `plan` finds, for every layer
 and place, the window of its map that can differ from the unchanged image's
@@ -32,7 +32,7 @@ class Frame(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-  """What is changed along one axis of a map, for each place.
+  """Changed interval along one axis of a map, for each position.
 
   Attributes:
     first: int ``[places]``, the first position that is changed.
@@ -56,20 +56,20 @@ class Axis:
     return Frame(np.zeros_like(self.first), self.length)
 
   def read(self, slide: Slide) -> Frame:
-    """What a layer reads to give these windows; it may begin in the padding."""
+    """Input interval of these windows; it may begin in the padding."""
     start, size = self.frame
     start = start * slide.stride - slide.padding
     return Frame(start, (size - 1) * slide.stride + slide.size)
 
   def through(self, slide: Slide, length: int) -> 'Axis':
-    """What is changed in the output of a sliding window."""
+    """Changed interval in the output of a sliding window."""
     reach = self.first + slide.padding - slide.size
     first = np.clip(reach // slide.stride + 1, 0, length - 1)
     last = (self.last - 1 + slide.padding) // slide.stride + 1
     return Axis(first, np.clip(last, first + 1, length), length)
 
   def union(self, other: 'Axis') -> 'Axis':
-    """What is changed in either of two maps."""
+    """Union of the changed intervals of two maps."""
     first = np.minimum(self.first, other.first)
     return Axis(first, np.maximum(self.last, other.last), self.length)
 
@@ -91,7 +91,7 @@ class Window(NamedTuple):
     return Window(*(a.union(b) for a, b in zip(self, other, strict=True)))
 
   def worth_it(self, slide: Slide) -> bool:
-    """Whether reading it takes less than reading the map and its padding."""
+    """True if reading it takes less than reading the map and its padding."""
     read, whole = 1, 1
     for axis in self:
       read *= axis.read(slide).size

@@ -1,4 +1,4 @@
-"""What is explained, maximised, matched or attacked."""
+"""Objectives: functions of a network's outputs and activations."""
 
 from vizlab.objectives.base import Objective, Score, objective, score
 from vizlab.objectives.directions import (

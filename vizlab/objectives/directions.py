@@ -194,7 +194,7 @@ def caricature(layer: str, target: Array, *, power: float = 1.0) -> Objective:
 
 
 def guide(layer: str, vectors: Array) -> Objective:
-  """How well each place of a map matches its best guide: DeepDream's.
+  """DeepDream's guide: dot product of each position with its best match.
 
   ``mean_ij max_k <A_ij, g_k>``, the guides being another image's activations.
 
@@ -212,7 +212,7 @@ def guide(layer: str, vectors: Array) -> Objective:
 
 
 def diversity(layer: str) -> Objective:
-  """How unlike the images of a batch are: minus the cosine of their Grams.
+  """Diversity of a batch: minus the cosine of the images' Gram matrices.
 
   The mean over the other images of the batch (the last leading axis).
 

@@ -169,7 +169,7 @@ def moments(
 def covariances(
   targets: Targets, *, weights: Weights = None, masks: Masks = None
 ) -> Objective:
-  """Of each layer ``||mean - mean_0||^2 / N + ||C - C_0||^2 / (4 N^2)``.
+  """``sum_l w_l (||mean - mean_0||^2 / N + ||C - C_0||^2 / (4 N^2))``.
 
   Weighed and added as by `grams`.
 

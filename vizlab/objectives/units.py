@@ -190,7 +190,7 @@ def probability(target: int | Array) -> Objective:
 
 
 def margin(target: int | Array, enough: float = jnp.inf) -> Objective:
-  """How far a class is ahead of all others, in logits.
+  """Margin of a class over all others, in logits.
 
   Args:
     target: Class, 0 to K - 1.

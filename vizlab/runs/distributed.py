@@ -79,7 +79,7 @@ def _check_port(port: int) -> None:
 
 
 def mine(count: int) -> range:
-  """Which of ``count`` pieces of work are those of this process."""
+  """Indices of the pieces of work of this process, of ``count``."""
   return range(jax.process_index(), count, jax.process_count())
 
 
@@ -141,7 +141,7 @@ def _tell(reason: str) -> None:
 
 
 def _heard(name: str) -> Any:
-  """What a process says, sooner or later."""
+  """Message of a process, once it arrives."""
   while True:
     stopping.check()
     check()
@@ -153,7 +153,7 @@ def _heard(name: str) -> Any:
 
 
 def _client() -> Any:
-  """What carries words, and no arrays, between the processes."""
+  """Client that carries text, and no arrays, between processes."""
   from orbax.checkpoint import multihost  # takes a while
 
   return multihost.get_jax_distributed_client()

@@ -57,7 +57,7 @@ def check(wish: ScoreFn, image: ImageParam, **settings: Any) -> None:
 
 
 def fitting(wish: ScoreFn, image: ImageParam, count: int) -> int:
-  """How many images, ``count`` at most, half of the free memory holds.
+  """Number of images that half of the free memory holds, at most ``count``.
 
   Args:
     wish: What is maximised, of any number of images.
@@ -213,7 +213,7 @@ def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
 
 
 def _settled(span: int, patience: float, values: np.ndarray) -> bool:
-  """Whether what is maximised, ``[steps, ...]``, rises too slowly to go on."""
+  """True if the values ``[steps, ...]`` rise too slowly to continue."""
   if not patience or len(values) < 2 * span:
     return False
   values = np.where(np.isfinite(values), values, 0)  # those do not change

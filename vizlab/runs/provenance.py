@@ -1,4 +1,4 @@
-"""What a result came from: versions, device, revision, the files it read."""
+"""Provenance of a result: versions, device, revision, files read."""
 
 import contextlib
 import functools
@@ -26,7 +26,7 @@ _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
 
 
 def record(settings: Mapping[str, Any]) -> dict[str, Any]:
-  """All that decides a run's numbers, besides its settings.
+  """Everything besides the settings that determines a run's numbers.
 
   Args:
     settings: Of the run; what they name is read, to tell it from another file
@@ -50,7 +50,7 @@ def record(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def command() -> str:
-  """What this process was started by."""
+  """Command line of this process."""
   return shlex.join(['python', *sys.argv])
 
 
@@ -86,7 +86,7 @@ def _revision() -> str | None:
 
 
 def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
-  """Of every file that a setting names, and of the nets that ship."""
+  """SHA-256 of every file that a setting names, shipped networks included."""
   found = {}
   for name, value in flatten(settings).items():
     for part in listed(value) if isinstance(value, str) else ():

@@ -1,4 +1,4 @@
-"""What runs and sweeps have left behind, for research code."""
+"""Readers of finished runs."""
 
 import contextlib
 import json

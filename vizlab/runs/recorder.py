@@ -1,4 +1,4 @@
-"""What every experiment shares: the work directory and what goes there."""
+"""Recorder of a run: its work directory and the files there."""
 
 import contextlib
 import functools
@@ -156,7 +156,7 @@ class Recorder:
       self.results = json.loads(self._path(files.DONE).read_text())
 
   def _entries(self) -> list[pathlib.Path]:
-    """What is in the directory, but for what a kill left half-written."""
+    """Files of the directory, without half-written ones of an interruption."""
     if not self.workdir.exists():
       return []
     return [p for p in self.workdir.iterdir() if not p.name.startswith('.')]

@@ -128,7 +128,7 @@ def _check_value(name: str, value: Any, default: Any) -> None:
 
 
 def _holds(value: float) -> bool:
-  """Whether float32 holds a number: not as infinite, nor as 0."""
+  """True if float32 holds a number without overflow or underflow."""
   with np.errstate(over='ignore', under='ignore'):
     held = np.float32(value)
   return bool(np.isfinite(held)) and bool(held) == bool(value)

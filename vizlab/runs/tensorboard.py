@@ -71,7 +71,7 @@ def following(folder: pathlib.Path) -> Iterator[None]:
 
 
 class _Copy:
-  """What TensorBoard reads of one run."""
+  """Copy of one run's metrics for TensorBoard."""
 
   def __init__(self, workdir: pathlib.Path, writer: Callable[[str], Any]):
     self._workdir, self._make = workdir, writer

@@ -1,4 +1,4 @@
-"""What a picture shall keep of others: the content of one, the style of some.
+"""Losses of style transfer: content and style.
 
 Losses are objectives, to be minimised: ``score(net, -loss)`` goes to
 `vizlab.optimize.run`. All functions here are pure and may be jitted.

@@ -1,4 +1,4 @@
-"""How the trials of a sweep are run: in turn, in processes, on a cluster."""
+"""Executors of trials: serial, processes, Ray, SLURM."""
 
 import collections
 import contextlib
@@ -32,7 +32,7 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What executors want to know.
+  """Settings of executors.
 
   Attributes:
     workers: Trials at once, where there are processes.
@@ -274,7 +274,7 @@ class _Queued:
 
 
 def _cpus(options: Options) -> int:
-  """Of a local cluster: what its workers take together."""
+  """CPUs of a local cluster that its workers take together."""
   return max(1, math.ceil(options.workers * options.cpus))
 
 

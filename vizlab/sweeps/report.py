@@ -1,4 +1,4 @@
-"""What came out of a sweep: a table, pictures by the swept axes, curves."""
+"""Report of a sweep: a table, pictures by the swept axes, curves."""
 
 import csv
 import importlib.util
@@ -77,7 +77,7 @@ def _cell(value: Any) -> str:
 
 
 def _words(trial: Trial, state: str) -> list[str]:
-  """What the filter of the table finds a trial by, without spaces."""
+  """Words by which the filter of the table finds a trial, without spaces."""
   changes = [f'{k}={v}' for k, v in trial.overrides.items()]
   return [part.replace(' ', '') for part in (*changes, trial.name, state)]
 

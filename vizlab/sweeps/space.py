@@ -46,14 +46,14 @@ class Trial:
 
   @property
   def name(self) -> str:
-    """Of its folder: the number, and what differs."""
+    """Name of its folder: the number, and what differs."""
     parts = [f'{k}={_short(v)}' for k, v in self.overrides.items()]
     text = re.sub(r'[^\w=.,+-]+', '-', '_'.join(parts))[:_LONGEST]
     return f'{self.number:04d}_{text}'.rstrip('_')
 
 
 class Adder:
-  """What ``sweep(add)`` gets: it collects trials and helps to make them.
+  """Collector of trials, the argument of ``sweep(add)``.
 
   The helpers return lists of overrides, so that they can be nested: a product
   of a zip and an axis, a chain of two products. Settings inside of others are

@@ -97,7 +97,7 @@ class Sweep:
     return self.folder / trial.name
 
   def error(self, trial: Trial) -> pathlib.Path:
-    """Where the traceback of a trial is, if it failed."""
+    """Path of the traceback of a trial that failed."""
     return self.folder / ERRORS / f'{trial.number:04d}.txt'
 
   def state(self, trial: Trial) -> str:
@@ -107,7 +107,7 @@ class Sweep:
     return 'failed' if self.error(trial).exists() else 'open'
 
   def job(self, trial: Trial) -> dict[str, Any]:
-    """What `run_trial` takes: plain values, for another process."""
+    """Arguments of `run_trial`: plain values, for another process."""
     return {
       'config': json.loads(json.dumps(apply(trial, self.base).to_dict())),
       'workdir': str(self.workdir(trial)),
@@ -153,6 +153,6 @@ def run(
 
 
 def counts(sweep: Sweep) -> dict[str, int]:
-  """How many trials are finished, failed and open."""
+  """Numbers of finished, failed and open trials."""
   states = [sweep.state(trial) for trial in sweep.trials]
   return {name: states.count(name) for name in ('finished', 'failed', 'open')}

@@ -1,4 +1,4 @@
-"""How images are parameterised: ``init(key) -> z``, ``decode(z) -> image``.
+"""Parameterizations of images: ``init(key) -> z``, ``decode(z) -> image``.
 
 All but `pixels` decode to [0, 1] through a sigmoid, and with ``decorrelated``
 colours. A shape is that of the images, ``(..., H, W, 3)``; with 4 channels the

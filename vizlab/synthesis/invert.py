@@ -1,4 +1,4 @@
-"""What a representation keeps of an image: images with the same activations."""
+"""Inversion: images with the same activations."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ __all__ = ['Inversion', 'inversion', 'normalised_error', 'pair_distance']
 
 
 class Inversion(NamedTuple):
-  """What `vizlab.optimize.run` maximises to invert a representation.
+  """Score and penalty for `vizlab.optimize.run` to invert a representation.
 
   Attributes:
     score: Minus the squared distance of the activations, relative to their

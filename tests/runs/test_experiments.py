@@ -1,0 +1,45 @@
+import pytest
+from ml_collections import ConfigDict
+
+from vizlab.runs import experiments
+
+
+def test_ours_have_a_config_each():
+  names = experiments.known()
+  assert {'attribution', 'style_transfer', 'train_minivgg'} <= {*names}
+  for name in names:
+    assert experiments.config_path(name).is_file()
+    module = experiments.find(ConfigDict({'experiment': name}))
+    assert callable(module.prepare) and callable(module.run)
+  with pytest.raises(ValueError, match="config: got 'drem', .*'dream'"):
+    experiments.config_path('drem')
+
+
+def test_ones_own_stands_beside_its_config(tmp_path):
+  for name, text in (('mine', 'X = 3'), ('dream', 'X = 4')):
+    (tmp_path / f'{name}.py').write_text(text)
+  mine = ConfigDict({'experiment': 'mine'})
+  assert experiments.find(mine, tmp_path).X == 3
+  ours = experiments.find(ConfigDict({'experiment': 'dream'}), tmp_path)
+  assert not hasattr(ours, 'X'), 'a name of ours is ours'
+  for config in (mine, ConfigDict({'experiment': ''}), ConfigDict()):
+    with pytest.raises(ValueError, match='config.experiment: got'):
+      experiments.find(config)
+
+
+def test_settings_are_checked_against_those_of_the_file():
+  reference = ConfigDict({'experiment': 'mine', 'rate': 0.5})
+  experiments.check(ConfigDict({'experiment': 'mine', 'rate': 2}), reference)
+  for wrong in ({'rate': 'a'}, {'rate': 0.5, 'more': 1}, {}):
+    with pytest.raises(ValueError, match='config.(rate|more)'):
+      experiments.check(ConfigDict({'experiment': 'mine', **wrong}), reference)
+  restored = experiments.restored({'experiment': 'mine', 'sizes': [1, 2]})
+  assert restored.sizes == (1, 2), 'flags change tuples'
+  with pytest.raises(ValueError, match='config.channels: missing'):
+    experiments.restored({'experiment': 'dream', 'size': 'a'})
+
+
+def test_a_file_is_python(tmp_path):
+  (tmp_path / 'a.txt').write_text('')
+  with pytest.raises(ValueError, match='expected a file in .py'):
+    experiments.load_file(tmp_path / 'a.txt')
