@@ -84,7 +84,7 @@ def rescale(x: Array, factor: float | Array, kind: str = 'linear') -> Array:
 
 
 def frequencies(height: int, width: int) -> np.ndarray:
-  """Frequencies of a half spectrum ``[H, W / 2 + 1]``, in cycles per side.
+  """Frequencies ``[H, W / 2 + 1]`` of half a spectrum, cycles per longer side.
 
   The same in all directions; the constant part counts as one.
   """
