@@ -55,8 +55,8 @@ COMMANDS = {
   ),
   'sweep': ('sweep.py', *STYLE, '--config.steps=60', '--picture=transfer'),
   'processes': (
-    *('sweep.py', *STYLE, '--config.steps=30', '--picture=transfer'),
-    *('--executor=processes', '--max_trials=6'),
+    *('sweep.py', *STYLE, '--config.steps=15', '--picture=transfer'),
+    '--executor=processes',
   ),
 }
 PHOTOS = 40  # copies of the samples, for the folder
@@ -124,6 +124,8 @@ def faults(
   status: int, due: int, seconds: float, said: str, folder: pathlib.Path
 ) -> list[str]:
   """Faults of a stop."""
+  if status == 0 and seconds < 1:
+    return []  # all was done when the signal came; what is there is compared
   found = []
   if status != due:
     found.append(f'exit status {status}, expected {due}')
@@ -185,6 +187,8 @@ def main(argv: list[str]) -> None:
   """Stops all commands in turn, and sums up."""
   del argv
   draws, names = random.Random(SEED.value), ONLY.value or list(COMMANDS)
+  if unknown := sorted({*names} - {*COMMANDS}):
+    sys.exit(f'error: only: got {unknown}, expected some of {[*COMMANDS]}')
   copy_photos(pathlib.Path(WORKDIR.value) / 'photos')
   loop = [sys.executable, '-c', 'while True: pass']
   busy = [subprocess.Popen(loop) for _ in range(BUSY.value)]

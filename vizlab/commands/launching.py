@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import ModuleType
@@ -60,8 +61,12 @@ def prepare() -> str:
   """
   logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
   import jax
+  from tqdm import tqdm
 
   from vizlab import io
+
+  # By default a semaphore, which a process that leaves at a signal would leak.
+  tqdm.set_lock(threading.RLock())
 
   cache = str(CACHE.value or io.cache_dir() / 'xla')
   jax.config.update('jax_compilation_cache_dir', cache)

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
+from tqdm import tqdm
+
 from vizlab import io
 from vizlab.runs import execute, experiments, stopping
 
@@ -138,6 +140,8 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
   if device is not None:
     # JAX looks for devices when it is first used, which is later.
     os.environ['CUDA_VISIBLE_DEVICES'] = device
+  # By default a semaphore, which a process that leaves at a signal would leak.
+  tqdm.set_lock(threading.RLock())
   # Ctrl-C in a terminal reaches a worker twice: at once and by its parent,
   # which reports it.
   stopping.listen(impatient=False, message='')
