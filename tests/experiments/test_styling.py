@@ -5,6 +5,9 @@ import pytest
 from tools import start
 
 from vizlab import io, render
+from vizlab.objectives import content
+from vizlab.objectives.normalisation import Normalised
+from vizlab_experiments.configs import style_transfer
 from vizlab_experiments.shared import styling
 
 # The loss itself is followed, not its slopes of one size.
@@ -208,3 +211,12 @@ def test_the_parts_of_a_transfer_sum_to_the_loss_of_its_picture(
   assert found['loss'] < last or not changes, 'the loss was still falling'
   shown = io.read_image(str(tmp_path / 'run' / 'transfer.png'))
   assert np.abs(shown - image).max() < 1 / 255, 'what is judged is shown'
+
+
+@pytest.mark.parametrize('normalise', [True, False])
+def test_gradients_are_normalised_where_the_setting_says_so(normalise):
+  config = style_transfer.get_test_config()
+  config.normalise = normalise
+  job = styling.Job(config, {'content_layer': ['relu2_1']})
+  wish = job.minimise(content('relu2_1', np.zeros((24, 24, 24), np.float32)))
+  assert isinstance(wish.objective.inner, Normalised) == normalise
