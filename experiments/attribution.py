@@ -14,18 +14,17 @@ from tqdm import tqdm
 from vizlab import nets, render
 from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.evaluate import energy_inside
-from vizlab.runs.inputs import load_classifier, picture_paths, read_square
+from vizlab.runs.inputs import picture_paths, read_square
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab_experiments.shared.classes import chosen_classes, class_names
 from vizlab_experiments.shared.methods import (
   METHODS,
+  Explaining,
   Options,
   as_map,
-  chosen_methods,
-  chosen_options,
   every_class,
-  possible_methods,
+  load_explaining,
 )
 
 __all__ = ['prepare', 'run']
@@ -103,21 +102,15 @@ class Inputs(NamedTuple):
   """Checked inputs of the experiment."""
 
   config: ConfigDict
-  net: nets.Network
-  methods: tuple[str, ...]
-  left_out: str
-  options: Options
+  explaining: Explaining
   names: Sequence[str]
   pictures: list[Picture]
 
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
-  methods = chosen_methods(config)
-  net = load_classifier(config)
-  methods, left_out = possible_methods(methods, net)
-  options = chosen_options(config, net)
-  names = class_names(config, net)
+  explaining = load_explaining(config)
+  names = class_names(config, explaining.net)
   for name in ('scenes', 'score_scenes'):
     if config[name] < 0:
       raise ValueError(f'config.{name}: got {config[name]}, expected 0 or more')
@@ -125,16 +118,17 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.score_scenes: got {config.score_scenes}, expected 0 for a net '
       f'of {len(names)} classes: scenes have {len(SHAPE_NAMES)}; the config '
-      f'for photos is configs/attribution.py:{net.arch}'
+      f'for photos is configs/attribution.py:{explaining.net.arch}'
     )
   chosen_classes('config.targets', config.targets, names)
-  pictures = _pictures(config, net)
-  return Inputs(config, net, methods, left_out, options, names, pictures)
+  pictures = _pictures(config, explaining.net)
+  return Inputs(config, explaining, names, pictures)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Explains the pictures of the config and writes a report."""
-  config, net, methods, left_out, options, names, pictures = inputs
+  config, explaining, names, pictures = inputs
+  net, methods, options, left_out = explaining
   explainer = Explainer(recorder, net, methods, options)
   figure, rows = _explain(config, explainer, pictures, names)
   parts: list[Figure | Table] = [figure, rows]

@@ -21,7 +21,7 @@ from vizlab import io, nets, render
 from vizlab.data.folder import Batch, folder, photos
 from vizlab.runs import distributed, stopping
 from vizlab.runs.devices import on_every_device, replicate, shard
-from vizlab.runs.inputs import load_classifier, shorter_side
+from vizlab.runs.inputs import shorter_side
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import named, need_positive
@@ -29,11 +29,10 @@ from vizlab.types import Array
 from vizlab_experiments.shared.classes import class_names
 from vizlab_experiments.shared.methods import (
   METHODS,
+  Explaining,
   Options,
-  chosen_methods,
-  chosen_options,
   every_class,
-  possible_methods,
+  load_explaining,
 )
 
 __all__ = ['SHARED', 'prepare', 'run']
@@ -82,10 +81,7 @@ class Inputs(NamedTuple):
   """Checked inputs of the experiment."""
 
   config: ConfigDict
-  net: nets.Network
-  methods: tuple[str, ...]
-  left_out: str
-  options: Options
+  explaining: Explaining
   names: Sequence[str]
   files: tuple[str, ...]
   stream: Callable[..., Iterator[Batch]]
@@ -94,18 +90,16 @@ class Inputs(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   need_positive(config, 'shown')
-  methods = chosen_methods(config)
-  net = load_classifier(config)
-  methods, left_out = possible_methods(methods, net)
-  options = chosen_options(config, net)
-  names = class_names(config, net)
-  files, stream = _folder(config, net)
-  return Inputs(config, net, methods, left_out, options, names, files, stream)
+  explaining = load_explaining(config)
+  names = class_names(config, explaining.net)
+  files, stream = _folder(config, explaining.net)
+  return Inputs(config, explaining, names, files, stream)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Explains the photos of the config's folder and writes a report."""
-  config, net, methods, left_out, options, names, files, stream = inputs
+  config, explaining, names, files, stream = inputs
+  net, methods, options, left_out = explaining
   job = Job(config, recorder, net, methods, options, files, stream)
   _check_shards(job)
   distributed.together('explain', lambda: _explain(job))

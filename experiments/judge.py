@@ -13,7 +13,6 @@ from tqdm import tqdm
 from vizlab import evaluate, nets, render
 from vizlab.objectives import logit, probability, score
 from vizlab.runs import plots
-from vizlab.runs.inputs import load_classifier
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_positive
@@ -21,13 +20,12 @@ from vizlab.types import Array
 from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.shared.methods import (
   METHODS,
+  Explaining,
   Method,
   Options,
   as_map,
-  chosen_methods,
-  chosen_options,
   every_class,
-  possible_methods,
+  load_explaining,
 )
 
 __all__ = ['prepare', 'run']
@@ -57,28 +55,23 @@ class Inputs(NamedTuple):
   """Checked inputs of the experiment."""
 
   config: ConfigDict
-  net: nets.Network
-  methods: tuple[str, ...]
-  left_out: str
-  options: Options
+  explaining: Explaining
   cases: Cases
 
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
-  methods = chosen_methods(config)
-  net = load_classifier(config)
-  methods, left_out = possible_methods(methods, net)
-  options = chosen_options(config, net)
+  explaining = load_explaining(config)
   need_positive(config, 'faithful', 'steps', 'changes', 'batch')
-  cases = load_cases(config, net)
-  return Inputs(config, net, methods, left_out, options, cases)
+  cases = load_cases(config, explaining.net)
+  return Inputs(config, explaining, cases)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Judges every method of the config and writes the tables."""
-  config, net, methods, left_out, options, cases = inputs
+  config, explaining, cases = inputs
+  net, methods, options, left_out = explaining
   judged = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'judging {name}')

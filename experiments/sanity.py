@@ -10,17 +10,15 @@ from tqdm import tqdm
 
 from vizlab import nets, render
 from vizlab.runs import plots
-from vizlab.runs.inputs import load_classifier, load_other
+from vizlab.runs.inputs import load_other
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_positive
 from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.shared.methods import (
   METHODS,
-  Options,
-  chosen_methods,
-  chosen_options,
-  possible_methods,
+  Explaining,
+  load_explaining,
 )
 from vizlab_experiments.shared.sanity_checks import (
   MEASURES,
@@ -40,10 +38,7 @@ class Inputs(NamedTuple):
   """Checked inputs of the experiment."""
 
   config: ConfigDict
-  net: nets.Network
-  methods: tuple[str, ...]
-  left_out: str
-  options: Options
+  explaining: Explaining
   cases: Cases
   other: nets.Network | None
 
@@ -52,25 +47,23 @@ def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
   need_positive(config, 'batch')
-  methods = chosen_methods(config)
-  net = load_classifier(config)
-  methods, left_out = possible_methods(methods, net)
-  options = chosen_options(config, net)
-  cases = load_cases(config, net)
+  explaining = load_explaining(config)
+  cases = load_cases(config, explaining.net)
   other = None
   if config.random_labels:
     other = load_other(config, 'random_labels', config.random_labels)
-  if other is not None and other.arch != net.arch:
+  if other is not None and other.arch != explaining.net.arch:
     raise ValueError(
       f'config.random_labels: {config.random_labels} is a {other.arch}, '
-      f"expected a {net.arch}, or '' for none"
+      f"expected a {explaining.net.arch}, or '' for none"
     )
-  return Inputs(config, net, methods, left_out, options, cases, other)
+  return Inputs(config, explaining, cases, other)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Checks every method of the config and writes who passed."""
-  config, net, methods, left_out, options, cases, other = inputs
+  config, explaining, cases, other = inputs
+  net, methods, options, left_out = explaining
   checked = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'checking {name}')

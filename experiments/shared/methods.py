@@ -5,7 +5,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,12 +15,13 @@ from tqdm import tqdm
 from vizlab import attribution, nets, render
 from vizlab.lookup import by_nearness
 from vizlab.objectives import Score, logit, score
-from vizlab.runs.inputs import check_layers
+from vizlab.runs.inputs import check_layers, load_classifier
 from vizlab.runs.settings import each_of, listed, need_positive
 from vizlab.types import Array
 
 __all__ = [
   'ALL',
+  'Explaining',
   'METHODS',
   'Method',
   'Options',
@@ -29,6 +30,7 @@ __all__ = [
   'chosen_methods',
   'chosen_options',
   'every_class',
+  'load_explaining',
   'possible_methods',
 ]
 
@@ -268,6 +270,30 @@ def possible_methods(
   told = f'Left out: {why}.'
   tqdm.write(told, sys.stderr)
   return left, f' {told}'
+
+
+class Explaining(NamedTuple):
+  """A classifier, and the methods that explain it.
+
+  Attributes:
+    net: The classifier.
+    methods: Names of the methods that it supports.
+    options: Settings of the methods.
+    left_out: Sentence on the methods that it does not support, or ``''``.
+  """
+
+  net: nets.Network
+  methods: tuple[str, ...]
+  options: Options
+  left_out: str
+
+
+def load_explaining(config: ConfigDict) -> Explaining:
+  """The classifier and the methods of a config, checked."""
+  methods = chosen_methods(config)
+  net = load_classifier(config)
+  methods, left_out = possible_methods(methods, net)
+  return Explaining(net, methods, chosen_options(config, net), left_out)
 
 
 def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
