@@ -152,6 +152,15 @@ def test_what_is_wrong_leaves_nothing_behind(flags, message, command, tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
+def test_the_argument_of_a_config_decides_its_settings(command, tmp_path):
+  text = (tmp_path / 'my_config.py').read_text()
+  text = text.replace("(arg='')", '(arg)').replace("'seed'", 'arg')
+  (tmp_path / 'my_config.py').write_text(text)
+  flags = ('--config=my_config.py:more', '--config.more=3', '--workdir=out')
+  status, out, err = ended(command('run', *flags))
+  assert status == 0 and 'total 55' in out, err
+
+
 def test_an_experiment_that_is_missing_is_named(command, tmp_path):
   (tmp_path / 'my_experiment.py').unlink()
   status, _, err = ended(command('run', *OWN))

@@ -109,7 +109,10 @@ def experiment(config: ConfigDict) -> ModuleType:
     ValueError: It is not known, or as `settings.validate`.
   """
   found = experiments.find(config, folder())
-  experiments.check(config, config_file().get_config())
+  given = config_flags.get_config_filename(flags.FLAGS['config'])
+  _, colon, arg = given.partition(':')
+  reference = config_file().get_config(*[arg] if colon else [])
+  experiments.check(config, reference)
   return found
 
 
