@@ -17,7 +17,7 @@ def get_config(arg='1'):
 
 
 def parsed(*flags_given):
-  """What is told of flags, as `launching.parse` does."""
+  """Error for flags, as the launcher reports it."""
   values, argv = flags.FlagValues(), ['run.py', *flags_given]
   config_flags.DEFINE_config_file(
     'config', None, flag_values=values, sys_argv=argv

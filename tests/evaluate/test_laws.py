@@ -1,4 +1,4 @@
-"""What holds for every metric at once."""
+"""Laws that hold for every metric."""
 
 import jax
 import jax.numpy as jnp

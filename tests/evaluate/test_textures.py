@@ -113,7 +113,7 @@ def test_the_weakest_spectra_are_taken_for_rounding():
 
 
 def test_the_spectrum_by_hand():
-  """Of an image of two sizes, by a plain loop over its coefficients."""
+  """Radial spectrum of an image, by a plain loop over its coefficients."""
   image = np.asarray(jax.random.uniform(KEY, (9, 12)), np.float64)
   window = np.outer(*(np.hanning(n + 2)[1:-1] for n in image.shape))
   window /= np.sqrt(np.square(window).mean())

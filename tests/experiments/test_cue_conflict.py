@@ -1,4 +1,4 @@
-"""Which cue decides, on scenes and on pictures that say what is on them."""
+"""Cue conflicts of scenes, and of pictures that are named by their cues."""
 
 import jax
 import numpy as np

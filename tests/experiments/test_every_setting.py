@@ -47,7 +47,7 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What a run leaves behind: arrays, figures, pictures and names of files."""
+  """Arrays, figures, pictures and names of files of a finished run."""
 
   arrays: dict[str, np.ndarray]
   figures: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""Whether facets are told apart, by codes worked by hand."""
+"""Facets of codes that were worked by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What single experiments that make images promise."""
+"""Promises of single experiments that make images."""
 
 import importlib
 

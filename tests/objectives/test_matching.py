@@ -34,7 +34,7 @@ def acts():
 
 @pytest.fixture
 def others():
-  """Of one image of another size."""
+  """Activations of one image of another size."""
   a, b = jax.random.split(jax.random.key(1))
   return {
     'a': 2 * jax.random.normal(a, (7, 9, 4)),

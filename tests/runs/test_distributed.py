@@ -30,7 +30,7 @@ def pictures(tmp_path_factory):
 
 
 def alone(pictures, workdir):
-  """What one process does."""
+  """Work directory and results of one process."""
   config = configs.get_config()
   config.update(SETTINGS)
   config.folder = str(pictures)

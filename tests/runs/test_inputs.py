@@ -1,4 +1,4 @@
-"""What settings name: pictures, classes, methods; and whose errors they are."""
+"""Pictures, classes and methods named by settings, and their errors."""
 
 import json
 import pathlib

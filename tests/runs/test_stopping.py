@@ -154,7 +154,7 @@ forever()
 
 
 def contents(workdir):
-  """What a run has left, but for when and by what it was made."""
+  """Files of a run, without times and commands."""
   return {
     str(path.relative_to(workdir)): path.read_bytes()
     for path in workdir.rglob('*')

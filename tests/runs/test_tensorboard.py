@@ -23,7 +23,7 @@ def write(workdir, rows, results=None):
 
 
 def shown(workdir):
-  """What TensorBoard reads: ``{name: [(step, value)]}``."""
+  """Metrics that TensorBoard reads: ``{name: [(step, value)]}``."""
   found = events.EventAccumulator(str(workdir / 'tensorboard')).Reload()
   return {
     name: [
