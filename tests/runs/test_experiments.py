@@ -1,12 +1,18 @@
+import pathlib
+
 import pytest
 from ml_collections import ConfigDict
 
+import vizlab
 from vizlab.runs import experiments
 
 
 def test_ours_have_a_config_each():
   names = experiments.known()
   assert {'attribution', 'style_transfer', 'train_minivgg'} <= {*names}
+  assert names == sorted(names)
+  beside = pathlib.Path(vizlab.__file__).resolve().parent.parent
+  assert experiments.folder() == beside / 'experiments', 'of this clone'
   for name in names:
     assert experiments.config_path(name).is_file()
     module = experiments.find(ConfigDict({'experiment': name}))

@@ -63,7 +63,6 @@ def folder() -> pathlib.Path:
         spec = importlib.util.spec_from_file_location(
           name,
           clone / part / '__init__.py',
-          submodule_search_locations=[str(clone / part)],
         )
         sys.modules[name] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
