@@ -26,6 +26,12 @@ TEST = [
 ]
 PARITY = ['torch==2.13.0', 'captum>=0.9', 'opencv-python-headless', 'ttach']
 
+# Our experiments are two folders of the clone, and one package elsewhere.
+OURS = {
+  'vizlab_experiments': 'experiments',
+  'vizlab_experiments.configs': 'configs',
+}
+
 setup(
   name='vizlab',
   version=VERSION,
@@ -35,17 +41,16 @@ setup(
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   python_requires='>=3.11',
-  # Our experiments are two folders of the clone, and one package elsewhere.
   packages=[
     *find_packages(include=['vizlab', 'vizlab.*']),
-    'vizlab_experiments',
-    'vizlab_experiments.configs',
-    'vizlab_experiments.shared',
+    *OURS,
+    *(
+      f'{package}.{part}'
+      for package, folder in OURS.items()
+      for part in find_packages(HERE / folder)
+    ),
   ],
-  package_dir={
-    'vizlab_experiments': 'experiments',
-    'vizlab_experiments.configs': 'configs',
-  },
+  package_dir=OURS,
   entry_points={
     'console_scripts': [
       'vizlab-run = vizlab.commands:vizlab_run',

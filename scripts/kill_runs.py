@@ -28,29 +28,41 @@ BUSY = flags.DEFINE_integer('busy', 0, 'Busy loops that run beside it.')
 ONLY = flags.DEFINE_list('only', [], 'Names of some of the commands.')
 
 HERE = pathlib.Path(__file__).resolve().parent
-STYLE = ('--config=configs/style_transfer.py', '--config.size=64')
+STYLE = ('--config=style/transfer', '--config.size=64')
 # Each takes some 20 to 60 seconds on two cores once its programs are compiled.
 COMMANDS = {
-  'attribution': (
-    *('run.py', '--config=configs/attribution.py', '--config.samples=64'),
+  'explain': (
+    *(
+      'run.py',
+      '--config=attribution/explain',
+      '--config.samples=64',
+    ),
     *('--config.methods=smoothgrad,occlusion', '--config.patch=12'),
   ),
   'judge': (
-    *('run.py', '--config=configs/judge.py', '--config.scenes=96'),
+    *('run.py', '--config=attribution/judge', '--config.scenes=96'),
     '--config.methods=saliency,guided_backprop,grad_cam,occlusion',
     *('--config.batch=8', '--config.faithful=32', '--config.chunk=16'),
   ),
   'visualize': (
-    *('run.py', '--config=configs/visualize.py', '--config.scenes=64'),
+    *(
+      'run.py',
+      '--config=synthesis/visualize',
+      '--config.scenes=64',
+    ),
     *('--config.layers=relu2_1,relu3_2', '--config.count=4'),
     *('--config.size=64', '--config.steps=192'),
   ),
-  'style_transfer': (
-    *('run.py', '--config=configs/style_transfer.py', '--config.octaves=2'),
+  'transfer': (
+    *('run.py', '--config=style/transfer', '--config.octaves=2'),
     *('--config.size=128', '--config.steps=400'),
   ),
   'folder': (
-    *('run.py', '--config=configs/folder.py', '--config.batch_size=4'),
+    *(
+      'run.py',
+      '--config=attribution/folder',
+      '--config.batch_size=4',
+    ),
     *('--config.methods=saliency,occlusion', '--config.patch=12'),
   ),
   'sweep': ('sweep.py', *STYLE, '--config.steps=60', '--picture=transfer'),

@@ -24,7 +24,7 @@ BETWEEN = 2.5, 5.5
 HERE = pathlib.Path(__file__).resolve().parent
 SWEEP = (
   *(sys.executable, HERE / 'sweep.py', '--picture=transfer'),
-  *('--config=configs/style_transfer.py', '--config.size=96'),
+  *('--config=style/transfer', '--config.size=96'),
 )
 
 

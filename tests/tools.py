@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import dataclasses
-import importlib
 import inspect
 import pathlib
 import re
@@ -20,7 +19,7 @@ from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.net import Network
 from vizlab.nets.ops import Conv, Dense, Pool, ReLU
 from vizlab.nets.plumbing import GlobalPool
-from vizlab.runs import execute
+from vizlab.runs import execute, experiments
 
 
 def make_tiny(seed):
@@ -113,12 +112,9 @@ def locked(path):
 
 def start(name, workdir, **changes):
   """Runs an experiment as its tests do, with some settings changed."""
-  config = importlib.import_module(
-    f'vizlab_experiments.configs.{name}'
-  ).get_test_config()
+  config = experiments.config_module(name).get_test_config()
   config.update(changes)
-  experiment = importlib.import_module(f'vizlab_experiments.{name}')
-  return execute(experiment, config, workdir)
+  return execute(experiments.experiment_module(name), config, workdir)
 
 
 def write_pictures(path, names):
@@ -131,7 +127,7 @@ def write_pictures(path, names):
 
 
 def assert_same_shards(one, other):
-  """Two work directories of `vizlab_experiments.folder` hold the same maps."""
+  """Two work directories of `attribution/folder` hold the same maps."""
   names = sorted(path.name for path in one.glob('maps-*.npz'))
   assert names == sorted(path.name for path in other.glob('maps-*.npz'))
   assert names

@@ -53,7 +53,15 @@ def check_name(
 
 
 def _nearness(name: str, other: str) -> tuple[float, float, int]:
-  """Ratio of matching characters, in order, then in any; common prefix."""
+  """Ratio of matching characters, in order, then in any; common prefix.
+
+  A path is as near as it is whole, or as its last part.
+  """
+  *_, last = other.rpartition('/')
+  return max(_ratios(name, other), _ratios(name, last))
+
+
+def _ratios(name: str, other: str) -> tuple[float, float, int]:
   name, other = name.lower(), other.lower()
   match = difflib.SequenceMatcher(None, name, other, autojunk=False)
   prefix = os.path.commonprefix([name, other])

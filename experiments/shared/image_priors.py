@@ -3,7 +3,7 @@
 A config that is read here has the settings ``image``, ``size``, ``decay``,
 ``pad``, ``jitter``, ``scale``, ``rotation``, ``crop``, ``noise``, ``draws``,
 ``tv``, ``l2``, ``opacity``, ``start`` and ``learning_rate``, as
-``configs/visualize.py``.
+``synthesis/visualize``.
 """
 
 from collections.abc import Callable

@@ -170,7 +170,7 @@ def test_an_experiment_that_is_missing_is_named(command, tmp_path):
 
 
 def test_ours_are_run_by_name(command, tmp_path):
-  flags = ('--config=dream', '--config.size=48', '--config.octaves=1')
+  flags = ('--config=synthesis/dream', '--config.size=48', '--config.octaves=1')
   more = ('--config.layers=relu1_1', '--config.steps=1', '--workdir=out')
   status, _, err = ended(command('run', *flags, *more))
   assert status == 0, err

@@ -1,6 +1,5 @@
 """Every config runs end to end on the embedded net, and then is a no-op."""
 
-import importlib
 import pathlib
 
 import pytest
@@ -12,14 +11,15 @@ from vizlab_experiments.shared.methods import METHODS
 
 @pytest.mark.parametrize('name', experiments.known())
 def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
-  module = importlib.import_module(f'vizlab_experiments.configs.{name}')
+  module = experiments.config_module(name)
   assert (
-    'python scripts/run.py' in module.__doc__ and 'Expect' in module.__doc__
+    f'vizlab-run --config={name}' in module.__doc__
+    and 'Expect' in module.__doc__
   )
   config = module.get_test_config()
   assert config.experiment == name
   settings.validate(config, module.get_config(), name)
-  experiment = importlib.import_module(f'vizlab_experiments.{name}')
+  experiment = experiments.experiment_module(name)
   results = execute(experiment, config, tmp_path / 'run')
   before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').rglob('*')}
   assert execute(experiment, config, tmp_path / 'run') == results

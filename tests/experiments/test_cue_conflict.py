@@ -24,7 +24,7 @@ def pictures(tmp_path):
 
 
 def test_minivgg_goes_by_shape_on_scenes(tmp_path):
-  found = start('cue_conflict', tmp_path / 'run', scenes=48)
+  found = start('probes/cue_conflict', tmp_path / 'run', scenes=48)
   assert found['minivgg/shape'] > 0.9 > 0.2 > found['minivgg/texture']
   assert found['minivgg/bias'] > 0.9
   page = (tmp_path / 'run' / 'report.html').read_text()
@@ -33,7 +33,7 @@ def test_minivgg_goes_by_shape_on_scenes(tmp_path):
 
 def test_another_net_is_judged_beside_it(tmp_path):
   found = start(
-    'cue_conflict', tmp_path / 'run', others='minivgg_random_labels'
+    'probes/cue_conflict', tmp_path / 'run', others='minivgg_random_labels'
   )
   assert found['minivgg_random_labels/shape'] < 0.5 < found['minivgg/shape']
 
@@ -41,7 +41,7 @@ def test_another_net_is_judged_beside_it(tmp_path):
 def test_named_pictures_are_judged(pictures, tmp_path):
   for name in ('disc0', 'bar1'):
     (pictures / f'{name}.png').rename(pictures / f'{name}-star_6.png')
-  found = start('cue_conflict', tmp_path / 'run', images=str(pictures))
+  found = start('probes/cue_conflict', tmp_path / 'run', images=str(pictures))
   assert found['minivgg/shape'] == 1 and found['minivgg/texture'] == 0
 
 
@@ -50,13 +50,13 @@ def test_pictures_of_one_name_are_refused(pictures, tmp_path):
   (pictures / 'disc0.png').rename(pictures / 'more' / 'bar1.png')
   both = {'contents': str(pictures), 'styles': str(pictures)}
   with pytest.raises(ValueError, match='several pictures named bar1'):
-    start('cue_conflict', tmp_path / 'run', **both)
+    start('probes/cue_conflict', tmp_path / 'run', **both)
 
 
 def test_a_net_that_decides_for_neither_has_no_bias(pictures, tmp_path):
   (pictures / 'disc0.png').rename(pictures / 'heart-star.png')
   (pictures / 'bar1.png').unlink()
-  found = start('cue_conflict', tmp_path / 'run', images=str(pictures))
+  found = start('probes/cue_conflict', tmp_path / 'run', images=str(pictures))
   assert found == {'minivgg/shape': 0, 'minivgg/texture': 0}
   page = (tmp_path / 'run' / 'report.html').read_text()
   assert 'minivgg decides for neither in any' in page
@@ -65,7 +65,7 @@ def test_a_net_that_decides_for_neither_has_no_bias(pictures, tmp_path):
 def test_conflicts_are_painted(pictures, tmp_path):
   both = {'contents': str(pictures), 'styles': str(pictures)}
   settings = {'size': 48, 'steps': 2, 'style_layers': 'relu1_1', **both}
-  start('cue_conflict', tmp_path / 'run', **settings)
+  start('probes/cue_conflict', tmp_path / 'run', **settings)
   names = {'disc0-bar1.png', 'bar1-disc0.png'}
   assert names < {path.name for path in (tmp_path / 'run').iterdir()}
 
@@ -88,5 +88,5 @@ def test_conflicts_are_painted(pictures, tmp_path):
 )
 def test_what_is_wrong_is_named(changes, message, tmp_path):
   with pytest.raises(ValueError, match=message):
-    start('cue_conflict', tmp_path / 'run', **changes)
+    start('probes/cue_conflict', tmp_path / 'run', **changes)
   assert not (tmp_path / 'run').exists()

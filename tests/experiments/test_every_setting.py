@@ -9,7 +9,6 @@ import collections
 import dataclasses
 import functools
 import hashlib
-import importlib
 import itertools
 import json
 import os
@@ -66,7 +65,7 @@ def _digest(a: np.ndarray) -> str:
 
 
 def outcome(name, config, path):
-  module = importlib.import_module(f'vizlab_experiments.{name}')
+  module = experiments.experiment_module(name)
   results = execute(module, config, path)
   parts = collections.defaultdict(list)
   for file in sorted(path.rglob('*.npz')):
@@ -147,7 +146,7 @@ CONFLICT = {
   **STYLE,
 }
 BASES = {
-  'attribution': {
+  'attribution/explain': {
     'images': 'sample:star_and_square',
     'scenes': 0,
     'score_scenes': 0,
@@ -155,15 +154,15 @@ BASES = {
     'classes': 1,
     'patch': 96,
   },
-  'cue_conflict': {'scenes': 12, 'size': 32},
-  'doodle': {
+  'probes/cue_conflict': {'scenes': 12, 'size': 32},
+  'style/doodle': {
     'layers': 'relu1_1',
     'size': 32,
     'steps': 2,
     'octaves': 1,
     'snapshots': 0,
   },
-  'dream': {
+  'synthesis/dream': {
     'layers': 'relu1_1',
     'size': 40,
     'octaves': 1,
@@ -171,9 +170,9 @@ BASES = {
     'frames': 0,
     'jitter': 2,
   },
-  'folder': {'methods': 'saliency', 'batch_size': 2, 'patch': 96},
-  'fool': {'steps': 2, 'every': 1, 'other': ''},
-  'invert': {
+  'attribution/folder': {'methods': 'saliency', 'batch_size': 2, 'patch': 96},
+  'adversarial/fool': {'steps': 2, 'every': 1, 'other': ''},
+  'synthesis/invert': {
     'images': 'sample:star_and_square',
     'layers': 'relu1_1',
     'size': 16,
@@ -181,7 +180,7 @@ BASES = {
     'seeds': 1,
     'tv': (0.1,),
   },
-  'judge': {
+  'attribution/judge': {
     'scenes': 2,
     'batch': 2,
     'methods': 'saliency',
@@ -191,7 +190,7 @@ BASES = {
     'changes': 1,
     'patch': 96,
   },
-  'mixtures': {
+  'synthesis/mixtures': {
     'layer': 'relu1_1',
     'compare': 'relu1_1',
     'channels': '0,22',  # the two that see anything in grey
@@ -199,7 +198,7 @@ BASES = {
     'size': 16,
     'steps': 2,
   },
-  'multifaceted': {
+  'synthesis/multifaceted': {
     'layer': 'relu2_1',
     'codes': 'relu1_1',
     'channel': 1,
@@ -210,23 +209,23 @@ BASES = {
     'size': 16,
     'steps': 1,
   },
-  'priors': {
+  'synthesis/priors': {
     'families': 'none',
     'layer': 'relu1_1',
     'count': 1,
     'size': 16,
     'steps': 1,
   },
-  'sanity': {
+  'attribution/sanity': {
     'scenes': 2,
     'batch': 2,
     'methods': 'gradient',
     'random_labels': '',
     'patch': 96,
   },
-  'style_grid': {**STYLE, 'ratios': (1e-6,)},
-  'style_transfer': STYLE,
-  'texture': {
+  'style/grid': {**STYLE, 'ratios': (1e-6,)},
+  'style/transfer': STYLE,
+  'style/texture': {
     'images': 'sample:star_and_square',
     'models': 'relu1_1',
     'size': 32,
@@ -234,7 +233,7 @@ BASES = {
     'octaves': 1,
     'tv': 1.0,
   },
-  'train_minivgg': {
+  'training/minivgg': {
     'stages': ((32, 2),),
     'batch_size': 2,
     'warmup_steps': 1,
@@ -242,8 +241,14 @@ BASES = {
     'eval_scenes': 4,
     'checkpoint_every': 100,
   },
-  'units': {'layer': 'relu1_1', 'scenes': 4, 'batch': 4, 'count': 1, 'top': 1},
-  'visualize': {
+  'probes/units': {
+    'layer': 'relu1_1',
+    'scenes': 4,
+    'batch': 4,
+    'count': 1,
+    'top': 1,
+  },
+  'synthesis/visualize': {
     'layers': 'relu1_1',
     'count': 1,
     'batch': 2,
@@ -262,7 +267,7 @@ EXPLAIN = {
   'chunk': Change(1, {'methods': 'smoothgrad', 'samples': 2}, 'nothing'),
 }
 TABLE = {
-  'attribution': {
+  'attribution/explain': {
     **EXPLAIN,
     'seed': Change(5, {'scenes': 1}),
     'images': 'sample:crescent_and_cross',
@@ -272,7 +277,7 @@ TABLE = {
     'classes': 2,
     'labels': Change('{files}/labels.json', {}, 'pictures'),
   },
-  'cue_conflict': {
+  'probes/cue_conflict': {
     **{
       k: dataclasses.replace(v, also=CONFLICT | v.also)
       if isinstance(v, Change)
@@ -291,7 +296,7 @@ TABLE = {
     'size': Change(40, {}, 'pictures'),
     'crop': Change(True, {'images': '{files}/disc1-heart1.png'}, 'pictures'),
   },
-  'doodle': {
+  'style/doodle': {
     **PAINT,
     'seed': 5,
     'style': Change('{files}/heart1.png', PAINTED),
@@ -300,7 +305,7 @@ TABLE = {
     'layers': 'relu2_1',
     'weight': 1e2,
   },
-  'dream': {
+  'synthesis/dream': {
     'seed': 5,
     'image': 'sample:crescent_and_cross',
     'size': 48,
@@ -321,7 +326,7 @@ TABLE = {
     'frame_octaves': Change(2, {'frames': 1, 'size': 48}),
     'frame_steps': Change(3, {'frames': 1, 'frame_steps': 1}),
   },
-  'folder': {
+  'attribution/folder': {
     **EXPLAIN,
     'folder': '{files}/labelled',
     'batch_size': Change(1, {}, 'nothing'),
@@ -331,7 +336,7 @@ TABLE = {
     'half': False,
     'shown': Change(1, {}, 'pictures'),
   },
-  'fool': {
+  'adversarial/fool': {
     'seed': Change(5, {}, 'nothing'),
     'images': 'sample:crescent_and_cross',
     'targets': (3,),
@@ -343,7 +348,7 @@ TABLE = {
     'steps': 3,
     'every': 2,
   },
-  'invert': {
+  'synthesis/invert': {
     'seed': 5,
     'images': 'sample:crescent_and_cross',
     'layers': 'relu2_1',
@@ -356,7 +361,7 @@ TABLE = {
     'steps': 2,
     'patience': Change(1e9, LONG),
   },
-  'judge': {
+  'attribution/judge': {
     **EXPLAIN,
     'methods': 'gradient_x_input',
     'seed': 5,
@@ -369,7 +374,7 @@ TABLE = {
     'batch': Change(1, {'faithful': 2}, 'nothing'),
     'chunk': Change(1, {}, 'nothing'),
   },
-  'mixtures': {
+  'synthesis/mixtures': {
     'seed': 5,
     'layer': 'relu2_1',
     'channels': '0,9',
@@ -382,7 +387,7 @@ TABLE = {
     'against': 3.0,
     'alignment': 2e3,
   },
-  'multifaceted': {
+  'synthesis/multifaceted': {
     'seed': 5,
     'layer': 'relu3_1',
     'channel': 3,
@@ -398,7 +403,7 @@ TABLE = {
     # It changes rounding, which t-SNE enlarges.
     'batch': Change(0, {}, 'config.batch: got 0'),
   },
-  'priors': {
+  'synthesis/priors': {
     'seed': 5,
     'layer': 'relu2_1',
     'channels': '3',
@@ -418,7 +423,7 @@ TABLE = {
     'scale': Change(0.6, {'families': 'robust'}),
     'rotation': Change(80.0, {'families': 'robust'}),
   },
-  'sanity': {
+  'attribution/sanity': {
     **EXPLAIN,
     'seed': 5,
     'random_labels': 'minivgg_random_labels',
@@ -429,13 +434,13 @@ TABLE = {
     'photos': Change('{files}/labelled', {}),
     'batch': Change(1, {}, 'nothing'),
   },
-  'style_grid': {
+  'style/grid': {
     **TRANSFER,
     'content': 'sample:crescent_and_cross',
     'styles': '{files}/heart1.png',
     'ratios': (1e-4,),
   },
-  'style_transfer': {
+  'style/transfer': {
     **TRANSFER,
     'content': 'sample:crescent_and_cross',
     'styles': '{files}/heart1.png',
@@ -446,14 +451,14 @@ TABLE = {
     'style_scale': 0.5,
     'style_weights': (30.0,),
   },
-  'texture': {
+  'style/texture': {
     **PAINT,
     'seed': 5,
     'images': 'sample:crescent_and_cross',
     'models': 'relu1_1:3',
     'weight': 1e2,
   },
-  'train_minivgg': {
+  'training/minivgg': {
     'seed': 5,
     'stages': ((32, 1), (48, 1)),
     'batch_size': 3,
@@ -471,7 +476,7 @@ TABLE = {
     'eval_scenes': Change(0, {}, 'config.eval_scenes: got 0'),
     'checkpoint_every': Change(1, {}, 'nothing'),
   },
-  'units': {
+  'probes/units': {
     'seed': Change(5, {}, 'pictures'),
     'layer': Change('relu2_1', {}, 'pictures'),
     'channels': Change('9', {}, 'pictures'),
@@ -482,7 +487,7 @@ TABLE = {
     'photos': Change('{files}/labelled', {}, 'pictures'),
     'batch': Change(1, {}, 'nothing'),
   },
-  'visualize': {
+  'synthesis/visualize': {
     'seed': 5,
     'layers': 'relu2_1',
     'objective': 'neuron',
@@ -560,9 +565,7 @@ def files(tmp_path_factory):
 
 
 def base_of(name):
-  config = importlib.import_module(
-    f'vizlab_experiments.configs.{name}'
-  ).get_test_config()
+  config = experiments.config_module(name).get_test_config()
   return changed(config, BASES[name])
 
 
@@ -573,9 +576,7 @@ def row_of(name, setting):
 
 @pytest.mark.parametrize('name', experiments.known())
 def test_every_setting_has_a_row(name):
-  config = importlib.import_module(
-    f'vizlab_experiments.configs.{name}'
-  ).get_config()
+  config = experiments.config_module(name).get_config()
   settings = {*flatten(config.to_dict())} - {'experiment'}
   assert settings == {*TABLE[name], *(f'net.{key}' for key in NET)} & settings
   rows = {key for key in TABLE[name]} - settings
@@ -646,7 +647,7 @@ def test_every_setting_of_the_net_reaches_it(
 ):
   config = base_of(name)
   if 'net' not in config:
-    assert name == 'train_minivgg', 'the one that makes a net'
+    assert name == 'training/minivgg', 'the one that makes a net'
     return
 
   class Loaded(Exception):
@@ -656,7 +657,7 @@ def test_every_setting_of_the_net_reaches_it(
     raise Loaded({'weights': source, **settings})
 
   monkeypatch.setattr(nets, 'load', load)
-  experiment = importlib.import_module(f'vizlab_experiments.{name}')
+  experiment = experiments.experiment_module(name)
   config.net[setting] = NET[setting]
   with pytest.raises(Loaded) as caught:
     execute(experiment, config, tmp_path / 'run')

@@ -12,8 +12,8 @@ from tools import assert_same_shards, write_pictures
 from vizlab import attribution, io
 from vizlab.objectives import logit, score
 from vizlab.runs import Recorder, devices, execute
-from vizlab_experiments import folder
-from vizlab_experiments.configs import folder as configs
+from vizlab_experiments.attribution import folder
+from vizlab_experiments.configs.attribution import folder as configs
 from vizlab_experiments.shared import methods
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -207,7 +207,7 @@ from vizlab import nets
 from vizlab.runs import execute, experiments
 from vizlab.runs.devices import replicate, shard
 experiments.folder()
-from vizlab_experiments import folder
+from vizlab_experiments.attribution import folder
 from vizlab_experiments.shared import methods
 
 assert jax.local_device_count() == 8

@@ -6,7 +6,7 @@ import pytest
 from tools import start
 
 from vizlab import io, synthesis
-from vizlab_experiments.configs import visualize
+from vizlab_experiments.configs.synthesis import visualize
 from vizlab_experiments.shared import image_priors
 
 PLAIN = {'negative': False, 'examples': False, 'layers': 'fc', 'steps': 2}
@@ -38,7 +38,7 @@ def images(tmp_path_factory):
     name = repr(sorted(settings.items()))
     if name not in made:
       folder = tmp_path_factory.mktemp('runs') / 'run'
-      start('visualize', folder, **PLAIN, **settings)
+      start('synthesis/visualize', folder, **PLAIN, **settings)
       made[name] = dict(np.load(folder / 'fc_0.npz'))['images']
     return made[name]
 
@@ -64,7 +64,7 @@ def test_a_start_is_where_the_images_start(images):
 
 def test_what_maco_did_not_look_at_is_white(tmp_path):
   settings = {'image': 'maco', 'opacity': True}
-  start('visualize', tmp_path / 'run', **PLAIN, **settings)
+  start('synthesis/visualize', tmp_path / 'run', **PLAIN, **settings)
   folder = tmp_path / 'run'
   total = np.load(folder / 'fc_0_gradients.npz')['total']
   image = np.load(folder / 'fc_0.npz')['images']

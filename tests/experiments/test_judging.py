@@ -18,11 +18,11 @@ def test_photos_say_their_class(files, message, tmp_path):
   for name in files:
     Image.new('RGB', (120, 100), 'red').save(tmp_path / name)
   with pytest.raises(ValueError, match=f'config.photos: .*{message}'):
-    start('judge', tmp_path / 'run', photos=str(tmp_path))
+    start('attribution/judge', tmp_path / 'run', photos=str(tmp_path))
 
 
 def test_the_best_pictures_come_first(tmp_path):
-  whole = start('judge', tmp_path / 'whole')
+  whole = start('attribution/judge', tmp_path / 'whole')
   assert whole['energy/cam'] > whole['energy/saliency'] > 0
   assert whole['energy/cam'] > 3 * whole['on the other/cam']
   with np.load(tmp_path / 'whole' / 'judged_cam.npz') as found:
@@ -38,14 +38,17 @@ def test_photos_are_judged_without_masks(tmp_path):
     noise = rng.integers(0, 255, (120, 100, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / f'{target}_noise.png')
   results = start(
-    'judge', tmp_path / 'run', photos=str(tmp_path), methods='grad_cam'
+    'attribution/judge',
+    tmp_path / 'run',
+    photos=str(tmp_path),
+    methods='grad_cam',
   )
   assert 'deletion/grad_cam' in results and 'energy/grad_cam' not in results
 
 
 def test_sanity_tells_who_failed(tmp_path):
   results = start(
-    'sanity', tmp_path / 'run', methods='guided_backprop,grad_cam'
+    'attribution/sanity', tmp_path / 'run', methods='guided_backprop,grad_cam'
   )
   assert results['parameters/guided_backprop'] > 0.7
   assert results['parameters/grad_cam'] < 0.5
@@ -58,8 +61,8 @@ def test_sanity_tells_who_failed(tmp_path):
 
 
 def test_units_are_cut_to_what_they_see(tmp_path):
-  results = start('units', tmp_path / 'run', channels='5, 9')
+  results = start('probes/units', tmp_path / 'run', channels='5, 9')
   assert results['channels'] == 2
   sheet = np.asarray(Image.open(tmp_path / 'run' / 'units.png'))
   assert sheet.std() > 20
-  start('units', tmp_path / 'whole', unit='channel')
+  start('probes/units', tmp_path / 'whole', unit='channel')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tools import start
 
-from vizlab_experiments import multifaceted
+from vizlab_experiments.synthesis import multifaceted
 
 CODES = np.array([[2.0, 0], [1, 0], [0, 3]])  # cosines 1, 0 and 0
 LABEL = np.array([0, 0, 1])
@@ -45,6 +45,6 @@ def test_the_pictures_that_excite_the_unit_most_are_parted(
   monkeypatch.setattr(multifaceted, '_look', look)
   monkeypatch.setattr(multifaceted, '_facets', facets)
   with pytest.raises(Parted) as parted:
-    start('multifaceted', tmp_path / 'run', scenes=16, top=5)
+    start('synthesis/multifaceted', tmp_path / 'run', scenes=16, top=5)
   # 7 n mod 16 is 15, 14, 13, 12, 11 for these n.
   assert parted.value.args[0] == [9, 2, 11, 4, 13]

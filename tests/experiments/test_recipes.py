@@ -7,13 +7,13 @@ import pytest
 from tools import start
 
 from vizlab import io, nets
-from vizlab_experiments.configs import mixtures
+from vizlab_experiments.configs.synthesis import mixtures
 
 
 def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
-  whole = start('dream', tmp_path / 'whole')
+  whole = start('synthesis/dream', tmp_path / 'whole')
   gif = (tmp_path / 'whole' / 'zoom.gif').read_bytes()
-  module = importlib.import_module('vizlab_experiments.dream')
+  module = importlib.import_module('vizlab_experiments.synthesis.dream')
   dream, asked = module._dream, []
 
   def killing(*args):
@@ -24,8 +24,8 @@ def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
 
   monkeypatch.setattr(module, '_dream', killing)
   with pytest.raises(KeyboardInterrupt):
-    start('dream', tmp_path / 'killed')
-  assert start('dream', tmp_path / 'killed') == whole
+    start('synthesis/dream', tmp_path / 'killed')
+  assert start('synthesis/dream', tmp_path / 'killed') == whole
   assert asked == [0, 1, 2, 2], 'what was dreamed is not dreamed again'
   assert (tmp_path / 'killed' / 'zoom.gif').read_bytes() == gif
 
@@ -41,12 +41,16 @@ def test_a_dream_goes_on_with_the_next_frame(tmp_path, monkeypatch):
   ids=str,
 )
 def test_every_kind_of_dream_rises(changes, tmp_path):
-  found = start('dream', tmp_path / 'run', frames=0, steps=4, **changes)
+  found = start(
+    'synthesis/dream', tmp_path / 'run', frames=0, steps=4, **changes
+  )
   assert found['after/relu2_1'] > found['before/relu2_1']
 
 
 def test_fooling_comes_with_its_curve(tmp_path):
-  found = start('fool', tmp_path / 'run', steps=60, other='', targets=(9, 3))
+  found = start(
+    'adversarial/fool', tmp_path / 'run', steps=60, other='', targets=(9, 3)
+  )
   assert found['fooled'] == 1
   with np.load(tmp_path / 'run' / 'fooled.npz') as made:
     assert made['curve'].shape == (len(made['step']), 2)
@@ -64,7 +68,7 @@ def test_fooling_comes_with_its_curve(tmp_path):
 )
 def test_every_objective_rises(objective, layers, images, tmp_path):
   found = start(
-    'visualize',
+    'synthesis/visualize',
     tmp_path / 'run',
     objective=objective,
     layers=layers,
@@ -80,13 +84,17 @@ def test_inversion_of_a_photo_of_another_shape(tmp_path):
   grey = np.random.default_rng(0).integers(0, 255, (50, 70), np.uint8)
   path = io.write_png(tmp_path / 'grey.png', grey)
   found = start(
-    'invert', tmp_path / 'run', images=str(path), steps=20, layers='relu2_1'
+    'synthesis/invert',
+    tmp_path / 'run',
+    images=str(path),
+    steps=20,
+    layers='relu2_1',
   )
   assert all(0 < value < 100 for value in found.values())
 
 
 def test_negative_images_lower_what_a_relu_reads(tmp_path):
-  start('visualize', tmp_path / 'run', examples=False, steps=24)
+  start('synthesis/visualize', tmp_path / 'run', examples=False, steps=24)
   net = nets.load('minivgg')
   values = []
   for kind in ('relu2_1', 'conv2_1_negative'):
@@ -100,7 +108,7 @@ def test_negative_images_lower_what_a_relu_reads(tmp_path):
 
 def test_more_total_variation_makes_smoother_inversions(tmp_path):
   start(
-    'invert',
+    'synthesis/invert',
     tmp_path / 'run',
     layers='relu2_1',
     tv=(0.1, 100.0),
@@ -117,7 +125,7 @@ def test_more_total_variation_makes_smoother_inversions(tmp_path):
 def test_inversions_start_from_noise_about_grey(tmp_path):
   settings = {'layers': 'relu2_1', 'optimizer': 'adam', 'seeds': 1}
   start(
-    'invert',
+    'synthesis/invert',
     tmp_path / 'run',
     learning_rate=1e-6,
     steps=1,
@@ -130,7 +138,7 @@ def test_inversions_start_from_noise_about_grey(tmp_path):
 
 
 def test_a_mixture_of_two_units_reads_both(tmp_path):
-  start('mixtures', tmp_path / 'run', steps=1)
+  start('synthesis/mixtures', tmp_path / 'run', steps=1)
   first = {}
   for name in ('first', 'second', 'both', 'first_not_second'):
     with np.load(tmp_path / 'run' / f'{name}.npz') as made:
@@ -145,7 +153,7 @@ def test_a_mixture_of_two_units_reads_both(tmp_path):
 
 def test_a_finer_texture_begins_with_the_coarser_one(tmp_path):
   settings = {'models': 'relu1_1', 'steps': 20, 'later_steps': 1}
-  start('texture', tmp_path / 'run', **settings)
+  start('style/texture', tmp_path / 'run', **settings)
   by_side = {}
   for path in (tmp_path / 'run').glob('*x*.npz'):
     with np.load(path) as made:

@@ -7,7 +7,7 @@ from tools import start
 from vizlab import io, render
 from vizlab.objectives import content
 from vizlab.objectives.normalisation import Normalised
-from vizlab_experiments.configs import style_transfer
+from vizlab_experiments.configs.style import transfer as style_transfer
 from vizlab_experiments.shared import styling
 
 # The loss itself is followed, not its slopes of one size.
@@ -29,7 +29,7 @@ PAPER = {'normalise': False, 'optimizer': 'lbfgs', 'alpha': 1.0, 'beta': 2e3}
   ids=str,
 )
 def test_every_kind_of_transfer_falls(changes, tmp_path):
-  start('style_transfer', tmp_path / 'run', octaves=1, steps=12, **changes)
+  start('style/transfer', tmp_path / 'run', octaves=1, steps=12, **changes)
   with np.load(tmp_path / 'run' / 'transfer_48x48.npz') as made:
     assert made['scores'][-1] > made['scores'][0]
     assert made['failed'] < 0 and made['images'].std() > 0.02
@@ -37,7 +37,7 @@ def test_every_kind_of_transfer_falls(changes, tmp_path):
 
 def test_luminance_alone_keeps_the_colours_of_the_content(tmp_path):
   settings = {'colours': 'luminance', 'octaves': 1, 'snapshots': 2}
-  start('style_transfer', tmp_path / 'run', **settings)
+  start('style/transfer', tmp_path / 'run', **settings)
   shown = [*(tmp_path / 'run').glob('transfer_*_0002.png')]
   assert np.ptp(io.read_image(shown[0]), axis=-1).max() > 0.1, 'not grey'
   made = io.read_image(tmp_path / 'run' / 'transfer.png')
@@ -69,7 +69,7 @@ def masks(tmp_path):
 
 def test_a_doodle_has_each_region_where_it_is_wanted(masks, tmp_path):
   found = start(
-    'doodle', tmp_path / 'run', size=40, octaves=1, steps=80, **masks
+    'style/doodle', tmp_path / 'run', size=40, octaves=1, steps=80, **masks
   )
   assert found['regions'] == 2 and found['end'] < 0.3 * found['start']
   made = io.read_image(tmp_path / 'run' / 'doodle.png')
@@ -81,16 +81,16 @@ def test_masks_that_do_not_fit_are_named(masks, tmp_path):
   green = np.zeros((40, 48, 3), np.uint8) + np.uint8([0, 255, 0])
   path = str(io.write_png(tmp_path / 'green.png', green))
   with pytest.raises(ValueError, match='target_mask: got the colour #00ff00'):
-    start('doodle', tmp_path / 'run', **{**masks, 'target_mask': path})
+    start('style/doodle', tmp_path / 'run', **{**masks, 'target_mask': path})
   small = str(io.write_png(tmp_path / 'small.png', green[:20]))
   with pytest.raises(ValueError, match=r'style_mask: got \(20, 48\) pixels'):
-    start('doodle', tmp_path / 'run', **{**masks, 'style_mask': small})
+    start('style/doodle', tmp_path / 'run', **{**masks, 'style_mask': small})
   assert not (tmp_path / 'run').exists()
 
 
 def test_snapshots_become_a_strip_also_after_a_kill(tmp_path, monkeypatch):
   settings = {'octaves': 1, 'steps': 12, 'snapshots': 4}
-  start('style_transfer', tmp_path / 'whole', **settings)
+  start('style/transfer', tmp_path / 'whole', **settings)
   names = {f'transfer_48x48_{i:04d}.png' for i in (4, 8, 12)}
   assert names < {path.name for path in (tmp_path / 'whole').iterdir()}
   picture = styling.Job._snapshot
@@ -102,9 +102,9 @@ def test_snapshots_become_a_strip_also_after_a_kill(tmp_path, monkeypatch):
 
   monkeypatch.setattr(styling.Job, '_snapshot', killing)
   with pytest.raises(KeyboardInterrupt):
-    start('style_transfer', tmp_path / 'killed', **settings)
+    start('style/transfer', tmp_path / 'killed', **settings)
   monkeypatch.setattr(styling.Job, '_snapshot', picture)
-  start('style_transfer', tmp_path / 'killed', **settings)
+  start('style/transfer', tmp_path / 'killed', **settings)
   for name in (*names, 'transfer.png', 'transfer_strip.png'):
     files = [tmp_path / run / name for run in ('whole', 'killed')]
     assert files[0].read_bytes() == files[1].read_bytes(), name
@@ -119,7 +119,7 @@ def test_a_chunk_ends_with_every_snapshot(snapshots, chunk):
 
 def test_tiles_paint_the_picture_of_the_whole(tmp_path):
   for tile in (0, 32):
-    start('style_transfer', tmp_path / f'{tile}', tile=tile, steps=2)
+    start('style/transfer', tmp_path / f'{tile}', tile=tile, steps=2)
   whole, tiles = (
     io.read_image(tmp_path / f'{tile}' / 'transfer.png') for tile in (0, 32)
   )
@@ -132,7 +132,7 @@ def test_a_style_only_where_its_mask_is_white(tmp_path):
   mask[:, :30] = 255
   path = str(io.write_png(tmp_path / 'left.png', mask))
   start(
-    *('style_transfer', tmp_path / 'run'),
+    *('style/transfer', tmp_path / 'run'),
     masks=path,
     octaves=1,
     alpha=0.0,
@@ -145,14 +145,14 @@ def test_a_style_only_where_its_mask_is_white(tmp_path):
   assert moved[:, :20].mean() > 0.02 > 0.003 > moved[:, 32:].mean()
   wide = str(io.write_png(tmp_path / 'wide.png', mask[:20]))
   with pytest.raises(ValueError, match='config.masks: got 60x20 pixels'):
-    start('style_transfer', tmp_path / 'bad', masks=wide)
+    start('style/transfer', tmp_path / 'bad', masks=wide)
   with pytest.raises(ValueError, match='config.masks: got 2, expected one a'):
-    start('style_transfer', tmp_path / 'bad', masks=f'{path},{path}')
+    start('style/transfer', tmp_path / 'bad', masks=f'{path},{path}')
 
 
 def test_models_of_one_last_layer_are_not_mixed_up(tmp_path):
   found = start(
-    *('texture', tmp_path / 'run'),
+    *('style/texture', tmp_path / 'run'),
     models='relu1_1,relu2_1; pool1,relu2_1; relu2_1:2; relu2_1:2',
     octaves=1,
   )
@@ -165,7 +165,7 @@ def test_patience_does_not_depend_on_snapshots(tmp_path):
   for snapshots in (0, 5):
     workdir = tmp_path / f'{snapshots}'
     settings = {'octaves': 1, 'steps': 96, 'snapshots': snapshots}
-    start('style_transfer', workdir, patience=0.05, **settings, **PAPER)
+    start('style/transfer', workdir, patience=0.05, **settings, **PAPER)
     with np.load(workdir / 'transfer_48x48.npz') as made:
       counts.append(len(made['scores']))
   # To the next end of a chunk.
@@ -180,12 +180,12 @@ def test_masks_that_a_file_has_blurred_have_their_regions(masks, tmp_path):
     masks[name] = str(
       io.write_png(tmp_path / f'{name}_noisy.png', mask.astype(np.uint8))
     )
-  found = start('doodle', tmp_path / 'run', size=40, octaves=1, **masks)
+  found = start('style/doodle', tmp_path / 'run', size=40, octaves=1, **masks)
   assert found['regions'] == 2
 
 
 def test_later_sizes_may_have_fewer_steps(tmp_path):
-  start('doodle', tmp_path / 'run', steps=5, later_steps=2)
+  start('style/doodle', tmp_path / 'run', steps=5, later_steps=2)
   with np.load(tmp_path / 'run' / 'doodle_16x16.npz') as made:
     assert len(made['scores']) == 5
   with np.load(tmp_path / 'run' / 'doodle_32x32.npz') as made:
@@ -197,7 +197,7 @@ def test_the_parts_of_a_transfer_sum_to_the_loss_of_its_picture(
   changes, tmp_path
 ):
   found = start(
-    'style_transfer', tmp_path / 'run', steps=6, octaves=1, **changes
+    'style/transfer', tmp_path / 'run', steps=6, octaves=1, **changes
   )
   parts = [found[k] for k in ('content', 'style', 'total variation')]
   np.testing.assert_allclose(found['loss'], sum(parts), rtol=1e-6)

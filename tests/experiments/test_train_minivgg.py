@@ -6,9 +6,9 @@ import pytest
 from vizlab import nets
 from vizlab.runs import execute
 from vizlab.runs.reader import read_metrics
-from vizlab_experiments import train_minivgg as training
-from vizlab_experiments.configs import train_minivgg as configs
+from vizlab_experiments.configs.training import minivgg as configs
 from vizlab_experiments.shared import normalisation, training_data
+from vizlab_experiments.training import minivgg as training
 
 
 @pytest.fixture(scope='module')

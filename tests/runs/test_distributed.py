@@ -13,9 +13,9 @@ import pytest
 from tools import assert_same_shards, write_pictures
 
 from vizlab.runs import Recorder, distributed, execute
-from vizlab_experiments import folder
-from vizlab_experiments.configs import dream
-from vizlab_experiments.configs import folder as configs
+from vizlab_experiments.attribution import folder
+from vizlab_experiments.configs.attribution import folder as configs
+from vizlab_experiments.configs.synthesis import dream
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SETTINGS = {'batch_size': 2, 'classes': 2, 'methods': 'saliency,grad_cam'}
@@ -52,7 +52,7 @@ def start(index, port, path, workdir, *flags):
   return subprocess.Popen(
     [
       *(sys.executable, ROOT / 'scripts' / 'run.py'),
-      *('--config=configs/folder.py', f'--config.folder={path}'),
+      *('--config=configs/attribution/folder.py', f'--config.folder={path}'),
       *(f'--workdir={workdir}', f'--coordinator=localhost:{port}'),
       *('--processes=2', f'--process={index}', *config, *flags),
     ],

@@ -9,7 +9,9 @@ from vizlab.runs import experiments
 
 def test_ours_have_a_config_each():
   names = experiments.known()
-  assert {'attribution', 'style_transfer', 'train_minivgg'} <= {*names}
+  assert {'attribution/explain', 'style/transfer', 'training/minivgg'} <= {
+    *names
+  }
   assert names == sorted(names)
   beside = pathlib.Path(vizlab.__file__).resolve().parent.parent
   assert experiments.folder() == beside / 'experiments', 'of this clone'
@@ -17,8 +19,22 @@ def test_ours_have_a_config_each():
     assert experiments.config_path(name).is_file()
     module = experiments.find(ConfigDict({'experiment': name}))
     assert callable(module.prepare) and callable(module.run)
-  with pytest.raises(ValueError, match="config: got 'drem', .*'dream'"):
+  with pytest.raises(
+    ValueError, match="config: got 'drem', .*'synthesis/dream'"
+  ):
     experiments.config_path('drem')
+
+
+def test_a_former_name_is_answered_with_the_new_one():
+  assert experiments.renamed('style_transfer') == 'style/transfer'
+  assert experiments.renamed('dream') == 'synthesis/dream'
+  assert experiments.renamed('drem') == ''
+  for name in ('train_minivgg', 'minivgg'):
+    message = f"config: '{name}' is called 'training/minivgg' now"
+    with pytest.raises(ValueError, match=message):
+      experiments.config_path(name)
+  with pytest.raises(ValueError, match="config.experiment: 'units' is called"):
+    experiments.find(ConfigDict({'experiment': 'units'}))
 
 
 def test_ones_own_stands_beside_its_config(tmp_path):
@@ -26,8 +42,8 @@ def test_ones_own_stands_beside_its_config(tmp_path):
     (tmp_path / f'{name}.py').write_text(text)
   mine = ConfigDict({'experiment': 'mine'})
   assert experiments.find(mine, tmp_path).X == 3
-  ours = experiments.find(ConfigDict({'experiment': 'dream'}), tmp_path)
-  assert not hasattr(ours, 'X'), 'a name of ours is ours'
+  own = experiments.find(ConfigDict({'experiment': 'dream'}), tmp_path)
+  assert own.X == 4, 'ours are of a family'
   for config in (mine, ConfigDict({'experiment': ''}), ConfigDict()):
     with pytest.raises(ValueError, match='config.experiment: got'):
       experiments.find(config)
@@ -42,7 +58,7 @@ def test_settings_are_checked_against_those_of_the_file():
   restored = experiments.restored({'experiment': 'mine', 'sizes': [1, 2]})
   assert restored.sizes == (1, 2), 'flags change tuples'
   with pytest.raises(ValueError, match='config.channels: missing'):
-    experiments.restored({'experiment': 'dream', 'size': 'a'})
+    experiments.restored({'experiment': 'synthesis/dream', 'size': 'a'})
 
 
 def test_a_file_is_python(tmp_path):

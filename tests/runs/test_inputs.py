@@ -14,8 +14,8 @@ from vizlab.nets.graph import init_params
 from vizlab.nets.ops import Conv, Dense, ReLU
 from vizlab.nets.plumbing import Flatten
 from vizlab.runs import inputs, provenance, settings
-from vizlab_experiments import visualize
 from vizlab_experiments.shared import classes, methods
+from vizlab_experiments.synthesis import visualize
 
 LABELS = (
   'tench, Tinca tinca',
@@ -86,7 +86,7 @@ def test_a_thin_picture_is_told_by_its_file(tmp_path):
   path = io.write_png(tmp_path / 'thin.png', np.zeros((1, 900, 3), np.uint8))
   message = 'config.images: .*thin.png has 900x1 pixels, too thin'
   with pytest.raises(ValueError, match=message):
-    start('attribution', tmp_path / 'run', images=str(path))
+    start('attribution/explain', tmp_path / 'run', images=str(path))
   assert not (tmp_path / 'run').exists()
 
 
@@ -133,7 +133,7 @@ def test_targets_by_name_from_the_command_line(tmp_path):
     ('shapes', {**same, 'targets': ('ring', 2)}),
     ('own', {**same, 'targets': ('p_1',), 'labels': str(labels)}),
   ):
-    start('attribution', tmp_path / run, **change)
+    start('attribution/explain', tmp_path / run, **change)
   with np.load(tmp_path / 'shapes' / 'maps.npz') as maps:
     known = classes.class_names(
       ConfigDict({'labels': ''}), nets.load('minivgg')
@@ -180,7 +180,7 @@ def test_all_methods_but_what_a_net_cannot(capsys, tmp_path):
 def test_a_report_says_what_is_left_out(tmp_path):
   path = nets.save(unpooled(), tmp_path / 'net.safetensors')
   start(
-    'attribution',
+    'attribution/explain',
     tmp_path / 'run',
     net={'weights': str(path)},
     methods='gradient,cam',

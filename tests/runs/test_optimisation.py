@@ -13,7 +13,9 @@ from vizlab.objectives import channel, score
 from vizlab.runs import optimisation
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
-from vizlab_experiments.configs import visualize as config_of_visualize
+from vizlab_experiments.configs.synthesis import (
+  visualize as config_of_visualize,
+)
 
 SHAPE = (2, 8, 8, 3)
 
@@ -112,10 +114,10 @@ def test_a_batch_chosen_by_memory_is_kept(tmp_path, monkeypatch):
 
   monkeypatch.setattr(priors, 'optimize_resumable', killed)
   with pytest.raises(KeyboardInterrupt):
-    start('visualize', tmp_path / 'run', **settings)
+    start('synthesis/visualize', tmp_path / 'run', **settings)
   monkeypatch.setattr(priors, 'optimize_resumable', make)
   monkeypatch.setattr(optimisation, '_free_bytes', lambda: 0)
-  start('visualize', tmp_path / 'run', **settings)
+  start('synthesis/visualize', tmp_path / 'run', **settings)
   assert (tmp_path / 'run' / 'relu2_1_0.npz').exists()
   assert not (tmp_path / 'run' / 'relu2_1_1.npz').exists(), 'two at once'
   assert free() > 0

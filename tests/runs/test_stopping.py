@@ -164,11 +164,11 @@ def contents(workdir):
 
 # Of one method each, and shapes that all parts share: few programs.
 SMALL = {
-  'attribution': {'methods': 'saliency'},
-  'judge': {'scenes': 4, 'batch': 2, 'methods': 'saliency'},
-  'sanity': {'methods': 'gradient', 'random_labels': ''},
-  'units': {'scenes': 4, 'batch': 2},
-  'fool': {'targets': (5, 9), 'steps': 3, 'every': 2},
+  'attribution/explain': {'methods': 'saliency'},
+  'attribution/judge': {'scenes': 4, 'batch': 2, 'methods': 'saliency'},
+  'attribution/sanity': {'methods': 'gradient', 'random_labels': ''},
+  'probes/units': {'scenes': 4, 'batch': 2},
+  'adversarial/fool': {'targets': (5, 9), 'steps': 3, 'every': 2},
 }
 
 

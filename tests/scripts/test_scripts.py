@@ -25,7 +25,7 @@ def call(script, *flags, **env):
 
 def run(*flags, tmp_path):
   cache = f'--compilation_cache={tmp_path / "cache"}'
-  return call('run', '--config=configs/attribution.py', cache, *flags)
+  return call('run', '--config=attribution/explain', cache, *flags)
 
 
 SMALL = (

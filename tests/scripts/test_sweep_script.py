@@ -12,7 +12,7 @@ from test_scripts import ROOT, call
 from vizlab.sweeps import load_sweep
 
 SMALL = (
-  '--config=configs/style_transfer.py',
+  '--config=style/transfer',
   '--config.style_layers=relu1_1',
   '--config.size=24',
 )
@@ -41,7 +41,7 @@ def test_a_sweep_from_a_script(tmp_path):
 
 
 def test_a_sweep_of_a_file_of_ones_own(tmp_path):
-  text = (ROOT / 'configs' / 'style_transfer.py').read_text()
+  text = (ROOT / 'configs' / 'style' / 'transfer.py').read_text()
   own = tmp_path / 'mine.py'
   own.write_text(
     text + '\n\ndef sweep_mine(add):\n  add(add.product(steps=(4, 8)))\n'

@@ -13,7 +13,7 @@ import pytest
 from vizlab import io, sweeps
 from vizlab.runs import plots
 from vizlab.sweeps import report, space
-from vizlab_experiments.configs import style_transfer
+from vizlab_experiments.configs.style import transfer as style_transfer
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 needs_browser = pytest.mark.skipif(

@@ -1,6 +1,5 @@
 """What a sweep is: trials, their names, and settings drawn at random."""
 
-import importlib
 import json
 import types
 
@@ -9,7 +8,7 @@ import pytest
 
 from vizlab.runs import experiments
 from vizlab.sweeps import space
-from vizlab_experiments.configs import style_transfer
+from vizlab_experiments.configs.style import transfer as style_transfer
 
 ADD = space.Adder
 
@@ -62,7 +61,7 @@ def test_wrong_helpers_are_named():
 
 @pytest.mark.parametrize('name', experiments.known())
 def test_every_config_has_a_sweep_that_it_admits(name):
-  module = importlib.import_module(f'vizlab_experiments.configs.{name}')
+  module = experiments.config_module(name)
   assert '' in space.names(module)
   for sweep in space.names(module):
     found = space.trials(module, sweep, module.get_config())

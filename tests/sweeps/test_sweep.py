@@ -15,7 +15,7 @@ from tools import locked
 from vizlab import io, sweeps
 from vizlab.runs import load_run, stopping
 from vizlab.sweeps import executors, load_sweep, report, space
-from vizlab_experiments.configs import style_transfer
+from vizlab_experiments.configs.style import transfer as style_transfer
 
 
 def small(**changes):

@@ -75,7 +75,7 @@ def prepare() -> str:
 
 
 def _with_paths(argv: list[str]) -> list[str]:
-  """``--config=dream:vgg19`` with the path of that config."""
+  """``--config=synthesis/dream:vgg19`` with the path of that config."""
   found = list(argv)
   for i, text in enumerate(argv):
     flag, equal, value = text.partition('=')

@@ -1,6 +1,6 @@
 """Runs an experiment: one config, one work directory, one report.
 
-  vizlab-run --config=attribution --workdir=runs/explain
+  vizlab-run --config=attribution/explain --workdir=runs/explain
 
 Of one's own: my_config.py whose get_config() gives experiment='my_experiment',
 and my_experiment.py beside it, with prepare(config) and run(inputs, recorder).
@@ -37,15 +37,18 @@ FROM = flags.DEFINE_string('from', '', 'The workdir of a run to be repeated.')
 
 
 def listing() -> str:
-  """Every experiment: what it does, and how long that takes."""
-  lines = []
+  """Every experiment by family: what it does, and how long that takes."""
+  lines: list[str] = []
   for name in experiments.known():
+    family = name.partition('/')[0]
+    if family not in lines:
+      lines.append(family)
     text = ast.get_docstring(
       ast.parse(experiments.config_path(name).read_text())
     )
     parts = [' '.join(part.split()) for part in text.split('\n\n')]
     runtime = next((p for p in parts if p.startswith('Runtime:')), '')
-    lines.append(f'{name}: {parts[0]}\n    {runtime.partition(". ")[0]}')
+    lines.append(f'  {name}: {parts[0]}\n      {runtime.partition(". ")[0]}')
   return '\n'.join(lines)
 
 

@@ -1,6 +1,6 @@
 """Runs a sweep: the trials that a config's ``sweep(add)`` names.
 
-vizlab-sweep --config=style_transfer --workdir=runs/sweep
+vizlab-sweep --config=style/transfer --workdir=runs/sweep
 """
 
 import ast

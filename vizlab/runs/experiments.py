@@ -22,15 +22,27 @@ from vizlab.runs import settings
 
 __all__ = [
   'check',
+  'config_module',
   'config_path',
+  'experiment_module',
   'find',
   'folder',
   'known',
   'load_file',
+  'renamed',
   'restored',
 ]
 
 _PACKAGE = 'vizlab_experiments'
+# Names before there were families.
+_FORMER = {
+  'attribution': 'attribution/explain',
+  'cue_conflict': 'probes/cue_conflict',
+  'folder': 'attribution/folder',
+  'style_grid': 'style/grid',
+  'style_transfer': 'style/transfer',
+  'train_minivgg': 'training/minivgg',
+}
 
 
 def load_file(
@@ -77,9 +89,25 @@ def _configs() -> pathlib.Path:
 
 
 def known() -> list[str]:
-  """Names of our experiments: those with a config of that name."""
-  own = {path.stem for path in folder().glob('[!_]*.py')}
-  return sorted(own & {path.stem for path in _configs().glob('[!_]*.py')})
+  """Names of our experiments, ``FAMILY/NAME``: those with a config."""
+  names = []
+  for path in folder().glob('*/[!_]*.py'):
+    name = path.relative_to(folder()).with_suffix('').as_posix()
+    if (_configs() / f'{name}.py').is_file():
+      names.append(name)
+  return sorted(names)
+
+
+def renamed(name: str) -> str:
+  """The name of the experiment that was once called ``name``, or ``''``."""
+  by_last = {full.partition('/')[2]: full for full in known()}
+  return _FORMER.get(name) or by_last.get(name, '')
+
+
+def _check_known(argument: str, name: str) -> None:
+  if (now := renamed(name)) and name not in known():
+    raise ValueError(f'{argument}: {name!r} is called {now!r} now')
+  check_name(argument, name, known())
 
 
 def config_path(name: str) -> pathlib.Path:
@@ -88,8 +116,18 @@ def config_path(name: str) -> pathlib.Path:
   Raises:
     ValueError: There is none of that name.
   """
-  check_name('config', name, known())
+  _check_known('config', name)
   return _configs() / f'{name}.py'
+
+
+def experiment_module(name: str) -> ModuleType:
+  """One of our experiments, as ``'style/transfer'``."""
+  return importlib.import_module(f'{_PACKAGE}.{name.replace("/", ".")}')
+
+
+def config_module(name: str) -> ModuleType:
+  """The config of one of our experiments, as ``'style/transfer'``."""
+  return importlib.import_module(f'{_PACKAGE}.configs.{name.replace("/", ".")}')
 
 
 def find(config: ConfigDict, beside: str | pathlib.Path = '') -> ModuleType:
@@ -106,15 +144,13 @@ def find(config: ConfigDict, beside: str | pathlib.Path = '') -> ModuleType:
   own = pathlib.Path(beside) / f'{name}.py'
   if beside and name and own.is_file() and name not in known():
     return load_file(own, name)
-  check_name('config.experiment', name, known())
-  return importlib.import_module(f'{_PACKAGE}.{name}')
+  _check_known('config.experiment', name)
+  return experiment_module(name)
 
 
 def _reference(name: str) -> ConfigDict | None:
   """A config of one of our experiments, which has the types of settings."""
-  if name not in known():
-    return None
-  return importlib.import_module(f'{_PACKAGE}.configs.{name}').get_config()
+  return config_module(name).get_config() if name in known() else None
 
 
 def check(config: ConfigDict, reference: ConfigDict | None = None) -> None:

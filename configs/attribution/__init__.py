@@ -1,0 +1,1 @@
+"""Configs of attribution: explain, judge, check."""

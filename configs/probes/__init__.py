@@ -1,0 +1,1 @@
+"""Configs of probes: what a network learned."""

@@ -1,0 +1,1 @@
+"""Configs of feature visualization, DeepDream, inversion."""

@@ -1,0 +1,1 @@
+"""Configs of training of our own networks."""

@@ -1,0 +1,1 @@
+"""Attribution: explain, judge, check."""

@@ -1,0 +1,1 @@
+"""Feature visualization, DeepDream, inversion."""

@@ -1,0 +1,203 @@
+"""Diverse images of a unit, and interpolation between two units.
+
+Diversity: several images of one unit that shall differ. Joint units: two at
+once, and one against the other. Interpolation: from one unit to another, with
+neighbours held alike.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import nets, optimize, render, rules
+from vizlab.objectives import (
+  Objective,
+  alignment,
+  diversity,
+  score,
+)
+from vizlab.runs.inputs import check_layers, load_net
+from vizlab.runs.optimisation import OptimizedImages, check, optimize_resumable
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import (
+  each_of,
+  named,
+  need_not_negative,
+  need_positive,
+)
+from vizlab_experiments.shared.image_priors import IMAGES
+from vizlab_experiments.synthesis.visualize import chosen_channels, unit
+
+__all__ = ['prepare', 'run']
+
+
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  compare: str
+  channels: Sequence[int]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
+  need_positive(config, 'steps', 'size')
+  need_not_negative(config, 'diversity', 'against', 'alignment')
+  each_of('config.image', [config.image], IMAGES)
+  if config.count < 2:
+    raise ValueError(f'config.count: got {config.count}, expected 2 or more')
+  net = load_net(config)
+  compare = config.compare or config.layer
+  check_layers(net, 'layer', [config.layer])
+  check_layers(net, 'compare', [compare])
+  channels = chosen_channels(config, net, config.layer)
+  if not config.channels or len(channels) != 2 or len(set(channels)) < 2:
+    raise ValueError(
+      f'config.channels: got {config.channels!r}, expected two different ones'
+    )
+  compared = diversity(compare) + alignment(compare)
+  with named(
+    x='size', shape='size', layer='compare' if config.compare else 'layer'
+  ):
+    check(
+      score(net, unit(net, config.layer, np.int32(channels[0])) + compared),
+      IMAGES[config.image].make((2, config.size, config.size, 3)),
+      augment=IMAGES[config.image].augment(config.size),
+    )
+  return Inputs(config, net, compare, channels)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the three pictures."""
+  config, net, compare, channels = inputs
+  maker = _Maker(config, recorder, net)
+  a, b = (unit(net, config.layer, np.int32(k)) for k in channels)
+
+  plain = maker('alone', a, config.count)
+  # What makes images unlike counts as a share of what the unit gives.
+  size = float(np.abs(plain.scores[-1]).mean())
+  unlike = maker(
+    'unlike', a + config.diversity * size * diversity(compare), config.count
+  )
+  mixed = [
+    maker(name, objective, 1)
+    for name, objective in (
+      ('first', a),
+      ('second', b),
+      ('both', a + b),
+      ('first_not_second', a - config.against * b),
+      ('second_not_first', b - config.against * a),
+    )
+  ]
+  t = np.linspace(0, 1, config.count, dtype=np.float32)
+  way = (1 - t) * a + t * b
+  apart = maker('way', way, config.count)
+  held = maker('aligned', way + config.alignment * alignment(compare), t.size)
+
+  def row(made: OptimizedImages) -> list[np.ndarray]:
+    return [render.to_uint8(x) for x in made.images]
+
+  side = min(224, config.size + 32)
+  differ = {
+    name: float(_mean_cosine(net, compare, made.images))
+    for name, made in (('alone', plain), ('unlike', unlike))
+  }
+  steps = {
+    name: float(np.square(np.diff(made.images, axis=0)).mean() ** 0.5)
+    for name, made in (('apart', apart), ('held alike', held))
+  }
+  first, second = channels
+  recorder.report(
+    f'{config.layer} of {net.arch}: channels {first} and {second}',
+    f'{config.steps} steps each, by the parameterisation {config.image}.',
+    [
+      Figure(
+        'diversity',
+        f'Channel {first} from several starts, and the same with diversity',
+        render.table(
+          [row(plain), row(unlike)],
+          [''] * config.count,
+          ['alone', 'unlike\neach other'],
+          side,
+        ),
+      ),
+      Figure(
+        'joint',
+        'One, the other, both, and each against the other',
+        render.table(
+          [[row(made)[0] for made in mixed]],
+          [
+            f'{first}',
+            f'{second}',
+            f'{first} + {second}',
+            f'{first} - {second}',
+            f'{second} - {first}',
+          ],
+          [''],
+          side,
+        ),
+      ),
+      Figure(
+        'interpolation',
+        f'From channel {first} to {second}, each image by itself, and with '
+        'neighbours held alike',
+        render.table(
+          [row(apart), row(held)],
+          [f'{share:.2f}' for share in t],
+          ['apart', 'held alike'],
+          side,
+        ),
+      ),
+      Table(
+        'How alike the images are',
+        ['of', 'what', 'value'],
+        [
+          *(
+            ['diversity', f'mean cosine of the Grams, {n}', v]
+            for n, v in differ.items()
+          ),
+          *(
+            ['interpolation', f'change from image to image, {n}', v]
+            for n, v in steps.items()
+          ),
+        ],
+      ),
+    ],
+  )
+  return {**differ, **steps}
+
+
+class _Maker:
+  """Makes images by an objective, all in one way."""
+
+  def __init__(
+    self, config: ConfigDict, recorder: Recorder, net: nets.Network
+  ) -> None:
+    self.config, self.recorder, self.net = config, recorder, net
+
+  def __call__(
+    self, name: str, objective: Objective, count: int
+  ) -> OptimizedImages:
+    kind = IMAGES[self.config.image]
+    wish = score(self.net, objective)
+    return optimize_resumable(
+      self.recorder,
+      name,
+      wish.with_rules(relu=rules.redirected_relu),
+      kind.make((count, self.config.size, self.config.size, 3)),
+      jax.random.key(self.config.seed),
+      steps=self.config.steps,
+      optimizer=optimize.adam(kind.rate),
+      augment=kind.augment(self.config.size),
+    )
+
+
+def _mean_cosine(net: nets.Network, layer: str, images: np.ndarray) -> float:
+  return -jax.jit(lambda s, x: s(x))(
+    score(net, diversity(layer)), images
+  ).mean()

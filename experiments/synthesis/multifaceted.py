@@ -1,0 +1,222 @@
+"""The facets of a unit: one image for each kind of picture that excites it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import nets, optimize, render, rules, synthesis
+from vizlab.objectives import Score, score
+from vizlab.runs import plots
+from vizlab.runs.inputs import check_layers, layer_info, load_net
+from vizlab.runs.optimisation import check, optimize_resumable
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import named, need_positive
+from vizlab.types import Array
+from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.synthesis.visualize import unit
+
+__all__ = ['prepare', 'run']
+
+
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  cases: Cases
+  wish: Score
+  shape: tuple[int, ...]
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
+  plots.need_matplotlib()
+  plots.need('sklearn', 'finds the facets')
+  need_positive(config, 'steps', 'size', 'facets', 'top', 'near', 'batch')
+  need_positive(config, 'learning_rate')
+  net = load_net(config)
+  for name in ('layer', 'codes'):
+    check_layers(net, name, [config[name]])
+  info = layer_info(net, config.layer)
+  if not 0 <= config.channel < info.shape[-1]:
+    raise ValueError(
+      f'config.channel: got {config.channel}, expected 0 to '
+      f'{info.shape[-1] - 1}'
+    )
+  cases = load_cases(config, net)
+  if config.top > len(cases.images) or config.facets > config.top - 1:
+    raise ValueError(
+      f'config.top, config.facets: got {config.top}, {config.facets}, expected '
+      f'at most {len(cases.images)} pictures, and fewer facets than pictures'
+    )
+  wish = score(net, unit(net, config.layer, np.int32(config.channel)))
+  shape = (config.facets, config.size, config.size, 3)
+  with named(x='size', shape='size'):
+    check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
+  return Inputs(config, net, cases, wish, shape)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Finds the facets, and makes an image of each."""
+  config, net, cases, wish, shape = inputs
+  values, codes = _look(config, wish, cases.images)
+  best = np.argsort(-values, kind='stable')[: config.top]
+  found = recorder.once('facets', lambda: _facets(config, codes[best]))
+  groups = [best[near[near >= 0]] for near in found['near']]
+  starts = np.stack([cases.images[group].mean(0) for group in groups])
+  starts = np.asarray(jax.image.resize(starts, shape, 'linear'))
+  made = optimize_resumable(
+    recorder,
+    'images',
+    wish.with_rules(relu=rules.redirected_relu),
+    synthesis.fourier(shape, start=starts, noise=0.0),
+    jax.random.key(config.seed),
+    steps=config.steps,
+    optimizer=optimize.adam(config.learning_rate),
+    augment=synthesis.robust(config.size),
+  )
+  rows = [
+    [
+      *(render.to_uint8(cases.images[n]) for n in np.resize(group, 3)),
+      render.to_uint8(start),
+      render.to_uint8(image),
+    ]
+    for group, start, image in zip(groups, starts, made.images, strict=True)
+  ]
+  alike, told = _alike(
+    codes[best], found['label'], _look(config, wish, made.images)[1]
+  )
+  sizes = np.bincount(found['label'], minlength=config.facets)
+  recorder.report(
+    f'Facets of channel {config.channel} of {config.layer} of {net.arch}',
+    f'The {config.top} pictures of {len(cases.images)} that excite it most, by '
+    f'their activations in {config.codes}: principal components, t-SNE, '
+    f'{config.facets} clusters by k-means. The mean of the {config.near} '
+    'pictures nearest to a centre is where its image starts. The last picture '
+    'of each row should show another kind of thing, that of the three pictures '
+    'beside it; images that differ in colour and place only show one kind.'
+    + told,
+    [
+      Figure(
+        'facets',
+        'A row a facet',
+        render.table(
+          rows,
+          ['a picture', 'another', 'a third', 'their mean', 'the facet'],
+          [f'facet {i + 1}\n{n} pictures' for i, n in enumerate(sizes)],
+          min(224, config.size + 32),
+        ),
+      ),
+      Figure(
+        'map',
+        'The pictures by t-SNE, coloured by facet',
+        plots.scatter(found['place'], found['label']),
+      ),
+      Table(
+        'The unit',
+        ['facet', 'pictures', 'at the start', 'in the end'],
+        [
+          [i + 1, int(n), float(a), float(b)]
+          for i, (n, a, b) in enumerate(zip(sizes, *made.ends, strict=True))
+        ],
+      ),
+    ],
+  )
+  return {
+    'facets': config.facets,
+    'risen': int((made.ends[1] > made.ends[0]).sum()),
+    **alike,
+  }
+
+
+def _look(
+  config: ConfigDict, wish: Score, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """The unit's value ``[N]`` and the codes ``[N, D]`` of pictures."""
+
+  @jax.jit
+  def look(wish: Score, x: Array) -> tuple[Array, Array]:
+    logits, acts = wish.net(x)
+    codes = acts[config.codes]
+    codes = codes if codes.ndim == 2 else codes.mean((1, 2))
+    return wish.read(logits, acts), codes
+
+  found = [
+    look(wish, images[i : i + config.batch])
+    for i in range(0, len(images), config.batch)
+  ]
+  return tuple(
+    np.concatenate([np.asarray(v) for v in each])
+    for each in zip(*found, strict=True)
+  )
+
+
+def _alike(
+  codes: np.ndarray, label: np.ndarray, images: np.ndarray
+) -> tuple[dict[str, float], str]:
+  """Similarity of facets, as figures and in words.
+
+  Args:
+    codes: Of the best pictures, ``[N, D]``.
+    label: The facet of each, ``[N]``.
+    images: Codes of the images of the facets, ``[F, D]``.
+
+  Returns:
+    The mean cosine of the codes of two facets' images, and of two pictures of
+    different facets; and whether the images differ less than the pictures.
+  """
+  apart = ~np.eye(len(images), dtype=bool), label[:, None] != label[None]
+  if not all(some.any() for some in apart):
+    return {}, ''
+  means = [
+    float(_cosines(x)[some].mean())
+    for x, some in zip((images, codes), apart, strict=True)
+  ]
+  ours, theirs = means
+  verdict = 'alike' if ours > theirs else 'unlike each other'
+  text = (
+    f' Here the facets are {verdict}: the mean cosine of two images by these '
+    f'activations is {ours:.3f}, of two pictures of different facets '
+    f'{theirs:.3f}.'
+  )
+  return {'alike_images': ours, 'alike_pictures': theirs}, text
+
+
+def _cosines(codes: np.ndarray) -> np.ndarray:
+  """Cosines of all pairs of rows."""
+  norms = np.linalg.norm(codes, axis=1, keepdims=True)
+  unit_codes = codes / np.maximum(norms, 1e-12)
+  return unit_codes @ unit_codes.T
+
+
+def _facets(config: ConfigDict, codes: np.ndarray) -> dict[str, np.ndarray]:
+  """Places ``[N, 2]``, clusters ``[N]``, and those nearest to each centre."""
+  from sklearn.cluster import KMeans
+  from sklearn.decomposition import PCA
+  from sklearn.manifold import TSNE
+
+  n = len(codes)
+  reduced = PCA(min(50, n, codes.shape[1]), random_state=config.seed)
+  place = TSNE(
+    2,
+    perplexity=min(30.0, (n - 1) / 3),
+    init='pca',
+    random_state=config.seed,
+  ).fit_transform(reduced.fit_transform(codes.astype(np.float64)))
+  cluster = KMeans(config.facets, n_init=10, random_state=config.seed)
+  label = cluster.fit_predict(place)
+  apart = np.linalg.norm(
+    place[:, None] - cluster.cluster_centers_[None], axis=2
+  )
+  # The mean of those nearest, but of no other cluster's pictures.
+  apart = np.where(label[:, None] == np.arange(config.facets), apart, np.inf)
+  order = np.argsort(apart, 0, kind='stable')[: config.near]
+  small = np.isinf(np.take_along_axis(apart, order, 0))
+  return {
+    'place': place,
+    'label': label,
+    'near': np.where(small, -1, order).T,  # -1 where a cluster has fewer
+  }
