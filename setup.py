@@ -61,7 +61,7 @@ setup(
   package_data={
     'vizlab': ['py.typed'],
     'vizlab.io': ['samples/*.png'],
-    'vizlab.nets': ['data/*'],
+    'vizlab.nets.weights': ['data/*'],
     'vizlab.runs': ['*.html'],
     'vizlab.sweeps': ['*.html'],
     'vizlab.synthesis': ['data/*'],

@@ -34,7 +34,7 @@ from absl import app, flags, logging
 
 from vizlab import attribution, io, nets, optimize, synthesis
 from vizlab.data import scenes
-from vizlab.nets import windows
+from vizlab.nets.incremental import regions
 from vizlab.objectives import Score, channel, logit, score
 from vizlab.types import Array
 
@@ -164,8 +164,8 @@ def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
     spans = occluder.spans(x.shape[-3])
     boxes = [(row, column) for row in spans for column in spans]
     ops, shape = asked.net.ops, x.shape[-3:]
-    plan = windows.plan(ops, shape, *zip(*boxes, strict=True))
-    count = functools.partial(windows.multiplications, ops, shape)
+    plan = regions.plan(ops, shape, *zip(*boxes, strict=True))
+    count = functools.partial(regions.multiplications, ops, shape)
     return (
       f'{len(boxes)} places; by counted multiplications a full sweep takes '
       f'{count() / count(plan):.2f} times as long'
@@ -183,7 +183,7 @@ def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
 def forward_gflop(size: int) -> float:
   """Operations of one VGG-16 forward: two for each multiplication."""
   ops = nets.architecture('vgg16').layers()
-  return 2 * windows.multiplications(ops, (size, size, 3)) / 1e9
+  return 2 * regions.multiplications(ops, (size, size, 3)) / 1e9
 
 
 def run_task(name: str, contenders: dict[str, turns.Contender]) -> list[dict]:

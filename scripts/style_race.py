@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 from torch_style import ALPHA, BETA, DEEP, STYLES, references
 
 from vizlab import io, nets, optimize, style, synthesis
-from vizlab.filters import resize
+from vizlab.image.filters import resize
 from vizlab.objectives import Score, score
 from vizlab.types import Array
 

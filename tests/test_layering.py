@@ -7,14 +7,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
-# Each room and what it may import of ours. Beside the methods stand nets, data,
+# Each package and what it may import of ours. Beside the methods stand nets, data,
 # render and io: no method imports them.
 _LOW = {'extrema', 'lookup', 'types', 'rules'}
 _MIDDLE = {
   *_LOW,
-  'descriptors',
-  'filters',
-  'stats',
+  'image',
   'penalties',
   'objectives',
   'optimize',
@@ -30,11 +28,9 @@ ALLOWED = {
   'trees': {'types'},
   'nets': {*_LOW, 'io', 'nets'},
   'data': {*_LOW, 'io', 'data'},
-  'descriptors': {'types', 'extrema'},
-  'filters': {'types'},
-  'stats': {'types'},
-  'penalties': {*_LOW, 'filters'},
-  'objectives': {*_LOW, 'stats', 'objectives'},
+  'image': {'types', 'extrema', 'image'},
+  'penalties': {*_LOW, 'image'},
+  'objectives': {*_LOW, 'image', 'objectives'},
   'optimize': _MIDDLE,
   'attribution': {*_MIDDLE, 'attribution'},
   'synthesis': {*_MIDDLE, 'synthesis'},

@@ -10,7 +10,7 @@ from flax import nnx
 
 from vizlab import attribution, extrema, rules
 from vizlab.objectives import logit, score
-from vizlab.rules import Rules, Window
+from vizlab.rules import PoolWindow, Rules
 
 RULES = [rules.relu, rules.deconv_relu, rules.guided_relu]
 
@@ -41,14 +41,16 @@ def test_windows_are_counted_one_by_one():
     # One more may hang over, if what is left holds pixels of the image.
     over = ends[full - 1] < n + padding and starts[full] < n
     case = f'{size=} {stride=} {padding=} {n=}'
-    assert Window(size, stride, padding).length(n) == full, case
-    assert Window(size, stride, padding, True).length(n) == full + over, case
+    assert PoolWindow(size, stride, padding).length(n) == full, case
+    assert PoolWindow(size, stride, padding, True).length(n) == full + over, (
+      case
+    )
 
 
 def two_layers(rule, x):
   """conv (1x1, weight -1 and 1) -> relu -> max pool -> weights 1 and -2."""
   maps = rule(jnp.concatenate([-x, x], -1))
-  pooled = rules.max_pool(maps, Window())
+  pooled = rules.max_pool(maps, PoolWindow())
   weight = jnp.array([1.0, -2.0])
   return (pooled * weight[None, None, None]).sum()
 
@@ -101,14 +103,14 @@ def slow_pool(x, window):
 
 
 WINDOWS = [
-  Window(),
-  Window(3, 2),
-  Window(3, 2, padding=1),
-  Window(3, 2, ceil=True),
-  Window(2, 2, ceil=True),
-  Window(3, 3),
-  Window(3, 1, padding=1),
-  Window(2, 3),
+  PoolWindow(),
+  PoolWindow(3, 2),
+  PoolWindow(3, 2, padding=1),
+  PoolWindow(3, 2, ceil=True),
+  PoolWindow(2, 2, ceil=True),
+  PoolWindow(3, 3),
+  PoolWindow(3, 1, padding=1),
+  PoolWindow(2, 3),
 ]
 
 
@@ -131,7 +133,7 @@ def test_pooling_equals_a_slow_replica(window, shape):
 
 def test_max_pool_passes_nan_on():
   x = jnp.zeros((1, 4, 4, 1)).at[0, 0, 1, 0].set(jnp.nan)
-  assert jnp.isnan(rules.max_pool(x, Window())[0, 0, 0, 0])
+  assert jnp.isnan(rules.max_pool(x, PoolWindow())[0, 0, 0, 0])
 
 
 @pytest.mark.parametrize('rule', RULES, ids=lambda r: r.__name__)
@@ -161,12 +163,12 @@ def test_with_rules_names_what_is_wrong(tiny):
 )
 def test_impossible_windows_are_named(settings, message):
   with pytest.raises(ValueError, match=message):
-    Window(**settings)
+    PoolWindow(**settings)
 
 
 def test_rules_are_values():
   assert rules.Rules() == dataclasses.replace(rules.Rules())
-  assert hash(Window()) == hash(Window(2, 2))
+  assert hash(PoolWindow()) == hash(PoolWindow(2, 2))
 
 
 def test_redirected_relu_wakes_only_images_that_get_nothing():
@@ -302,7 +304,7 @@ def test_relu_keeps_nan_and_infinity(rule):
 @pytest.mark.parametrize('place', [0, 3, 5])
 def test_a_pool_keeps_nan_wherever_it_is(place):
   x = jnp.arange(9.0).at[place].set(jnp.nan).reshape(1, 3, 3, 1)
-  y, backward = jax.vjp(lambda x: rules.max_pool(x, Window(3, 3)), x)
+  y, backward = jax.vjp(lambda x: rules.max_pool(x, PoolWindow(3, 3)), x)
   assert jnp.isnan(y).all()
   (dx,) = backward(jnp.ones_like(y))
   assert dx.reshape(-1).tolist() == [float(i == place) for i in range(9)]

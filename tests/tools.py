@@ -16,9 +16,8 @@ import numpy as np
 from vizlab import attribution, io
 from vizlab.nets.graph import init_params
 from vizlab.nets.input_spec import InputSpec
-from vizlab.nets.net import Network
-from vizlab.nets.ops import Conv, Dense, Pool, ReLU
-from vizlab.nets.plumbing import GlobalPool
+from vizlab.nets.layers import Conv, Dense, GlobalPool, Pool, ReLU
+from vizlab.nets.network import Network
 from vizlab.runs import execute, experiments
 
 
@@ -201,8 +200,8 @@ METHODS = {
     ),
     colour=False,
   ),
-  'occlusion_sweep': Method(
-    lambda score, x: attribution.occlusion_sweep(
+  'occlusion_scores': Method(
+    lambda score, x: attribution.occlusion_scores(
       score, x, patch=6, stride=4, chunk=15
     ),
     colour=False,

@@ -13,7 +13,7 @@ their weights and exponents are leaves.
 
 import jax.numpy as jnp
 
-from vizlab.filters import blur as gaussian
+from vizlab.image.filters import blur as gaussian
 from vizlab.types import Array, number, value
 
 __all__ = [

@@ -194,10 +194,11 @@ class Net(Protocol):
   ``edits`` maps a layer's name to a function that is applied to its activation
   before the next layer reads it; the edited value is the one in ``acts``.
 
-  A net may have optional methods, as `vizlab.nets.Network` does. ``sweep``
-  reads it with each of many boxes of the image replaced, or with those of some
-  ``places``, faster than by running it as often; occlusion uses it where it is
-  there. ``biases`` returns what each layer adds; FullGrad needs it.
+  Two methods are optional, and may be ``None``, as of `vizlab.nets.Network`.
+  ``occlude`` reads the net with each of many boxes of the image replaced, or
+  with those of some ``places``, faster than by running it as often; occlusion
+  uses it if present. ``biases`` returns what each layer adds; FullGrad needs
+  it.
   """
 
   def __call__(

@@ -47,7 +47,7 @@ def prepare(config: ConfigDict) -> Inputs:
   other = None
   if config.other:
     other = load_other(config, 'other', config.other, config.net.pool)
-  if other is not None and nets.layers(other)[-1].shape[-1] != len(names):
+  if other is not None and nets.layer_info(other)[-1].shape[-1] != len(names):
     raise ValueError(
       f'config.other: {config.other} has other classes than {net.arch}'
     )

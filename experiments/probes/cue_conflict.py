@@ -154,7 +154,7 @@ def _categories(
 ) -> tuple[list[str], list[tuple[int, ...]]]:
   """The categories that all nets know, and the classes of each."""
   counts = {
-    name: nets.layers(net)[-1].shape[-1] for name, net in judged.items()
+    name: nets.layer_info(net)[-1].shape[-1] for name, net in judged.items()
   }
   known = {
     len(data.SHAPE_NAMES): {k: (i,) for i, k in enumerate(data.SHAPE_NAMES)},

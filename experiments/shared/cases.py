@@ -40,7 +40,7 @@ def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
   need_positive(config, 'scenes')
   if config.photos:
     return _photos(config, net)
-  count = nets.layers(net)[-1].shape[-1]
+  count = nets.layer_info(net)[-1].shape[-1]
   if count != len(SHAPE_NAMES):
     raise ValueError(
       f'config.photos: got none for a net of {count} classes; scenes have '
@@ -64,7 +64,7 @@ def _photos(config: ConfigDict, net: nets.Network) -> Cases:
     (path, re.match(r'(\d+)_', pathlib.Path(path).name)) for path in paths
   ]
   named = [(path, int(match[1])) for path, match in named if match]
-  count = nets.layers(net)[-1].shape[-1]
+  count = nets.layer_info(net)[-1].shape[-1]
   wrong = [path for path, target in named if target >= count]
   if not named or wrong:
     raise ValueError(

@@ -24,7 +24,7 @@ def class_names(config: ConfigDict, net: nets.Network) -> list[str]:
   They are those of ``config.labels``, a JSON file, where there is one.
   """
   labels = config.get('labels', '')
-  count = nets.layers(net)[-1].shape[-1]
+  count = nets.layer_info(net)[-1].shape[-1]
   if 'classes' in config and not 1 <= config.classes <= count:
     raise ValueError(
       f'config.classes: got {config.classes}, expected at most {count} and at '

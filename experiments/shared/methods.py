@@ -120,7 +120,7 @@ def _integrated(
 
 def _pooled(net: nets.Network) -> tuple[str, str] | None:
   """The last map of a net with global pooling, and the pooled vector."""
-  rows = nets.layers(net)
+  rows = nets.layer_info(net)
   for before, row in zip(rows, rows[1:], strict=False):
     if row.kind == 'GlobalPool':
       return before.name, row.name
@@ -298,7 +298,9 @@ def load_explaining(config: ConfigDict) -> Explaining:
 
 def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
   """The map ``config.layer`` of a net; its last one if that is empty."""
-  maps = {row.name: row for row in nets.layers(net) if row.field is not None}
+  maps = {
+    row.name: row for row in nets.layer_info(net) if row.field is not None
+  }
   layer = config.layer or list(maps)[-1]
   check_layers(net, 'layer', [layer])
   if layer not in maps:

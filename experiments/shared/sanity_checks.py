@@ -108,7 +108,7 @@ def check(
 
 def _fresh(config: ConfigDict, net: nets.Network) -> dict[str, Any]:
   """Parameters that have learned nothing."""
-  classes = nets.layers(net)[-1].shape[-1]
+  classes = nets.layer_info(net)[-1].shape[-1]
   key = jax.random.key(config.seed + 1)
   return nets.get_params(nets.create(net.arch, key=key, classes=classes))
 

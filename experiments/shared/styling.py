@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from vizlab import io, nets, optimize, penalties, render, style, synthesis
-from vizlab.filters import resize
+from vizlab.image.filters import resize
 from vizlab.objectives import Objective, Score, normalised, score
 from vizlab.runs.inputs import (
   check_layers,

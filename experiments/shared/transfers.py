@@ -10,7 +10,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import style
-from vizlab.filters import resize
+from vizlab.image import colour
+from vizlab.image.filters import resize
 from vizlab.objectives import Objective, Score, score
 from vizlab.runs import Recorder
 from vizlab.runs.optimisation import OptimizedImages
@@ -68,10 +69,10 @@ class Transfer:
     share = size[0] / self.picture.shape[0]
     styles = [shrunk(x, share) for x in self.painted]
     if config.colours == 'matched':
-      styles = [style.match_colours(x, content) for x in styles]
+      styles = [colour.match_colours(x, content) for x in styles]
     if config.colours == 'luminance':
-      content = style.luminance(content)
-      styles = [style.match_luminance(x, content) for x in styles]
+      content = colour.luminance(content)
+      styles = [colour.match_luminance(x, content) for x in styles]
     settings = {
       'content_layer': config.content_layer,
       'style_layers': listed(config.style_layers),
@@ -91,7 +92,7 @@ class Transfer:
     content = self.config.start == 'content'
     first = jnp.asarray(self.picture if content else self.painted[0])
     if self.config.colours == 'luminance':
-      first = style.luminance(first)
+      first = colour.luminance(first)
     return np.asarray(resize(first, size))
 
   def check(self) -> None:
@@ -113,7 +114,7 @@ class Transfer:
     if self.config.colours != 'luminance':
       return image
     picture = resize(jnp.asarray(self.picture), image.shape[:2])
-    return np.asarray(style.with_colours_of(image, picture))
+    return np.asarray(colour.with_colours_of(image, picture))
 
   def parts(
     self, image: np.ndarray, alpha: float = 1.0, beta: float = 1.0

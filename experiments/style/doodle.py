@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from vizlab import render, style
 from vizlab.data.scenes import scenes
-from vizlab.filters import resize
+from vizlab.image.filters import resize
 from vizlab.objectives import Score
 from vizlab.runs.inputs import read_picture
 from vizlab.runs.recorder import Recorder

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import descriptors, evaluate, nets, render, stats, style
-from vizlab.filters import resize
+from vizlab import evaluate, nets, render, style
+from vizlab.image import descriptors, statistics
+from vizlab.image.filters import resize
 from vizlab.objectives import Score
 from vizlab.runs.inputs import layer_info, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
@@ -171,7 +172,9 @@ def _apart(
   ours, others = (net(v)[1] for v in (x, y))
   grams = [
     jnp.linalg.norm(a - b) / jnp.linalg.norm(b)
-    for a, b in ((stats.gram(ours[k]), stats.gram(others[k])) for k in layers)
+    for a, b in (
+      (statistics.gram(ours[k]), statistics.gram(others[k])) for k in layers
+    )
   ]
   grey = [descriptors.grey(v) for v in (x, y)]
   return {

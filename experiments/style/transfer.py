@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import descriptors, render
-from vizlab.filters import resize
+from vizlab import render
+from vizlab.image import descriptors
+from vizlab.image.filters import resize
 from vizlab.runs.inputs import picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table

@@ -11,7 +11,8 @@ import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
-from vizlab import descriptors, nets, render, synthesis
+from vizlab import nets, render, synthesis
+from vizlab.image import descriptors
 from vizlab.runs.inputs import (
   check_layers,
   load_net,

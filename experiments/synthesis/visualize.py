@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from vizlab import nets, render, rules, synthesis
 from vizlab.nets.graph import wiring
-from vizlab.nets.ops import ReLU, Shape
+from vizlab.nets.layers import ReLU, Shape
 from vizlab.objectives import (
   Score,
   channel,
@@ -92,7 +92,7 @@ def prepare(config: ConfigDict) -> Inputs:
   check_layers(net, 'layers', layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some by commas')
-  last = nets.layers(net)[-1].name
+  last = nets.layer_info(net)[-1].name
   if config.objective in ('logit', 'probability') and set(layers) != {last}:
     raise ValueError(
       f'config.layers: got {config.layers!r}, expected {last!r}: a '

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
-from vizlab.nets.ops import Conv
+from vizlab.nets.layers import Conv
 from vizlab.runs import checkpoints, files, stopping
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder

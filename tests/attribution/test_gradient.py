@@ -7,7 +7,7 @@ import pytest
 
 from vizlab import attribution, nets
 from vizlab.nets.graph import wiring
-from vizlab.nets.ops import LRN, Conv, Pool, ReLU
+from vizlab.nets.layers import LRN, Conv, Pool, ReLU
 from vizlab.objectives import logit, neuron, peak, score
 
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab.attribution import Occluder, occlusion, occlusion_sweep
+from vizlab.attribution import Occluder, occlusion, occlusion_scores
 from vizlab.objectives import probability, score, top_label, total
 
 
@@ -17,7 +17,7 @@ def test_linear_score_falls_by_the_patch(patch, stride, linear):
   fn, weight = linear
   x = jax.random.uniform(jax.random.key(0), (2, *weight.shape))
   fill = np.array([0.1, 0.5, 0.9], np.float32)
-  seen = occlusion_sweep(fn, x, patch=patch, stride=stride, fill=fill, chunk=7)
+  seen = occlusion_scores(fn, x, patch=patch, stride=stride, fill=fill, chunk=7)
   part = np.asarray(weight) * (np.asarray(x) - fill)
   for r, rows in enumerate(places(12, patch, stride)):
     for c, columns in enumerate(places(16, patch, stride)):
@@ -29,7 +29,7 @@ def test_linear_score_falls_by_the_patch(patch, stride, linear):
 def test_map_is_the_mean_of_the_falls_that_cover_a_pixel(patch, stride, linear):
   fn, weight = linear
   x = jax.random.uniform(jax.random.key(0), (1, *weight.shape))
-  seen = occlusion_sweep(fn, x, patch=patch, stride=stride)
+  seen = occlusion_scores(fn, x, patch=patch, stride=stride)
   fall = np.asarray(fn(x)[:, None, None] - seen)[0]
   total_fall, count = np.zeros((12, 16)), np.zeros((12, 16))
   for r, rows in enumerate(places(12, patch, stride)):
@@ -47,8 +47,8 @@ def test_maps_of_some_places_add_up_to_the_whole(net, tiny):
   asked = asked if net == 'tiny' else jax.tree_util.Partial(asked)
   x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
   settings = {'patch': 4, 'stride': 3, 'chunk': 6}
-  seen = jax.jit(lambda x: occlusion_sweep(asked, x, **settings))(x)
-  some = jax.jit(lambda x, p: occlusion_sweep(asked, x, **settings, places=p))
+  seen = jax.jit(lambda x: occlusion_scores(asked, x, **settings))(x)
+  some = jax.jit(lambda x, p: occlusion_scores(asked, x, **settings, places=p))
   np.testing.assert_allclose(
     some(x, jnp.array([24, 3, 3, 7])),
     seen.reshape(2, 25)[:, [24, 3, 3, 7]],
@@ -64,7 +64,7 @@ def test_maps_of_some_places_add_up_to_the_whole(net, tiny):
 
 
 def test_the_three_records_of_the_paper(tiny, images):
-  records = occlusion_sweep(
+  records = occlusion_scores(
     score(
       tiny,
       {
@@ -95,7 +95,7 @@ def test_the_three_records_of_the_paper(tiny, images):
 
 def test_what_is_recorded_may_have_axes_of_its_own(tiny, images):
   settings = {'patch': 16, 'stride': 16, 'fill': 0.0, 'chunk': 4}
-  found = occlusion_sweep(lambda x: tiny(x)[0], images, **settings)
+  found = occlusion_scores(lambda x: tiny(x)[0], images, **settings)
   assert found.shape[:3] == (5, 3, 3)
   covered = images.at[:, 16:32, 32:48].set(0.0)
   np.testing.assert_allclose(found[:, 1, 2], tiny(covered)[0], rtol=1e-5)

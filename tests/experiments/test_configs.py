@@ -29,4 +29,4 @@ def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
 
 
 def test_every_method_is_in_the_experiments():
-  assert {*tools.METHODS} - {'occlusion_sweep'} <= {*METHODS}
+  assert {*tools.METHODS} - {'occlusion_scores'} <= {*METHODS}

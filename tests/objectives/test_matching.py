@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab import stats
+from vizlab.image import statistics
 from vizlab.objectives import (
   content,
   covariances,
@@ -16,10 +16,10 @@ from vizlab.objectives import (
 KEY = jax.random.key(0)
 ONE = jnp.array([[3.0, 2.0]])
 KINDS = {
-  'grams': (grams, stats.gram),
-  'moments': (moments, stats.moments),
-  'covariances': (covariances, stats.covariance),
-  'wasserstein': (wasserstein, stats.covariance),
+  'grams': (grams, statistics.gram),
+  'moments': (moments, statistics.moments),
+  'covariances': (covariances, statistics.covariance),
+  'wasserstein': (wasserstein, statistics.covariance),
 }
 
 
@@ -108,7 +108,7 @@ def test_wasserstein_of_normals_with_common_axes_is_that_of_their_roots():
   # Places with exactly these moments: plus and minus each axis.
   places = np.concatenate([turn * stds[0], -turn * stds[0]], 1).T * 3**0.5
   a = jnp.asarray(places.reshape(2, 3, 3) + means[0], jnp.float32)
-  np.testing.assert_allclose(stats.covariance(a)[1], covs[0], atol=1e-5)
+  np.testing.assert_allclose(statistics.covariance(a)[1], covs[0], atol=1e-5)
   got = wasserstein({'a': (means[1], covs[1])})(None, {'a': a})
   expected = ((stds[0] - stds[1]) ** 2).sum() + 2.0
   np.testing.assert_allclose(got, expected, rtol=1e-4)
@@ -117,7 +117,7 @@ def test_wasserstein_of_normals_with_common_axes_is_that_of_their_roots():
 def test_wasserstein_is_scipys(acts, others):
   linalg = pytest.importorskip('scipy.linalg')
   make, targets = wanted('wasserstein', {'a': others['a']})
-  mean, cov = stats.covariance(acts['a'][0])
+  mean, cov = statistics.covariance(acts['a'][0])
   root = linalg.sqrtm(np.asarray(cov @ targets['a'][1], np.float64)).real
   expected = (
     np.square(mean - targets['a'][0]).sum()

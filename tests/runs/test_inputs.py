@@ -11,8 +11,7 @@ from tools import start
 
 from vizlab import io, nets
 from vizlab.nets.graph import init_params
-from vizlab.nets.ops import Conv, Dense, ReLU
-from vizlab.nets.plumbing import Flatten
+from vizlab.nets.layers import Conv, Dense, Flatten, ReLU
 from vizlab.runs import inputs, provenance, settings
 from vizlab_experiments.shared import classes, methods
 from vizlab_experiments.synthesis import visualize

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tools import defaults
 
-from vizlab import objectives, optimize, rules, stats, style, synthesis
+from vizlab import objectives, optimize, rules, style, synthesis
+from vizlab.image import statistics
 from vizlab.objectives import score
 
 KEY = jax.random.key(0)
@@ -98,7 +99,7 @@ def test_a_region_has_the_style_of_the_same_region(tiny, content, painting):
     (content[:, :5], painting[:, :9]),
     (content[:, 5:], painting[:, 9:]),
   ):
-    apart = jnp.square(stats.gram(ours) - stats.gram(theirs)).sum()
+    apart = jnp.square(statistics.gram(ours) - statistics.gram(theirs)).sum()
     expected += 0.5 * apart / 36
   np.testing.assert_allclose(got, expected, rtol=1e-4)
 
@@ -160,10 +161,10 @@ def test_each_statistic_is_the_one_of_its_name(tiny, painting, statistic):
     statistic=statistic,
   )
   match, measure = {
-    'gram': (objectives.grams, stats.gram),
-    'moments': (objectives.moments, stats.moments),
-    'covariance': (objectives.covariances, stats.covariance),
-    'wasserstein': (objectives.wasserstein, stats.covariance),
+    'gram': (objectives.grams, statistics.gram),
+    'moments': (objectives.moments, statistics.moments),
+    'covariance': (objectives.covariances, statistics.covariance),
+    'wasserstein': (objectives.wasserstein, statistics.covariance),
   }[statistic]
   acts = tiny(painting)[1]
   want = match({layer: measure(acts[layer]) for layer in LAYERS})

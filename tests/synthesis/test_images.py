@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from vizlab import io, optimize, rules, synthesis
+from vizlab.image import colour as image_colour
 from vizlab.objectives import (
   channel,
   direction,
@@ -127,12 +128,12 @@ def test_a_unit_that_is_dead_at_the_start_becomes_active(minivgg):
 def unmixed(image):
   """The free numbers of an image, along the colour axes; by hand."""
   image = np.asarray(image, np.float64)
-  return np.log(image / (1 - image)) @ np.linalg.inv(synthesis.AXES.T)
+  return np.log(image / (1 - image)) @ np.linalg.inv(image_colour.AXES.T)
 
 
 def mixed(values):
   """The image of free numbers."""
-  return 1 / (1 + np.exp(-np.asarray(values, np.float64) @ synthesis.AXES.T))
+  return 1 / (1 + np.exp(-np.asarray(values, np.float64) @ image_colour.AXES.T))
 
 
 @pytest.mark.parametrize(
@@ -222,11 +223,11 @@ def test_as_many_levels_as_there_are_halves():
 
 def test_colours_go_there_and_back():
   values = jax.random.normal(KEY, (5, 3))
-  back = synthesis.from_rgb(synthesis.to_rgb(values))
+  back = image_colour.from_rgb(image_colour.to_rgb(values))
   np.testing.assert_allclose(back, values, atol=2e-4)
-  one = synthesis.to_rgb(jnp.array([1.0, 0.0, 0.0]))
+  one = image_colour.to_rgb(jnp.array([1.0, 0.0, 0.0]))
   np.testing.assert_allclose(
-    one, 1 / (1 + np.exp(-synthesis.AXES[:, 0])), rtol=1e-5
+    one, 1 / (1 + np.exp(-image_colour.AXES[:, 0])), rtol=1e-5
   )
 
 
@@ -235,7 +236,7 @@ def test_colour_axes_of_known_colours():
   rng = np.random.default_rng(0)
   axes = np.array([[1, 1, 1], [1, 0, -1]]) / np.sqrt([[3], [2]])
   draw = rng.normal(size=(200, 200, 2)) * [0.2, 0.1]
-  got = synthesis.colour_axes([0.5 + draw @ axes])
+  got = image_colour.colour_axes([0.5 + draw @ axes])
   np.testing.assert_allclose(np.abs(got[:, 0]), 3**-0.5, atol=0.01)
   np.testing.assert_allclose(
     np.abs(got[:, 1]), [0.5 / 2**0.5, 0, 0.5 / 2**0.5], atol=0.01
@@ -250,29 +251,31 @@ def test_the_colour_axes_are_those_of_photos(assets):
     if path.suffix.lower() in ('.jpg', '.jpeg', '.png')
   ]
   np.testing.assert_allclose(
-    synthesis.colour_axes(photos), synthesis.AXES, atol=2e-3
+    image_colour.colour_axes(photos), image_colour.AXES, atol=2e-3
   )
 
 
 def test_colour_axes_are_of_the_mean_covariance_of_the_images():
   """Photos whose colours vary along one axis each, of different shapes."""
-  pairs = np.stack([synthesis.AXES.T, -synthesis.AXES.T], 1) / 4 + 0.5
+  pairs = np.stack([image_colour.AXES.T, -image_colour.AXES.T], 1) / 4 + 0.5
   first, second, third = pairs.astype(np.float32)
   images = [
     np.tile(first, (3, 1, 1)),
     np.tile(second, (3, 1, 1)).swapaxes(0, 1),
     np.tile(third, (1, 3, 1)),
   ]
-  axes = synthesis.colour_axes(images)
+  axes = image_colour.colour_axes(images)
   assert axes.dtype == np.float32
-  np.testing.assert_allclose(axes, synthesis.AXES, atol=1e-3)
+  np.testing.assert_allclose(axes, image_colour.AXES, atol=1e-3)
   np.testing.assert_allclose(
-    np.linalg.norm(synthesis.AXES, axis=0), [1, 0.26, 0.11], atol=0.01
+    np.linalg.norm(image_colour.AXES, axis=0), [1, 0.26, 0.11], atol=0.01
   )
 
 
 def test_black_and_white_are_nearly_so():
-  back = synthesis.to_rgb(synthesis.from_rgb(jnp.array([[0.0, 1, 0.5, 1]])))
+  back = image_colour.to_rgb(
+    image_colour.from_rgb(jnp.array([[0.0, 1, 0.5, 1]]))
+  )
   np.testing.assert_allclose(back, [[1e-3, 0.999, 0.5, 0.999]], atol=1e-5)
 
 
@@ -359,7 +362,7 @@ def test_shared_grids_are_one_grid():
     values = own.values(first[0])
     for grid in grids:
       values += jax.image.resize(grid, (h, w, 3), 'linear')[None]
-    return wish(synthesis.to_rgb(values)).sum()
+    return wish(image_colour.to_rgb(values)).sum()
 
   grids = [np.asarray(copies[0]) for copies in first[1]]
   slopes = jax.grad(total)(grids)
@@ -369,7 +372,7 @@ def test_shared_grids_are_one_grid():
     np.testing.assert_array_equal(copies[0], copies[1])
   made = image.decode(last)
   assert float(jnp.abs(made[0] - made[1]).max()) > 0.05, 'of their own'
-  values = synthesis.from_rgb(made) - own.values(last[0])
+  values = image_colour.from_rgb(made) - own.values(last[0])
   np.testing.assert_allclose(values[0], values[1], atol=2e-3)
 
 

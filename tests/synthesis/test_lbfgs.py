@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vizlab import filters, optimize, synthesis
+from vizlab import optimize, synthesis
+from vizlab.image import filters
 
 KEY = jax.random.key(0)
 SHAPE = (4, 5, 3)

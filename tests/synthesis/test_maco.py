@@ -7,7 +7,8 @@ import optax
 import pytest
 
 from vizlab import io, optimize, rules, synthesis
-from vizlab.filters import frequencies
+from vizlab.image import colour as image_colour
+from vizlab.image.filters import frequencies
 from vizlab.objectives import channel, score
 
 KEY = jax.random.key(0)
@@ -16,7 +17,7 @@ RATE = 0.2  # of `maco`
 
 def spectrum_of(images):
   """numpy's full spectrum of the values along the colour axes."""
-  values = np.asarray(synthesis.from_rgb(jnp.asarray(images)), np.float64)
+  values = np.asarray(image_colour.from_rgb(jnp.asarray(images)), np.float64)
   return np.fft.fft2(values, axes=(-3, -2), norm='ortho')
 
 
@@ -59,7 +60,7 @@ def test_the_periodic_part_has_no_jump_at_the_borders():
   """Against a dense linear system: Poisson's equation on a torus."""
   h, w = 5, 6
   image = np.asarray(jax.random.uniform(KEY, (h, w, 3)))
-  values = np.asarray(synthesis.from_rgb(image), np.float64)
+  values = np.asarray(image_colour.from_rgb(image), np.float64)
   around = np.zeros((h, w, h, w))
   jumps = np.zeros_like(values)
   for i in range(h):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vizlab import optimize, synthesis
-from vizlab.filters import resize
+from vizlab.image.filters import resize
 from vizlab.objectives import channel, layer_energy, score
 
 KEY = jax.random.key(0)

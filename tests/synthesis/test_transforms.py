@@ -4,7 +4,8 @@ import numpy as np
 import optax
 import pytest
 
-from vizlab import filters, synthesis
+from vizlab import synthesis
+from vizlab.image import filters
 
 KEY = jax.random.key(0)
 

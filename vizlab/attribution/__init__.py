@@ -24,7 +24,7 @@ from vizlab.attribution.integrated import (
 from vizlab.attribution.occlusion import (
   Occluder,
   occlusion,
-  occlusion_sweep,
+  occlusion_scores,
 )
 from vizlab.attribution.score_cam import score_cam
 from vizlab.attribution.smoothgrad import smoothgrad
@@ -50,7 +50,7 @@ __all__ = [
   'integrated_gradients',
   'layer_cam',
   'occlusion',
-  'occlusion_sweep',
+  'occlusion_scores',
   'random_baselines',
   'saliency',
   'score_cam',

@@ -61,7 +61,7 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
   """
   score = need_score(score, 'full_gradient')
   check_images(x)
-  if not hasattr(score.net, 'biases'):
+  if getattr(score.net, 'biases', None) is None:
     raise ValueError(
       f'score: {type(score.net).__name__} has no method biases() that gives '
       '{layer: [C]}, what each layer adds'

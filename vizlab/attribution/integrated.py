@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
 from vizlab.attribution.mean import mean_over
-from vizlab.filters import blur
+from vizlab.image.filters import blur
 from vizlab.types import Array, ScoreFn, whole
 
 __all__ = ['blurred', 'integrated_gradients', 'random_baselines']

@@ -21,7 +21,7 @@ from vizlab.attribution.base import (
 from vizlab.objectives import Score
 from vizlab.types import Array, ScoreFn
 
-__all__ = ['Occluder', 'occlusion', 'occlusion_sweep']
+__all__ = ['Occluder', 'occlusion', 'occlusion_scores']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Occluder:
     return (pixel >= start) & (pixel < start + self.patch)
 
 
-def occlusion_sweep(
+def occlusion_scores(
   fn: Callable[[Array], Any],
   x: Array,
   *,
@@ -82,7 +82,7 @@ def occlusion_sweep(
 
   To record the three quantities of the paper, read several objectives at once:
 
-      occlusion_sweep(score(net, {
+      occlusion_scores(score(net, {
         'probability': probability(target),
         'label': top_label(),
         'activation': total('relu5_1', 7),
@@ -115,14 +115,14 @@ def occlusion_sweep(
   h, w = x.shape[-3:-1]
   rows, columns = occluder.spans(h), occluder.spans(w)
   fill = as_image(fill, x, 'fill')
-  if isinstance(fn, Score) and getattr(fn.net, 'sweep', None):
+  if isinstance(fn, Score) and getattr(fn.net, 'occlude', None):
     other = jnp.broadcast_to(fill, x.shape)
     some = {} if places is None else {'places': places}
-    return fn.net.sweep(fn.read, x, other, rows, columns, chunk, **some)
-  return _full_sweep(fn, x, fill, occluder, chunk, places)
+    return fn.net.occlude(fn.read, x, other, rows, columns, chunk, **some)
+  return _whole_images(fn, x, fill, occluder, chunk, places)
 
 
-def _full_sweep(
+def _whole_images(
   fn: Callable[[Array], Any],
   x: Array,
   fill: Array,
@@ -177,7 +177,7 @@ def occlusion(
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
     chunk: Images evaluated at once, but at least two places of the whole batch.
       Memory grows with it, and not with the number of places.
-    places: The places that are visited, as in `occlusion_sweep`. The map is
+    places: The places that are visited, as in `occlusion_scores`. The map is
       then their share: maps of all places add up to the whole. A number beyond
       the last place is none, so that every part can be equally long.
 
@@ -185,7 +185,7 @@ def occlusion(
     ``[..., H, W]`` in score units; positive where the score needs the pixels.
 
   Raises:
-    ValueError: As in `occlusion_sweep`.
+    ValueError: As in `occlusion_scores`.
 
   Reference:
     Zeiler & Fergus 2014, section 4.2.
@@ -195,7 +195,7 @@ def occlusion(
   check_score(y, x)
   occluder = Occluder(patch, stride)
   shape = (*y.shape, *map(occluder.count, x.shape[-3:-1]))
-  seen = occlusion_sweep(
+  seen = occlusion_scores(
     score, x, patch=patch, stride=stride, fill=fill, chunk=chunk, places=places
   )
   if places is None:

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import jax.scipy.stats as stats
 
 from vizlab.attribution.base import unit_range
-from vizlab.descriptors import hog
 from vizlab.evaluate.base import check_map
+from vizlab.image.descriptors import hog
 from vizlab.types import Array
 
 __all__ = ['hog_correlation', 'spearman', 'ssim']

@@ -1,21 +1,26 @@
-"""Networks and their weights: the only room of the house that knows flax."""
+"""Networks and their weights; no other package imports Flax."""
 
-from vizlab.nets.catalog import Architecture, architecture, create, names
+from vizlab.nets.architectures.catalog import (
+  Architecture,
+  architecture,
+  create,
+  names,
+)
 from vizlab.nets.input_spec import InputSpec
-from vizlab.nets.net import (
+from vizlab.nets.network import (
   LayerInfo,
   Network,
   check_layers,
   get_params,
   is_chain,
-  layers,
+  layer_info,
   param_count,
   with_params,
 )
 from vizlab.nets.receptive_field import Field
-from vizlab.nets.sources import SOURCES, Source
-from vizlab.nets.tiles import tiled
-from vizlab.nets.weights import from_tensors, load, save, shipped
+from vizlab.nets.tiled import tiled
+from vizlab.nets.weights.files import from_tensors, load, save, shipped
+from vizlab.nets.weights.sources import SOURCES, Source
 
 __all__ = [
   'SOURCES',
@@ -31,7 +36,7 @@ __all__ = [
   'from_tensors',
   'get_params',
   'is_chain',
-  'layers',
+  'layer_info',
   'load',
   'names',
   'param_count',

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import jax
 
-from vizlab.nets.ops import Layer, Shape
+from vizlab.nets.layers import Layer, Shape
 from vizlab.types import Array
 
 __all__ = [

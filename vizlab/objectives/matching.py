@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab import extrema, stats
+from vizlab import extrema
+from vizlab.image import statistics
 from vizlab.objectives.base import (
   Objective,
   activation,
@@ -134,7 +135,7 @@ def grams(
   by the places of sums, ``1 / (4 N^2 M^2)``; and maps of other sizes compare.
 
   Args:
-    targets: ``{layer: A}``, each ``[C, C]`` by `vizlab.stats.gram`, with the
+    targets: ``{layer: A}``, each ``[C, C]`` by `statistics.gram`, with the
       batch of the images or without.
     weights: ``{layer: w}``; else 1 over the number of layers each.
     masks: ``{layer: [..., H', W']}``, the places that count, for some layers.
@@ -146,7 +147,7 @@ def grams(
   Reference:
     Gatys, Ecker & Bethge 2016, equations 3 to 5.
   """
-  return _total(stats.gram, _gram_distance, targets, weights, masks)
+  return _total(statistics.gram, _gram_distance, targets, weights, masks)
 
 
 def moments(
@@ -155,7 +156,7 @@ def moments(
   """``sum_l w_l (||mean - mean_0||^2 + ||std - std_0||^2)``; as `grams`.
 
   Args:
-    targets: ``{layer: Moments}`` by `vizlab.stats.moments`.
+    targets: ``{layer: Moments}`` by `statistics.moments`.
     weights: As of `grams`.
     masks: As of `grams`.
 
@@ -163,7 +164,7 @@ def moments(
     Huang & Belongie 2017, equation 13; Li et al. 2017 (batch normalisation
     statistics).
   """
-  return _total(stats.moments, _square_distance, targets, weights, masks)
+  return _total(statistics.moments, _square_distance, targets, weights, masks)
 
 
 def covariances(
@@ -174,11 +175,13 @@ def covariances(
   Weighed and added as by `grams`.
 
   Args:
-    targets: ``{layer: (mean, covariance)}`` by `vizlab.stats.covariance`.
+    targets: ``{layer: (mean, covariance)}`` by `statistics.covariance`.
     weights: As of `grams`.
     masks: As of `grams`.
   """
-  return _total(stats.covariance, _covariance_distance, targets, weights, masks)
+  return _total(
+    statistics.covariance, _covariance_distance, targets, weights, masks
+  )
 
 
 def wasserstein(
@@ -189,14 +192,14 @@ def wasserstein(
   ``W^2 = ||m - m_0||^2 + tr(C + C_0 - 2 (C_0^1/2 C C_0^1/2)^1/2)``.
 
   Args:
-    targets: ``{layer: (mean, covariance)}`` by `vizlab.stats.covariance`.
+    targets: ``{layer: (mean, covariance)}`` by `statistics.covariance`.
     weights: As of `grams`.
     masks: As of `grams`.
 
   Reference:
     Dowson & Landau 1982; Vacher et al. 2020 (texture interpolation).
   """
-  return _total(stats.covariance, _wasserstein, targets, weights, masks)
+  return _total(statistics.covariance, _wasserstein, targets, weights, masks)
 
 
 def _total(

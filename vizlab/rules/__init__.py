@@ -20,7 +20,7 @@ The rules are ``custom_vjp`` functions: reverse mode only (``jax.jvp`` through
 them raises). Arrays are ``[N, H, W, C]`` for pooling and of any shape for ReLU.
 """
 
-from vizlab.rules.pooling import Window, avg_pool, max_pool
+from vizlab.rules.pooling import PoolWindow, avg_pool, max_pool
 from vizlab.rules.rectifiers import (
   deconv_relu,
   guided_relu,
@@ -31,7 +31,7 @@ from vizlab.rules.substitution import Rules, run, with_rules
 
 __all__ = [
   'Rules',
-  'Window',
+  'PoolWindow',
   'avg_pool',
   'deconv_relu',
   'guided_relu',

@@ -9,11 +9,11 @@ from jax import lax
 
 from vizlab.types import Array, value
 
-__all__ = ['Window', 'avg_pool', 'max_pool']
+__all__ = ['PoolWindow', 'avg_pool', 'max_pool']
 
 
 @dataclasses.dataclass(frozen=True)
-class Window:
+class PoolWindow:
   """A square pooling window: its size and stride in positions, and padding.
 
   Attributes:
@@ -51,7 +51,7 @@ class Window:
     return count
 
 
-def _pad(x: Array, window: Window, value: float) -> Array:
+def _pad(x: Array, window: PoolWindow, value: float) -> Array:
   """Pads ``[N, H, W, C]`` so that every window is full; may also crop."""
   config = [(0, 0, 0)]
   for n in x.shape[1:3]:
@@ -60,7 +60,7 @@ def _pad(x: Array, window: Window, value: float) -> Array:
   return lax.pad(x, jnp.asarray(value, x.dtype), [*config, (0, 0, 0)])
 
 
-def _places(x: Array, window: Window) -> list[Array]:
+def _places(x: Array, window: PoolWindow) -> list[Array]:
   """The ``size^2`` strided slices: place ``i`` of every window at once.
 
   XLA's CPU backend fuses slices with their neighbours but cuts a program in two
@@ -75,7 +75,7 @@ def _places(x: Array, window: Window) -> list[Array]:
   ]
 
 
-def _argmax(x: Array, window: Window) -> tuple[Array, Array]:
+def _argmax(x: Array, window: PoolWindow) -> tuple[Array, Array]:
   """Each window's maximum, and the place that won (the first, on a tie)."""
   first, *rest = _places(_pad(x, window, -jnp.inf), window)
   best, which = first, jnp.zeros(first.shape, jnp.uint8)
@@ -86,7 +86,7 @@ def _argmax(x: Array, window: Window) -> tuple[Array, Array]:
   return best, which
 
 
-def _unpool(g: Array, which: Array, shape: tuple, window: Window) -> Array:
+def _unpool(g: Array, which: Array, shape: tuple, window: PoolWindow) -> Array:
   """Routes ``g`` to the places that won: the deconvnet's unpooling."""
   size, s = window.size, window.stride
   if size == s:  # disjoint windows: every input has one window, so no sum
@@ -110,7 +110,7 @@ def _unpool(g: Array, which: Array, shape: tuple, window: Window) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def max_pool(x: Array, window: Window = Window()) -> Array:
+def max_pool(x: Array, window: PoolWindow = PoolWindow()) -> Array:
   """Maximum of every window; the gradient goes to the place that won.
 
   The record of winners is the deconvnet's *switches* (Zeiler & Fergus 2014,
@@ -134,19 +134,19 @@ class _Switches:
   shape: tuple[int, ...]
 
 
-def _max_pool_fwd(x: Array, window: Window) -> tuple[Array, _Switches]:
+def _max_pool_fwd(x: Array, window: PoolWindow) -> tuple[Array, _Switches]:
   best, which = _argmax(x, window)
   return best, _Switches(which, x.shape)
 
 
-def _max_pool_bwd(window: Window, switches: _Switches, g: Array) -> tuple:
+def _max_pool_bwd(window: PoolWindow, switches: _Switches, g: Array) -> tuple:
   return (_unpool(g, switches.which, switches.shape, window),)
 
 
 max_pool.defvjp(_max_pool_fwd, _max_pool_bwd)
 
 
-def avg_pool(x: Array, window: Window = Window()) -> Array:
+def avg_pool(x: Array, window: PoolWindow = PoolWindow()) -> Array:
   """Mean of every window over its positions inside the image.
 
   Args:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from vizlab.rules.pooling import Window, max_pool
+from vizlab.rules.pooling import PoolWindow, max_pool
 from vizlab.rules.rectifiers import relu
 from vizlab.types import Array
 
@@ -31,7 +31,7 @@ class Rules:
   """
 
   relu: Callable[[Array], Array] = relu
-  pool: Callable[[Array, Window], Array] = max_pool
+  pool: Callable[[Array, PoolWindow], Array] = max_pool
   required: frozenset[str] = frozenset()
 
 

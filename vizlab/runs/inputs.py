@@ -78,7 +78,7 @@ def layer_info(
 ) -> nets.LayerInfo:
   """A layer's row of `vizlab.nets.layers`, for images of ``size`` pixels."""
   nets.check_layers(net, [layer])
-  return next(row for row in nets.layers(net, size) if row.name == layer)
+  return next(row for row in nets.layer_info(net, size) if row.name == layer)
 
 
 def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 
-from vizlab import stats
+from vizlab.image import statistics
 from vizlab.objectives.base import feature_map
 from vizlab.objectives.contract import run_net
 from vizlab.types import Acts, Array, Edits, Net, value
@@ -56,5 +56,5 @@ def principal(net: Net, image: Array, layers: Sequence[str], count: int) -> Net:
 
 def _basis(a: Array, count: int) -> Array:
   """The directions ``[C, count]`` in which a map varies most."""
-  vectors = jnp.linalg.eigh(stats.covariance(a)[1])[1]
+  vectors = jnp.linalg.eigh(statistics.covariance(a)[1])[1]
   return vectors[:, ::-1][:, :count]

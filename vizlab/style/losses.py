@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab import stats
-from vizlab.filters import resize
+from vizlab.image import statistics
+from vizlab.image.filters import resize
 from vizlab.lookup import check_name
 from vizlab.objectives import (
   Objective,
@@ -29,10 +29,10 @@ __all__ = ['STATISTICS', 'content_loss', 'masks_at', 'style_loss', 'total_loss']
 
 # What style is taken to be: the statistic, and the objective that matches it.
 STATISTICS = {
-  'gram': (stats.gram, grams),
-  'moments': (stats.moments, moments),
-  'covariance': (stats.covariance, covariances),
-  'wasserstein': (stats.covariance, wasserstein),
+  'gram': (statistics.gram, grams),
+  'moments': (statistics.moments, moments),
+  'covariance': (statistics.covariance, covariances),
+  'wasserstein': (statistics.covariance, wasserstein),
 }
 
 

@@ -11,7 +11,6 @@ from vizlab.synthesis.augment import (
   rotate,
   scale,
 )
-from vizlab.synthesis.colours import AXES, colour_axes, from_rgb, to_rgb
 from vizlab.synthesis.cppn import cppn
 from vizlab.synthesis.dream import dream, octave_sizes, tiled, zoom
 from vizlab.synthesis.fool import fool
@@ -44,7 +43,6 @@ from vizlab.synthesis.transforms import (
 )
 
 __all__ = [
-  'AXES',
   'ascent',
   'bilateral_every',
   'blur_every',
@@ -53,14 +51,12 @@ __all__ = [
   'clip_small_norm',
   'decay',
   'colour',
-  'colour_axes',
   'compose',
   'cppn',
   'crop',
   'dream',
   'fool',
   'fourier',
-  'from_rgb',
   'inversion',
   'jitter',
   'laplacian_normalise',
@@ -86,7 +82,6 @@ __all__ = [
   'scale',
   'shared',
   'tiled',
-  'to_rgb',
   'track',
   'tracked',
   'zoom',

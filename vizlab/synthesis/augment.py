@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
-from vizlab.filters import rescale
+from vizlab.image.filters import rescale
 from vizlab.synthesis.intensities import noise
 from vizlab.types import Array, Augment, number, value, whole
 

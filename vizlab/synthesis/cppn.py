@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.synthesis.colours import to_rgb
+from vizlab.image.colour import to_rgb
 from vizlab.synthesis.images import Shape, check_shape
 from vizlab.types import Array, value, whole
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from vizlab import optimize
-from vizlab.filters import rescale, resize
+from vizlab.image.filters import rescale, resize
 from vizlab.synthesis.augment import jitter as jitter_by
 from vizlab.synthesis.images import pixels
 from vizlab.synthesis.transforms import ascent

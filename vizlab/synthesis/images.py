@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab.filters import frequencies, resize
-from vizlab.synthesis.colours import from_rgb, to_rgb
+from vizlab.image.colour import from_rgb, to_rgb
+from vizlab.image.filters import frequencies, resize
 from vizlab.types import Array, check_image, number, value, whole
 
 __all__ = [

@@ -43,7 +43,7 @@ def inversion(
   on the image's size: ``R_a`` of ``(x' - 1/2) / (1/2)``, ``R_V`` of ``x'``.
 
   Args:
-    net: A net, or a descriptor such as HOG by `vizlab.descriptors.as_net`.
+    net: A net, or a descriptor such as HOG by `descriptors.as_net`.
     layer: Name of the layer that is inverted, a map or a vector.
     x: Images ``[..., H, W, C]`` whose activations are wanted.
     tv: ``l_V``: one number, or one an image.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vizlab.filters import tilt
+from vizlab.image.filters import tilt
 from vizlab.types import Array
 
 __all__ = ['lbfgs']

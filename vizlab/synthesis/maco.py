@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vizlab.synthesis.colours import to_rgb
+from vizlab.image.colour import to_rgb
 from vizlab.synthesis.images import Shape, check_shape, inverse_spectrum
 from vizlab.synthesis.magnitudes import photo_magnitude
 from vizlab.types import Array, ImageParam, value

@@ -7,8 +7,8 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.filters import frequencies
-from vizlab.synthesis.colours import from_rgb
+from vizlab.image.colour import from_rgb
+from vizlab.image.filters import frequencies
 from vizlab.types import Array
 
 __all__ = ['magnitude_of', 'photo_magnitude', 'whitened']

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vizlab.filters import bands, bilateral, blur, sum_of_bands
+from vizlab.image.filters import bands, bilateral, blur, sum_of_bands
 from vizlab.types import Array, whole
 
 __all__ = [
@@ -148,7 +148,7 @@ def bilateral_every(
 
   Args:
     n: Steps between two.
-    space: As in `vizlab.filters.bilateral`.
+    space: As in `vizlab.image.filters.bilateral`.
     colour: As there.
 
   Reference:

@@ -1,0 +1,76 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.layers.winograd import pays
+
+CASES = [
+  # size, channels, features, kernel, stride, padding, groups
+  ((9, 8), 4, 6, 3, 1, 1, 1),
+  ((9, 8), 3, 6, 5, 1, 2, 1),
+  ((12, 13), 3, 4, 11, 4, 2, 1),
+  ((11, 12), 6, 8, 3, 2, 1, 2),
+  ((7, 7), 6, 9, 1, 2, 0, 3),
+  ((7, 7), 3, 6, 3, 1, 1, 3),
+  ((6, 8), 128, 256, 3, 1, 1, 1),  # Winograd's way on a CPU
+  ((7, 5), 256, 128, 3, 1, 1, 1),
+  ((1, 2), 256, 256, 3, 1, 1, 1),
+  ((10, 9), 4, 4, 3, 3, 0, 1),
+  ((7, 6), 64, 128, 3, 1, 0, 1),
+  ((3, 4), 128, 64, 3, 1, 0, 1),
+  ((4, 5), 128, 256, 3, 1, 2, 1),
+  ((4, 5), 128, 256, 3, 1, 3, 1),
+]
+
+
+def plain(x, kernel, stride, padding, groups):
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (stride, stride),
+    [(padding, padding)] * 2,
+    feature_group_count=groups,
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    precision='highest',
+  )
+
+
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_values_and_both_gradients_equal_jax(case):
+  size, c, d, k, stride, padding, groups = case
+  keys = jax.random.split(jax.random.key(0), 3)
+  x = jax.random.normal(keys[0], (2, *size, c))
+  kernel = jax.random.normal(keys[1], (k, k, c // groups, d)) / c**0.5
+  y, backward = jax.vjp(
+    lambda x, w: conv2d(x, w, stride, padding, groups), x, kernel
+  )
+  expected, reference = jax.vjp(
+    lambda x, w: plain(x, w, stride, padding, groups), x, kernel
+  )
+  np.testing.assert_allclose(y, expected, atol=2e-5 * c)
+  g = jax.random.normal(keys[2], y.shape)
+  for ours, theirs in zip(backward(g), reference(g), strict=True):
+    np.testing.assert_allclose(ours, theirs, atol=2e-5 * max(c, d))
+
+
+def test_second_derivatives_and_vmap():
+  x = jax.random.normal(jax.random.key(0), (3, 1, 6, 6, 2))
+  kernel = jax.random.normal(jax.random.key(1), (3, 3, 2, 4))
+
+  def energy(x):
+    return jnp.square(conv2d(x, kernel, 1, 1)).sum() ** 2
+
+  def hessian_vector(x, v):
+    return jax.grad(lambda x: (jax.grad(energy)(x) * v).sum())(x)
+
+  batched = jax.vmap(hessian_vector)(x, jnp.ones_like(x))
+  single = hessian_vector(x[1], jnp.ones_like(x[1]))
+  np.testing.assert_allclose(batched[1], single, rtol=1e-4)
+
+
+def test_the_layers_that_go_winograds_way_are_those_that_were_measured():
+  assert pays(128, 256, 1) and pays(256, 128, 1) and pays(64, 64, 0)
+  assert not (pays(128, 128, 1) or pays(127, 256, 1) or pays(63, 64, 0))

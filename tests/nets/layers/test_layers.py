@@ -1,0 +1,25 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.nets.layers import LRN, AdaptivePool
+
+
+def test_lrn_equals_a_slow_replica():
+  x = np.asarray(3 * jax.random.normal(jax.random.key(0), (1, 2, 2, 7)))
+  op = LRN('norm', size=5, alpha=0.5, beta=0.75, k=2.0)
+  expected = np.zeros_like(x)
+  for i, j, c in np.ndindex(2, 2, 7):
+    near = x[0, i, j, max(0, c - 2) : c + 3]
+    scale = 2.0 + 0.5 / 5 * np.square(near).sum()
+    expected[0, i, j, c] = x[0, i, j, c] / scale**0.75
+  got = op({}, None, jnp.asarray(x))
+  np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_adaptive_pool_by_hand():
+  x = jnp.arange(5.0).reshape(1, 5, 1, 1)
+  got = AdaptivePool('pool', 3)({}, None, x)[0, :, 0, 0]
+  np.testing.assert_allclose(got, [0.5, 2.0, 3.5])
+  same = jnp.ones((1, 3, 3, 2))
+  assert AdaptivePool('pool', 3)({}, None, same) is same

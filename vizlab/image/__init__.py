@@ -1,0 +1,53 @@
+"""Images as arrays: colour, filters, descriptors, statistics of maps."""
+
+from vizlab.image.colour import (
+  AXES,
+  colour_axes,
+  from_rgb,
+  grey,
+  luminance,
+  match_colours,
+  match_luminance,
+  to_rgb,
+  with_colours_of,
+)
+from vizlab.image.descriptors import Descriptor, as_net, hog, sift
+from vizlab.image.filters import (
+  bands,
+  bilateral,
+  blur,
+  frequencies,
+  rescale,
+  resize,
+  sum_of_bands,
+  tilt,
+)
+from vizlab.image.statistics import Moments, covariance, gram, moments
+
+__all__ = [
+  'AXES',
+  'Descriptor',
+  'Moments',
+  'as_net',
+  'bands',
+  'bilateral',
+  'blur',
+  'colour_axes',
+  'covariance',
+  'frequencies',
+  'from_rgb',
+  'gram',
+  'grey',
+  'hog',
+  'luminance',
+  'match_colours',
+  'match_luminance',
+  'moments',
+  'rescale',
+  'resize',
+  'sift',
+  'sum_of_bands',
+  'tilt',
+  'to_rgb',
+  'with_colours_of',
+]

@@ -1,0 +1,87 @@
+"""AlexNet (Krizhevsky 2012 and 2014) and ZFNet (Zeiler & Fergus 2014)."""
+
+from vizlab.nets.architectures.vgg import classifier
+from vizlab.nets.layers import LRN, AdaptivePool, Conv, Layer, Pool, ReLU
+from vizlab.rules import PoolWindow
+
+__all__ = ['alexnet', 'caffe_alexnet', 'zfnet']
+
+_OVERLAPPING = PoolWindow(3, 2)
+_CAFFE = PoolWindow(3, 2, ceil=True)  # Caffe rounds the number of windows up
+
+
+def alexnet(classes: int) -> tuple[Layer, ...]:
+  """Layers of torchvision's AlexNet: one column, for 224 px images.
+
+  It has no normalisation ("One weird trick", Krizhevsky 2014).
+  """
+  return (
+    Conv('conv1', 64, 11, 4, 2),
+    ReLU('relu1'),
+    Pool('pool1', _OVERLAPPING),
+    Conv('conv2', 192, 5, 1, 2),
+    ReLU('relu2'),
+    Pool('pool2', _OVERLAPPING),
+    Conv('conv3', 384),
+    ReLU('relu3'),
+    Conv('conv4', 256),
+    ReLU('relu4'),
+    Conv('conv5', 256),
+    ReLU('relu5'),
+    Pool('pool5', _OVERLAPPING),
+    AdaptivePool('avgpool', 6),
+    *classifier(classes),
+  )
+
+
+def caffe_alexnet(classes: int) -> tuple[Layer, ...]:
+  """Layers of Caffe's AlexNet (Krizhevsky 2012), for 227 px images.
+
+  It has the two groups and the normalisation of the paper.
+  """
+  return (
+    Conv('conv1', 96, 11, 4, 0),
+    ReLU('relu1'),
+    LRN('norm1'),
+    Pool('pool1', _CAFFE),
+    Conv('conv2', 256, 5, 1, 2, groups=2),
+    ReLU('relu2'),
+    LRN('norm2'),
+    Pool('pool2', _CAFFE),
+    Conv('conv3', 384),
+    ReLU('relu3'),
+    Conv('conv4', 384, groups=2),
+    ReLU('relu4'),
+    Conv('conv5', 256, groups=2),
+    ReLU('relu5'),
+    Pool('pool5', _CAFFE),
+    AdaptivePool('avgpool', 6),
+    *classifier(classes),
+  )
+
+
+def zfnet(classes: int) -> tuple[Layer, ...]:
+  """Layers of ZFNet (Zeiler & Fergus 2014, figure 3): a 7x7 stride 2 start.
+
+  The paper gives the maps' sizes (110, 55, 26, 13, 6 for 224 px images) and
+  leaves the padding open; this is the padding that gives those sizes.
+  """
+  return (
+    Conv('conv1', 96, 7, 2, 1),
+    ReLU('relu1'),
+    Pool('pool1', PoolWindow(3, 2, padding=1)),
+    LRN('norm1'),
+    Conv('conv2', 256, 5, 2, 0),
+    ReLU('relu2'),
+    Pool('pool2', PoolWindow(3, 2, padding=1)),
+    LRN('norm2'),
+    Conv('conv3', 384),
+    ReLU('relu3'),
+    Conv('conv4', 384),
+    ReLU('relu4'),
+    Conv('conv5', 256),
+    ReLU('relu5'),
+    Pool('pool5', _OVERLAPPING),
+    AdaptivePool('avgpool', 6),
+    *classifier(classes),
+  )

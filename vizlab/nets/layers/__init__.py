@@ -1,0 +1,27 @@
+"""Layers as data, what networks are made of; see `vizlab.nets.layers.base`."""
+
+from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
+from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.layers.joining import Add, Concat, Flatten
+from vizlab.nets.layers.linear import Conv, Dense
+from vizlab.nets.layers.pointwise import LRN, BatchNorm, ReLU
+from vizlab.nets.layers.pooling import AdaptivePool, GlobalPool, Pool
+
+__all__ = [
+  'LRN',
+  'AdaptivePool',
+  'Add',
+  'BatchNorm',
+  'Concat',
+  'Conv',
+  'Dense',
+  'Flatten',
+  'GlobalPool',
+  'Layer',
+  'Params',
+  'Pointwise',
+  'Pool',
+  'ReLU',
+  'Shape',
+  'conv2d',
+]

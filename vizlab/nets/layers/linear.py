@@ -1,0 +1,88 @@
+"""Layers with a kernel: convolution and fully connected."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.nets.layers.base import Layer, Params, Shape
+from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.receptive_field import Slide
+from vizlab.rules import Rules
+from vizlab.types import Array
+
+__all__ = ['Conv', 'Dense']
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv(Layer):
+  """Convolution with a square kernel."""
+
+  features: int
+  kernel: int = 3
+  stride: int = 1
+  padding: int = 1
+  groups: int = 1
+  bias: bool = True
+
+  def param_shapes(self, shape: Shape) -> dict[str, Shape]:
+    """Kernel ``[k, k, C / groups, D]``, bias ``[D]``."""
+    k, d = self.kernel, self.features
+    shapes: dict[str, Shape] = {'kernel': (k, k, shape[-1] // self.groups, d)}
+    return shapes | ({'bias': (d,)} if self.bias else {})
+
+  def init(self, key: Array, shape: Shape) -> Params:
+    """He-normal kernel, zero bias."""
+    return _he_normal(key, self.param_shapes(shape))
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(n + 2 padding - kernel) // stride + 1`` along each axis."""
+    room = 2 * self.padding - self.kernel
+    h, w = ((n + room) // self.stride + 1 for n in shapes[0][:2])
+    return h, w, self.features
+
+  @property
+  def slide(self) -> Slide | None:
+    """Its kernel."""
+    return Slide(self.kernel, self.stride, self.padding)
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The same kernel without padding."""
+    return dataclasses.replace(self, padding=0)
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``x * kernel + bias``."""
+    y = conv2d(xs[0], params['kernel'], self.stride, self.padding, self.groups)
+    return y + params['bias'][None, None, None] if self.bias else y
+
+
+@dataclasses.dataclass(frozen=True)
+class Dense(Layer):
+  """Fully connected layer."""
+
+  features: int
+
+  def param_shapes(self, shape: Shape) -> dict[str, Shape]:
+    """Kernel ``[C, D]``, bias ``[D]``."""
+    return {'kernel': (shape[-1], self.features), 'bias': (self.features,)}
+
+  def init(self, key: Array, shape: Shape) -> Params:
+    """He-normal kernel, zero bias."""
+    return _he_normal(key, self.param_shapes(shape))
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(features,)``."""
+    return (self.features,)
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``x @ kernel + bias``."""
+    return xs[0] @ params['kernel'] + params['bias'][None]
+
+
+def _he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
+  # float32 by name: with x64 the default would be another draw.
+  draw = jax.nn.initializers.he_normal()
+  params = {'kernel': draw(key, shapes['kernel'], jnp.float32)}
+  if 'bias' in shapes:
+    params['bias'] = jnp.zeros(shapes['bias'], jnp.float32)
+  return params

@@ -1,0 +1,79 @@
+"""Layers that treat every position alone: ReLU and normalisation."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax import lax
+
+from vizlab.nets.layers.base import Params, Pointwise, Shape
+from vizlab.rules import Rules
+from vizlab.types import Array
+
+__all__ = ['LRN', 'BatchNorm', 'ReLU']
+
+
+@dataclasses.dataclass(frozen=True)
+class ReLU(Pointwise):
+  """Rectification, by the rule that the net carries."""
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``max(x, 0)``."""
+    return rules.relu(xs[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class LRN(Pointwise):
+  """Local response normalisation across channels (Krizhevsky 2012, 3.3).
+
+  ``y_c = x_c / (k + alpha / size * sum_{c' near c} x_c'^2)^beta`` over ``size``
+  neighbouring channels, as Caffe computes it.
+  """
+
+  size: int = 5
+  alpha: float = 1e-4
+  beta: float = 0.75
+  k: float = 1.0
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Normalises every position across channels."""
+    half = self.size // 2
+    squares = jnp.pad(jnp.square(xs[0]), [(0, 0)] * 3 + [(half, half)])
+    channels = xs[0].shape[-1]
+    near = sum(squares[..., i : i + channels] for i in range(self.size))
+    return xs[0] * (self.k + self.alpha / self.size * near) ** -self.beta
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchNorm(Pointwise):
+  """Batch normalisation with its recorded statistics, as at inference."""
+
+  epsilon: float = 1e-5
+
+  frozen_params: ClassVar[frozenset[str]] = frozenset({'mean', 'var'})
+
+  def param_shapes(self, shape: Shape) -> dict[str, Shape]:
+    """Four vectors ``[C]``; the mean and the variance are not trained."""
+    return dict.fromkeys(('scale', 'bias', 'mean', 'var'), shape[-1:])
+
+  def init(self, key: Array, shape: Shape) -> Params:
+    """The identity."""
+    fill = {'scale': 1.0, 'bias': 0.0, 'mean': 0.0, 'var': 1.0}
+    return {
+      name: jnp.full(shape[-1:], value, jnp.float32)
+      for name, value in fill.items()
+    }
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``(x - mean) / sqrt(var + epsilon) * scale + bias``."""
+    shift = self.offset(params)
+    return (
+      xs[0] * self._scale(params)[None, None, None] + shift[None, None, None]
+    )
+
+  def offset(self, params: Params) -> Array | None:
+    """``bias - mean / sqrt(var + epsilon) * scale``."""
+    return params['bias'] - params['mean'] * self._scale(params)
+
+  def _scale(self, params: Params) -> Array:
+    return params['scale'] * lax.rsqrt(params['var'] + self.epsilon)

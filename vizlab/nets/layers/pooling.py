@@ -1,0 +1,92 @@
+"""Layers that pool over windows, bins, or the whole map."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jax import lax
+
+from vizlab.nets.layers.base import Layer, Params, Shape
+from vizlab.nets.receptive_field import Slide
+from vizlab.rules import PoolWindow, Rules
+from vizlab.types import Array
+
+__all__ = ['AdaptivePool', 'GlobalPool', 'Pool']
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool(Layer):
+  """Pooling over square windows, by the rule that the net carries."""
+
+  window: PoolWindow = PoolWindow()
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """Output shape by `vizlab.rules.PoolWindow.length`."""
+    h, w, c = shapes[0]
+    return self.window.length(h), self.window.length(w), c
+
+  @property
+  def slide(self) -> Slide | None:
+    """Its window."""
+    return Slide(self.window.size, self.window.stride, self.window.padding)
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The same, if all its windows lie inside the input."""
+    ends = ((self.window.length(n) - 1) * self.window.stride for n in shape[:2])
+    last = [end + self.window.size for end in ends]
+    if self.window.padding or last[0] > shape[0] or last[1] > shape[1]:
+      return None
+    return dataclasses.replace(
+      self, window=dataclasses.replace(self.window, ceil=False)
+    )
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Maximum (or mean) of every window."""
+    return rules.pool(xs[0], self.window)
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptivePool(Layer):
+  """Mean over a fixed grid of bins, whatever the map's size, as torchvision.
+
+  Bin ``i`` of ``n`` covers rows ``floor(i H / n)`` to ``ceil((i + 1) H / n)``:
+  as that depends on the image's size, it counts as reading everything.
+  """
+
+  size: int = 7
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(size, size, C)``."""
+    return self.size, self.size, shapes[0][-1]
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """The identity on a map that already has the size."""
+    x = xs[0]
+    for axis in (1, 2):
+      x = _mean_bins(x, self.size, axis)
+    return x
+
+
+@dataclasses.dataclass(frozen=True)
+class GlobalPool(Layer):
+  """Mean over all positions: a map becomes a vector."""
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(C,)``."""
+    return shapes[0][-1:]
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Averages both spatial axes."""
+    return xs[0].mean((1, 2))
+
+
+def _mean_bins(x: Array, bins: int, axis: int) -> Array:
+  n = x.shape[axis]
+  if n == bins:
+    return x
+  starts = [i * n // bins for i in range(bins)]
+  stops = [-(-(i + 1) * n // bins) for i in range(bins)]
+  means = [
+    lax.slice_in_dim(x, a, b, axis=axis).mean(axis, keepdims=True)
+    for a, b in zip(starts, stops, strict=True)
+  ]
+  return jnp.concatenate(means, axis)

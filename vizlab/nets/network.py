@@ -1,0 +1,277 @@
+"""The one network class: it runs a tuple of layers and returns everything."""
+
+import copy
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vizlab.lookup import check_name
+from vizlab.nets.graph import check_wiring, infer_shapes, wiring
+from vizlab.nets.incremental.occlusion import occlude
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.layers import Layer, Shape
+from vizlab.nets.receptive_field import Field
+from vizlab.rules import Rules
+from vizlab.types import Acts, Array, Edits
+
+__all__ = [
+  'LayerInfo',
+  'Network',
+  'check_layers',
+  'get_params',
+  'is_chain',
+  'layer_info',
+  'param_count',
+  'with_params',
+]
+
+
+class LayerInfo(NamedTuple):
+  """Row of `layer_info`: name, kind, activation's shape, receptive field."""
+
+  name: str
+  kind: str
+  shape: Shape
+  field: Field | None
+
+
+class Network(nnx.Module):
+  """A convolutional network: ``net(x, edits=None) -> (logits, acts)``.
+
+  It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
+  activation; under ``jit`` whatever nobody reads is never computed.
+
+  Attributes:
+    arch: Name of the architecture.
+    ops: Its layers as data, in the order they run; see `vizlab.nets.layers`.
+    spec: What it expects of its input.
+    rules: Backward rules; change them with `vizlab.rules.with_rules`.
+    params: ``{layer: {parameter: nnx.Variable}}``.
+  """
+
+  def __init__(
+    self,
+    arch: str,
+    ops: tuple[Layer, ...],
+    spec: InputSpec,
+    params: Mapping[str, Mapping[str, Array]],
+    rules: Rules = Rules(),
+  ) -> None:
+    """Puts a net together; use `vizlab.nets.create` or `vizlab.nets.load`.
+
+    Raises:
+      ValueError: Two layers have one name, or a layer reads one that is not
+        before it.
+    """
+    check_wiring(ops)
+    self.arch = arch
+    self.ops = ops
+    self.spec = spec
+    self.rules = rules
+    self.params = nnx.data(_variables(ops, params))
+
+  @property
+  def _runs_ops(self) -> bool:
+    """False for a subclass whose ``__call__`` is not described by ``ops``."""
+    return type(self).__call__ is Network.__call__
+
+  @property
+  def has_classifier(self) -> bool:
+    """True if the last layer returns logits, a vector."""
+    size = self.spec.size
+    return len(infer_shapes(self.ops, (size, size, 3))[self.ops[-1].name]) == 1
+
+  def __call__(
+    self, x: Array, edits: Edits | None = None
+  ) -> tuple[Array | None, Acts]:
+    """Runs the net.
+
+    Args:
+      x: Images ``[..., H, W, 3]`` in [0, 1], of any size the layers admit. The
+        net computes in their dtype, float32 or (with x64) float64.
+      edits: ``{layer: function}``: the function is applied to that layer's
+        activation, and what follows reads the result.
+
+    Returns:
+      Logits ``[..., K]`` (``None`` without a classifier), and every activation
+      by name, ``[..., H', W', C]`` or ``[..., C]``.
+
+    Raises:
+      ValueError: An unknown layer in ``edits``, an edit that changes the shape,
+        or an image that is not ``[..., H, W, 3]`` or too small.
+    """
+    edits = edits or {}
+    check_layers(self, edits)
+    _check_image(self, x)
+    batch = x.shape[:-3]
+    flat = self.spec(x).reshape(-1, *x.shape[-3:])
+    values: dict[str, Array] = {}
+    acts: Acts = {}
+    for op, inputs in wiring(self.ops):
+      read = [values[name] if name else flat for name in inputs]
+      y = op(self.params_of(op, x.dtype), self.rules, *read)
+      act = y.reshape(*batch, *y.shape[1:])
+      if op.name in edits:
+        act = _edited(op.name, edits[op.name], act)
+        y = act.reshape(y.shape)
+      values[op.name], acts[op.name] = y, act
+    return (act if act.ndim == len(batch) + 1 else None), acts
+
+  def params_of(self, op: Layer, dtype: jnp.dtype) -> dict[str, Array]:
+    """Parameters of a layer as arrays of a dtype, that of the images."""
+    return {
+      name: value[...].astype(dtype)
+      for name, value in self.params.get(op.name, {}).items()
+    }
+
+  @property
+  def biases(self) -> Callable[[], dict[str, Array]] | None:
+    """Additive part of each layer, as a function: ``{layer: [C]}``.
+
+    Under ``'input'``, ``[3]``: what the preprocessing adds to an image.
+    ``None`` for a subclass with a ``__call__`` of its own.
+    """
+    return functools.partial(_biases, self) if self._runs_ops else None
+
+  @property
+  def occlude(self) -> Callable[..., Any] | None:
+    """Reads the net with boxes of an image replaced, as a function.
+
+    It is `vizlab.nets.incremental.occlusion.occlude` without its first
+    argument, which computes only what a box can change. ``None`` for a subclass
+    with a ``__call__`` of its own.
+    """
+    return functools.partial(occlude, self) if self._runs_ops else None
+
+
+def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
+  """Lists a net's layers with shapes and receptive fields.
+
+  Args:
+    net: The net.
+    size: Side of the image in pixels; the net's own where it is ``None``.
+
+  Returns:
+    One `LayerInfo` a layer: its name, kind, shape (without the batch) and
+    receptive field (``None``: it sees the whole image).
+
+  >>> from vizlab import nets
+  >>> nets.layer_info(nets.create('vgg11', classifier=False))[3]
+  LayerInfo(name='conv2_1', kind='Conv', shape=(112, 112, 128),
+            field=Field(size=8, stride=2, offset=-3))
+  """
+  size = net.spec.size if size is None else size
+  shapes = infer_shapes(net.ops, (size, size, 3))
+  fields: dict[str | None, Field | None] = {None: Field()}
+  for op, inputs in wiring(net.ops):
+    fields[op.name] = op.field(*(fields[name] for name in inputs))
+  return tuple(
+    LayerInfo(op.name, type(op).__name__, shapes[op.name], fields[op.name])
+    for op in net.ops
+  )
+
+
+def get_params(net: Network) -> dict[str, dict[str, Array]]:
+  """A net's parameters as plain arrays: ``{layer: {parameter: array}}``."""
+  return {
+    layer: {name: value[...] for name, value in params.items()}
+    for layer, params in net.params.items()
+  }
+
+
+def with_params(
+  net: Network, params: Mapping[str, Mapping[str, Array]]
+) -> Network:
+  """Returns a net like ``net``, of the same class, with other parameters.
+
+  Args:
+    net: The net.
+    params: ``{layer: {parameter: array}}``, as `get_params` gives.
+
+  Raises:
+    ValueError: The layers, their parameters or the shapes of these are not
+      those of the net.
+  """
+  for layer in {**params, **net.params}:
+    got, want = (set(each.get(layer, {})) for each in (params, net.params))
+    if got != want:
+      raise ValueError(
+        f'params: {layer!r} has {sorted(got)}, expected {sorted(want)}'
+      )
+    for name, old in net.params[layer].items():
+      shape, want = jnp.shape(params[layer][name]), jnp.shape(old[...])
+      if shape != want:
+        raise ValueError(
+          f'params: got shape {shape} for {layer}/{name}, expected {want}'
+        )
+  new = copy.copy(net)
+  # Past the module's own __setattr__, which refuses changes inside a trace.
+  object.__setattr__(new, 'params', _variables(net.ops, params))
+  return new
+
+
+def is_chain(net: Network) -> bool:
+  """True if every layer reads only the one before it."""
+  return not any(op.inputs for op in net.ops)
+
+
+def param_count(net: Network) -> int:
+  """Number of trained parameters (recorded statistics are not counted)."""
+  return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(net, nnx.Param)))
+
+
+def check_layers(net: Network, names: Iterable[str]) -> None:
+  """Raises a `ValueError` for an unknown layer; it lists those of the net."""
+  known = [op.name for op in net.ops]
+  for name in names:
+    check_name('layer', name, known, f' of {net.arch}')
+
+
+def _variables(
+  ops: Sequence[Layer], params: Mapping[str, Mapping[str, Array]]
+) -> dict[str, dict[str, nnx.Variable]]:
+  """Arrays as variables: those that are trained, and recorded statistics."""
+  return {
+    op.name: {
+      name: (nnx.BatchStat if name in op.frozen_params else nnx.Param)(value)
+      for name, value in params[op.name].items()
+    }
+    for op in ops
+    if op.name in params
+  }
+
+
+def _biases(net: Network) -> dict[str, Array]:
+  mean = jnp.asarray(net.spec.mean) / net.spec.scale
+  added = {'input': -(mean if net.spec.order == 'rgb' else mean[::-1])}
+  params = get_params(net)
+  for op in net.ops:
+    offset = op.offset(params.get(op.name, {}))
+    if offset is not None:
+      added[op.name] = offset
+  return added
+
+
+def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
+  edited = edit(act)
+  if jnp.shape(edited) != act.shape:
+    raise ValueError(
+      f'edits: {name!r} was given shape {act.shape} and returned '
+      f'{jnp.shape(edited)}, expected the same'
+    )
+  return edited
+
+
+def _check_image(net: Network, x: Array) -> None:
+  if x.ndim < 3 or x.shape[-1] != 3:
+    raise ValueError(f'x: got shape {x.shape}, expected [..., H, W, 3]')
+  if x.dtype not in (jnp.float32, jnp.float64):
+    raise ValueError(f'x: got {x.dtype}, expected float32 in [0, 1]')
+  if math.prod(x.shape[:-3]) == 0:
+    raise ValueError(f'x: got an empty batch, shape {x.shape}')
+  infer_shapes(net.ops, x.shape[-3:])

@@ -1,0 +1,186 @@
+"""Images larger than memory: a net that is run on overlapping tiles.
+
+Of a tile is kept what no cut edge of it can have changed. So the maps that are
+put together are those of the whole image, and there are no seams to hide. A
+gradient runs each tile again, and so remembers nothing but these maps.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.nets.network import Network, check_layers, layer_info
+from vizlab.nets.receptive_field import Field
+from vizlab.types import Acts, Array, Edits, Net, value
+
+__all__ = ['tiled']
+
+
+class _Cuts(NamedTuple):
+  """Tiles along one axis, in pixels.
+
+  Attributes:
+    size: Of each tile.
+    starts: Of the tiles.
+    bounds: From where on a map is a tile's; the first is 0.
+    reach: How far from a cut edge a tile is spoiled; 0 where nothing is cut.
+  """
+
+  size: int
+  starts: list[int]
+  bounds: list[int]
+  reach: int
+
+
+@value('fields', 'side', 'step')
+class _Tiled:
+  """See `tiled`."""
+
+  net: Network
+  fields: tuple[tuple[str, Field], ...]
+  side: int
+  step: int
+
+  def __call__(self, x: Array, edits: Edits | None = None) -> tuple[None, Acts]:
+    """Runs the net on images ``[..., H, W, 3]``."""
+    if edits:
+      raise ValueError(f'edits: got {[*edits]}, expected none of a tiled net')
+    far = _reach([field for _, field in self.fields], self.step)
+    rows, columns = (
+      _cuts(n, self.side, self.step, far) for n in x.shape[-3:-1]
+    )
+    ahead = (0,) * (x.ndim - 3)
+    size = (*x.shape[:-3], rows.size, columns.size, 3)
+    shapes = jax.eval_shape(self.net, jax.ShapeDtypeStruct(size, x.dtype))[1]
+    spare = {
+      layer: [
+        _spare(cuts, length, field.stride)
+        for cuts, length in zip(
+          (rows, columns), shapes[layer].shape[-3:-1], strict=True
+        )
+      ]
+      for layer, field in self.fields
+    }
+
+    @jax.checkpoint
+    def run(start: Array) -> Acts:
+      acts = self.net(jax.lax.dynamic_slice(x, (*ahead, *start, 0), size))[1]
+      # Nothing is spoiled at the top of the first tiles, so they drop the end.
+      return {
+        layer: jax.lax.dynamic_slice(
+          acts[layer],
+          (*ahead, *jnp.where(start > 0, jnp.array(less), 0), 0),
+          _without(acts[layer].shape, less),
+        )
+        for layer, less in spare.items()
+      }
+
+    starts = [(row, column) for row in rows.starts for column in columns.starts]
+    maps = jax.lax.map(run, jnp.array(starts, jnp.int32))
+    return None, {
+      layer: _joined(
+        maps[layer],
+        *(
+          _owned(cuts, field.stride, less)
+          for cuts, less in zip((rows, columns), spare[layer], strict=True)
+        ),
+      )
+      for layer, field in self.fields
+    }
+
+
+def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
+  """A net that gives some maps of images of any size in little memory.
+
+  Args:
+    net: A net.
+    names: Of layers that give maps; no other is given, and no logits.
+    side: Of the tiles, in pixels. They overlap by what the deepest layer sees.
+
+  Returns:
+    ``(x) -> (None, acts)``: to rounding the same maps as those of the net, with
+    the same gradients.
+
+  Raises:
+    ValueError: An unknown layer or one that sees the whole image; or tiles that
+      are too small for the layers.
+  """
+  check_layers(net, names)
+  if not names:
+    raise ValueError('names: got none, expected some layers')
+  rows = {row.name: row for row in layer_info(net)}
+  for name in names:
+    if rows[name].field is None:
+      raise ValueError(
+        f'names: got {name!r}, which sees the whole image; expected maps'
+      )
+  fields = tuple((name, rows[name].field) for name in names)
+  step = math.lcm(*(field.stride for _, field in fields))
+  least = 2 * _reach([field for _, field in fields], step) + 2 * step
+  if side < least:
+    raise ValueError(
+      f'side: got {side}, expected at least {least} pixels for these layers'
+    )
+  return _Tiled(net, fields, side, step)
+
+
+def _reach(fields: Sequence[Field], step: int) -> int:
+  """Up to how far from a cut edge its units see beyond it, in whole steps."""
+  far = max(
+    max(-field.offset, field.offset + field.size - field.stride)
+    for field in fields
+  )
+  return math.ceil(far / step) * step
+
+
+def _cuts(length: int, side: int, step: int, reach: int) -> _Cuts:
+  """Tiles that begin at whole steps, of which the last ends with the image."""
+  if length <= side:
+    return _Cuts(length, [0], [0], 0)
+  size = side - (side - length) % step
+  starts, bounds = [0], [0]
+  while starts[-1] + size < length:
+    bounds.append((starts[-1] + size) // step * step - reach)
+    starts.append(min(bounds[-1] - reach, length - size))
+  return _Cuts(size, starts, bounds, reach)
+
+
+def _without(shape: Sequence[int], units: Sequence[int]) -> tuple[int, ...]:
+  """The shape of a map that is shorter by some rows and columns."""
+  *ahead, height, width, channels = shape
+  return (*ahead, height - units[0], width - units[1], channels)
+
+
+def _spare(cuts: _Cuts, length: int, stride: int) -> int:
+  """Number of units of a tile's map that are dropped, of ``length``.
+
+  No more than what cut edges may have changed; and less where the map is so
+  short, for want of padding, that the first tile needs its end.
+  """
+  if len(cuts.starts) == 1:
+    return 0
+  return min(cuts.reach // stride, length - cuts.bounds[1] // stride)
+
+
+def _joined(maps: Array, down: list[slice], across: list[slice]) -> Array:
+  """The map of an image from those of its tiles ``[tiles, ..., H, W, C]``."""
+  parts = iter(maps)
+  strips = [
+    jnp.concatenate([next(parts)[..., own, each, :] for each in across], -2)
+    for own in down
+  ]
+  return jnp.concatenate(strips, -3)
+
+
+def _owned(cuts: _Cuts, stride: int, less: int) -> list[slice]:
+  """Units that belong to each tile, of those that it keeps."""
+  ends = [*cuts.bounds[1:], None]
+  found = []
+  for start, first, end in zip(cuts.starts, cuts.bounds, ends, strict=True):
+    kept = start + (less * stride if start else 0)
+    last = None if end is None else (end - kept) // stride
+    found.append(slice((first - kept) // stride, last))
+  return found

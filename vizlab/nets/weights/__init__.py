@@ -1,0 +1,20 @@
+"""Files of weights: their formats, and which network they are of."""
+
+from vizlab.nets.weights.files import (
+  EMBEDDED,
+  from_tensors,
+  load,
+  save,
+  shipped,
+)
+from vizlab.nets.weights.sources import SOURCES, Source
+
+__all__ = [
+  'EMBEDDED',
+  'SOURCES',
+  'Source',
+  'from_tensors',
+  'load',
+  'save',
+  'shipped',
+]

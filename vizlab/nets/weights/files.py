@@ -1,0 +1,254 @@
+"""Weights from files: strict, from every format that people have."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.io import read_tensors, sha256, write_tensors
+from vizlab.lookup import did_you_mean
+from vizlab.nets.architectures.catalog import (
+  POOLS,
+  architecture,
+  names,
+  pooling_rules,
+)
+from vizlab.nets.graph import infer_shapes
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.layers import Layer
+from vizlab.nets.network import Network, get_params
+from vizlab.nets.weights.matching import Fit, best_fit, own_fit
+from vizlab.nets.weights.serial import layers_from_json, layers_to_json
+
+__all__ = ['EMBEDDED', 'from_tensors', 'load', 'save', 'shipped']
+
+EMBEDDED = ('minivgg', 'minivgg_random_labels')
+_FORMAT = 'vizlab-1'
+
+
+def load(
+  source: str | os.PathLike,
+  *,
+  arch: str | None = None,
+  preprocess: str | None = None,
+  pool: str | None = None,
+  layers: Iterable[type[Layer]] = (),
+) -> Network:
+  """Loads a trained net.
+
+  Names and shapes must match one to one; kernels are turned to our order of
+  axes, the flattening of torchvision's classifiers (C, H, W) included. A file
+  without the tensors of the classifier gives a net without one. A file that
+  `save` wrote of an architecture of one's own says what its layers are.
+
+  Args:
+    source: ``'minivgg'``, the net that ships with vizlab; or
+      ``'minivgg_random_labels'``, one that learned 512 scenes with random
+      labels by heart, for sanity checks; or the path of a file in vizlab's own
+      format (``.safetensors``), with torchvision's names (``.safetensors``,
+      ``.pth``) or with Keras' (``.h5``).
+    arch: The architecture, one of `vizlab.nets.names`; found from the file
+      where it is ``None``.
+    preprocess: ``'torchvision'`` or ``'caffe'``; where it is ``None``, what the
+      file's header says, or else what its format implies (torchvision's names:
+      ``'torchvision'``, Keras': ``'caffe'``).
+    pool: ``'max'`` or ``'avg'``, for every pooling layer; where it is ``None``,
+      what the file's header says, or else ``'max'``.
+    layers: Classes of layers of one's own that the file names, where they
+      cannot be imported from where they were defined.
+
+  Returns:
+    A `Network`, in float32.
+
+  Raises:
+    ValueError: The file is missing or damaged, or its tensors are not those of
+      the net; the message lists what is missing, extra or misshapen, and says
+      what the file looks like.
+
+  >>> from vizlab import nets
+  >>> nets.load('minivgg').arch
+  'minivgg'
+  """
+  if pool is not None:
+    pooling_rules(pool)  # a wrong one is told before a file is read
+  if arch is not None:
+    architecture(arch)
+  # A word without a suffix or a folder is meant as a name, not as a file.
+  word = isinstance(source, str) and not pathlib.PurePath(source).suffix
+  if source not in EMBEDDED and word and '/' not in source:
+    raise ValueError(
+      f'source: got {source!r}, expected a file of its weights, or one of '
+      f'{EMBEDDED}, which ship with vizlab{did_you_mean(source, EMBEDDED)}'
+    )
+  source = str(shipped(source) or source)
+  tensors, header = read_tensors(source)
+  origin = f'path: {source}'
+  return _assemble(tensors, header, origin, arch, preprocess, pool, layers)
+
+
+def shipped(name: str | os.PathLike) -> pathlib.Path | None:
+  """The file of a net that ships with vizlab, if it is one."""
+  folder = pathlib.Path(str(resources.files('vizlab.nets.weights'))) / 'data'
+  return folder / f'{name}.safetensors' if name in EMBEDDED else None
+
+
+def from_tensors(
+  tensors: Mapping[str, np.ndarray],
+  *,
+  arch: str | None = None,
+  preprocess: str | None = None,
+  pool: str = 'max',
+) -> Network:
+  """Builds a trained net from tensors in memory, as `load` does from a file.
+
+  Args:
+    tensors: Arrays by name, such as a torch state dict turned to numpy.
+    arch: As in `load`.
+    preprocess: As in `load`.
+    pool: As in `load`.
+
+  Returns:
+    A `Network`, in float32.
+
+  Raises:
+    ValueError: As in `load`.
+  """
+  pooling_rules(pool)
+  return _assemble(tensors, {}, 'tensors:', arch, preprocess, pool, ())
+
+
+def _assemble(
+  tensors: Mapping[str, np.ndarray],
+  header: Mapping[str, str],
+  origin: str,
+  arch: str | None,
+  preprocess: str | None,
+  pool: str | None,
+  kinds: Iterable[type[Layer]],
+) -> Network:
+  written = header.get('format', _FORMAT)
+  if written != _FORMAT:
+    raise ValueError(f'{origin} has format {written!r}, expected {_FORMAT!r}')
+  if arch is None and 'layers' in header:
+    fit = _own(origin, tensors, header, kinds)
+  else:
+    fit = best_fit(origin, tensors, arch or header.get('arch'))
+  params: dict[str, dict[str, np.ndarray]] = {}
+  for name, entry in fit.entries.items():
+    value = entry.to_ours(np.asarray(tensors[name], np.float32))
+    if not np.isfinite(value).all():
+      raise ValueError(f'{origin} has non-finite numbers in {name!r}')
+    params.setdefault(entry.layer, {})[entry.parameter] = jnp.asarray(value)
+  spec = _input_spec(origin, header, fit, preprocess)
+  rules = pooling_rules(pool or header.get('pool', 'max'))
+  return Network(fit.arch.name, fit.ops, spec, params, rules)
+
+
+def _own(
+  origin: str,
+  tensors: Mapping[str, np.ndarray],
+  header: Mapping[str, str],
+  kinds: Iterable[type[Layer]],
+) -> Fit:
+  """The fit of a file that says what its layers are."""
+  try:
+    ops = layers_from_json(header['layers'], kinds)
+    spec = InputSpec(**_tuples(json.loads(header['input'])))
+    name = header['arch']
+  except (AttributeError, KeyError, TypeError) as error:
+    raise ValueError(f'{origin} has a damaged header: {error}') from error
+  except ValueError as error:
+    raise ValueError(f'{origin}: {error}') from error
+  return own_fit(origin, tensors, name, ops, spec)
+
+
+def save(
+  net: Network,
+  path: str | os.PathLike,
+  *,
+  source: str | os.PathLike | None = None,
+  half: bool = False,
+) -> pathlib.Path:
+  """Writes a net in vizlab's own format, whole or not at all.
+
+  With the weights go the name of the architecture, the preprocessing and
+  average pooling; of a net that is not of the catalog also its layers. Backward
+  rules are not written.
+
+  Args:
+    net: The net.
+    path: A ``.safetensors`` file.
+    source: The file it was converted from; its name and SHA-256 are recorded.
+    half: Whether to store float16 (half the size; loaded as float32).
+
+  Returns:
+    The path.
+
+  Raises:
+    ValueError: The path does not end in ``.safetensors``, a number does not fit
+      into float16, or a layer has a field that JSON does not hold; nothing is
+      written.
+  """
+  path = pathlib.Path(path)
+  if path.suffix != '.safetensors':
+    raise ValueError(f'path: got {path}, expected a name in .safetensors')
+  dtype = np.float16 if half else np.float32
+  tensors = {}
+  for layer, params in get_params(net).items():
+    for name, value in params.items():
+      with np.errstate(over='ignore'):
+        tensors[f'{layer}/{name}'] = stored = np.asarray(value).astype(dtype)
+      if not np.isfinite(stored).all():
+        raise ValueError(
+          f'net: {layer}/{name} holds numbers that {dtype.__name__} cannot'
+        )
+  header = {
+    'format': _FORMAT,
+    'arch': net.arch,
+    'input': json.dumps(dataclasses.asdict(net.spec)),
+  }
+  if net.rules.pool is POOLS['avg']:
+    header['pool'] = 'avg'
+  if not _is_of_catalog(net):
+    header['layers'] = layers_to_json(net.ops)
+  if source is not None:
+    header['source'] = pathlib.Path(source).name
+    header['source_sha256'] = sha256(source)
+  return write_tensors(path, tensors, header)
+
+
+def _is_of_catalog(net: Network) -> bool:
+  """Tells if the name of the architecture determines the layers."""
+  if net.arch not in names():
+    return False
+  arch, size = architecture(net.arch), net.spec.size
+  classes = infer_shapes(net.ops, (size, size, 3))[net.ops[-1].name][-1]
+  known = arch.layers(classes), arch.layers(classifier=False)
+  return size == arch.spec().size and net.ops in known
+
+
+def _input_spec(
+  origin: str,
+  header: Mapping[str, str],
+  fit: Fit,
+  preprocess: str | None,
+) -> InputSpec:
+  if preprocess is None and 'input' in header:
+    try:
+      return InputSpec(**_tuples(json.loads(header['input'])))
+    except (TypeError, AttributeError, ValueError) as error:
+      raise ValueError(f'{origin} has a damaged header: {error}') from error
+  implied = fit.layout.preprocess
+  known = implied if implied in fit.arch.preprocessing else None
+  return fit.arch.spec(preprocess or known)
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+  """Fields with tuples where JSON has lists."""
+  return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

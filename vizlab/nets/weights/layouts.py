@@ -1,0 +1,178 @@
+"""Names and layouts of tensors in weight files of other projects."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from vizlab.nets.architectures import vgg
+from vizlab.nets.graph import infer_shapes, param_shapes, wiring
+from vizlab.nets.layers import Flatten, Layer, Shape
+
+__all__ = ['LAYOUTS', 'Entry', 'Layout', 'expected']
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """One tensor of a file: where it goes, the shape it has, how to turn it."""
+
+  layer: str
+  parameter: str
+  shape: Shape
+  to_ours: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """A public format of names.
+
+  Attributes:
+    name: ``'vizlab'``, ``'torchvision'`` or ``'keras'``.
+    preprocess: The preprocessing that nets in this format expect; ``None`` for
+      the architecture's own default.
+    ignore: Endings of names that carry no weight.
+    places: Where each layer is in the file; ``None`` if the format does not
+      know the architecture.
+    key: Name in the file of a parameter, from the layer's place.
+    source_shape: Shape in the file from our shape.
+    to_ours: Converts a tensor of that shape to ours.
+  """
+
+  name: str
+  preprocess: str | None
+  ignore: tuple[str, ...]
+  places: Callable[[str, tuple[Layer, ...]], dict[str, str] | None]
+  key: Callable[[str, str], str]
+  source_shape: Callable[[Shape], Shape]
+  to_ours: Callable[[np.ndarray, Shape | None], np.ndarray]
+
+
+def expected(
+  layout: Layout, arch: str, ops: tuple[Layer, ...], size: int
+) -> dict[str, Entry] | None:
+  """Every tensor that a file of this layout must hold, by its name there.
+
+  Args:
+    layout: The format.
+    arch: Name of the architecture.
+    ops: Its layers.
+    size: Side of the image that fixes the fully connected layers.
+
+  Returns:
+    ``{name in the file: Entry}``, or ``None`` if the format has no names for
+    this architecture.
+  """
+  places = layout.places(arch, ops)
+  if places is None:
+    return None
+  image = (size, size, 3)
+  shapes = infer_shapes(ops, image)
+  kinds = {op.name: op for op in ops}
+  reads = {op.name: inputs[0] for op, inputs in wiring(ops)}
+  entries = {}
+  for layer, parameters in param_shapes(ops, image).items():
+    before = kinds.get(reads[layer])
+    grid = shapes[reads[before.name]] if isinstance(before, Flatten) else None
+    for parameter, shape in parameters.items():
+      entries[layout.key(places[layer], parameter)] = Entry(
+        layer,
+        parameter,
+        layout.source_shape(shape),
+        functools.partial(layout.to_ours, grid=grid),
+      )
+  return entries
+
+
+def _own_places(arch: str, ops: Iterable[Layer]) -> dict[str, str]:
+  return {op.name: op.name for op in ops}
+
+
+def _slash(place: str, parameter: str) -> str:
+  return f'{place}/{parameter}'
+
+
+def _same(value: np.ndarray, grid: Shape | None) -> np.ndarray:
+  return value
+
+
+_CLASSIFIER = {
+  'alexnet': {'fc6': 1, 'fc7': 4, 'fc8': 6},
+  **{name: {'fc6': 0, 'fc7': 3, 'fc8': 6} for name in vgg.DEPTHS},
+}
+_FIRE_INDEX = dict(zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True))
+
+
+def _torch_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str]:
+  """Module paths of torchvision's models, or our names where it has none."""
+  if arch in _CLASSIFIER:  # nn.Sequential: a module's place is its number
+    slots = _CLASSIFIER[arch]
+    places = {op.name: f'features.{i}' for i, op in enumerate(ops)}
+    return places | {name: f'classifier.{i}' for name, i in slots.items()}
+  if arch == 'squeezenet11':
+    return {op.name: _squeezenet_place(op.name) for op in ops}
+  return _own_places(arch, ops)
+
+
+def _squeezenet_place(name: str) -> str:
+  if not name.startswith('fire'):
+    return {'conv1': 'features.0', 'conv10': 'classifier.1'}.get(name, name)
+  fire, part = name.split('/')
+  part = 'squeeze' if part.startswith('squeeze') else part
+  return f'features.{_FIRE_INDEX[int(fire[4:])]}.{part}'
+
+
+def _torch_key(place: str, parameter: str) -> str:
+  names = {
+    'kernel': 'weight',
+    'scale': 'weight',
+    'mean': 'running_mean',
+    'var': 'running_var',
+  }
+  return f'{place}.{names.get(parameter, parameter)}'
+
+
+def _torch_shape(shape: Shape) -> Shape:
+  if len(shape) == 4:
+    h, w, c, d = shape
+    return d, c, h, w
+  return shape[::-1]
+
+
+def _from_torch(value: np.ndarray, grid: Shape | None) -> np.ndarray:
+  if value.ndim == 4:
+    return value.transpose(2, 3, 1, 0)
+  if value.ndim == 2 and grid is not None:  # torch flattens C, H, W
+    h, w, c = grid
+    value = value.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
+    return value.reshape(value.shape[0], -1).T
+  return value.T
+
+
+_KERAS_DENSE = {'fc6': 'fc1', 'fc7': 'fc2', 'fc8': 'predictions'}
+
+
+def _keras_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str] | None:
+  if arch not in ('vgg16', 'vgg19'):
+    return None
+  places = {}
+  for op in ops:
+    stage, _, number = op.name.removeprefix('conv').partition('_')
+    block = f'block{stage}_conv{number}'
+    places[op.name] = _KERAS_DENSE.get(op.name, block)
+  return places
+
+
+LAYOUTS = (
+  Layout('vizlab', None, (), _own_places, _slash, lambda s: s, _same),
+  Layout(
+    'torchvision',
+    'torchvision',
+    ('.num_batches_tracked',),
+    _torch_places,
+    _torch_key,
+    _torch_shape,
+    _from_torch,
+  ),
+  Layout('keras', 'caffe', (), _keras_places, _slash, lambda s: s, _same),
+)

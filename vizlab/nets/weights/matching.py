@@ -1,0 +1,152 @@
+"""Finds the architecture and the layout of names of a file of tensors."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from vizlab.nets.architectures.catalog import Architecture, architecture, names
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.layers import Layer
+from vizlab.nets.weights.layouts import LAYOUTS, Entry, Layout, expected
+
+__all__ = ['Fit', 'best_fit', 'own_fit']
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+  """Fit of the names in a file to one architecture in one layout."""
+
+  arch: Architecture
+  layout: Layout
+  ops: tuple[Layer, ...]
+  entries: Mapping[str, Entry]
+  missing: tuple[str, ...]
+  extra: tuple[str, ...]
+  misshapen: tuple[str, ...]
+
+  @property
+  def faults(self) -> int:
+    """Number of wrong tensors."""
+    return len(self.missing) + len(self.extra) + len(self.misshapen)
+
+
+def best_fit(
+  origin: str, tensors: Mapping[str, np.ndarray], arch: str | None
+) -> Fit:
+  """The one fit without a fault, or an error that says what is wrong."""
+  wanted = names() if arch is None else (architecture(arch).name,)
+  fits = [fit for name in wanted for fit in _fits(tensors, name)]
+  best = min(fits, key=lambda fit: fit.faults)
+  if not best.faults:
+    return best
+  message = _faults(origin, best)
+  others = [fit for name in names() for fit in _fits(tensors, name)]
+  look = min(others, key=lambda fit: fit.faults)
+  if look.faults == 0:
+    message.append(f'these look like {look.arch.name} weights')
+  elif look.faults < best.faults and look.faults < len(tensors) / 2:
+    message.append(f'the nearest net is {look.arch.name}')
+  raise ValueError('; '.join(message))
+
+
+def own_fit(
+  origin: str,
+  tensors: Mapping[str, np.ndarray],
+  arch: str,
+  ops: tuple[Layer, ...],
+  spec: InputSpec,
+) -> Fit:
+  """The fit of a file that says itself what its layers are.
+
+  Raises:
+    ValueError: Its tensors are not those of the layers.
+  """
+  own = Architecture(arch, lambda classes: ops, '', {'of the file': spec})
+  shapes = {name: value.shape for name, value in tensors.items()}
+  entries = expected(LAYOUTS[0], arch, ops, spec.size)
+  fit = _compared(own, LAYOUTS[0], ops, entries, shapes)
+  if fit.faults:
+    raise ValueError('; '.join(_faults(origin, fit)))
+  return fit
+
+
+def _faults(origin: str, fit: Fit) -> list[str]:
+  """Faults, as parts of an error."""
+  message = [f'{origin} does not hold the weights of {fit.arch.name}']
+  for title in ('missing', 'extra', 'misshapen'):
+    if found := getattr(fit, title):
+      message.append(f'{title} {len(found)}: {_some(found)}')
+  return message
+
+
+def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
+  arch = architecture(name)
+  for layout in LAYOUTS:
+    found = {
+      key: value.shape
+      for key, value in tensors.items()
+      if not key.endswith(layout.ignore or ('\0',))
+    }
+    for classifier in (True, False):
+      if not classifier and _has_head(arch, layout, found):
+        continue  # a part of it is there, so the rest is missing
+      classes = _classes(arch, layout, found) if classifier else None
+      ops = arch.layers(classes, classifier)
+      entries = expected(layout, name, ops, arch.spec().size)
+      if entries is not None:
+        yield _compared(arch, layout, ops, entries, found)
+
+
+def _compared(
+  arch: Architecture,
+  layout: Layout,
+  ops: tuple[Layer, ...],
+  entries: Mapping[str, Entry],
+  found: Mapping[str, tuple[int, ...]],
+) -> Fit:
+  """The shapes in a file against those that a net needs."""
+  return Fit(
+    arch,
+    layout,
+    ops,
+    entries,
+    missing=tuple(k for k in entries if k not in found),
+    extra=tuple(k for k in found if k not in entries),
+    misshapen=tuple(
+      f'{key} {found[key]}, expected {entry.shape}'
+      for key, entry in entries.items()
+      if key in found and found[key] != entry.shape
+    ),
+  )
+
+
+def _has_head(
+  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
+) -> bool:
+  """Tells if any tensor of the classifier is among the names."""
+  ops = arch.layers()
+  places = layout.places(arch.name, ops) or {}
+  body = {op.name for op in arch.layers(classifier=False)}
+  return any(
+    layout.key(places[op.name], parameter) in found
+    for op in ops
+    if op.name not in body and op.name in places
+    for parameter in op.param_shapes((1, 1, 1))
+  )
+
+
+def _classes(
+  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
+) -> int | None:
+  """The number of classes: as many as the last bias has numbers."""
+  ops = arch.layers()
+  last = [op.name for op in ops if op.param_shapes((1, 1, 1))][-1]
+  places = layout.places(arch.name, ops)
+  shape = places and found.get(layout.key(places[last], 'bias'))
+  return shape[0] if shape else None
+
+
+def _some(items: tuple[str, ...], most: int = 6) -> str:
+  rest = len(items) - most
+  return ', '.join(items[:most]) + (f' and {rest} more' if rest > 0 else '')
