@@ -306,7 +306,7 @@ def test_a_rule_may_hold_infinity():
 @pytest.mark.parametrize(
   ('settings', 'message'),
   [
-    ({'score': channel('relu1', 0)}, 'score: got Channel'),
+    ({'score': channel('relu1', 0)}, 'score: got channel'),
     ({'score': 3.0}, 'score: got 3.0, expected a function'),
     ({'optimizer': 0.1}, 'optimizer: got 0.1, expected a function'),
     ({'penalty': 3.0}, 'penalty: got 3.0, expected a function'),

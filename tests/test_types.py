@@ -8,16 +8,16 @@ import pytest
 
 from vizlab import penalties
 from vizlab.objectives import layer_energy, logit, probability
-from vizlab.types import check_image, check_picture, value, whole
+from vizlab.types import check_image, check_picture, pytree_dataclass, whole
 
 
-@value('name')
+@pytree_dataclass(static=('name',))
 class One:
   name: str
   number: float
 
 
-@value('name')
+@pytree_dataclass(static=('name',))
 class Two:
   name: str
   number: float

@@ -208,7 +208,7 @@ def test_nnx_example_is_the_one_by_hand(x):
 @pytest.fixture
 def embedding(x):
   """The page's code for embeddings, and its net."""
-  code = page('Similarity')
+  code = page('similarity')
   model = linen.Sequential(
     [linen.Conv(8, (3, 3)), linen.relu, linen.Conv(6, (3, 3))]
   )
@@ -224,7 +224,7 @@ def test_similarity_has_the_slope_of_finite_differences(embedding, x):
   @jax.jit
   def rise_and_slope(net, x, step):
     reference = net(x[::-1])[1]['embedding']  # one an image; x[1] has its own
-    asked = score(net, embedding.Similarity(reference, 'embedding'))
+    asked = score(net, embedding.similarity('embedding', reference))
     rise = (asked(x + step) - asked(x - step)) / 2
     slope = (attribution.gradient(asked, x) * step).sum((1, 2, 3))
     return asked(x), rise, slope
@@ -249,7 +249,7 @@ def test_similarity_takes_a_new_reference_without_recompiling(embedding, x):
     return attribution.gradient(asked, x)
 
   alike = [
-    embedding.Similarity(reference, 'embedding')
+    embedding.similarity('embedding', reference)
     for reference in embedding.net(x)[1]['embedding']
   ]
   first, second = (explain(score(embedding.net, each), x) for each in alike[:2])

@@ -1,124 +1,63 @@
-"""Penalties: what a natural image avoids, as one number an image.
+"""Penalties: what a natural image avoids, as one number per image.
 
-``penalty(image [..., H, W, C]) -> [...]``. Penalties add, and multiply with
-numbers (or with one number an image); like objectives they are pytrees, and
-their weights and exponents are leaves.
+``penalty(image [..., H, W, C]) -> [...]``. Penalties add, subtract, and
+multiply with numbers (or with one number per image); like objectives they are
+pytrees, and their weights and exponents are leaves.
 
 >>> import jax.numpy as jnp
 >>> from vizlab.penalties import l2, tv
 >>> both = 0.1 * l2() + 2.0 * tv(beta=2.0)
 >>> round(float(both(jnp.ones((4, 4, 3)))), 4)
 4.8
+>>> ramp = jnp.broadcast_to(jnp.arange(4.0)[:, None, None], (4, 3, 1))
+>>> float(tv(1.0)(ramp))  # 3 x 2 positions with a slope of 1
+6.0
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 
 from vizlab.image.filters import blur as gaussian
-from vizlab.types import Array, number, value
+from vizlab.terms import Term, at_least, decorator
+from vizlab.types import Array
 
-__all__ = [
-  'AlphaNorm',
-  'Blur',
-  'Penalty',
-  'Scaled',
-  'Sum',
-  'TotalVariation',
-  'alpha_norm',
-  'blur',
-  'l2',
-  'penalty',
-  'tv',
-]
+__all__ = ['Penalty', 'alpha_norm', 'blur', 'l2', 'penalty', 'tv']
 
 
-class Penalty:
-  """Base of all penalties: ``penalty(image) -> [...]``."""
+class Penalty(Term, kind='a penalty'):
+  """Function ``image [..., H, W, C] -> [...]``, one number per image.
 
-  __array_ufunc__ = None
+  `penalty` makes one of a function; a class of one's own derives from this one
+  and is a `vizlab.types.pytree_dataclass`.
+  """
 
   def __call__(self, image: Array) -> Array:
-    """Returns one number an image."""
+    """Returns one number per image."""
     raise NotImplementedError
 
-  def __add__(self, other: 'Penalty') -> 'Penalty':
-    if not isinstance(other, Penalty):
-      raise ValueError(f'other: got {other!r}, expected a penalty to add')
-    return Sum(self, other)
 
-  def __mul__(self, weight: float | Array) -> 'Penalty':
-    return Scaled(number(weight, 'weight'), self)
+def penalty(fn: Callable[..., Array] | None = None, /, **convert: Any) -> Any:
+  """Makes a penalty of a function ``(image, *settings) -> [...]``.
 
-  __rmul__ = __mul__
+  Args:
+    fn: The function; ``None`` for a decorator with arguments.
+    **convert: For some settings a function ``(value, name) -> value`` that
+      checks and converts when the penalty is made, such as
+      `vizlab.terms.at_least`. Numbers become float32 without one.
 
-
-# The decorator of a penalty of one's own.
-penalty = value
-
-
-@value()
-class Sum(Penalty):
-  """``first + second``."""
-
-  first: Penalty
-  second: Penalty
-
-  def __call__(self, image: Array) -> Array:
-    """Adds the two."""
-    return self.first(image) + self.second(image)
+  Returns:
+    A function of the settings alone that returns a `Penalty`.
+  """
+  return _decorate(fn, **convert)
 
 
-@value()
-class Scaled(Penalty):
-  """``weight * inner``."""
-
-  weight: Array
-  inner: Penalty
-
-  def __call__(self, image: Array) -> Array:
-    """Multiplies."""
-    y = self.inner(image)
-    return jnp.asarray(self.weight).astype(y.dtype) * y
+_decorate = decorator(Penalty, 1)
 
 
-@value()
-class AlphaNorm(Penalty):
-  """See `alpha_norm`."""
-
-  alpha: Array
-  centre: Array
-
-  def __call__(self, image: Array) -> Array:
-    """``sum |x - centre|^alpha``."""
-    away = jnp.abs(image - self.centre)
-    return _power(away, self.alpha).sum((-3, -2, -1))
-
-
-@value()
-class TotalVariation(Penalty):
-  """See `tv`."""
-
-  beta: Array
-
-  def __call__(self, image: Array) -> Array:
-    """``sum (dx^2 + dy^2)^(beta / 2)``."""
-    down = jnp.diff(image, axis=-3)[..., :, :-1, :]
-    right = jnp.diff(image, axis=-2)[..., :-1, :, :]
-    square = jnp.square(down) + jnp.square(right)
-    return _power(square, self.beta / 2).sum((-3, -2, -1))
-
-
-@value()
-class Blur(Penalty):
-  """See `blur`."""
-
-  sigma: Array
-
-  def __call__(self, image: Array) -> Array:
-    """``sum (x - blurred x)^2``."""
-    return jnp.square(image - gaussian(image, self.sigma)).sum((-3, -2, -1))
-
-
-def alpha_norm(alpha: float = 6.0, centre: float = 0.5) -> Penalty:
+@penalty(alpha=at_least(1.0))
+def alpha_norm(image: Array, alpha: float = 6.0, centre: float = 0.5) -> Array:
   """``sum |x - centre|^alpha``: holds intensities in a range.
 
   Args:
@@ -131,7 +70,7 @@ def alpha_norm(alpha: float = 6.0, centre: float = 0.5) -> Penalty:
   Reference:
     Mahendran & Vedaldi 2015, section 3; of the mean-subtracted image.
   """
-  return AlphaNorm(number(alpha, 'alpha', 1.0), number(centre, 'centre'))
+  return _power(jnp.abs(image - centre), alpha).sum((-3, -2, -1))
 
 
 def l2(centre: float = 0.0) -> Penalty:
@@ -139,7 +78,8 @@ def l2(centre: float = 0.0) -> Penalty:
   return alpha_norm(2.0, centre)
 
 
-def tv(beta: float = 2.0) -> Penalty:
+@penalty(beta=at_least(1e-6))
+def tv(image: Array, beta: float = 2.0) -> Array:
   """Total variation: ``sum (dx_ij^2 + dy_ij^2)^(beta / 2)``.
 
   ``dx_ij = x_{i,j+1} - x_ij`` and ``dy_ij = x_{i+1,j} - x_ij``, over all places
@@ -154,16 +94,15 @@ def tv(beta: float = 2.0) -> Penalty:
 
   Reference:
     Mahendran & Vedaldi 2015, section 3 (their ``R_{V^beta}``).
-
-  >>> import jax.numpy as jnp
-  >>> ramp = jnp.broadcast_to(jnp.arange(4.0)[:, None, None], (4, 3, 1))
-  >>> float(tv(1.0)(ramp))  # 3 x 2 places with a slope of 1
-  6.0
   """
-  return TotalVariation(number(beta, 'beta', 1e-6))
+  down = jnp.diff(image, axis=-3)[..., :, :-1, :]
+  right = jnp.diff(image, axis=-2)[..., :-1, :, :]
+  square = jnp.square(down) + jnp.square(right)
+  return _power(square, beta / 2).sum((-3, -2, -1))
 
 
-def blur(sigma: float = 1.0) -> Penalty:
+@penalty(sigma=at_least(1e-6))
+def blur(image: Array, sigma: float = 1.0) -> Array:
   """``sum (x - blurred x)^2``: what a Gaussian blur takes away.
 
   Args:
@@ -175,7 +114,7 @@ def blur(sigma: float = 1.0) -> Penalty:
   Reference:
     Olah, Mordvintsev & Schubert 2017: penalising high frequencies.
   """
-  return Blur(number(sigma, 'sigma', 1e-6))
+  return jnp.square(image - gaussian(image, sigma)).sum((-3, -2, -1))
 
 
 def _power(base: Array, exponent: Array) -> Array:

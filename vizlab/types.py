@@ -22,8 +22,9 @@ The six nouns:
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -45,31 +46,30 @@ __all__ = [
   'check_image',
   'check_picture',
   'number',
-  'value',
+  'pytree_dataclass',
   'whole',
 ]
 
-_Class = TypeVar('_Class', bound=type)
 
-
-def value(*meta: str) -> Callable[[_Class], _Class]:
+def pytree_dataclass(
+  cls: type | None = None, /, *, static: Sequence[str] = ()
+) -> Any:
   """Makes a class a frozen dataclass and a pytree.
 
   So are all nouns but the net: numbers in them are leaves, and another number
-  never compiles anew.
+  never compiles again.
 
   Args:
-    *meta: Fields that are structure (names of layers, shapes), not numbers.
+    cls: The class; ``None`` for a decorator with arguments.
+    static: Fields that are structure (names of layers, shapes), not numbers.
   """
-
-  def register(cls: _Class) -> _Class:
-    # Arrays have no equality that is a bool; by identity it can be hashed.
-    made = dataclasses.dataclass(frozen=True, eq=False)(cls)
-    names = [field.name for field in dataclasses.fields(made)]
-    _register(made, [name for name in names if name not in meta], meta)
-    return made
-
-  return register
+  if cls is None:
+    return functools.partial(pytree_dataclass, static=static)
+  # Arrays have no equality that is a bool; by identity it can be hashed.
+  made = dataclasses.dataclass(frozen=True, eq=False)(cls)
+  names = [field.name for field in dataclasses.fields(made)]
+  _register(made, [name for name in names if name not in static], static)
+  return made
 
 
 def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:

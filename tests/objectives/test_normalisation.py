@@ -77,5 +77,5 @@ def test_no_slope_is_none_and_what_is_not_finite_stays():
 
 
 def test_a_term_that_reads_no_layer_is_named():
-  with pytest.raises(ValueError, match='objective: got Logit, expected'):
+  with pytest.raises(ValueError, match='term: got logit.*, expected'):
     normalised(logit(0) + content('a', TARGET))

@@ -12,7 +12,7 @@ import numpy as np
 
 from vizlab import extrema
 from vizlab.image.colour import grey
-from vizlab.types import Acts, Array, Edits, Net, value
+from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 
 __all__ = ['Descriptor', 'as_net', 'hog', 'sift']
 
@@ -98,7 +98,7 @@ def sift(image: Array, *, bins: int = 8, cell: int = 8) -> Array:
   return _clipped(blocks * weights.reshape((1,) * (blocks.ndim - 1) + (-1,)))
 
 
-@value('name', 'descriptor')
+@pytree_dataclass(static=('name', 'descriptor'))
 class Descriptor:
   """See `as_net`."""
 

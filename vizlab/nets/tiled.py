@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from vizlab.nets.network import Network, check_layers, layer_info
 from vizlab.nets.receptive_field import Field
-from vizlab.types import Acts, Array, Edits, Net, value
+from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 
 __all__ = ['tiled']
 
@@ -35,7 +35,7 @@ class _Cuts(NamedTuple):
   reach: int
 
 
-@value('fields', 'side', 'step')
+@pytree_dataclass(static=('fields', 'side', 'step'))
 class _Tiled:
   """See `tiled`."""
 

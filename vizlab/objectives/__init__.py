@@ -1,6 +1,12 @@
 """Objectives: functions of a network's outputs and activations."""
 
-from vizlab.objectives.base import Objective, Score, objective, score
+from vizlab.objectives.base import (
+  Objective,
+  Score,
+  index,
+  objective,
+  score,
+)
 from vizlab.objectives.directions import (
   alignment,
   caricature,
@@ -42,6 +48,7 @@ __all__ = [
   'features',
   'grams',
   'guide',
+  'index',
   'layer_energy',
   'logit',
   'margin',

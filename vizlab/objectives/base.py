@@ -1,9 +1,9 @@
 """Objectives as values, their arithmetic, and `score`.
 
-An objective maps ``(logits, acts)`` to one number an image, whatever the
-leading batch. It is a frozen dataclass and a pytree: numbers in it (a target, a
-weight) are leaves, names of layers are structure. So it travels through ``jit``
-as an argument, and another target never compiles anew.
+An objective maps ``(logits, acts)`` to one number per image, for any leading
+batch. It is a pytree: numbers in it (a target, a weight) are leaves, names of
+layers are structure. So it is an argument of a jitted function, and another
+target never recompiles.
 """
 
 import contextlib
@@ -17,13 +17,12 @@ import numpy as np
 from vizlab import rules as rules_lib
 from vizlab.lookup import check_name
 from vizlab.objectives.contract import run_net
-from vizlab.types import Acts, Array, Edits, Net, number, value
+from vizlab.terms import Term, decorator
+from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 
 __all__ = [
   'Objective',
-  'Scaled',
   'Score',
-  'Sum',
   'activation',
   'at_position',
   'batch_rank',
@@ -37,68 +36,48 @@ __all__ = [
   'score',
 ]
 
-# The decorator of an objective of one's own.
-objective = value
 
+class Objective(Term, kind='an objective'):
+  """Function ``(logits, acts) -> [...]``, one number per image.
 
-class Objective:
-  """Base of all objectives: ``objective(logits, acts) -> [...]``.
-
-  Objectives add, subtract, and multiply with numbers (or with one number an
-  image).
+  Objectives add, subtract, and multiply with numbers (or with one number per
+  image). `objective` makes one of a function; a class of one's own derives from
+  this one and is a `vizlab.types.pytree_dataclass`.
 
   >>> from vizlab.objectives import channel, logit
-  >>> wish = logit(243) - 0.5 * channel('relu5_3', 7)
+  >>> difference = logit(243) - 0.5 * channel('relu5_3', 7)
   """
 
-  # numpy leaves `array * objective` to us instead of making object arrays.
-  __array_ufunc__ = None
-
   def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """Returns one number an image."""
+    """Returns one number per image."""
     raise NotImplementedError
 
-  def __add__(self, other: 'Objective') -> 'Objective':
-    return Sum(self, _an_objective(other))
 
-  def __sub__(self, other: 'Objective') -> 'Objective':
-    return Sum(self, -_an_objective(other))
+def objective(fn: Callable[..., Array] | None = None, /, **convert: Any) -> Any:
+  """Makes an objective of a function ``(logits, acts, *settings) -> [...]``.
 
-  def __mul__(self, weight: float | Array) -> 'Objective':
-    return Scaled(number(weight, 'weight'), self)
+  Args:
+    fn: The function; ``None`` for a decorator with arguments.
+    **convert: For some settings a function ``(value, name) -> value`` that
+      checks and converts when the objective is made, such as `index`. Numbers
+      become float32 without one.
 
-  __rmul__ = __mul__
+  Returns:
+    A function of the settings alone that returns an `Objective`.
 
-  def __neg__(self) -> 'Objective':
-    return self * -1.0
-
-
-@value()
-class Sum(Objective):
-  """``first + second``."""
-
-  first: Objective
-  second: Objective
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """Adds the two."""
-    return self.first(logits, acts) + self.second(logits, acts)
+  >>> from vizlab.objectives import objective
+  >>> @objective
+  ... def sparsity(logits, acts, layer, weight=1.0):
+  ...   return -weight * abs(acts[layer]).mean((-3, -2, -1))
+  >>> both = sparsity('relu3_2', 0.1) + sparsity('relu4_2')
+  """
+  return _decorate(fn, **convert)
 
 
-@value()
-class Scaled(Objective):
-  """``weight * inner``."""
-
-  weight: Array
-  inner: Objective
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """Multiplies."""
-    y = self.inner(logits, acts)
-    return jnp.asarray(self.weight).astype(y.dtype) * y
+_decorate = decorator(Objective, 2)
 
 
-@value()
+@pytree_dataclass
 class Score:
   """A net and an objective as one function of an image; made by `score`.
 
@@ -269,9 +248,3 @@ def batch_rank(a: Array, logits: Array | None, layer: str) -> int:
       'leading batch is unknown; read a map'
     )
   return rank
-
-
-def _an_objective(value: Any) -> Objective:
-  if not isinstance(value, Objective):
-    raise ValueError(f'other: got {value!r}, expected an objective to add')
-  return value

@@ -5,143 +5,28 @@ import numpy as np
 
 from vizlab import extrema
 from vizlab.objectives.base import (
-  Objective,
   at_position,
   beside,
   feature_map,
-  index,
+  objective,
 )
-from vizlab.types import Acts, Array, number, value, whole
+from vizlab.objectives.units import position_index
+from vizlab.terms import at_least
+from vizlab.types import Acts, Array, whole
 
-__all__ = [
-  'Alignment',
-  'Caricature',
-  'Direction',
-  'Diversity',
-  'Guide',
-  'alignment',
-  'caricature',
-  'direction',
-  'diversity',
-  'guide',
-]
+__all__ = ['alignment', 'caricature', 'direction', 'diversity', 'guide']
 
 
-@value('layer')
-class Direction(Objective):
-  """See `direction`."""
-
-  layer: str
-  vector: Array
-  power: Array
-  row: Array | None
-  column: Array | None
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``mean <A, v> max(cos(A, v), 0.1)^power``."""
-    a = feature_map(acts, self.layer)
-    _check_channels(self.vector, a, 'vector', 1)
-    vector = _as(self.vector, a)
-    if self.row is not None:
-      a = at_position(a, self.row, self.column)[..., None, None, :]
-    dot = jnp.einsum('...hwc,c->...hw', a, vector, precision='highest')
-    size = jnp.square(a).sum(-1) * jnp.square(vector).sum(-1)
-    some = jnp.where(size > 0, size, 1)
-    cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
-    return (dot * cosine ** _as(self.power, a)).mean((-2, -1))
-
-
-@value('layer')
-class Caricature(Objective):
-  """See `caricature`."""
-
-  layer: str
-  target: Array
-  power: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``<A, T> max(cos(A, T), 0.1)^power / (H' W')``."""
-    a, target = feature_map(acts, self.layer), self.target
-    if target.shape not in (a.shape, a.shape[-3:]):
-      raise ValueError(
-        f'target: got shape {target.shape}, expected that of {self.layer!r}, '
-        f'{a.shape[-3:]}'
-      )
-    target = beside(target, a)
-    axes = (-3, -2, -1)
-    dot = (a * target).sum(axes)
-    size = jnp.square(a).sum(axes) * jnp.square(target).sum(axes)
-    some = jnp.where(size > 0, size, 1)
-    cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
-    power = _as(self.power, a)
-    return dot * cosine**power / (a.shape[-3] * a.shape[-2])
-
-
-@value('layer')
-class Guide(Objective):
-  """See `guide`."""
-
-  layer: str
-  vectors: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``mean_ij max_k <A_ij, g_k>``."""
-    a = feature_map(acts, self.layer)
-    _check_channels(self.vectors, a, 'vectors', 2)
-    each = jnp.einsum('...hwc,kc->...hwk', a, _as(self.vectors, a))
-    return extrema.max_over(each, -1).mean((-2, -1))
-
-
-@value('layer')
-class Diversity(Objective):
-  """See `diversity`."""
-
-  layer: str
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """Minus the mean cosine of an image's Gram matrix with the others'."""
-    a = _batch(acts, self.layer)
-    n, c = a.shape[-4], a.shape[-1]
-    flat = a.reshape(*a.shape[:-3], -1, c)
-    gram = jnp.einsum('...pc,...pd->...cd', flat, flat)
-    gram = gram.reshape(*gram.shape[:-2], -1)
-    square = jnp.square(gram).sum(-1, keepdims=True)
-    gram = gram / jnp.sqrt(jnp.where(square > 0, square, 1))
-    cosine = jnp.einsum('...ng,...mg->...nm', gram, gram)
-    others = (1 - np.eye(n)).astype(a.dtype)
-    others = others.reshape((1,) * (cosine.ndim - 2) + others.shape)
-    return -(cosine * others).sum(-1) / (n - 1)
-
-
-@value('layer', 'reach')
-class Alignment(Objective):
-  """See `alignment`."""
-
-  layer: str
-  decay: Array
-  reach: int
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """Minus the mean square differences from neighbours in the batch."""
-    a = _batch(acts, self.layer)
-    count = a.shape[-4]
-    total = jnp.zeros(a.shape[:-3], a.dtype)
-    for far in range(1, min(self.reach, count - 1) + 1):
-      first, second = a[..., far:, :, :, :], a[..., :-far, :, :, :]
-      apart = jnp.square(first - second).mean((-3, -2, -1))
-      none = [(0, 0)] * (apart.ndim - 1)
-      both = [jnp.pad(apart, [*none, e]) for e in ((0, far), (far, 0))]
-      total += _as(self.decay, a) ** (far - 1) * (both[0] + both[1])
-    return -total
-
-
+@objective(position=position_index)
 def direction(
+  logits: Array | None,
+  acts: Acts,
   layer: str,
   vector: Array,
   *,
   power: float = 0.0,
   position: tuple[int | Array, int | Array] | None = None,
-) -> Objective:
+) -> Array:
   """Activation in a direction: ``mean <A, v> max(cos(A, v), 0.1)^p``.
 
   Args:
@@ -160,17 +45,27 @@ def direction(
     Olah et al. 2018 (The building blocks of interpretability); lucid's
     ``direction`` with ``cossim_pow``.
   """
-  row, column = (None, None) if position is None else position
-  return Direction(
-    layer,
-    number(vector, 'vector'),
-    number(power, 'power'),
-    None if row is None else index(row, 'row'),
-    None if column is None else index(column, 'column'),
-  )
+  a = feature_map(acts, layer)
+  _check_channels(vector, a, 'vector', 1)
+  vector = _as(vector, a)
+  if position is not None:
+    a = at_position(a, *position)[..., None, None, :]
+  dot = jnp.einsum('...hwc,c->...hw', a, vector, precision='highest')
+  size = jnp.square(a).sum(-1) * jnp.square(vector).sum(-1)
+  some = jnp.where(size > 0, size, 1)
+  cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
+  return (dot * cosine ** _as(power, a)).mean((-2, -1))
 
 
-def caricature(layer: str, target: Array, *, power: float = 1.0) -> Objective:
+@objective
+def caricature(
+  logits: Array | None,
+  acts: Acts,
+  layer: str,
+  target: Array,
+  *,
+  power: float = 1.0,
+) -> Array:
   """Similarity of a whole map to another image's, which it exaggerates.
 
   ``<A, T> max(cos(A, T), 0.1)^p / (H' W')``: the dot product grows without
@@ -190,10 +85,29 @@ def caricature(layer: str, target: Array, *, power: float = 1.0) -> Objective:
     Olah et al. 2018 and lucid's feature inversion by ``dot * cossim``
     (caricatures).
   """
-  return Caricature(layer, number(target, 'target'), number(power, 'power'))
+  a = feature_map(acts, layer)
+  if target.shape not in (a.shape, a.shape[-3:]):
+    raise ValueError(
+      f'target: got shape {target.shape}, expected that of {layer!r}, '
+      f'{a.shape[-3:]}'
+    )
+  target = beside(target, a)
+  axes = (-3, -2, -1)
+  dot = (a * target).sum(axes)
+  size = jnp.square(a).sum(axes) * jnp.square(target).sum(axes)
+  some = jnp.where(size > 0, size, 1)
+  cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
+  scaled = dot * cosine ** _as(power, a)
+  return scaled / (a.shape[-3] * a.shape[-2])
 
 
-def guide(layer: str, vectors: Array) -> Objective:
+@objective
+def guide(
+  logits: Array | None,
+  acts: Acts,
+  layer: str,
+  vectors: Array,
+) -> Array:
   """DeepDream's guide: dot product of each position with its best match.
 
   ``mean_ij max_k <A_ij, g_k>``, the guides being another image's activations.
@@ -208,10 +122,18 @@ def guide(layer: str, vectors: Array) -> Objective:
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream): controlling dreams.
   """
-  return Guide(layer, number(vectors, 'vectors'))
+  a = feature_map(acts, layer)
+  _check_channels(vectors, a, 'vectors', 2)
+  each = jnp.einsum('...hwc,kc->...hwk', a, _as(vectors, a))
+  return extrema.max_over(each, -1).mean((-2, -1))
 
 
-def diversity(layer: str) -> Objective:
+@objective
+def diversity(
+  logits: Array | None,
+  acts: Acts,
+  layer: str,
+) -> Array:
   """Diversity of a batch: minus the cosine of the images' Gram matrices.
 
   The mean over the other images of the batch (the last leading axis).
@@ -225,12 +147,28 @@ def diversity(layer: str) -> Objective:
   Reference:
     Olah, Mordvintsev & Schubert 2017: diversity.
   """
-  return Diversity(layer)
+  a = _batch(acts, layer)
+  n, c = a.shape[-4], a.shape[-1]
+  flat = a.reshape(*a.shape[:-3], -1, c)
+  gram = jnp.einsum('...pc,...pd->...cd', flat, flat)
+  gram = gram.reshape(*gram.shape[:-2], -1)
+  square = jnp.square(gram).sum(-1, keepdims=True)
+  gram = gram / jnp.sqrt(jnp.where(square > 0, square, 1))
+  cosine = jnp.einsum('...ng,...mg->...nm', gram, gram)
+  others = (1 - np.eye(n)).astype(a.dtype)
+  others = others.reshape((1,) * (cosine.ndim - 2) + others.shape)
+  return -(cosine * others).sum(-1) / (n - 1)
 
 
+@objective(neighbours=whole, decay=at_least(0.0))
 def alignment(
-  layer: str, *, neighbours: int = 1, decay: float = 0.5
-) -> Objective:
+  logits: Array | None,
+  acts: Acts,
+  layer: str,
+  *,
+  neighbours: int = 1,
+  decay: float = 0.5,
+) -> Array:
   """Likeness of neighbours in a batch: minus their mean square difference.
 
   It keeps what images share in place while they go from one unit to another.
@@ -248,9 +186,16 @@ def alignment(
     Mordvintsev et al. 2018 (Differentiable image parameterizations): aligned
     interpolation; lucid's ``alignment``.
   """
-  return Alignment(
-    layer, number(decay, 'decay', 0.0), whole(neighbours, 'neighbours')
-  )
+  a = _batch(acts, layer)
+  count = a.shape[-4]
+  total = jnp.zeros(a.shape[:-3], a.dtype)
+  for far in range(1, min(neighbours, count - 1) + 1):
+    first, second = a[..., far:, :, :, :], a[..., :-far, :, :, :]
+    apart = jnp.square(first - second).mean((-3, -2, -1))
+    none = [(0, 0)] * (apart.ndim - 1)
+    both = [jnp.pad(apart, [*none, e]) for e in ((0, far), (far, 0))]
+    total += _as(decay, a) ** (far - 1) * (both[0] + both[1])
+  return -total
 
 
 def _as(value: Array, a: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Objectives that compare activations with wanted ones; to be minimised."""
+"""Objectives that compare activations with targets; to be minimised."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ from vizlab.objectives.base import (
   batch_rank,
   beside,
   feature_map,
+  objective,
 )
-from vizlab.types import Acts, Array, number, value
+from vizlab.terms import numbers
+from vizlab.types import Acts, Array
 
 __all__ = [
-  'Features',
-  'Matching',
   'content',
   'covariances',
   'features',
@@ -34,35 +34,10 @@ Weights = Mapping[str, float] | None
 Masks = Mapping[str, Array] | None
 
 
-@value('layer', 'scale')
-class Features(Objective):
-  """See `features` and `content`."""
-
-  layer: str
-  target: Array
-  scale: str
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``||A - A_0||^2``, divided by ``||A_0||^2``, by 2, or by 2 H W."""
-    a, target = activation(acts, self.layer), self.target
-    lead = batch_rank(a, logits, self.layer)
-    if target.shape not in (a.shape, a.shape[lead:]):
-      raise ValueError(
-        f'target: got shape {target.shape}, expected that of {self.layer!r}, '
-        f'{a.shape[lead:]}'
-      )
-    axes = tuple(range(lead, a.ndim))
-    target = beside(target, a)
-    apart = jnp.square(a - target).sum(axes)
-    if self.scale == 'sum':
-      return apart / 2
-    if self.scale == 'mean':
-      return apart / (2 * math.prod(a.shape[lead:-1]))
-    size = jnp.square(target).sum(axes)
-    return apart / jnp.where(size > 0, size, 1)
-
-
-def features(layer: str, target: Array) -> Objective:
+@objective(target=numbers)
+def features(
+  logits: Array | None, acts: Acts, layer: str, target: Array
+) -> Array:
   """The squared distance of an activation, ``||A - A_0||^2 / ||A_0||^2``.
 
   Args:
@@ -77,10 +52,21 @@ def features(layer: str, target: Array) -> Objective:
   Reference:
     Mahendran & Vedaldi 2015, equation 2.
   """
-  return Features(layer, number(target, 'target'), 'relative')
+  apart, target, lead = _differences(logits, acts, layer, target)
+  axes = tuple(range(lead, apart.ndim))
+  size = jnp.square(target).sum(axes)
+  return jnp.square(apart).sum(axes) / jnp.where(size > 0, size, 1)
 
 
-def content(layer: str, target: Array, *, mean: bool = False) -> Objective:
+@objective(target=numbers)
+def content(
+  logits: Array | None,
+  acts: Acts,
+  layer: str,
+  target: Array,
+  *,
+  mean: bool = False,
+) -> Array:
   """The content loss ``||F - P||^2 / 2``.
 
   Args:
@@ -97,33 +83,49 @@ def content(layer: str, target: Array, *, mean: bool = False) -> Objective:
   Reference:
     Gatys, Ecker & Bethge 2016, equation 1.
   """
-  scale = 'mean' if mean else 'sum'
-  return Features(layer, number(target, 'target'), scale)
+  apart, _, lead = _differences(logits, acts, layer, target)
+  square = jnp.square(apart).sum(tuple(range(lead, apart.ndim)))
+  positions = math.prod(apart.shape[lead:-1]) if mean else 1
+  return square / (2 * positions)
 
 
-@value('layer', 'statistic', 'distance')
-class Matching(Objective):
-  """The distance of a layer's statistic from a wanted one."""
+def _differences(
+  logits: Array | None, acts: Acts, layer: str, target: Array
+) -> tuple[Array, Array, int]:
+  """Activation minus target, the target, and the number of batch axes."""
+  a = activation(acts, layer)
+  lead = batch_rank(a, logits, layer)
+  if target.shape not in (a.shape, a.shape[lead:]):
+    raise ValueError(
+      f'target: got shape {target.shape}, expected that of {layer!r}, '
+      f'{a.shape[lead:]}'
+    )
+  target = beside(target, a)
+  return a - target, target, lead
 
-  layer: str
-  statistic: Callable[..., Any]
-  distance: Callable[[Any, Any], Array]
-  target: Any
-  mask: Array | None
 
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``distance(statistic(A, mask), target)``."""
-    got = self.statistic(feature_map(acts, self.layer), self.mask)
+@objective(target=numbers)
+def _matching(
+  logits: Array | None,
+  acts: Acts,
+  layer: str,
+  statistic: Callable[..., Any],
+  distance: Callable[[Any, Any], Array],
+  target: Any,
+  mask: Array | None,
+) -> Array:
+  """Distance of a layer's statistic: ``d(S(A, mask), target)``."""
+  got = statistic(feature_map(acts, layer), mask)
 
-    def fit(target: Array, value: Array) -> Array:
-      if target.shape != value.shape[value.ndim - target.ndim :]:
-        raise ValueError(
-          f'targets: got shape {target.shape} for {self.layer!r}, expected '
-          f'{value.shape}'
-        )
-      return beside(target, value)
+  def fit(target: Array, value: Array) -> Array:
+    if target.shape != value.shape[value.ndim - target.ndim :]:
+      raise ValueError(
+        f'targets: got shape {target.shape} for {layer!r}, expected '
+        f'{value.shape}'
+      )
+    return beside(target, value)
 
-    return self.distance(got, jax.tree.map(fit, self.target, got))
+  return distance(got, jax.tree.map(fit, target, got))
 
 
 def grams(
@@ -131,14 +133,16 @@ def grams(
 ) -> Objective:
   """The style loss ``sum_l w_l ||G_l - A_l||^2 / (4 N_l^2)``.
 
-  The Gram matrices are means over places, so it is the paper's, which divides
-  by the places of sums, ``1 / (4 N^2 M^2)``; and maps of other sizes compare.
+  The Gram matrices are means over positions, so that maps of different sizes
+  compare; the paper divides sums by the positions, ``1 / (4 N^2 M^2)``, which
+  is the same.
 
   Args:
     targets: ``{layer: A}``, each ``[C, C]`` by `statistics.gram`, with the
       batch of the images or without.
-    weights: ``{layer: w}``; else 1 over the number of layers each.
-    masks: ``{layer: [..., H', W']}``, the places that count, for some layers.
+    weights: ``{layer: w}``; 1 over the number of layers each if ``None``.
+    masks: ``{layer: [..., H', W']}``, weights of the positions, for some
+      layers; all count if a layer has none.
 
   Raises:
     ValueError: No layer; weights or masks of others; numbers that are not
@@ -153,12 +157,13 @@ def grams(
 def moments(
   targets: Targets, *, weights: Weights = None, masks: Masks = None
 ) -> Objective:
-  """``sum_l w_l (||mean - mean_0||^2 + ||std - std_0||^2)``; as `grams`.
+  """``sum_l w_l (||mean - mean_0||^2 + ||std - std_0||^2)``.
 
   Args:
     targets: ``{layer: Moments}`` by `statistics.moments`.
-    weights: As of `grams`.
-    masks: As of `grams`.
+    weights: ``{layer: w}``; 1 over the number of layers each if ``None``.
+    masks: ``{layer: [..., H', W']}``, weights of the positions, for some
+      layers; all count if a layer has none.
 
   Reference:
     Huang & Belongie 2017, equation 13; Li et al. 2017 (batch normalisation
@@ -172,12 +177,11 @@ def covariances(
 ) -> Objective:
   """``sum_l w_l (||mean - mean_0||^2 / N + ||C - C_0||^2 / (4 N^2))``.
 
-  Weighed and added as by `grams`.
-
   Args:
     targets: ``{layer: (mean, covariance)}`` by `statistics.covariance`.
-    weights: As of `grams`.
-    masks: As of `grams`.
+    weights: ``{layer: w}``; 1 over the number of layers each if ``None``.
+    masks: ``{layer: [..., H', W']}``, weights of the positions, for some
+      layers; all count if a layer has none.
   """
   return _total(
     statistics.covariance, _covariance_distance, targets, weights, masks
@@ -187,14 +191,15 @@ def covariances(
 def wasserstein(
   targets: Targets, *, weights: Weights = None, masks: Masks = None
 ) -> Objective:
-  """``sum_l w_l W^2``, of normal distributions of features; as `grams`.
+  """``sum_l w_l W^2``, of normal distributions of features.
 
   ``W^2 = ||m - m_0||^2 + tr(C + C_0 - 2 (C_0^1/2 C C_0^1/2)^1/2)``.
 
   Args:
     targets: ``{layer: (mean, covariance)}`` by `statistics.covariance`.
-    weights: As of `grams`.
-    masks: As of `grams`.
+    weights: ``{layer: w}``; 1 over the number of layers each if ``None``.
+    masks: ``{layer: [..., H', W']}``, weights of the positions, for some
+      layers; all count if a layer has none.
 
   Reference:
     Dowson & Landau 1982; Vacher et al. 2020 (texture interpolation).
@@ -220,11 +225,11 @@ def _total(
       )
   parts = [
     weights.get(layer, 0.0)
-    * Matching(
+    * _matching(
       layer,
       statistic,
       distance,
-      jax.tree.map(lambda v: number(v, 'targets'), target),
+      numbers(target, 'targets'),
       (masks or {}).get(layer),
     )
     for layer, target in targets.items()

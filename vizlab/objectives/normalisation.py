@@ -5,42 +5,37 @@ import jax.numpy as jnp
 
 from vizlab.objectives.base import (
   Objective,
-  Scaled,
-  Sum,
   activation,
   batch_rank,
+  objective,
 )
-from vizlab.types import Acts, Array, value
+from vizlab.types import Acts, Array
 
-__all__ = ['Normalised', 'normalised']
-
-
-@value('layer')
-class Normalised(Objective):
-  """See `normalised`; of one layer."""
-
-  layer: str
-  inner: Objective
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """The value of the inner objective, with a gradient of L1 norm 1."""
-    a = activation(acts, self.layer)
-    constant = jax.lax.stop_gradient(a)
-
-    def read(a: Array) -> Array:
-      return self.inner(logits, {**acts, self.layer: a})
-
-    y, pull = jax.vjp(read, constant)
-    (slope,) = pull(jnp.ones_like(y))
-    axes = tuple(range(batch_rank(a, logits, self.layer), a.ndim))
-    size = jnp.abs(slope).sum(axes, keepdims=True)
-    slope /= jnp.where(size > 0, size, 1)
-    along = (a * slope).sum(axes)
-    # The difference is 0, and has the slope.
-    return jax.lax.stop_gradient(y) + (along - jax.lax.stop_gradient(along))
+__all__ = ['normalised']
 
 
-def normalised(objective: Objective) -> Objective:
+@objective
+def _normalised(
+  logits: Array | None, acts: Acts, layer: str, inner: Objective
+) -> Array:
+  """The value of an objective of one layer, with a gradient of L1 norm 1."""
+  a = activation(acts, layer)
+  constant = jax.lax.stop_gradient(a)
+
+  def read(a: Array) -> Array:
+    return inner(logits, {**acts, layer: a})
+
+  y, pull = jax.vjp(read, constant)
+  (slope,) = pull(jnp.ones_like(y))
+  axes = tuple(range(batch_rank(a, logits, layer), a.ndim))
+  size = jnp.abs(slope).sum(axes, keepdims=True)
+  slope /= jnp.where(size > 0, size, 1)
+  along = (a * slope).sum(axes)
+  # The difference is 0, and has the slope.
+  return jax.lax.stop_gradient(y) + (along - jax.lax.stop_gradient(along))
+
+
+def normalised(term: Objective) -> Objective:
   """The same value, with the gradient of each term normalised: ``g / ||g||_1``.
 
   ``g`` is the gradient of a term in the activation that it reads; its L1 norm
@@ -52,23 +47,23 @@ def normalised(objective: Objective) -> Objective:
   derivatives are 0.
 
   Args:
-    objective: A term that reads one layer, such as `content` or `grams` of one
+    term: An objective that reads one layer, such as `content` or `grams` of one
       layer, or a weighted sum of such terms, as the losses of style are.
 
   Raises:
-    ValueError: A term does not name one layer.
+    ValueError: An objective does not name one layer.
 
   Reference:
     Johnson 2015 (neural-style): normalised gradients.
   """
-  if isinstance(objective, Sum):
-    return normalised(objective.first) + normalised(objective.second)
-  if isinstance(objective, Scaled):
-    return objective.weight * normalised(objective.inner)
-  layer = getattr(objective, 'layer', None)
+  if isinstance(term, Objective.Sum):
+    return normalised(term.first) + normalised(term.second)
+  if isinstance(term, Objective.Scaled):
+    return term.weight * normalised(term.inner)
+  layer = getattr(term, 'layer', None)
   if layer is None:
     raise ValueError(
-      f'objective: got {type(objective).__name__}, expected a weighted sum of '
+      f'term: got {term!r}, expected a weighted sum of '
       'objectives that read one layer each'
     )
-  return Normalised(layer, objective)
+  return _normalised(layer, term)

@@ -1,8 +1,11 @@
 """Objectives that read a unit: a logit, a probability, a neuron, a channel.
 
+Each takes its settings alone and returns a function of ``(logits, acts)``.
 ``target``, ``channel`` and the rest are one number for all images, or an array
-with one number an image.
+with one number per image.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,168 +13,34 @@ import numpy as np
 
 from vizlab import extrema
 from vizlab.objectives.base import (
-  Objective,
   activation,
   at_position,
   batch_rank,
   feature_map,
   for_each,
   index,
+  objective,
   pick,
 )
-from vizlab.types import Acts, Array, number, value
+from vizlab.terms import at_least
+from vizlab.types import Acts, Array
 
 __all__ = [
-  'Channel',
-  'LayerEnergy',
-  'Logit',
-  'Margin',
-  'Neuron',
-  'Peak',
-  'Probability',
-  'TopLabel',
-  'Total',
   'channel',
   'layer_energy',
   'logit',
   'margin',
   'neuron',
   'peak',
+  'position_index',
   'probability',
   'top_label',
   'total',
 ]
 
 
-@value()
-class Logit(Objective):
-  """See `logit`."""
-
-  target: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``logits[target]``."""
-    return pick(_present(logits), self.target, 'target')
-
-
-@value()
-class Probability(Objective):
-  """See `probability`."""
-
-  target: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``softmax(logits)[target]``."""
-    return pick(jax.nn.softmax(_present(logits)), self.target, 'target')
-
-
-@value()
-class Margin(Objective):
-  """See `margin`."""
-
-  target: Array
-  enough: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``min(logits[target] - max of the others, enough)``."""
-    logits = _present(logits)
-    mine = pick(logits, self.target, 'target')
-    target = jnp.broadcast_to(self.target, logits.shape[:-1])
-    own = jax.nn.one_hot(target, logits.shape[-1], dtype=bool)
-    others = extrema.max_over(jnp.where(own, -jnp.inf, logits), -1)
-    return extrema.minimum(mine - others, self.enough)
-
-
-@value()
-class TopLabel(Objective):
-  """See `top_label`."""
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``argmax(logits)``."""
-    logits = _present(logits)
-    label = jax.lax.argmax(logits, logits.ndim - 1, jnp.int32)
-    return jnp.where(jnp.isnan(logits).any(-1), -1, label)
-
-
-@value('layer')
-class Neuron(Objective):
-  """See `neuron`."""
-
-  layer: str
-  channel: Array
-  row: Array | None
-  column: Array | None
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``A[row, column, channel]``."""
-    a = activation(acts, self.layer)
-    if self.row is None:
-      if a.ndim >= 3 and (logits is None or a.ndim == logits.ndim + 2):
-        raise ValueError(
-          f'position: got None, expected a row and a column: {self.layer!r} '
-          'gives a map'
-        )
-      return pick(a, self.channel, 'channel')
-    a = at_position(feature_map(acts, self.layer), self.row, self.column)
-    return pick(a, self.channel, 'channel')
-
-
-@value('layer')
-class Channel(Objective):
-  """See `channel`."""
-
-  layer: str
-  channel: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``mean A[:, :, channel]``."""
-    a = feature_map(acts, self.layer)
-    return pick(a.mean((-3, -2)), self.channel, 'channel')
-
-
-@value('layer')
-class Total(Objective):
-  """See `total`."""
-
-  layer: str
-  channel: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``sum A[:, :, channel]``."""
-    a = feature_map(acts, self.layer)
-    return pick(a.sum((-3, -2)), self.channel, 'channel')
-
-
-@value('layer')
-class Peak(Objective):
-  """See `peak`."""
-
-  layer: str
-  channel: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``max A[:, :, channel]``, through the first place that has it."""
-    a = feature_map(acts, self.layer)
-    flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
-    values = pick(flat, for_each(self.channel, 1), 'channel')
-    return pick(values, jax.lax.stop_gradient(values).argmax(-1), 'position')
-
-
-@value('layer')
-class LayerEnergy(Objective):
-  """See `layer_energy`."""
-
-  layer: str
-  power: Array
-
-  def __call__(self, logits: Array | None, acts: Acts) -> Array:
-    """``mean |A|^power``."""
-    a = activation(acts, self.layer)
-    axes = tuple(range(batch_rank(a, logits, self.layer), a.ndim))
-    return (jnp.abs(a) ** jnp.asarray(self.power, a.dtype)).mean(axes)
-
-
-def logit(target: int | Array) -> Objective:
+@objective(target=index)
+def logit(logits: Array | None, acts: Acts, target: int | Array) -> Array:
   """The score of a class before the softmax: ``logits[target]``.
 
   Args:
@@ -181,49 +50,89 @@ def logit(target: int | Array) -> Objective:
     ValueError: The class is out of range, or the net has no classifier (both
       when the objective is read).
   """
-  return Logit(index(target, 'target'))
+  return pick(_present(logits), target, 'target')
 
 
-def probability(target: int | Array) -> Objective:
-  """The probability of a class: ``softmax(logits)[target]``, in [0, 1]."""
-  return Probability(index(target, 'target'))
-
-
-def margin(target: int | Array, enough: float = jnp.inf) -> Objective:
-  """Margin of a class over all others, in logits.
+@objective(target=index)
+def probability(logits: Array | None, acts: Acts, target: int | Array) -> Array:
+  """The probability of a class: ``softmax(logits)[target]``, in [0, 1].
 
   Args:
     target: Class, 0 to K - 1.
-    enough: Where it stops to count, so that it has no slope any more.
 
   Raises:
-    ValueError: As in `logit`.
+    ValueError: The class is out of range, or the net has no classifier (both
+      when the objective is read).
+  """
+  return pick(jax.nn.softmax(_present(logits)), target, 'target')
+
+
+def _enough(value: Any, name: str) -> np.ndarray | Array:
+  if isinstance(value, jax.Array):
+    return value
+  # Infinity is a number here: the margin never stops to count.
+  if not np.float32(value) > -np.inf:
+    raise ValueError(f'{name}: got {value}, expected a number')
+  return np.float32(value)
+
+
+@objective(target=index, enough=_enough)
+def margin(
+  logits: Array | None,
+  acts: Acts,
+  target: int | Array,
+  enough: float = jnp.inf,
+) -> Array:
+  """Margin of a class over all others, in logits.
+
+  ``min(logits[target] - max of the others, enough)``
+
+  Args:
+    target: Class, 0 to K - 1.
+    enough: Margin from which on there is no slope.
+
+  Raises:
+    ValueError: The class is out of range, or the net has no classifier (both
+      when the objective is read).
 
   Reference:
     Carlini & Wagner 2017, their function f6, of the opposite sign.
   """
-  # Infinity is a number here: it never stops to count.
-  known = not isinstance(enough, jax.Array)
-  if known and not np.float32(enough) > -np.inf:
-    raise ValueError(f'enough: got {enough}, expected a number')
-  return Margin(
-    index(target, 'target'), np.float32(enough) if known else enough
-  )
+  logits = _present(logits)
+  own_logit = pick(logits, target, 'target')
+  classes = jnp.broadcast_to(target, logits.shape[:-1])
+  own = jax.nn.one_hot(classes, logits.shape[-1], dtype=bool)
+  others = extrema.max_over(jnp.where(own, -jnp.inf, logits), -1)
+  return extrema.minimum(own_logit - others, enough)
 
 
-def top_label() -> Objective:
+@objective
+def top_label(logits: Array | None, acts: Acts) -> Array:
   """The most probable class; to be recorded, not differentiated.
 
   An int32 for each image; -1 where its logits have a NaN.
   """
-  return TopLabel()
+  logits = _present(logits)
+  label = jax.lax.argmax(logits, logits.ndim - 1, jnp.int32)
+  return jnp.where(jnp.isnan(logits).any(-1), -1, label)
 
 
+def position_index(value: Any, name: str) -> Any:
+  """Row and column as int32 leaves, or ``None``."""
+  if value is None:
+    return None
+  row, column = value
+  return [index(row, 'row'), index(column, 'column')]
+
+
+@objective(channel=index, position=position_index)
 def neuron(
+  logits: Array | None,
+  acts: Acts,
   layer: str,
   channel: int | Array,
   position: tuple[int | Array, int | Array] | None = None,
-) -> Objective:
+) -> Array:
   """One unit: ``A[row, column, channel]``.
 
   Args:
@@ -231,36 +140,76 @@ def neuron(
     channel: Channel, 0 to C - 1.
     position: Row and column in the layer's map; ``None`` for a layer whose
       activation is a vector.
+
+  Raises:
+    ValueError: The unit is out of range, or a map without a position (both when
+      the objective is read).
   """
-  row, column = (None, None) if position is None else position
-  return Neuron(
-    layer,
-    index(channel, 'channel'),
-    None if row is None else index(row, 'row'),
-    None if column is None else index(column, 'column'),
-  )
+  a = activation(acts, layer)
+  if position is not None:
+    a = at_position(feature_map(acts, layer), *position)
+  elif a.ndim >= 3 and (logits is None or a.ndim == logits.ndim + 2):
+    raise ValueError(
+      f'position: got None, expected a row and a column: {layer!r} gives a map'
+    )
+  return pick(a, channel, 'channel')
 
 
-def channel(layer: str, channel: int | Array) -> Objective:
-  """The mean of a feature map: ``mean_ij A[i, j, channel]``."""
-  return Channel(layer, index(channel, 'channel'))
+@objective(channel=index)
+def channel(
+  logits: Array | None, acts: Acts, layer: str, channel: int | Array
+) -> Array:
+  """The mean of a feature map: ``mean_ij A[i, j, channel]``.
+
+  Args:
+    layer: Name of a layer that gives a map.
+    channel: Channel, 0 to C - 1.
+  """
+  return pick(feature_map(acts, layer).mean((-3, -2)), channel, 'channel')
 
 
-def total(layer: str, channel: int | Array) -> Objective:
-  """The sum of a feature map (Zeiler & Fergus 2014, figure 6b)."""
-  return Total(layer, index(channel, 'channel'))
+@objective(channel=index)
+def total(
+  logits: Array | None, acts: Acts, layer: str, channel: int | Array
+) -> Array:
+  """The sum of a feature map (Zeiler & Fergus 2014, figure 6b).
+
+  Args:
+    layer: Name of a layer that gives a map.
+    channel: Channel, 0 to C - 1.
+  """
+  return pick(feature_map(acts, layer).sum((-3, -2)), channel, 'channel')
 
 
-def peak(layer: str, channel: int | Array) -> Objective:
+@objective(channel=index)
+def peak(
+  logits: Array | None, acts: Acts, layer: str, channel: int | Array
+) -> Array:
   """The strongest unit of a feature map: ``max_ij A[i, j, channel]``.
 
   Its gradient goes to one unit, the first in row-major order on a tie: this is
   what the deconvnet explains.
+
+  Args:
+    layer: Name of a layer that gives a map.
+    channel: Channel, 0 to C - 1.
   """
-  return Peak(layer, index(channel, 'channel'))
+  a = feature_map(acts, layer)
+  flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
+  values = pick(flat, for_each(channel, 1), 'channel')
+  return pick(values, jax.lax.stop_gradient(values).argmax(-1), 'position')
 
 
-def layer_energy(layer: str, power: float | Array = 2.0) -> Objective:
+def _power(value: Any, name: str) -> np.ndarray | Array:
+  if jnp.ndim(value):
+    raise ValueError(f'{name}: got shape {jnp.shape(value)}, expected a number')
+  return at_least(1.0)(value, name)
+
+
+@objective(power=_power)
+def layer_energy(
+  logits: Array | None, acts: Acts, layer: str, power: float | Array = 2.0
+) -> Array:
   """The energy of a layer: ``mean |A|^power``.
 
   Its slope in a unit grows by ``|A|^(power - 1)``: a larger power raises what
@@ -277,9 +226,9 @@ def layer_energy(layer: str, power: float | Array = 2.0) -> Objective:
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream).
   """
-  if jnp.ndim(power):
-    raise ValueError(f'power: got shape {jnp.shape(power)}, expected a number')
-  return LayerEnergy(layer, number(power, 'power', 1.0))
+  a = activation(acts, layer)
+  axes = tuple(range(batch_rank(a, logits, layer), a.ndim))
+  return (jnp.abs(a) ** jnp.asarray(power, a.dtype)).mean(axes)
 
 
 def _present(logits: Array | None) -> Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vizlab.types import Array, value
+from vizlab.types import Array, pytree_dataclass
 
 __all__ = ['PoolWindow', 'avg_pool', 'max_pool']
 
@@ -128,7 +128,7 @@ def max_pool(x: Array, window: PoolWindow = PoolWindow()) -> Array:
 
 
 # A shape is not an array; wrapping it keeps residuals a valid pytree.
-@value('shape')
+@pytree_dataclass(static=('shape',))
 class _Switches:
   which: Array
   shape: tuple[int, ...]

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from vizlab.image import statistics
 from vizlab.objectives.base import feature_map
 from vizlab.objectives.contract import run_net
-from vizlab.types import Acts, Array, Edits, Net, value
+from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 
 __all__ = ['principal']
 
 
-@value()
+@pytree_dataclass
 class _Projected:
   """See `principal`."""
 

@@ -11,6 +11,7 @@ from vizlab.synthesis.augment import (
   rotate,
   scale,
 )
+from vizlab.synthesis.augmentation import Augmentation, augment
 from vizlab.synthesis.cppn import cppn
 from vizlab.synthesis.dream import dream, octave_sizes, tiled, zoom
 from vizlab.synthesis.fool import fool
@@ -43,6 +44,8 @@ from vizlab.synthesis.transforms import (
 )
 
 __all__ = [
+  'Augmentation',
+  'augment',
   'ascent',
   'bilateral_every',
   'blur_every',

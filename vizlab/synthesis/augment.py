@@ -1,4 +1,4 @@
-"""Random transformations, so that an image excites however it is looked at.
+"""Random transformations, so that an image excites a network in many views.
 
 ``augment(key, image [..., H, W, C]) -> image``: one draw for all images of a
 batch; ``vmap`` over keys and images gives each its own. All are pytrees whose
@@ -6,10 +6,12 @@ strengths are leaves.
 
 >>> import jax
 >>> from vizlab import synthesis
->>> seen = synthesis.compose(synthesis.pad(8), synthesis.jitter(8))
->>> seen(jax.random.key(0), jax.numpy.ones((2, 32, 32, 3))).shape
+>>> transform = synthesis.compose(synthesis.pad(8), synthesis.jitter(8))
+>>> transform(jax.random.key(0), jax.numpy.ones((2, 32, 32, 3))).shape
 (2, 48, 48, 3)
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,17 +19,12 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from vizlab.image.filters import rescale
+from vizlab.synthesis.augmentation import Augmentation, augment
 from vizlab.synthesis.intensities import noise
-from vizlab.types import Array, Augment, number, value, whole
+from vizlab.terms import at_least
+from vizlab.types import Array, Augment, number, whole
 
 __all__ = [
-  'Compose',
-  'Crop',
-  'Jitter',
-  'Pad',
-  'ResizedCrop',
-  'Rotate',
-  'Scale',
   'compose',
   'crop',
   'jitter',
@@ -40,177 +37,127 @@ __all__ = [
 ]
 
 
-@value()
-class Compose:
-  """See `compose`."""
-
-  parts: tuple[Augment, ...]
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Applies one after the other, each with a key of its own."""
-    for i, part in enumerate(self.parts):
-      image = part(jax.random.fold_in(key, i), image)
-    return image
+def compose(*parts: Augment) -> Augmentation:
+  """Applies one transformation after the other, each with a key of its own."""
+  return _in_turn(parts)
 
 
-@value()
-class Jitter:
-  """See `jitter`."""
-
-  pixels: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Rolls rows and columns."""
-    by = jax.random.randint(key, (2,), -self.pixels, self.pixels + 1, jnp.int32)
-    return jnp.roll(image, by, (-3, -2))
+@augment
+def _in_turn(key: Array, image: Array, parts: tuple[Augment, ...]) -> Array:
+  for i, part in enumerate(parts):
+    image = part(jax.random.fold_in(key, i), image)
+  return image
 
 
-@value('size')
-class Crop:
-  """See `crop`."""
-
-  size: tuple[int, int]
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Cuts a part."""
-    free = [n - m for n, m in zip(image.shape[-3:-1], self.size, strict=True)]
-    if min(free) < 0:
-      raise ValueError(
-        f'size: got {self.size} for images {image.shape}, expected at most '
-        'their size'
-      )
-    most = jnp.asarray(free, jnp.int32) + 1
-    at = jax.random.randint(key, (2,), 0, most, jnp.int32)
-    for i, axis in enumerate((-3, -2)):
-      image = jax.lax.dynamic_slice_in_dim(
-        image, at[i], self.size[i], image.ndim + axis
-      )
-    return image
+def _pixels(value: Any, name: str) -> Array:
+  most = at_least(0.0)(value, name)
+  if not isinstance(most, jax.Array) and most != np.floor(most):
+    raise ValueError(f'{name}: got {value}, expected a whole number')
+  return most.astype(np.int32)
 
 
-@value('pixels')
-class Pad:
-  """See `pad`."""
-
-  pixels: int
-  fill: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Adds a border."""
-    edges = [(0, 0)] * (image.ndim - 3) + [(self.pixels,) * 2] * 2 + [(0, 0)]
-    return jnp.pad(image - self.fill, edges) + self.fill
-
-
-@value()
-class Scale:
-  """See `scale`."""
-
-  low: Array
-  high: Array
-  fill: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Enlarges or shrinks about the centre."""
-    factor = jax.random.uniform(key, (), image.dtype, self.low, self.high)
-    return rescale(image - self.fill, factor) + self.fill
-
-
-@value()
-class ResizedCrop:
-  """See `resized_crop`."""
-
-  low: Array
-  high: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Cuts a part and enlarges it."""
-    side, place = jax.random.split(key)
-    share = jax.random.uniform(side, (), image.dtype, self.low, self.high)
-    size = jnp.asarray(image.shape[-3:-1], image.dtype)
-    corner = (1 - share) * size * jax.random.uniform(place, (2,), image.dtype)
-    return jax.image.scale_and_translate(
-      image,
-      image.shape,
-      (image.ndim - 3, image.ndim - 2),
-      jnp.full(2, 1 / share, image.dtype),
-      -corner / share,
-      'linear',
-    )
-
-
-@value()
-class Rotate:
-  """See `rotate`."""
-
-  degrees: Array
-  fill: Array
-
-  def __call__(self, key: Array, image: Array) -> Array:
-    """Turns about the centre, with linear interpolation."""
-    draw = jax.random.uniform(key, (), image.dtype, -1.0)
-    turn = jnp.deg2rad(self.degrees) * draw
-    h, w, c = image.shape[-3:]
-    y, x = jnp.meshgrid(
-      *(np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in (h, w)),
-      indexing='ij',
-    )
-    sine, cosine = jnp.sin(turn), jnp.cos(turn)
-    at = [
-      cosine * y + sine * x + (h - 1) / 2,
-      cosine * x - sine * y + (w - 1) / 2,
-    ]
-
-    def one(plane: Array) -> Array:
-      return map_coordinates(plane, at, order=1, mode='constant')
-
-    flat = jnp.moveaxis(image - self.fill, -1, -3).reshape(-1, h, w)
-    turned = jax.vmap(one)(flat).reshape(*image.shape[:-3], c, h, w)
-    return jnp.moveaxis(turned, -3, -1) + self.fill
-
-
-def compose(*parts: Augment) -> Compose:
-  """One transformation after the other."""
-  return Compose(parts)
-
-
-def jitter(pixels: int) -> Jitter:
+@augment(pixels=_pixels)
+def jitter(key: Array, image: Array, pixels: int) -> Array:
   """Shifts by up to so many pixels; what leaves comes in on the other side.
 
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream).
   """
-  most = number(pixels, 'pixels', 0.0)
-  if not isinstance(most, jax.Array) and most != np.floor(most):
-    raise ValueError(f'pixels: got {pixels}, expected a whole number')
-  return Jitter(most.astype(np.int32))
+  by = jax.random.randint(key, (2,), -pixels, pixels + 1, jnp.int32)
+  return jnp.roll(image, by, (-3, -2))
 
 
-def crop(height: int, width: int | None = None) -> Crop:
+def crop(height: int, width: int | None = None) -> Augmentation:
   """A random part of ``height`` by ``width`` pixels (by default a square)."""
   size = height, height if width is None else width
-  return Crop(tuple(whole(n, 'height, width') for n in size))
+  return _crop(tuple(whole(n, 'height, width') for n in size))
 
 
-def pad(pixels: int, *, fill: float = 0.5) -> Pad:
+@augment
+def _crop(key: Array, image: Array, size: tuple[int, int]) -> Array:
+  free = [n - m for n, m in zip(image.shape[-3:-1], size, strict=True)]
+  if min(free) < 0:
+    raise ValueError(
+      f'size: got {size} for images {image.shape}, expected at most their size'
+    )
+  most = jnp.asarray(free, jnp.int32) + 1
+  at = jax.random.randint(key, (2,), 0, most, jnp.int32)
+  for i, axis in enumerate((-3, -2)):
+    image = jax.lax.dynamic_slice_in_dim(
+      image, at[i], size[i], image.ndim + axis
+    )
+  return image
+
+
+def _border(value: Any, name: str) -> int:
+  return whole(value, name, 0)
+
+
+@augment(pixels=_border)
+def pad(key: Array, image: Array, pixels: int, *, fill: float = 0.5) -> Array:
   """A border of so many pixels on each side, grey by default."""
-  return Pad(whole(pixels, 'pixels', 0), number(fill, 'fill'))
+  edges = [(0, 0)] * (image.ndim - 3) + [(pixels,) * 2] * 2 + [(0, 0)]
+  return jnp.pad(image - fill, edges) + fill
 
 
-def scale(low: float = 0.9, high: float = 1.1, *, fill: float = 0.5) -> Scale:
-  """Enlarges by a factor between two; the size in pixels stays the same."""
-  low, high = number(low, 'low', 0.0), number(high, 'high', 0.0)
+def _check_factors(low: Any, high: Any, fill: Any) -> None:
   known = not isinstance(low, jax.Array) and not isinstance(high, jax.Array)
   if known and not 0 < low <= high:
     raise ValueError(f'low, high: got {low}, {high}, expected 0 < low <= high')
-  return Scale(low, high, np.float32(fill))
 
 
-def rotate(degrees: float = 10.0, *, fill: float = 0.5) -> Rotate:
+@augment(low=at_least(0.0), high=at_least(0.0), check=_check_factors)
+def scale(
+  key: Array,
+  image: Array,
+  low: float = 0.9,
+  high: float = 1.1,
+  *,
+  fill: float = 0.5,
+) -> Array:
+  """Enlarges by a factor between two; the size in pixels stays the same."""
+  factor = jax.random.uniform(key, (), image.dtype, low, high)
+  return rescale(image - fill, factor) + fill
+
+
+@augment(degrees=at_least(0.0))
+def rotate(
+  key: Array, image: Array, degrees: float = 10.0, *, fill: float = 0.5
+) -> Array:
   """Turns by up to so many degrees to either side."""
-  return Rotate(number(degrees, 'degrees', 0.0), np.float32(fill))
+  draw = jax.random.uniform(key, (), image.dtype, -1.0)
+  turn = jnp.deg2rad(degrees) * draw
+  h, w, c = image.shape[-3:]
+  y, x = jnp.meshgrid(
+    *(np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in (h, w)),
+    indexing='ij',
+  )
+  sine, cosine = jnp.sin(turn), jnp.cos(turn)
+  at = [
+    cosine * y + sine * x + (h - 1) / 2,
+    cosine * x - sine * y + (w - 1) / 2,
+  ]
+
+  def one(plane: Array) -> Array:
+    return map_coordinates(plane, at, order=1, mode='constant')
+
+  flat = jnp.moveaxis(image - fill, -1, -3).reshape(-1, h, w)
+  turned = jax.vmap(one)(flat).reshape(*image.shape[:-3], c, h, w)
+  return jnp.moveaxis(turned, -3, -1) + fill
 
 
-def resized_crop(low: float = 0.25, high: float = 1.0) -> ResizedCrop:
+def _check_shares(low: Any, high: Any) -> None:
+  known = not isinstance(low, jax.Array) and not isinstance(high, jax.Array)
+  if known and not 0 < low <= high <= 1:
+    raise ValueError(
+      f'low, high: got {low}, {high}, expected 0 < low <= high <= 1'
+    )
+
+
+@augment(low=at_least(0.0), high=at_least(0.0), check=_check_shares)
+def resized_crop(
+  key: Array, image: Array, low: float = 0.25, high: float = 1.0
+) -> Array:
   """A random part of the image, enlarged to the image's size.
 
   Args:
@@ -218,18 +165,23 @@ def resized_crop(low: float = 0.25, high: float = 1.0) -> ResizedCrop:
     high: Largest one, at most 1. The share is uniform between the two, and so
       is the position of the part within the image.
   """
-  low, high = number(low, 'low', 0.0), number(high, 'high', 0.0)
-  known = not isinstance(low, jax.Array) and not isinstance(high, jax.Array)
-  if known and not 0 < low <= high <= 1:
-    raise ValueError(
-      f'low, high: got {low}, {high}, expected 0 < low <= high <= 1'
-    )
-  return ResizedCrop(low, high)
+  side, place = jax.random.split(key)
+  share = jax.random.uniform(side, (), image.dtype, low, high)
+  size = jnp.asarray(image.shape[-3:-1], image.dtype)
+  corner = (1 - share) * size * jax.random.uniform(place, (2,), image.dtype)
+  return jax.image.scale_and_translate(
+    image,
+    image.shape,
+    (image.ndim - 3, image.ndim - 2),
+    jnp.full(2, 1 / share, image.dtype),
+    -corner / share,
+    'linear',
+  )
 
 
 def noisy_crops(
   low: float = 0.5, high: float = 1.0, deviation: float = 0.05
-) -> Compose:
+) -> Augmentation:
   """`resized_crop` and `noise`: the augment of `vizlab.synthesis.maco`.
 
   Reference:
@@ -246,7 +198,7 @@ def robust(
   spread: float = 0.25,
   border: float = 1 / 8,
   shift: float = 1 / 14,
-) -> Compose:
+) -> Augmentation:
   """Padding, jitter, scale, rotation and crop, for images of ``size`` pixels.
 
   Args:

@@ -8,12 +8,12 @@ import numpy as np
 
 from vizlab.image.colour import to_rgb
 from vizlab.synthesis.images import Shape, check_shape
-from vizlab.types import Array, value, whole
+from vizlab.types import Array, pytree_dataclass, whole
 
 __all__ = ['Cppn', 'cppn']
 
 
-@value('shape', 'width', 'depth', 'decorrelated')
+@pytree_dataclass(static=('shape', 'width', 'depth', 'decorrelated'))
 class Cppn:
   """See `cppn`."""
 

@@ -18,14 +18,14 @@ from vizlab.types import (
   ScoreFn,
   check_image,
   number,
-  value,
+  pytree_dataclass,
   whole,
 )
 
 __all__ = ['Tiled', 'dream', 'octave_sizes', 'tiled', 'zoom']
 
 
-@value('size')
+@pytree_dataclass(static=('size',))
 class Tiled:
   """See `tiled`."""
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vizlab.image.colour import from_rgb, to_rgb
 from vizlab.image.filters import frequencies, resize
-from vizlab.types import Array, check_image, number, value, whole
+from vizlab.types import Array, check_image, number, pytree_dataclass, whole
 
 __all__ = [
   'Fourier',
@@ -32,7 +32,7 @@ __all__ = [
 Shape = tuple[int, ...]
 
 
-@value()
+@pytree_dataclass
 class Pixels:
   """See `pixels`."""
 
@@ -49,7 +49,7 @@ class Pixels:
     return z
 
 
-@value('shape', 'decorrelated')
+@pytree_dataclass(static=('shape', 'decorrelated'))
 class Fourier:
   """See `fourier`."""
 
@@ -87,7 +87,7 @@ class Fourier:
     return math.sqrt(h * w) / 4 * by_frequency(self.shape, self.decay)
 
 
-@value('shape', 'levels', 'decorrelated')
+@pytree_dataclass(static=('shape', 'levels', 'decorrelated'))
 class Pyramid:
   """See `pyramid`."""
 
@@ -117,7 +117,7 @@ class Pyramid:
     return to_rgb(self.values(z), decorrelated=self.decorrelated)
 
 
-@value('sides')
+@pytree_dataclass(static=('sides',))
 class Shared:
   """See `shared`."""
 

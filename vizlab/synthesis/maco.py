@@ -18,7 +18,7 @@ import optax
 from vizlab.image.colour import to_rgb
 from vizlab.synthesis.images import Shape, check_shape, inverse_spectrum
 from vizlab.synthesis.magnitudes import photo_magnitude
-from vizlab.types import Array, ImageParam, value
+from vizlab.types import Array, ImageParam, pytree_dataclass
 
 __all__ = [
   'Maco',
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-@value('shape')
+@pytree_dataclass(static=('shape',))
 class Maco:
   """See `maco`."""
 
@@ -74,7 +74,7 @@ class _Followed(NamedTuple):
   total: Array
 
 
-@value()
+@pytree_dataclass
 class Tracked:
   """See `tracked`."""
 

@@ -1,0 +1,217 @@
+"""Terms: functions with settings that are pytrees, and their arithmetic.
+
+An objective, a penalty or an augmentation is one decorated function. Its first
+parameters are its inputs, the others its settings, and the decorator makes of
+it a function of the settings alone: ``channel(layer, 7)`` is then a function of
+``(logits, acts)``. Numbers and arrays among the settings are leaves of the
+pytree, so that other ones never recompile; names, flags, whole numbers and
+functions are structure.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.types import Array, number, pytree_dataclass
+
+__all__ = ['Term', 'at_least', 'decorator', 'numbers']
+
+Convert = Callable[[Any, str], Any]
+
+
+class Term:
+  """Base of what adds, subtracts, and multiplies with numbers.
+
+  A class that derives from it with a ``kind`` is the base of one kind of terms:
+  it has the classes ``Sum``, ``Scaled`` and ``Applied``, and terms of two kinds
+  do not mix.
+  """
+
+  kind: ClassVar[str]
+  Sum: ClassVar[type]
+  Scaled: ClassVar[type]
+  Applied: ClassVar[type]
+  # numpy leaves `array * term` to us instead of making object arrays.
+  __array_ufunc__ = None
+
+  def __init_subclass__(cls, kind: str = '', **settings: Any) -> None:
+    """Makes the sums, multiples and functions of a kind."""
+    super().__init_subclass__(**settings)
+    if kind:
+      cls.kind = kind
+      cls.Sum, cls.Scaled = _sum(cls), _scaled(cls)
+      cls.Applied = _applied(cls)
+
+  def __call__(self, *inputs: Any) -> Array:
+    """Returns one number per image."""
+    raise NotImplementedError
+
+  def __add__(self, other: 'Term') -> 'Term':
+    return self.Sum(self, self._same_kind(other))
+
+  def __sub__(self, other: 'Term') -> 'Term':
+    return self.Sum(self, -self._same_kind(other))
+
+  def __mul__(self, weight: float | Array) -> 'Term':
+    return self.Scaled(number(weight, 'weight'), self)
+
+  __rmul__ = __mul__
+
+  def __neg__(self) -> 'Term':
+    return self * -1.0
+
+  def _same_kind(self, other: Any) -> 'Term':
+    if getattr(other, 'kind', None) != self.kind:
+      raise ValueError(f'other: got {other!r}, expected {self.kind} to add')
+    return other
+
+
+def _sum(base: type) -> type:
+  @pytree_dataclass
+  class Sum(base):
+    """``first + second``."""
+
+    first: Any
+    second: Any
+
+    def __call__(self, *inputs: Any) -> Array:
+      """Adds the two."""
+      return self.first(*inputs) + self.second(*inputs)
+
+  return Sum
+
+
+def _scaled(base: type) -> type:
+  @pytree_dataclass
+  class Scaled(base):
+    """``weight * inner``."""
+
+    weight: Array
+    inner: Any
+
+    def __call__(self, *inputs: Any) -> Array:
+      """Multiplies."""
+      y = self.inner(*inputs)
+      return jnp.asarray(self.weight).astype(y.dtype) * y
+
+  return Scaled
+
+
+def _applied(base: type) -> type:
+  @pytree_dataclass(static=('fn', 'structure'))
+  class Applied(base):
+    """Function with its settings.
+
+    Attributes:
+      fn: The function.
+      structure: Settings that are no numbers, ``((name, value), ...)``.
+      leaves: Settings that are numbers and arrays, by name.
+    """
+
+    fn: Callable[..., Any]
+    structure: tuple[tuple[str, Any], ...]
+    leaves: Mapping[str, Any]
+
+    def __call__(self, *inputs: Any) -> Any:
+      """Calls the function."""
+      return self.fn(*inputs, **dict(self.structure), **self.leaves)
+
+    def __getattr__(self, name: str) -> Any:
+      """A setting by its name."""
+      settings = {
+        **dict(vars(self).get('structure', ())),
+        **vars(self).get('leaves', {}),
+      }
+      if name not in settings:
+        raise AttributeError(f'{type(self).__name__} has no {name!r}')
+      return settings[name]
+
+    def __repr__(self) -> str:
+      settings = {**dict(self.structure), **self.leaves}
+      listed = ', '.join(f'{k}={v!r}' for k, v in settings.items())
+      return f'{self.fn.__name__}({listed})'
+
+  return Applied
+
+
+def decorator(base: type, inputs: int) -> Callable[..., Any]:
+  """Returns the decorator of the functions of one kind.
+
+  Args:
+    base: The class that the decorated functions return an instance of: a kind
+      of `Term`, or any class for functions that do not add.
+    inputs: Number of inputs, the first parameters of a function.
+
+  Returns:
+    ``decorate(fn=None, *, check=None, **convert)``. ``convert`` names for some
+    settings a function ``(value, name) -> value`` that checks and converts; a
+    number without one becomes float32. ``check`` is called with all converted
+    settings by name.
+  """
+  applied = getattr(base, 'Applied', None) or _applied(base)
+
+  def decorate(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    check: Callable[..., None] | None = None,
+    **convert: Convert,
+  ) -> Any:
+    if fn is None:
+      return functools.partial(decorate, check=check, **convert)
+    signature = inspect.signature(fn)
+    settings = signature.replace(
+      parameters=[*signature.parameters.values()][inputs:],
+      return_annotation=base,
+    )
+
+    @functools.wraps(fn)
+    def make(*args: Any, **kwargs: Any) -> Any:
+      bound = settings.bind(*args, **kwargs)
+      bound.apply_defaults()
+      values = {
+        name: convert.get(name, _converted)(value, name)
+        for name, value in bound.arguments.items()
+      }
+      if check:
+        check(**values)
+      structure = tuple((k, v) for k, v in values.items() if _is_static(v))
+      names = dict(structure)
+      leaves = {k: v for k, v in values.items() if k not in names}
+      return applied(fn, structure, leaves)
+
+    del make.__wrapped__  # it has another signature
+    make.__signature__ = settings
+    return make
+
+  return decorate
+
+
+def at_least(least: float) -> Convert:
+  """Conversion to float32 that raises `ValueError` below ``least``."""
+  return functools.partial(number, least=least)
+
+
+def numbers(tree: Any, name: str) -> Any:
+  """Conversion of every leaf of a pytree to float32."""
+  return jax.tree.map(lambda leaf: number(leaf, name), tree)
+
+
+def _converted(value: Any, name: str) -> Any:
+  """A number as float32; anything else as it is."""
+  plain = int | float | list | np.ndarray | np.generic
+  if isinstance(value, plain) and not isinstance(value, bool):
+    return number(value, name)
+  return value
+
+
+def _is_static(value: Any) -> bool:
+  if type(value) is tuple:
+    return all(map(_is_static, value))
+  plain = isinstance(value, str | bool | int | functools.partial)
+  return value is None or plain or inspect.isroutine(value)
