@@ -35,7 +35,7 @@ ALLOWED = {
   'optimize': _MIDDLE,
   'attribution': {*_MIDDLE, 'attribution'},
   'synthesis': {*_MIDDLE, 'synthesis'},
-  'style': {*_MIDDLE, 'style'},
+  'style': {*_MIDDLE, 'synthesis', 'style'},
   'adversarial': {*_MIDDLE, 'adversarial'},
   'evaluate': {*_MIDDLE, 'attribution', 'evaluate'},
 }

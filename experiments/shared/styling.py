@@ -2,19 +2,16 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from vizlab import io, nets, optimize, penalties, render, style, synthesis
-from vizlab.image.filters import resize
-from vizlab.objectives import Objective, Score, normalised, score
+from vizlab.objectives import Objective, Score
 from vizlab.runs.inputs import (
   check_layers,
   load_net,
@@ -37,30 +34,14 @@ __all__ = [
   'losses',
   'noise',
   'read_styles',
-  'shrunk',
   'sizes',
 ]
 
 
-def _lbfgs(rate: Any) -> optax.GradientTransformation:
-  return optax.chain(
-    synthesis.lbfgs(rate, rate, smooth=0.5), synthesis.project()
-  )
-
-
-def _adam(rate: Any) -> optax.GradientTransformation:
-  return optax.chain(optax.adam(rate), synthesis.project())
-
-
-# How steps are taken, and the rate that suits it: pixels of [0, 1] in a step.
-# Images stay in [0, 1]: to clip them in the end would change the loss.
-OPTIMIZERS = {'lbfgs': (_lbfgs, 0.05), 'adam': (_adam, 0.02)}
 # The least side of what is made, in pixels: below it deep layers see nothing.
 LEAST = 16
 # Steps between two looks at the clock, and pictures in a strip, at most.
 _CHUNK, _SHOWN = 16, 10
-
-_style_loss = jax.jit(style.style_loss, static_argnames=('layers', 'statistic'))
 
 At = Callable[[tuple[int, int]], np.ndarray]
 
@@ -100,7 +81,7 @@ class Job:
         f'config.patience: got {config.patience} with config.normalise, '
         'expected 0: with normalised gradients the loss may rise'
       )
-    each_of('config.optimizer', [config.optimizer], OPTIMIZERS)
+    each_of('config.optimizer', [config.optimizer], style.OPTIMIZERS)
     each_of('config.statistic', [config.statistic], style.STATISTICS)
     self.config = config
     self._penalty = config.tv * penalties.tv(2.0)
@@ -114,29 +95,11 @@ class Job:
       with named(side='tile', **self.settings):
         self.seen = nets.tiled(self.net, every, config.tile)
 
-  def styled(
-    self,
-    image: jax.Array,
-    layers: tuple[str, ...],
-    net: Net | None = None,
-    **regions: Any,
-  ) -> Score:
-    """Score of an image's style in some layers; see `style.style_loss`."""
-    net = self.seen if net is None else net
-    loss = _style_loss(
-      net, image, layers=layers, statistic=self.config.statistic, **regions
-    )
-    return self.minimise(self.config.weight * loss, net)
-
   def minimise(self, loss: Objective, net: Net | None = None) -> Score:
-    """The score that is maximised to lower a loss, its gradients normalised.
-
-    With normalised gradients the loss itself may rise; see
-    `vizlab.objectives.normalised`.
-    """
-    if self.config.normalise:
-      loss = normalised(loss)
-    return score(self.seen if net is None else net, -1.0 * loss)
+    """The score that is maximised to lower a loss, its gradients normalised."""
+    return style.score_of(
+      self.seen if net is None else net, loss, normalise=self.config.normalise
+    )
 
   def coarse_to_fine(
     self,
@@ -157,22 +120,20 @@ class Job:
       where: Heights and widths, the smallest first.
       shown: What snapshots show of an image.
     """
-    config, found = self.config, []
-    make_optimizer, rate = OPTIMIZERS[config.optimizer]
-    for size in where:
-      if found:
-        shape = (*size, 3)
-        start = jax.image.resize(found[-1].images, shape, 'cubic')
-        steps = config.later_steps or config.steps
-      else:
-        start, steps = start_at(size), config.steps
+    config = self.config
+    make_optimizer, rate = style.OPTIMIZERS[config.optimizer]
+
+    def optimize_at(
+      octave: int, size: tuple[int, int], start: np.ndarray
+    ) -> Iterator[OptimizedImages]:
+      later = config.later_steps or config.steps
       made = optimize_resumable(
         recorder,
         _named(name, size),
         wish_at(size),
         synthesis.pixels(jnp.asarray(start)),
         jax.random.key(config.seed),
-        steps=steps,
+        steps=later if octave else config.steps,
         chunk=_chunk(config.snapshots),
         patience=config.patience,
         span=_CHUNK,
@@ -183,8 +144,10 @@ class Job:
         ),
       )
       # A projection keeps its bounds to the rounding of a sum.
-      found.append(made._replace(images=np.clip(made.images, 0, 1)))
-    return found
+      yield made._replace(images=np.clip(made.images, 0, 1))
+
+    start = start_at(where[0])
+    return list(synthesis.coarse_to_fine(optimize_at, start, where))
 
   def penalty_of(self, image: np.ndarray) -> float:
     """The penalty of an image ``[H, W, 3]``, with its weight."""
@@ -261,12 +224,6 @@ def sizes(config: ConfigDict, height: int, width: int) -> list[tuple[int, int]]:
       f'coarsest image would have {found[0]} pixels, expected at least {LEAST}'
     )
   return found
-
-
-def shrunk(image: np.ndarray, share: float) -> jax.Array:
-  """An image ``[H, W, C]`` (or masks) at a share of its size."""
-  size = [max(LEAST, round(n * share)) for n in image.shape[:2]]
-  return resize(jnp.asarray(image), size)
 
 
 def read_styles(config: ConfigDict, shorter: int) -> list[np.ndarray]:

@@ -16,17 +16,11 @@ from vizlab.objectives import Objective, Score, score
 from vizlab.runs import Recorder
 from vizlab.runs.optimisation import OptimizedImages
 from vizlab.runs.settings import each_of, listed, need_not_negative
-from vizlab_experiments.shared.styling import Job, noise, shrunk, sizes
+from vizlab_experiments.shared.styling import Job, noise, sizes
 
 __all__ = ['Transfer', 'check_settings']
 
 STARTS = ('content', 'noise', 'style')
-COLOURS = ('free', 'luminance', 'matched')
-
-_total = jax.jit(
-  style.total_loss,
-  static_argnames=('content_layer', 'style_layers', 'statistic'),
-)
 
 
 @jax.jit
@@ -65,14 +59,6 @@ class Transfer:
         config's.
     """
     config = self.config
-    content = resize(jnp.asarray(self.picture), size)
-    share = size[0] / self.picture.shape[0]
-    styles = [shrunk(x, share) for x in self.painted]
-    if config.colours == 'matched':
-      styles = [colour.match_colours(x, content) for x in styles]
-    if config.colours == 'luminance':
-      content = colour.luminance(content)
-      styles = [colour.match_luminance(x, content) for x in styles]
     settings = {
       'content_layer': config.content_layer,
       'style_layers': listed(config.style_layers),
@@ -81,9 +67,12 @@ class Transfer:
       'beta': config.beta,
       'shares': config.shares or None,
       'statistic': config.statistic,
-      'masks': None if self.masks is None else resize(self.masks, size),
+      'colours': config.colours,
+      'masks': self.masks,
     }
-    return _total(self.job.seen, content, styles, **settings | changes)
+    return style.transfer_loss(
+      self.job.seen, self.picture, self.painted, size, **settings | changes
+    )
 
   def start(self, size: tuple[int, int]) -> np.ndarray:
     """Start of the first image."""
@@ -147,7 +136,7 @@ def check_settings(config: ConfigDict) -> None:
       f'config.style_layers, {len(layers)}'
     )
   each_of('config.start', [config.start], STARTS)
-  each_of('config.colours', [config.colours], COLOURS)
+  each_of('config.colours', [config.colours], style.COLOURS)
 
 
 def _style_weights(config: ConfigDict) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from vizlab.runs.inputs import read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
-from vizlab_experiments.shared.styling import Job, losses, noise, shrunk, sizes
+from vizlab_experiments.shared.styling import Job, losses, noise, sizes
 
 __all__ = ['prepare', 'run']
 
@@ -112,11 +112,16 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _wish(job: Job, painting: Painting, size: tuple[int, int]) -> Score:
-  share = size[0] / painting.wanted.shape[0]
-  image, own = (shrunk(x, share) for x in (painting.image, painting.own))
-  layers = listed(job.config.layers)
-  wanted = style.masks_at(job.seen, resize(painting.wanted, size), layers)
-  return job.styled(image, layers, mask=own, wanted=wanted)
+  loss = style.doodle_loss(
+    job.seen,
+    painting.image,
+    painting.own,
+    painting.wanted,
+    size,
+    listed(job.config.layers),
+    statistic=job.config.statistic,
+  )
+  return job.minimise(job.config.weight * loss)
 
 
 def _start(
@@ -130,7 +135,7 @@ def _start(
   draw = np.random.default_rng(config.seed)
   share = size[0] / painting.wanted.shape[0]
   image, own = (
-    np.asarray(shrunk(x, share)) for x in (painting.image, painting.own)
+    np.asarray(style.shrink(x, share)) for x in (painting.image, painting.own)
   )
   wanted = np.asarray(resize(painting.wanted, size)).argmax(-1)
   start = np.asarray(noise(config, size))

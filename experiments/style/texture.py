@@ -10,8 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import evaluate, nets, render, style
-from vizlab.image import descriptors, statistics
-from vizlab.image.filters import resize
+from vizlab.image import colour, statistics
 from vizlab.objectives import Score
 from vizlab.runs.inputs import layer_info, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
@@ -21,8 +20,6 @@ from vizlab.types import Net
 from vizlab_experiments.shared.styling import Job, noise, sizes
 
 __all__ = ['prepare', 'run']
-
-_principal = jax.jit(style.principal, static_argnums=(2, 3))
 
 
 class Model(NamedTuple):
@@ -150,11 +147,15 @@ def _label(model: Model) -> str:
 def _wish(
   job: Job, picture: np.ndarray, model: Model, size: tuple[int, int]
 ) -> Score:
-  net: Net = job.seen
-  if model.components:
-    # Of the whole picture: a small one has too few places for its components.
-    net = _principal(net, jnp.asarray(picture), model.layers, model.components)
-  return job.styled(resize(jnp.asarray(picture), size), model.layers, net)
+  net, loss = style.texture_loss(
+    job.seen,
+    picture,
+    size,
+    model.layers,
+    components=model.components,
+    statistic=job.config.statistic,
+  )
+  return job.minimise(job.config.weight * loss, net)
 
 
 def _judged(
@@ -176,7 +177,7 @@ def _apart(
       (statistics.gram(ours[k]), statistics.gram(others[k])) for k in layers
     )
   ]
-  grey = [descriptors.grey(v) for v in (x, y)]
+  grey = [colour.grey(v) for v in (x, y)]
   return {
     'grams': sum(grams) / len(grams),
     'glcm': evaluate.co_occurrence_distance(*grey),

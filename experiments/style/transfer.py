@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import render
-from vizlab.image import descriptors
+from vizlab.image import colour
 from vizlab.image.filters import resize
 from vizlab.runs.inputs import picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
@@ -121,7 +121,7 @@ def _masks(names: Sequence[str], picture: np.ndarray) -> np.ndarray:
         f'config.masks: got {mask.shape[1]}x{mask.shape[0]} pixels for {name}, '
         f'expected the shape of config.content, as {width}x{height}'
       )
-    grey = descriptors.grey(mask)[..., None]
+    grey = colour.grey(mask)[..., None]
     if not grey.max() > 0:
       raise ValueError(f'config.masks: {name} is black, expected some white')
     found.append(np.asarray(resize(grey, (height, width)))[..., 0])

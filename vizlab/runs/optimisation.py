@@ -41,6 +41,11 @@ class OptimizedImages(NamedTuple):
   failed: np.ndarray
 
   @property
+  def image(self) -> np.ndarray:
+    """The images, by the name that they have in a `Progress`."""
+    return self.images
+
+  @property
   def ends(self) -> tuple[np.ndarray, np.ndarray]:
     """The first score and the last one that was finite, ``[...]`` each."""
     last = np.where(self.failed < 0, len(self.scores), self.failed) - 1

@@ -8,12 +8,42 @@ from vizlab.style.losses import (
   style_loss,
   total_loss,
 )
+from vizlab.style.recipes import (
+  OPTIMIZERS,
+  adam_in_range,
+  doodle,
+  doodle_start,
+  lbfgs_in_range,
+  texture,
+  transfer,
+)
+from vizlab.style.scores import (
+  COLOURS,
+  doodle_loss,
+  score_of,
+  shrink,
+  texture_loss,
+  transfer_loss,
+)
 
 __all__ = [
+  'COLOURS',
+  'OPTIMIZERS',
   'STATISTICS',
+  'adam_in_range',
   'content_loss',
+  'doodle',
+  'doodle_loss',
+  'doodle_start',
+  'lbfgs_in_range',
   'masks_at',
   'principal',
+  'score_of',
+  'shrink',
   'style_loss',
+  'texture',
+  'texture_loss',
   'total_loss',
+  'transfer',
+  'transfer_loss',
 ]

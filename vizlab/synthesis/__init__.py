@@ -13,7 +13,7 @@ from vizlab.synthesis.augment import (
 )
 from vizlab.synthesis.augmentation import Augmentation, augment
 from vizlab.synthesis.cppn import cppn
-from vizlab.synthesis.dream import dream, octave_sizes, tiled, zoom
+from vizlab.synthesis.dream import dream, tiled, zoom
 from vizlab.synthesis.fool import fool
 from vizlab.synthesis.images import (
   fourier,
@@ -30,6 +30,7 @@ from vizlab.synthesis.invert import (
 from vizlab.synthesis.lbfgs import lbfgs
 from vizlab.synthesis.maco import maco, opacity_of, track, tracked
 from vizlab.synthesis.magnitudes import magnitude_of, photo_magnitude
+from vizlab.synthesis.multiscale import coarse_to_fine, octave_sizes
 from vizlab.synthesis.transforms import (
   ascent,
   bilateral_every,
@@ -51,6 +52,7 @@ __all__ = [
   'blur_every',
   'blur_gradient',
   'clip_small_contribution',
+  'coarse_to_fine',
   'clip_small_norm',
   'decay',
   'colour',

@@ -11,6 +11,7 @@ from vizlab import optimize
 from vizlab.image.filters import rescale, resize
 from vizlab.synthesis.augment import jitter as jitter_by
 from vizlab.synthesis.images import pixels
+from vizlab.synthesis.multiscale import coarse_to_fine, octave_sizes
 from vizlab.synthesis.transforms import ascent
 from vizlab.types import (
   Array,
@@ -22,7 +23,7 @@ from vizlab.types import (
   whole,
 )
 
-__all__ = ['Tiled', 'dream', 'octave_sizes', 'tiled', 'zoom']
+__all__ = ['Tiled', 'dream', 'tiled', 'zoom']
 
 
 @pytree_dataclass(static=('size',))
@@ -71,22 +72,6 @@ def tiled(score: ScoreFn, size: int = 512) -> Tiled:
     Mordvintsev 2015 (DeepDream with TensorFlow): tiled gradients.
   """
   return Tiled(score, whole(size, 'size'))
-
-
-def octave_sizes(
-  height: int, width: int, octaves: int, scale: float, least: int = 32
-) -> list[tuple[int, int]]:
-  """Heights and widths of octaves, the smallest first.
-
-  Those of less than ``least`` pixels are left out, but for the last one.
-  """
-  octaves = whole(octaves, 'octaves')
-  if not 1 < scale < np.inf:
-    raise ValueError(f'scale: got {scale}, expected a number above 1')
-  sizes = [
-    (round(height / scale**i), round(width / scale**i)) for i in range(octaves)
-  ]
-  return [s for s in sizes[:0:-1] if min(s) >= least] + sizes[:1]
 
 
 def dream(
@@ -150,29 +135,33 @@ def _octaves(
   optimizer: optimize.Optimizer,
   shift: Augment,
 ) -> Iterator[Array]:
-  detail = jnp.zeros((*x.shape[:-3], *sizes[0], x.shape[-1]), x.dtype)
-  for octave, size in enumerate(sizes):
-    base = resize(x, size)
-    start = jnp.clip(base + resize(detail, size), 0, 1)
-    end = optimize.final(
-      optimize.run(
-        score,
-        pixels(start),
-        jax.random.fold_in(key, octave),
-        steps=steps,
-        chunk=steps,
-        optimizer=optimizer,
-        augment=shift,
-      )
+  def optimize_at(
+    octave: int, size: tuple[int, int], start: Array
+  ) -> Iterator[optimize.Progress]:
+    return optimize.run(
+      score,
+      pixels(start),
+      jax.random.fold_in(key, octave),
+      steps=steps,
+      chunk=steps,
+      optimizer=optimizer,
+      augment=shift,
     )
+
+  def enlarge(image: Array, size: tuple[int, int]) -> Array:
+    detail = image - resize(x, image.shape[-3:-1])
+    return jnp.clip(resize(x, size) + resize(detail, size), 0, 1)
+
+  start = jnp.clip(resize(x, sizes[0]), 0, 1)
+  for end in coarse_to_fine(optimize_at, start, sizes, enlarge=enlarge):
     if failed := [*np.argwhere(end.failed >= 0)]:
       which = ', '.join(str(tuple(map(int, i))) for i in failed)
       where = f' of the images {which} of the batch' if end.failed.ndim else ''
+      height, width = end.image.shape[-3:-1]
       raise ValueError(
         f'score: was not finite at step {end.failed.max()}{where}, in '
-        f'{size[0]}x{size[1]} pixels'
+        f'{height}x{width} pixels'
       )
-    detail = end.image - base
     yield end.image
 
 
