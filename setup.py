@@ -24,6 +24,14 @@ TEST = [
   'h5py>=3.10',
   'setuptools>=77',  # a test builds the wheel
 ]
+DOCS = [
+  'sphinx>=9.0',
+  'docutils>=0.22',  # equations as MathML
+  'myst-parser>=5.0',  # pages in Markdown
+  'furo>=2025.9',  # the theme
+  'sphinx-design>=0.6',  # cards
+  'sphinx-copybutton>=0.5',
+]
 PARITY = ['torch==2.13.0', 'captum>=0.9', 'opencv-python-headless', 'ttach']
 
 # Our experiments are two folders of the clone, and one package elsewhere.
@@ -87,6 +95,7 @@ setup(
     'cluster': CLUSTER,  # sweeps on several machines
     'tensorboard': TENSORBOARD,  # --tensorboard
     'test': TEST,
+    'docs': DOCS,  # building the documentation
     # The oracles of the parity tests. pytorch-grad-cam comes on its own, with
     # --no-deps: it names torchvision, of which the tests need nothing.
     'parity': [*TEST, *PARITY, *CLUSTER, *TENSORBOARD],
