@@ -18,6 +18,7 @@ PAGES = [
   for path in (
     *ROOT.glob('README.md'),
     *(ROOT / '.github').glob('*.md'),
+    *sorted((ROOT / '.docs' / 'guides').glob('*.md')),
     *(page for part in PARTS for page in sorted((ROOT / part).rglob('*.md'))),
   )
 ]
