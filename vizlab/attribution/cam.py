@@ -69,9 +69,12 @@ def grad_cam(
   rectify: bool = True,
   resize: bool = True,
 ) -> Array:
-  """Gradient-weighted class activation map.
+  r"""Gradient-weighted class activation map.
 
-  ``a_k = mean_ij dy / dA_ijk``, ``map = ReLU(sum_k a_k A_k)``.
+  .. math::
+    M = \mathrm{ReLU}\Bigl( \sum_k \alpha_k A_k \Bigr), \quad
+    \alpha_k = \frac{1}{H' W'} \sum_{ij}
+    \frac{\partial y}{\partial A_{ijk}}
 
   Args:
     score: A `Score`; the paper explains a logit.
@@ -103,10 +106,13 @@ def grad_cam_pp(
   rectify: bool = True,
   resize: bool = True,
 ) -> Array:
-  """Grad-CAM++: positive gradients, weighted so that small objects count.
+  r"""Grad-CAM++: positive gradients, weighted so that small objects count.
 
-  ``w_k = sum_ij alpha_ijk ReLU(dy / dA_ijk)`` with
-  ``alpha = g^2 / (2 g^2 + sum_ij(A_k) g^3)`` and ``g = dy / dA``.
+  .. math::
+    w_k = \sum_{ij} \alpha_{ijk} \, \mathrm{ReLU}(g_{ijk}), \quad
+    \alpha_{ijk} = \frac{g_{ijk}^2}
+    {2 g_{ijk}^2 + g_{ijk}^3 \sum_{ab} A_{abk}}, \quad
+    g = \frac{\partial y}{\partial A}
 
   The paper derives it for ``exp(y)``, whose factor cancels in alpha; the one
   left before the weights, the same for the whole image, is dropped.
@@ -208,11 +214,15 @@ def layer_cam(
 def cam(
   score: Score, x: Array, *, layer: str, pooled: str, resize: bool = True
 ) -> Array:
-  """The class activation map of a net with global average pooling.
+  r"""The class activation map of a net with global average pooling.
 
-  ``map = sum_k w_k A_k``, where ``w_k`` is the weight of the pooled map ``k``
-  in the score: the classifier's, read off as ``dy / d pooled_k``. It is
-  Grad-CAM before its ReLU, times the number of places that are pooled.
+  .. math::
+    M = \sum_k w_k A_k, \quad
+    w_k = \frac{\partial y}{\partial p_k}
+
+  ``p_k`` is the pooled map, so that ``w_k`` is its weight in the classifier.
+  This is Grad-CAM before its ReLU, times the number of positions that are
+  pooled.
 
   Args:
     score: A `Score` that is linear in the pooled vector, such as a logit.

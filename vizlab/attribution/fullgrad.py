@@ -36,12 +36,15 @@ class FullGradient(NamedTuple):
 
 
 def full_gradient(score: Score, x: Array) -> FullGradient:
-  """Splits a score among the input and all biases of a net.
+  r"""Splits a score among the input and all biases of a net.
 
-  ``y = sum(z * dy/dz) + sum_l sum(b_l * dy/db_l)``, with ``z`` the input as the
-  net sees it after its preprocessing. Exact for nets that are linear between
-  ReLUs and maxima, and a score that is linear in their logits or activations;
-  not for local response normalisation, nor for probabilities.
+  .. math::
+    y = \sum z \odot \frac{\partial y}{\partial z}
+    + \sum_l \sum b_l \odot \frac{\partial y}{\partial b_l}
+
+  ``z`` is the input after the preprocessing. Exact for nets that are linear
+  between ReLUs and maxima, and a score that is linear in their logits or
+  activations; not for local response normalisation, nor for probabilities.
 
   Args:
     score: A `Score`. Its net has ``biases()``, ``{layer: [C']}``: what each
@@ -81,9 +84,13 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
 
 
 def fullgrad(score: Score, x: Array) -> Array:
-  """The FullGrad saliency: all parts with a place, made alike and summed.
+  r"""The FullGrad saliency: all parts with a place, made alike and summed.
 
-  ``map = psi(input part) + sum_l sum_k psi(bias part of map k of layer l)``;
+  .. math::
+    M = \psi\Bigl( z \odot \frac{\partial y}{\partial z} \Bigr)
+    + \sum_l \sum_k
+    \psi\Bigl( b_{lk} \frac{\partial y}{\partial b_{lk}} \Bigr)
+
   ``psi`` takes the absolute value, scales a layer's maps together to [0, 1] for
   each image, and upsamples them. The parts of fully connected layers have no
   place and are left out.

@@ -31,7 +31,9 @@ __all__ = [
 
 
 def gradient(score: ScoreFn, x: Array) -> Array:
-  """The gradient of the score: ``w = dy / dx``.
+  r"""The gradient of the score.
+
+  .. math:: w = \frac{\partial y}{\partial x}
 
   Args:
     score: ``[..., H, W, C] -> [...]``.
@@ -65,7 +67,10 @@ def gradient(score: ScoreFn, x: Array) -> Array:
 
 
 def saliency(score: ScoreFn, x: Array) -> Array:
-  """The strongest gradient over the colours: ``max_c |dy / dx_c|``.
+  r"""The strongest gradient over the colours.
+
+  .. math::
+    S_{ij} = \max_c \left| \frac{\partial y}{\partial x_{ijc}} \right|
 
   Args:
     score: ``[..., H, W, C] -> [...]``.

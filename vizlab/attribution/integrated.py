@@ -20,11 +20,14 @@ def integrated_gradients(
   steps: int = 50,
   chunk: int = 16,
 ) -> Array:
-  """The gradient averaged on the way from a baseline, times the way.
+  r"""The gradient averaged on the way from a baseline, times the way.
 
-  ``(x - x0) * mean_a dy/dx (x0 + a (x - x0))``, ``a`` in the middles of
-  ``steps`` equal parts of [0, 1]. It sums to ``y(x) - y(x0)``, up to the error
-  of the midpoint rule.
+  .. math::
+    (x - x_0) \odot \int_0^1
+    \frac{\partial y}{\partial x}(x_0 + a (x - x_0)) \, da
+
+  The integral is a mean over the midpoints of ``steps`` equal parts of [0, 1].
+  The map sums to ``y(x) - y(x0)``, up to the error of the midpoint rule.
 
   Args:
     score: ``[..., H, W, C] -> [...]``.

@@ -165,9 +165,13 @@ def occlusion(
   chunk: int = 16,
   places: Array | None = None,
 ) -> Array:
-  """Occlusion: the fall of the score when a pixel is covered.
+  r"""Occlusion: the fall of the score when a pixel is covered.
 
-  ``map = mean over the places that cover a pixel of y(x) - y(x occluded)``.
+  .. math::
+    M_{ij} = \frac{1}{|\{P \ni (i, j)\}|} \sum_{P \ni (i, j)}
+    y(x) - y(x_{\setminus P})
+
+  ``P`` are the positions of the occluder that cover a pixel.
 
   Args:
     score: ``[..., H, W, C] -> [...]``.

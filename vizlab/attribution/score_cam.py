@@ -31,10 +31,13 @@ def score_cam(
   resize: bool = True,
   chunk: int = 16,
 ) -> Array:
-  """Score-CAM: weighs a map by the score when only what it marks is seen.
+  r"""Score-CAM: weighs a map by the score when only what it marks is seen.
 
-  ``w = softmax_k y(x0 + M_k (x - x0))``, ``M_k`` the map ``A_k`` upsampled to
-  the image and scaled to [0, 1]. No gradients.
+  .. math::
+    w_k = \mathrm{softmax}_k \; y(x_0 + M_k \odot (x - x_0))
+
+  ``M_k`` is the map ``A_k`` upsampled to the image and scaled to [0, 1]. No
+  gradient is computed.
 
   A map that is constant marks nothing, so its image is the baseline: such maps
   (in a trained net often half of them) are not run.

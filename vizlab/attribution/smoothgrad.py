@@ -26,7 +26,12 @@ def smoothgrad(
   method: Callable[[ScoreFn, Array], Array] = gradient,
   chunk: int = 16,
 ) -> Array:
-  """The mean attribution of noisy images: ``mean_i dy/dx (x + n_i)``.
+  r"""The mean attribution of noisy images.
+
+  .. math::
+    \frac{1}{n} \sum_{i=1}^n \frac{\partial y}{\partial x}(x + \varepsilon_i),
+    \quad \varepsilon_i \sim
+    \mathcal{N}\bigl(0, \sigma^2 (\max x - \min x)^2\bigr)
 
   Args:
     score: ``[..., H, W, C] -> [...]``.
