@@ -35,6 +35,7 @@ python_maximum_signature_line_length = 72
 toc_object_entries_show_parents = 'hide'
 autodoc_typehints_format = 'short'
 autosummary_generate = False
+smartquotes = False  # they would change --flags and 'names'
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # a NamedTuple's fields are described once
 napoleon_attr_annotations = False  # the signature has them

@@ -90,7 +90,7 @@ def _heading(module: str) -> list[str]:
 def literal_blocks(lines: list[str]) -> list[str]:
   """Marks indented paragraphs as literal; else they would be quotations.
 
-  Those of a section, such as the arguments, and of a list stay as they are.
+  Those of a section, a list or a directive stay as they are.
   """
   marked, inside = [], False
   for i, line in enumerate(lines):
@@ -99,7 +99,7 @@ def literal_blocks(lines: list[str]) -> list[str]:
     indented = line.startswith('  ')
     last = next((old for old in reversed(marked) if old), '')
     if indented and i and not lines[i - 1] and not inside:
-      inside = not last.startswith(('* ', '- ', '  '))
+      inside = not last.startswith(('* ', '- ', '  ', '..'))
       marked += ['::', ''] if inside else []
     inside = inside and (indented or not line)
     marked.append(line)
@@ -178,11 +178,19 @@ def _skip(app: Any, kind: str, name: str, value: Any, *_: Any) -> bool | None:
   return True if bare or inspect.isclass(value) else None
 
 
+def _dashes(app: Any, doctree: nodes.document) -> None:
+  """Sets the dashes of lists of arguments, with smart quotes off."""
+  for text in list(doctree.findall(nodes.Text)):
+    if text == ' -- ':
+      text.parent.replace(text, nodes.Text(' – '))
+
+
 def setup(app: Any) -> dict[str, bool]:
   """Registers the directive and the links."""
   app.add_directive('package', Package)
   app.connect('missing-reference', _resolve)
   app.connect('autodoc-skip-member', _skip)
+  app.connect('doctree-read', _dashes)
   # Before napoleon, which reads the sections.
   app.connect('autodoc-process-docstring', _mark, priority=100)
   return {'parallel_read_safe': True, 'parallel_write_safe': True}
