@@ -89,7 +89,8 @@ def occlusion_scores(
       }), x)
 
   Args:
-    fn: ``[..., H, W, C] -> `` a pytree of arrays ``[..., *rest]``.
+    fn: Function of images ``[..., H, W, C]`` that returns a pytree of arrays
+      ``[..., *rest]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     patch: Side of the occluder in pixels.
     stride: Its step in pixels.

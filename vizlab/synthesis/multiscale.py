@@ -58,12 +58,12 @@ def coarse_to_fine(
   """Optimizes an image at each size, starting from the one before.
 
   Args:
-    optimize_at: ``(octave, size, start) -> `` snapshots with an ``image``, such
-      as those of `vizlab.optimize.run`.
+    optimize_at: Function ``(octave, size, start)`` that returns snapshots with
+      an ``image``, such as those of `vizlab.optimize.run`.
     start: ``[..., H, W, C]``, the first image, of the first size.
     sizes: Heights and widths in pixels, the smallest first.
-    enlarge: ``(image, size) -> `` the start at the next size; cubic
-      interpolation by default.
+    enlarge: Function ``(image, size)`` that returns the start at the next size;
+      cubic interpolation by default.
 
   Yields:
     All snapshots of every size; the last one has the last size.
