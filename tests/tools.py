@@ -19,6 +19,7 @@ from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Conv, Dense, GlobalPool, Pool, ReLU
 from vizlab.nets.network import Network
 from vizlab.runs import execute, experiments
+from vizlab.runs.settings import assign
 
 
 def make_tiny(seed):
@@ -112,7 +113,7 @@ def locked(path):
 def start(name, workdir, **changes):
   """Runs an experiment as its tests do, with some settings changed."""
   config = experiments.config_module(name).get_test_config()
-  config.update(changes)
+  assign(config, changes)
   return execute(experiments.experiment_module(name), config, workdir)
 
 

@@ -19,6 +19,9 @@ is never fooled along.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -26,25 +29,17 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'adversarial/fool'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
-  config.images = (
-    'sample:star_and_square,sample:crescent_and_cross'  # by commas
-  )
+  config.net = blocks.net()
+  config.images = ('sample:star_and_square', 'sample:crescent_and_cross')
   config.targets = (0, 5, 9)  # what each shall become, by number or by name
-  config.labels = ''  # a JSON list of class names
+  config.labels = placeholder(str)  # a JSON list of class names
   config.other = ''  # weights of another net: is it fooled, too?
   config.enough = 5.0  # logits by which the class shall be ahead
   config.rate = 0.001  # how much a pixel changes in a step, in the mean
   config.steps = 200  # at most
   config.every = 2  # steps between two points of the curve
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
-    config.images = ''
+  if blocks.another_net(config, arg):
+    config.images = ()
     config.targets = (9, 859)  # an ostrich, a toaster
     config.rate = 0.0005
   return config
@@ -53,7 +48,7 @@ def get_config(arg: str = '') -> ConfigDict:
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.images = 'sample:star_and_square'
+  config.images = ('sample:star_and_square',)
   config.targets, config.steps = (9,), 4
   config.other = 'minivgg_random_labels'
   return config

@@ -17,6 +17,9 @@ third of it on the other object.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -24,32 +27,33 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'attribution/explain'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
-  # Paths, folders, patterns such as photos/*.jpg or sample:NAME, by commas.
-  config.images = 'sample:star_and_square'
+  config.net = blocks.net()
+  # Paths, folders, patterns such as photos/*.jpg, or sample:NAME.
+  config.images = ('sample:star_and_square',)
   config.scenes = 5  # procedural scenes of two objects; minivgg only
   config.score_scenes = 32  # scenes of two objects, for the table of figures
   # Classes to explain, by number or by name (tiger_cat); () for the most
   # probable ones.
   config.targets = ()
   config.classes = 2  # how many of the most probable classes to explain
-  config.labels = ''  # a JSON list of class names
-  config.methods = (  # by commas, or 'all'; a wrong name lists them
-    'saliency,gradient_x_input,deconvnet,guided_backprop,'
-    'grad_cam,guided_grad_cam,occlusion'
-  )
-  config.layer = ''  # of Grad-CAM; '' for the last map before the classifier
-  config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  config.labels = placeholder(str)  # a JSON list of class names
+  config.methods = (
+    'saliency',
+    'gradient_x_input',
+    'deconvnet',
+    'guided_backprop',
+    'grad_cam',
+    'guided_grad_cam',
+    'occlusion',
+  )  # or 'all'; a wrong name lists them
+  # Of Grad-CAM; the last map before the classifier.
+  config.layer = placeholder(str)
+  # Of occlusion, in pixels; a sixth of the image.
+  config.patch = placeholder(int)
   config.samples = 32  # of SmoothGrad and Integrated Gradients
   config.chunk = 16  # images at once, where a method evaluates many
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
-    config.images = ''
+  if blocks.another_net(config, arg):
+    config.images = ()
     config.scenes = 0
     config.score_scenes = 0
   return config
@@ -60,7 +64,7 @@ def get_test_config() -> ConfigDict:
   config = get_config()
   config.scenes = 1
   config.score_scenes = 2
-  config.methods = 'saliency,grad_cam,occlusion'
+  config.methods = ('saliency', 'grad_cam', 'occlusion')
   config.patch = 48
   return config
 

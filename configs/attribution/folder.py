@@ -20,32 +20,31 @@ the same files. Both samples light up where the shapes are.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
   """The default explains the samples with minivgg; ``vgg19`` etc., photos."""
   config = ConfigDict()
   config.experiment = 'attribution/folder'
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.folder = 'sample:'  # of photos, with the folders in it; or the samples
   config.batch_size = 16  # files at once, over all devices
   config.workers = 4  # threads that decode ahead
   config.classes = 1  # how many of the most probable classes to explain
-  config.labels = ''  # a JSON list of class names
-  config.methods = 'saliency,guided_backprop,grad_cam'  # or 'all'
-  config.layer = ''  # of Grad-CAM; '' for the last map before the classifier
-  config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  config.labels = placeholder(str)  # a JSON list of class names
+  config.methods = ('saliency', 'guided_backprop', 'grad_cam')  # or 'all'
+  # Of Grad-CAM; the last map before the classifier.
+  config.layer = placeholder(str)
+  # Of occlusion, in pixels; a sixth of the image.
+  config.patch = placeholder(int)
   config.samples = 32  # of SmoothGrad and Integrated Gradients
   config.chunk = 16  # images a device evaluates at once, where there are many
   config.half = True  # maps in float16 where it holds them
   config.shown = 8  # photos in the report
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  if blocks.another_net(config, arg):
     config.folder = ''
   return config
 
@@ -54,7 +53,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.batch_size = 1
-  config.methods = 'saliency,grad_cam'
+  config.methods = ('saliency', 'grad_cam')
   return config
 
 

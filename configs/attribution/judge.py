@@ -23,6 +23,9 @@ lies inside and 1 % on the other object. Deletion leaves a mean probability of
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -30,32 +33,48 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'attribution/judge'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.scenes = 1024  # scenes of two objects, both explained
-  config.photos = ''  # a folder (or pattern) of labelled photos instead
-  config.methods = (  # by commas, or 'all'; the slow ones come last
-    'saliency,gradient_x_input,deconvnet,guided_backprop,fullgrad,cam,grad_cam,'
-    'grad_cam_pp,hires_cam,layer_cam,guided_grad_cam,occlusion,smoothgrad,'
-    'integrated_gradients,score_cam'
-  )
-  config.layer = ''  # of the CAMs; '' for the last map before the classifier
-  config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  # A folder (or pattern) of labelled photos instead.
+  config.photos = placeholder(str)
+  config.methods = (
+    'saliency',
+    'gradient_x_input',
+    'deconvnet',
+    'guided_backprop',
+    'fullgrad',
+    'cam',
+    'grad_cam',
+    'grad_cam_pp',
+    'hires_cam',
+    'layer_cam',
+    'guided_grad_cam',
+    'occlusion',
+    'smoothgrad',
+    'integrated_gradients',
+    'score_cam',
+  )  # or 'all'; the slow ones come last
+  # Of the CAMs; the last map before the classifier.
+  config.layer = placeholder(str)
+  # Of occlusion, in pixels; a sixth of the image.
+  config.patch = placeholder(int)
   config.samples = 16  # of SmoothGrad, Integrated Gradients and infidelity
   config.faithful = 64  # pictures that are judged by their scores, too
   config.steps = 16  # of deletion and insertion
   config.changes = 4  # small changes of a picture, for the sensitivity
   config.batch = 64  # pictures explained at once
   config.chunk = 64  # images that a method evaluates at once
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  if blocks.another_net(config, arg):
     config.methods = (
-      'saliency,gradient_x_input,guided_backprop,fullgrad,grad_cam,grad_cam_pp,'
-      'hires_cam,layer_cam,guided_grad_cam'
+      'saliency',
+      'gradient_x_input',
+      'guided_backprop',
+      'fullgrad',
+      'grad_cam',
+      'grad_cam_pp',
+      'hires_cam',
+      'layer_cam',
+      'guided_grad_cam',
     )
     config.samples, config.changes, config.steps = 8, 2, 8
     config.batch, config.chunk = 4, 8
@@ -66,7 +85,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.scenes = config.batch = 3
-  config.methods = 'saliency,cam'
+  config.methods = ('saliency', 'cam')
   config.faithful = config.steps = config.samples = config.changes = 2
   return config
 

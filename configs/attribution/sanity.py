@@ -22,6 +22,9 @@ coarse map shows no more than that.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config() -> ConfigDict:
@@ -29,25 +32,36 @@ def get_config() -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'attribution/sanity'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.random_labels = 'minivgg_random_labels'  # or a file; '' for none
   config.learned = ConfigDict()  # the scenes that it learned by heart
   config.learned.seed = 0
   config.learned.scenes = 512
   config.learned.size = 64
   config.scenes = 32  # scenes of two objects, the first one explained
-  config.photos = ''  # a folder (or pattern) of labelled photos instead
-  config.methods = (  # by commas, or 'all'
-    'gradient,gradient_x_input,smoothgrad,integrated_gradients,deconvnet,'
-    'guided_backprop,guided_grad_cam,fullgrad,cam,grad_cam,grad_cam_pp,'
-    'hires_cam,layer_cam,score_cam,occlusion'
-  )
-  config.layer = ''  # of the CAMs; '' for the last map before the classifier
-  config.patch = 0  # of occlusion, in pixels; 0 for a sixth of the image
+  # A folder (or pattern) of labelled photos instead.
+  config.photos = placeholder(str)
+  config.methods = (
+    'gradient',
+    'gradient_x_input',
+    'smoothgrad',
+    'integrated_gradients',
+    'deconvnet',
+    'guided_backprop',
+    'guided_grad_cam',
+    'fullgrad',
+    'cam',
+    'grad_cam',
+    'grad_cam_pp',
+    'hires_cam',
+    'layer_cam',
+    'score_cam',
+    'occlusion',
+  )  # or 'all'
+  # Of the CAMs; the last map before the classifier.
+  config.layer = placeholder(str)
+  # Of occlusion, in pixels; a sixth of the image.
+  config.patch = placeholder(int)
   config.samples = 16  # of SmoothGrad and Integrated Gradients
   config.batch = 32  # pictures explained at once
   config.chunk = 64  # images that a method evaluates at once
@@ -58,7 +72,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.scenes = config.batch = 2
-  config.methods = 'gradient,grad_cam'
+  config.methods = ('gradient', 'grad_cam')
   return config
 
 

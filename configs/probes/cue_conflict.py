@@ -29,53 +29,45 @@ the texture in 5 of the 8 pictures and for the shape in 2, a shape bias of 0.29.
 
 from ml_collections import ConfigDict
 
+from vizlab_experiments.configs import blocks
+
 
 def get_config(arg: str = '') -> ConfigDict:
   """Scenes with minivgg; ``vgg19`` and others: pictures of ImageNet's."""
   config = ConfigDict()
   config.experiment = 'probes/cue_conflict'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
-  config.others = ''  # weights of further nets that are judged, by commas
-  config.images = 'scenes'  # or pictures, airplane1-clock2.png, or a folder
+  config.net = blocks.net()
+  config.others = ()  # weights of further nets that are judged
+  config.images = ('scenes',)  # or pictures, airplane1-clock2.png, or a folder
   config.scenes = 1024  # how many of them
-  # To paint the images: pictures or folders, by commas, named as clock2.png.
-  config.contents = ''
-  config.styles = ''
+  # To paint the images: pictures or folders, named as clock2.png.
+  config.contents = ()
+  config.styles = ()
   config.size = 96  # side of the images in pixels
   config.crop = False  # enlarge photos by 8/7 and cut out their centre
   # How they are painted.
   config.shares = ()
   config.content_layer = 'relu3_1'
-  config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1'  # by commas
-  config.style_weights = ()  # of each of those; () for all alike
-  config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = False  # gradients, per layer; weights of 1 suit it
+  config.style_layers = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
+  config.style_weights = ()  # of each of those; () for equal weights
   config.alpha = 1.0  # weight of the content, a mean over positions
   config.beta = 2000.0  # weight of the style
-  config.tv = 2e-3  # weight of total variation
-  config.octaves = 1  # sizes from coarse to fine, each half of the next
   config.start = 'content'  # 'noise', 'style'
   config.colours = 'free'  # 'luminance', 'matched': keeps the content's
-  config.optimizer = 'lbfgs'  # or 'adam'
-  config.learning_rate = 0.0  # 0 for what suits the optimizer
-  config.steps = 150  # at each size
-  config.later_steps = 0  # at each but the coarsest size; 0 for as many
-  config.patience = 0.0  # stop below this share of fall in 16 steps
-  config.snapshots = 0  # steps between two pictures of the way; 0 for none
-  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  blocks.painting(config, steps=150, tv=2e-3)
+  if blocks.another_net(config, arg):
     config.content_layer = 'relu4_2'
-    config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1,relu5_1'
+    config.style_layers = (
+      'relu1_1',
+      'relu2_1',
+      'relu3_1',
+      'relu4_1',
+      'relu5_1',
+    )
     config.beta = 1.0
     config.tv = 0.0
-    config.images = ''
+    config.images = ()
     config.size = 224
     config.steps = 100
   return config

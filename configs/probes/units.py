@@ -23,6 +23,9 @@ backprop draws it sharply on grey.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -30,22 +33,17 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'probes/units'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.layer = 'relu3_2'
-  config.channels = ''  # numbers by commas; '' for those that fire most
+  config.channels = ()  # numbers; () for those that fire most
   config.count = 6  # how many of those
   config.unit = 'neuron'  # the one at the peak, or 'channel': all of its map
   config.top = 9  # pictures of a channel
   config.scenes = 512  # scenes of two objects to search
-  config.photos = ''  # a folder (or pattern) of labelled photos instead
+  # A folder (or pattern) of labelled photos instead.
+  config.photos = placeholder(str)
   config.batch = 32  # pictures at once
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  if blocks.another_net(config, arg):
     config.layer = 'relu4_1'
     config.batch = 4
   return config

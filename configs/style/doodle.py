@@ -23,6 +23,9 @@ Monet's cliffs become others, with brush strokes and no grey in between.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -30,35 +33,21 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'style/doodle'
   config.seed = 1
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'avg'  # or 'max'
-  config.style = ''  # a painting; '' for a scene, drawn
-  config.style_mask = ''  # colours tell its regions
-  config.target_mask = ''  # the same colours, where they shall be
-  # By commas. Where a deep layer has few places, regions lose their shapes.
-  config.layers = 'relu1_1,relu2_1,relu3_1'
-  # With 'gram' half of a region may stay grey, if the rest has more than its
-  # share: a mean of products is not told from another. Means tell it.
-  config.statistic = 'covariance'  # 'gram', 'moments', 'wasserstein'
-  config.normalise = False  # gradients, per layer; weights of 1 suit it
+  config.net = blocks.net('avg')
+  config.style = placeholder(str)  # a painting; a drawn scene
+  config.style_mask = placeholder(str)  # colours tell its regions
+  config.target_mask = placeholder(str)  # the same colours, where they shall be
+  # Where a deep layer has few positions, regions lose their shapes.
+  config.layers = ('relu1_1', 'relu2_1', 'relu3_1')
   config.weight = 1e6  # of the loss, against that of total variation
-  config.tv = 1.0  # weight of total variation
   config.size = 128  # pixels of the new painting's shorter side
-  config.octaves = 3  # sizes from coarse to fine, each half of the next
-  config.optimizer = 'lbfgs'  # or 'adam'
-  config.learning_rate = 0.0  # 0 for what suits the optimizer
-  config.steps = 120  # at each size
-  config.later_steps = 0  # at each but the coarsest size; 0 for as many
-  config.patience = 0.0  # stop below this share of fall in 16 steps
-  config.snapshots = 40  # steps between two pictures of the way; 0 for none
-  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
-    config.layers = 'relu1_1,relu2_1,relu3_1,relu4_1'
+  # With 'gram' half of a region may stay grey if the rest has more than its
+  # share, since only means of products are matched.
+  blocks.painting(
+    config, steps=120, statistic='covariance', tv=1.0, octaves=3, snapshots=40
+  )
+  if blocks.another_net(config, arg):
+    config.layers = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
     config.weight = 1.0
     config.tv = 0.0
     config.size = 256
@@ -69,7 +58,7 @@ def get_config(arg: str = '') -> ConfigDict:
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.layers = 'relu1_1,relu2_1'
+  config.layers = ('relu1_1', 'relu2_1')
   config.size, config.steps, config.octaves = 32, 3, 2
   return config
 

@@ -21,44 +21,36 @@ the columns differ, from the colours of the style to the photo; the rows hardly.
 
 from ml_collections import ConfigDict
 
+from vizlab_experiments.configs import blocks
+
 
 def get_config(arg: str = '') -> ConfigDict:
   """The samples with minivgg; ``vgg19`` and others, photos."""
   config = ConfigDict()
   config.experiment = 'style/grid'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'avg'  # or 'max'
+  config.net = blocks.net('avg')
   config.content = 'sample:star_and_square'
-  config.styles = 'sample:crescent_and_cross'  # or files, by commas
-  config.shares = ()  # of each style, by commas; () for all alike
+  config.styles = ('sample:crescent_and_cross',)  # or files
+  config.shares = ()  # of each style; () for equal shares
   config.content_layer = 'relu3_1'
-  config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1'  # by commas
-  config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = False  # gradients, per layer; weights of 1 suit it
-  # Weights of the content as multiples of that of the style, by commas.
+  config.style_layers = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
+  # Weights of the content as multiples of that of the style.
   config.ratios = (1e-4, 1e-3, 1e-2, 1e-1)
   config.beta = 1e6  # weight of the style
-  config.tv = 1.0  # weight of total variation
   config.size = 128  # pixels of the content's shorter side
-  config.octaves = 1  # sizes from coarse to fine, each half of the next
   config.start = 'content'  # 'noise', 'style'
   config.colours = 'free'  # 'luminance', 'matched': keeps the content's
-  config.optimizer = 'lbfgs'  # or 'adam'
-  config.learning_rate = 0.0  # 0 for what suits the optimizer
-  config.steps = 80  # at each size
-  config.later_steps = 0  # at each but the coarsest size; 0 for as many
-  config.patience = 0.0  # stop below this share of fall in 16 steps
-  config.snapshots = 0  # steps between two pictures of the way; 0 for none
-  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  blocks.painting(config, steps=80, tv=1.0)
+  if blocks.another_net(config, arg):
     config.content_layer = 'relu4_2'
-    config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1,relu5_1'
+    config.style_layers = (
+      'relu1_1',
+      'relu2_1',
+      'relu3_1',
+      'relu4_1',
+      'relu5_1',
+    )
     config.beta = 1000.0
     config.tv = 0.0
     config.ratios = (0.01, 0.1, 1.0, 10.0)
@@ -70,7 +62,7 @@ def get_config(arg: str = '') -> ConfigDict:
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.content_layer, config.style_layers = 'relu2_1', 'relu1_1,relu2_1'
+  config.content_layer, config.style_layers = 'relu2_1', ('relu1_1', 'relu2_1')
   config.size, config.steps, config.ratios = 32, 2, (1e-3, 1e-1)
   return config
 

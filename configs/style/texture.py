@@ -26,6 +26,8 @@ doodles match covariances.
 
 from ml_collections import ConfigDict
 
+from vizlab_experiments.configs import blocks
+
 _POOLS = ('relu1_1', 'pool1', 'pool2', 'pool3', 'pool4')
 
 
@@ -34,33 +36,17 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'style/texture'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'avg'  # or 'max'
-  config.images = 'sample:swirls,sample:star_and_square'  # by commas
+  config.net = blocks.net('avg')
+  config.images = ('sample:swirls', 'sample:star_and_square')
   # What is matched: layers by commas, and of each the first so many principal
   # components, as in 'relu1_1,pool1:20'. A column of the sheet for each model.
   config.models = _by_depth('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
-  config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = False  # gradients, per layer; weights of 1 suit it
   config.weight = 1e6  # of the loss, against that of total variation
-  config.tv = 0.0  # weight of total variation
   config.size = 128  # side of the images in pixels
-  config.octaves = 3  # sizes from coarse to fine, each half of the next
-  config.optimizer = 'lbfgs'  # or 'adam'
-  config.learning_rate = 0.0  # 0 for what suits the optimizer
-  config.steps = 300  # at each size
-  config.later_steps = 0  # at each but the coarsest size; 0 for as many
-  config.patience = 0.0  # stop below this share of fall in 16 steps
-  config.snapshots = 0  # steps between two pictures of the way; 0 for none
-  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
+  blocks.painting(config, steps=300, octaves=3)
   arch, _, by = arg.partition('_by_')
-  if arch not in ('', 'minivgg'):
-    config.net.weights = f'{arch}.safetensors'
-    config.net.arch = arch
-    config.images = ''
+  if blocks.another_net(config, arch):
+    config.images = ()
     config.models = _by_depth(*_POOLS)
     config.weight = 1.0
     config.size = 256
@@ -87,7 +73,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.models = 'relu1_1:3; relu1_1,relu2_1'
-  config.images = 'sample:star_and_square'
+  config.images = ('sample:star_and_square',)
   config.size, config.steps, config.octaves = 32, 3, 2
   return config
 

@@ -26,44 +26,32 @@ its weighted parts sum to it.
 
 from ml_collections import ConfigDict
 
+from vizlab_experiments.configs import blocks
+
 
 def get_config(arg: str = '') -> ConfigDict:
   """A sample in the style of another with minivgg; ``vgg19``: photos."""
   config = ConfigDict()
   config.experiment = 'style/transfer'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'avg'  # or 'max'
+  config.net = blocks.net('avg')
   config.content = 'sample:star_and_square'
-  config.styles = 'sample:swirls'  # or files, by commas
-  config.shares = ()  # of each style, by commas; () for all alike
-  config.masks = ''  # white where each style goes, by commas; '' everywhere
+  config.styles = ('sample:swirls',)  # or files
+  config.shares = ()  # of each style; () for equal shares
+  config.masks = ()  # white where each style goes; () everywhere
   config.content_layer = 'relu4_2'
-  config.style_layers = 'relu1_1,relu2_1,relu3_1,relu4_1,relu5_1'  # by commas
-  config.style_weights = ()  # of each of those; () for all alike
-  config.statistic = 'gram'  # 'moments', 'covariance', 'wasserstein'
-  config.normalise = True  # gradients, per layer; weights of 1 suit it
+  config.style_layers = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
+  config.style_weights = ()  # of each of those; () for equal weights
   config.alpha = 0.05  # weight of the content, a mean over positions
   config.beta = 1.0  # weight of the style
-  config.tv = 0.0  # weight of total variation
   config.size = 192  # pixels of the content's shorter side
   config.style_scale = 1.0  # of the style's, as a multiple
-  config.octaves = 1  # sizes from coarse to fine, each half of the next
   config.start = 'content'  # 'noise', 'style'
   config.colours = 'free'  # 'luminance', 'matched': keeps the content's
-  config.optimizer = 'adam'  # or 'lbfgs'
-  config.learning_rate = 0.0  # 0 for what suits the optimizer
-  config.steps = 150  # at each size
-  config.later_steps = 0  # at each but the coarsest size; 0 for as many
-  config.patience = 0.0  # stop below this share of fall in 16 steps
-  config.snapshots = 40  # steps between two pictures of the way; 0 for none
-  config.tile = 0  # pixels of a tile, for images larger than memory; 0: whole
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  blocks.painting(
+    config, steps=150, normalise=True, optimizer='adam', snapshots=40
+  )
+  if blocks.another_net(config, arg):
     config.size = 256
   return config
 
@@ -71,7 +59,7 @@ def get_config(arg: str = '') -> ConfigDict:
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.content_layer, config.style_layers = 'relu2_1', 'relu1_1,relu2_1'
+  config.content_layer, config.style_layers = 'relu2_1', ('relu1_1', 'relu2_1')
   config.size, config.steps, config.octaves = 48, 3, 2
   return config
 

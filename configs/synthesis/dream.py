@@ -25,6 +25,9 @@ snails and houses with bays and towers, under a smooth sky. The scores rise 6 to
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -32,17 +35,13 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'synthesis/dream'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.image = 'sample:star_and_square'  # a file, or 'noise'
   config.size = 192  # its shorter side in pixels
-  config.layers = 'relu2_1,relu3_2,relu4_2,relu5_2'  # by commas, one dream each
-  config.channels = ''  # numbers by commas; '' for the energy of the layer
+  config.layers = ('relu2_1', 'relu3_2', 'relu4_2', 'relu5_2')  # one dream each
+  config.channels = ()  # numbers; () for the energy of the layer
   config.power = 3.0  # of the energy; 2 also paints what is smooth
-  config.guide = ''  # a picture whose features are wanted
+  config.guide = placeholder(str)  # a picture whose features are wanted
   config.guides = 256  # places of it that are looked at
   config.octaves = 4
   config.scale = 1.4  # from one octave to the next
@@ -50,24 +49,22 @@ def get_config(arg: str = '') -> ConfigDict:
   config.rate = 0.006  # how much a pixel changes in a step, in the mean
   config.levels = 1  # frequency bands of equal strength in a step
   config.jitter = 32  # pixels
-  config.tile = 0  # side of tiles in pixels; 0 for none
+  config.tile = placeholder(int)  # side of tiles in pixels; the whole image
   config.frames = 0  # of a zoom into the last layer's dream
   config.zoom = 1.05  # from frame to frame
   config.frame_octaves = 1
   config.frame_steps = 6
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  if blocks.another_net(config, arg):
     config.image = ''
     config.size = 320
-    config.layers = 'relu3_3,relu4_3,relu5_3'
+    config.layers = ('relu3_3', 'relu4_3', 'relu5_3')
   return config
 
 
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.layers = 'relu2_1'
+  config.layers = ('relu2_1',)
   config.size, config.octaves, config.steps = 48, 2, 2
   config.frames, config.frame_steps = 2, 1
   return config

@@ -46,6 +46,9 @@ between the pictures' activations, as in the paper:
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -53,30 +56,38 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'synthesis/invert'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
-  config.images = (
-    'sample:star_and_square,sample:crescent_and_cross'  # by commas
-  )
-  config.layers = (  # by commas; also 'hog', 'signed_hog' and 'sift'
-    'conv1_1,relu2_1,relu3_2,relu4_2,relu5_2,fc,hog,signed_hog,sift'
-  )
+  config.net = blocks.net()
+  config.images = ('sample:star_and_square', 'sample:crescent_and_cross')
+  config.layers = (
+    'conv1_1',
+    'relu2_1',
+    'relu3_2',
+    'relu4_2',
+    'relu5_2',
+    'fc',
+    'hog',
+    'signed_hog',
+    'sift',
+  )  # also 'hog', 'signed_hog' and 'sift'
   config.size = 96  # side of the images in pixels
   config.tv = (0.1, 1.0, 10.0)  # weights of total variation
   config.seeds = 5  # starts
   config.noise = 0.1  # standard deviation of a start about grey
   config.optimizer = 'lbfgs'  # 'momentum', 'adam'
-  config.learning_rate = 0.0  # 0 for what suits the optimizer
+  config.learning_rate = placeholder(float)  # what suits the optimizer
   config.steps = 200
   config.patience = 0.0  # stop below this share of rise in 16 steps
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
-    config.images = ''
-    config.layers = 'conv1_1,relu2_1,relu3_1,relu4_1,relu5_1,fc8,sift'
+  if blocks.another_net(config, arg):
+    config.images = ()
+    config.layers = (
+      'conv1_1',
+      'relu2_1',
+      'relu3_1',
+      'relu4_1',
+      'relu5_1',
+      'fc8',
+      'sift',
+    )
     config.size = 224
     config.seeds = 2
   return config
@@ -85,7 +96,7 @@ def get_config(arg: str = '') -> ConfigDict:
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.layers = 'relu2_1,sift'
+  config.layers = ('relu2_1', 'sift')
   config.size, config.steps, config.seeds = 32, 3, 2
   return config
 

@@ -18,19 +18,17 @@ which neighbours stay alike. With VGG-19 the Grams' cosine falls from 0.99 to
 
 from ml_collections import ConfigDict
 
+from vizlab_experiments.configs import blocks
+
 
 def get_config(arg: str = '') -> ConfigDict:
   """Two channels of minivgg; ``vgg19`` and others at 160 pixels."""
   config = ConfigDict()
   config.experiment = 'synthesis/mixtures'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.layer = 'relu5_2'
-  config.channels = '18,108'  # two numbers
+  config.channels = (18, 108)  # two numbers
   config.compare = 'relu4_2'  # where images are compared; '' for the layer
   config.count = 5  # images of the unit, and on the way
   config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
@@ -39,11 +37,9 @@ def get_config(arg: str = '') -> ConfigDict:
   config.diversity = 1.0  # its weight, as a share of the unit's activation
   config.against = 0.5  # weight of the unit that shall be silent
   config.alignment = 20.0  # weight of being like one's neighbours
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  if blocks.another_net(config, arg):
     config.layer, config.compare = 'relu4_2', 'relu3_1'
-    config.channels = '20,300'
+    config.channels = (20, 300)
     config.alignment = 0.01
     config.count = 4
     config.size = 160
@@ -55,7 +51,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.layer, config.compare = 'relu3_2', 'relu2_1'
-  config.channels = '3,5'
+  config.channels = (3, 5)
   config.size, config.steps, config.count = 32, 2, 2
   return config
 

@@ -22,6 +22,9 @@ minivgg is one pattern.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -29,16 +32,13 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'synthesis/multifaceted'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.layer = 'relu4_2'  # of the unit
   config.channel = 18
   config.codes = 'relu3_2'  # the layer by which pictures are told apart
   config.scenes = 1024  # scenes of two objects to search
-  config.photos = ''  # a folder (or pattern) of labelled photos instead
+  # A folder (or pattern) of labelled photos instead.
+  config.photos = placeholder(str)
   config.top = 200  # pictures that excite the unit most
   config.facets = 4
   config.near = 15  # pictures of a mean
@@ -46,9 +46,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.steps = 100
   config.learning_rate = 0.02
   config.batch = 64  # pictures looked at, at once
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
+  if blocks.another_net(config, arg):
     config.layer, config.codes, config.channel = 'fc8', 'relu7', 282
     config.top, config.near, config.batch = 20, 3, 4
     config.size = 224

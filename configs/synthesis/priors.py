@@ -23,24 +23,33 @@ in the last; fine detail falls from 43 % to 7 % with Yosinski's regularisers.
 
 from ml_collections import ConfigDict
 
+from vizlab_experiments.configs import blocks
+
 
 def get_config(arg: str = '') -> ConfigDict:
   """Classes of minivgg under all families; ``vgg19`` and others at 224."""
   config = ConfigDict()
   config.experiment = 'synthesis/priors'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
+  config.net = blocks.net()
   config.layer = 'relu4_2'
-  config.channels = ''  # by commas, classes also by name; '' for some of all
+  config.channels = ()  # classes also by name; () for some of all
   config.count = 5  # how many of those
-  config.families = (  # by commas, a row each
-    'none,l2,yosinski,blurred gradient,laplacian gradient,bilateral,frequency,'
-    'robust,fourier,decorrelated,pyramid,cppn,maco'
-  )
+  config.families = (
+    'none',
+    'l2',
+    'yosinski',
+    'blurred gradient',
+    'laplacian gradient',
+    'bilateral',
+    'frequency',
+    'robust',
+    'fourier',
+    'decorrelated',
+    'pyramid',
+    'cppn',
+    'maco',
+  )  # a row each
   config.size = 96  # side of the images in pixels
   config.steps = 200
   config.rate = 0.02  # of the families in pixels: their change in a step
@@ -55,12 +64,10 @@ def get_config(arg: str = '') -> ConfigDict:
   config.jitter = 0.07  # of the same: shift, as a share of the side
   config.scale = 0.25  # of the same: enlarged or shrunk by up to this share
   config.rotation = 15.0  # of the same: degrees to either side
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
-    config.families = 'none,l2,yosinski,robust,decorrelated'
+  if blocks.another_net(config, arg):
+    config.families = ('none', 'l2', 'yosinski', 'robust', 'decorrelated')
     config.layer = 'fc8'
-    config.channels = '130,285,949,340'  # flamingo, Egyptian cat, ...
+    config.channels = (130, 285, 949, 340)  # flamingo, Egyptian cat, ...
     config.size = 224
     config.steps = 128
   return config
@@ -70,7 +77,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.layer = 'relu2_1'
-  config.families = 'none,yosinski,frequency,decorrelated'
+  config.families = ('none', 'yosinski', 'frequency', 'decorrelated')
   config.count = 2
   config.size, config.steps = 32, 3
   return config

@@ -29,6 +29,9 @@ photos, and hides what the net did not look at.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -36,21 +39,17 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'synthesis/visualize'
   config.seed = 0
-  config.net = ConfigDict()
-  config.net.weights = 'minivgg'  # or a file
-  config.net.arch = ''  # '' for what the file says
-  config.net.preprocess = ''  # 'caffe', 'torchvision'; '' for what it implies
-  config.net.pool = 'max'  # or 'avg'
-  config.layers = 'relu2_1,relu3_2,relu4_2,relu5_2,fc'  # by commas
+  config.net = blocks.net()
+  config.layers = ('relu2_1', 'relu3_2', 'relu4_2', 'relu5_2', 'fc')
   config.objective = 'channel'  # 'neuron', 'layer', 'logit', 'probability'
-  # Numbers by commas, of each layer (classes also by name); '' for some of all.
-  config.channels = ''
+  # Numbers, of each layer (classes also by name); () for some of all.
+  config.channels = ()
   config.count = 8  # how many of those
   config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
   config.size = 96  # side of the images in pixels
   config.steps = 256
   config.patience = 0.0  # stop below this share of rise in 16 steps
-  config.learning_rate = 0.0  # 0 for what suits the parameterisation
+  config.learning_rate = placeholder(float)  # what suits the parameterisation
   config.decay = 1.5  # of 'fourier': exponent of 1 / f; 0 is white
   config.pad = 0.125  # grey border, as a share of the side
   config.jitter = 0.07  # shift to either side, as a share of the side
@@ -62,16 +61,15 @@ def get_config(arg: str = '') -> ConfigDict:
   config.tv = 0.0  # weight of total variation
   config.l2 = 0.0  # weight of the squared distance to grey
   config.opacity = False  # transparent where nothing is needed
-  config.start = ''  # of 'fourier': a file or sample:NAME; '' for grey
+  config.start = placeholder(str)  # of 'fourier': a file or sample:NAME; grey
   config.batch = 8  # images at once; 0 for as many as half the memory holds
   config.negative = True  # also images that a channel likes least
   config.examples = True  # also the strongest and weakest of a dataset
   config.scenes = 512  # that dataset, drawn
-  config.photos = ''  # a folder (or pattern) of labelled photos instead
-  if arg not in ('', 'minivgg'):
-    config.net.weights = f'{arg}.safetensors'
-    config.net.arch = arg
-    config.layers = 'relu1_2,relu2_1,relu3_1,relu4_1,relu5_1'
+  # A folder (or pattern) of labelled photos instead.
+  config.photos = placeholder(str)
+  if blocks.another_net(config, arg):
+    config.layers = ('relu1_2', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
     config.count = config.batch = 5
     config.size = 224
     config.negative = config.examples = False
@@ -81,7 +79,7 @@ def get_config(arg: str = '') -> ConfigDict:
 def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
-  config.layers = 'relu2_1'
+  config.layers = ('relu2_1',)
   config.count = config.batch = 2
   config.size, config.steps, config.scenes = 32, 3, 2
   return config

@@ -13,6 +13,7 @@ vizlab/nets/data are copies of such.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -30,7 +31,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.noise = 0.1  # the strongest noise on an image, in units of 1
   config.two_objects = 0.25  # share of the scenes that hold two objects
   config.correlation = 0.0  # of texture with shape, in [0, 1]
-  config.fixed_scenes = 0  # learn one set of so many scenes; 0: always fresh
+  # Learn one set of so many scenes; always fresh.
+  config.fixed_scenes = placeholder(int)
   config.random_labels = False  # of the fixed set: there is nothing to learn
   config.calibration_batches = 16  # for the statistics that are folded in
   config.eval_scenes = 2048

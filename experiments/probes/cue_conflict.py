@@ -174,7 +174,7 @@ def _conflicts(config: ConfigDict, categories: list[str]) -> Conflicts | Pairs:
   """The images that the config asks for, or what they are painted from."""
   if config.contents or config.styles:
     return _pairs(config, categories)
-  if config.images != SCENES:
+  if listed(config.images) != (SCENES,):
     return _named(config, categories)
   if categories != [*data.SHAPE_NAMES]:
     raise ValueError(

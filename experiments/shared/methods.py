@@ -297,7 +297,7 @@ def load_explaining(config: ConfigDict) -> Explaining:
 
 
 def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
-  """The map ``config.layer`` of a net; its last one if that is empty."""
+  """The map ``config.layer`` of a net; its last one if there is none."""
   maps = {
     row.name: row for row in nets.layer_info(net) if row.field is not None
   }
@@ -314,7 +314,7 @@ def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
 def chosen_options(config: ConfigDict, net: nets.Network) -> Options:
   """The settings of the methods, checked against a net."""
   need_positive(config, 'chunk', 'samples')
-  if not 0 <= config.patch <= net.spec.size:
+  if not 0 <= (config.patch or 0) <= net.spec.size:
     raise ValueError(
       f'config.patch: got {config.patch}, expected at most the image side of '
       f'{net.spec.size} and at least 0'

@@ -244,6 +244,6 @@ def _named(name: str, size: tuple[int, int]) -> str:
   return f'{name}_{size[0]}x{size[1]}'
 
 
-def _chunk(snapshots: int) -> int:
+def _chunk(snapshots: int | None) -> int:
   """The longest chunk that ends with every snapshot."""
-  return max(n for n in range(1, _CHUNK + 1) if not snapshots % n)
+  return max(n for n in range(1, _CHUNK + 1) if not (snapshots or 0) % n)

@@ -66,7 +66,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       found |= {f'{some[-1]}/{ratio:g}/{k}': v for k, v in parts.items()}
     rows.append(row)
   recorder.report(
-    f'{config.content} in the style of {config.styles}',
+    f'{config.content} in the style of {", ".join(listed(config.styles))}',
     f'{config.steps} steps of {config.optimizer}, {config.net.weights}.',
     [
       Figure(

@@ -126,8 +126,8 @@ def _parsed(models: str) -> list[tuple[tuple[str, ...], int]]:
     digits = components.strip() or '0'
     if not digits.isdigit() or not listed(layers):
       raise ValueError(
-        f'config.models: got {model.strip()!r}, expected layers by commas, '
-        "and a number of components, as in 'relu1_1,pool1:20'"
+        f'config.models: got {model.strip()!r}, expected layers and '
+        "a number of components, as in 'relu1_1,pool1:20'"
       )
     found.append((listed(layers), int(digits)))
   return found

@@ -76,7 +76,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   recorder.picture('transfer', render.to_uint8(image))
   shown = [picture, *painted, image]
   recorder.report(
-    f'{config.content} in the style of {config.styles}',
+    f'{config.content} in the style of {", ".join(listed(config.styles))}',
     f'{config.steps} steps of {config.optimizer}, {image.shape[1]}x'
     f'{image.shape[0]} pixels in the end, {config.net.weights}.',
     [

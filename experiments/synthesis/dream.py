@@ -23,6 +23,7 @@ from vizlab.runs.inputs import (
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
+  as_flag,
   listed,
   named,
   need_not_negative,
@@ -59,13 +60,13 @@ def prepare(config: ConfigDict) -> Inputs:
   if config.guide and config.channels:
     raise ValueError(
       f'config.guide: got {config.guide} and config.channels '
-      f'{config.channels!r}, expected one of them'
+      f'{as_flag(config.channels)!r}, expected one of them'
     )
   net = load_net(config)
   layers = listed(config.layers)
   check_layers(net, 'layers', layers)
   if not layers:
-    raise ValueError('config.layers: got none, expected some by commas')
+    raise ValueError('config.layers: got none, expected some')
   picture = _start(config)
   with named(x='size', layer='layers'):
     wishes = {layer: _wish(config, net, layer) for layer in layers}
@@ -167,7 +168,7 @@ def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
     channels = numbers(config, 'channels', info.shape[-1])
     if not channels:
       raise ValueError(
-        f'config.channels: got {config.channels!r}, expected numbers'
+        f'config.channels: got {as_flag(config.channels)!r}, expected numbers'
       )
     objective = channel(layer, channels[0])
     for k in channels[1:]:

@@ -24,6 +24,7 @@ from vizlab.runs.optimisation import OptimizedImages, check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
+  as_flag,
   each_of,
   named,
   need_not_negative,
@@ -58,7 +59,8 @@ def prepare(config: ConfigDict) -> Inputs:
   channels = chosen_channels(config, net, config.layer)
   if not config.channels or len(channels) != 2 or len(set(channels)) < 2:
     raise ValueError(
-      f'config.channels: got {config.channels!r}, expected two different ones'
+      f'config.channels: got {as_flag(config.channels)!r}, expected two '
+      'different ones'
     )
   compared = diversity(compare) + alignment(compare)
   with named(

@@ -70,7 +70,7 @@ def prepare(config: ConfigDict) -> Inputs:
   families = listed(config.families)
   each_of('config.families', families, FAMILIES)
   if not families:
-    raise ValueError('config.families: got none, expected some by commas')
+    raise ValueError('config.families: got none, expected some')
   net = load_net(config)
   check_layers(net, 'layer', [config.layer])
   channels = chosen_channels(config, net, config.layer)

@@ -29,6 +29,7 @@ from vizlab.runs.optimisation import check, fitting
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
+  as_flag,
   each_of,
   listed,
   named,
@@ -91,18 +92,18 @@ def prepare(config: ConfigDict) -> Inputs:
   layers = listed(config.layers)
   check_layers(net, 'layers', layers)
   if not layers:
-    raise ValueError('config.layers: got none, expected some by commas')
+    raise ValueError('config.layers: got none, expected some')
   last = nets.layer_info(net)[-1].name
   if config.objective in ('logit', 'probability') and set(layers) != {last}:
     raise ValueError(
-      f'config.layers: got {config.layers!r}, expected {last!r}: a '
+      f'config.layers: got {as_flag(config.layers)!r}, expected {last!r}: a '
       f'{config.objective} is that of a class'
     )
   whole = config.objective == 'layer'
   if whole and config.channels:
     raise ValueError(
-      f'config.channels: got {config.channels!r}, expected none: the objective '
-      "'layer' raises all of them"
+      f'config.channels: got {as_flag(config.channels)!r}, expected none: the '
+      "objective 'layer' raises all of them"
     )
   chosen = {
     layer: [0] if whole else chosen_channels(config, net, layer)

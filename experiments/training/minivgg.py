@@ -139,7 +139,7 @@ def _check(config: ConfigDict) -> None:
   need_not_negative(config, 'fixed_scenes')
   if config.random_labels and not config.fixed_scenes:
     raise ValueError(
-      'config.random_labels: got True with fixed_scenes 0; labels that are '
+      'config.random_labels: got True without fixed_scenes; labels that are '
       'drawn anew for fresh scenes cannot be learned'
     )
   for name in ('two_objects', 'correlation', 'noise'):

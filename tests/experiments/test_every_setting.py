@@ -94,6 +94,8 @@ def changed(config, changes):
     place = config
     for folder in folders:
       place = place[folder]
+    if isinstance(place[last], tuple) and isinstance(value, str):
+      value = (value,) * bool(value)
     with place.ignore_type():
       place[last] = value
   return config

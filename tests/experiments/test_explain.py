@@ -30,7 +30,7 @@ def test_odd_pictures_are_explained(tmp_path):
   Image.new('RGBA', (1, 1), (9, 200, 9, 128)).save(tmp_path / 'dot.png')
   Image.new('L', (300, 20), 77).save(tmp_path / 'wide.png')
   config = configs.get_test_config()
-  config.images = ','.join(
+  config.images = tuple(
     str(tmp_path / f'{name}.png') for name in ('deep', 'dot', 'wide')
   )
   config.scenes = config.score_scenes = 0
@@ -42,7 +42,7 @@ def test_odd_pictures_are_explained(tmp_path):
 
 def test_grad_cam_finds_the_object(tmp_path):
   config = configs.get_test_config()
-  config.methods = 'grad_cam,guided_grad_cam'
+  config.methods = ('grad_cam', 'guided_grad_cam')
   config.score_scenes = 32
   results = execute(attribution, config, tmp_path / 'run')
   assert results['inside/grad_cam'] > 0.15  # the object covers 0.05

@@ -12,6 +12,7 @@ from tools import assert_same_shards, write_pictures
 from vizlab import attribution, io
 from vizlab.objectives import logit, score
 from vizlab.runs import Recorder, devices, execute
+from vizlab.runs.settings import assign
 from vizlab_experiments.attribution import folder
 from vizlab_experiments.configs.attribution import folder as configs
 from vizlab_experiments.shared import methods
@@ -31,7 +32,8 @@ def pictures(tmp_path_factory):
 def settings(path, **changes):
   config = configs.get_test_config()
   config.folder = str(path)
-  config.update({'batch_size': 3, 'classes': 2, 'half': False, **changes})
+  defaults = {'batch_size': 3, 'classes': 2, 'half': False}
+  assign(config, {**defaults, **changes})
   return config
 
 

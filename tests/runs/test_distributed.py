@@ -12,7 +12,7 @@ import jax
 import pytest
 from tools import assert_same_shards, write_pictures
 
-from vizlab.runs import Recorder, distributed, execute
+from vizlab.runs import Recorder, distributed, execute, settings
 from vizlab_experiments.attribution import folder
 from vizlab_experiments.configs.attribution import folder as configs
 from vizlab_experiments.configs.synthesis import dream
@@ -32,7 +32,7 @@ def pictures(tmp_path_factory):
 def alone(pictures, workdir):
   """Work directory and results of one process."""
   config = configs.get_config()
-  config.update(SETTINGS)
+  settings.assign(config, SETTINGS)
   config.folder = str(pictures)
   return execute(folder, config, workdir)
 
@@ -71,6 +71,7 @@ def port():
     return found.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(whole, pictures, tmp_path, port):
   both = [start(k, port, pictures, tmp_path) for k in range(2)]
   told = [each.communicate(timeout=300) for each in both]
@@ -84,6 +85,7 @@ def test_two_processes_give_what_one_gives(whole, pictures, tmp_path, port):
     assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_error_in_one_is_told_by_both(pictures, tmp_path, port):
   flags = [], ['--config.shown=3']
   both = [start(k, port, pictures, tmp_path, *flags[k]) for k in range(2)]
@@ -96,6 +98,7 @@ def test_an_error_in_one_is_told_by_both(pictures, tmp_path, port):
     assert 'differ in shown' in error
 
 
+@pytest.mark.slow
 def test_after_a_kill_one_process_goes_on(whole, pictures, tmp_path, port):
   both = [start(k, port, pictures, tmp_path) for k in range(2)]
   for _ in range(1200):
@@ -114,6 +117,7 @@ def test_after_a_kill_one_process_goes_on(whole, pictures, tmp_path, port):
   assert_same_shards(whole, tmp_path)
 
 
+@pytest.mark.slow
 def test_when_one_is_stopped_the_others_end_in_order(pictures, tmp_path, port):
   slow = (
     '--config.methods=occlusion',

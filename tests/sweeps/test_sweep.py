@@ -13,7 +13,7 @@ import pytest
 from tools import locked
 
 from vizlab import io, sweeps
-from vizlab.runs import load_run, stopping
+from vizlab.runs import load_run, settings, stopping
 from vizlab.sweeps import executors, load_sweep, report, space
 from vizlab_experiments.configs.style import transfer as style_transfer
 
@@ -21,7 +21,7 @@ from vizlab_experiments.configs.style import transfer as style_transfer
 def small(**changes):
   config = style_transfer.get_test_config()
   config.size, config.octaves, config.steps = 24, 1, 2
-  config.update(changes)
+  settings.assign(config, changes)
   return config
 
 
@@ -78,6 +78,7 @@ def _grey():
   return np.full((40, 40, 3), 99, np.uint8)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on(tmp_path, monkeypatch):
   whole = a_sweep(tmp_path / 'whole', BETAS)
   sweeps.run(whole)
@@ -120,6 +121,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_is_refused(tmp_path):
   a_sweep(tmp_path / 'sweep', BETAS)
   with locked(tmp_path / 'sweep' / '.lock'):
@@ -133,6 +135,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
   assert sweeps.run(sweep)['finished'] == 3
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_saves_and_ends_with_its_parent(tmp_path):
   trial = [{'steps': 100000, 'snapshots': 10}]
   sweep = a_sweep(tmp_path / 'sweep', trial)
@@ -168,6 +171,7 @@ def serial(tmp_path_factory):
   return pictures(sweep)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('executor', ['processes', 'slurm'])
 def test_processes_give_the_same(executor, serial, tmp_path, monkeypatch):
   if executor == 'slurm':
@@ -263,6 +267,7 @@ def test_a_queued_trial_whose_node_dies_is_queued_again(tmp_path, monkeypatch):
     list(run(jobs, executors.Options(slurm={'typo': 1})))
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_dies_is_started_again(tmp_path, monkeypatch):
   monkeypatch.setattr(executors, '_alone', _dies)
   job = {'error': str(tmp_path / 'error.txt'), 'starts': str(tmp_path / 'n')}
@@ -317,6 +322,7 @@ def test_the_table_the_report_and_what_they_are_read_by(tmp_path):
     load_run(rows[4]['folder'])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # of Ray's own
 def test_a_node_that_dies_loses_no_trial(tmp_path):
   ray = pytest.importorskip('ray')

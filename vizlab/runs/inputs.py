@@ -82,7 +82,7 @@ def layer_info(
 
 
 def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
-  """The pictures that a setting names, by commas.
+  """The pictures that a setting names.
 
   Each part is a path, ``sample:NAME``, a folder (all pictures in it) or a
   pattern such as ``photos/*.jpg``; what is found in a folder or by a pattern is
@@ -94,8 +94,7 @@ def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
   found = [path for part in listed(config[name]) for path in _found(name, part)]
   if not found:
     raise ValueError(
-      f'config.{name}: got none, expected pictures, folders or patterns, by '
-      'commas'
+      f'config.{name}: got none, expected pictures, folders or patterns'
     )
   return tuple(found)
 

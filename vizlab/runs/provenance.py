@@ -89,7 +89,7 @@ def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
   """SHA-256 of every file that a setting names, shipped networks included."""
   found = {}
   for name, value in flatten(settings).items():
-    for part in listed(value) if isinstance(value, str) else ():
+    for part in listed(value) if isinstance(value, str | tuple | list) else ():
       for file in _files(name, part):
         path = nets.shipped(file) or pathlib.Path(file).expanduser()
         if path.is_file():

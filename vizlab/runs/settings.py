@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 from vizlab.lookup import check_name, did_you_mean
 
 __all__ = [
+  'as_flag',
+  'assign',
   'each_of',
   'flatten',
   'listed',
@@ -26,9 +28,22 @@ _INTS = np.iinfo(np.int32)  # of JAX
 _CLASSES = {'config.targets'}
 
 
-def listed(value: str) -> tuple[str, ...]:
-  """The parts of a text between commas: ``--config.images=a.png,b.png``."""
-  return tuple(part.strip() for part in value.split(',') if part.strip())
+def listed(value: Any) -> tuple[str, ...]:
+  """The texts of a setting that lists some.
+
+  Args:
+    value: A tuple of texts or numbers; a text in it may list several between
+      commas, as ``--config.images=a.png,b.png`` does. ``None`` for none.
+  """
+  parts = () if value is None else value
+  parts = parts if isinstance(parts, tuple | list) else (parts,)
+  texts = ','.join(map(str, parts)).split(',')
+  return tuple(text.strip() for text in texts if text.strip())
+
+
+def as_flag(value: Any) -> str:
+  """A setting that lists some, as a flag gives it: ``a.png,b.png``."""
+  return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @contextlib.contextmanager
@@ -56,7 +71,7 @@ def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
     found = [int(value) for value in listed(config[name])]
   except ValueError as error:
     raise ValueError(
-      f'config.{name}: got {config[name]!r}, expected numbers by commas'
+      f'config.{name}: got {as_flag(config[name])!r}, expected numbers'
     ) from error
   wrong = [k for k in found if not 0 <= k < count]
   if wrong:
@@ -74,19 +89,43 @@ def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
 
 
 def need_positive(config: ConfigDict, *names: str) -> None:
-  """Raises a `ValueError` unless those are 1 or more, or floats above 0."""
+  """Raises a `ValueError` unless those are 1 or more, or floats above 0.
+
+  A placeholder without a value passes.
+  """
   for name in names:
-    value = config[name]
+    if (value := config[name]) is None:
+      continue
     if not (value > 0 if isinstance(value, float) else value >= 1):
       least = 'more than 0' if isinstance(value, float) else '1 or more'
       raise ValueError(f'config.{name}: got {value}, expected {least}')
 
 
 def need_not_negative(config: ConfigDict, *names: str) -> None:
-  """Raises a `ValueError` unless those settings are 0 or more."""
+  """Raises a `ValueError` unless those are 0 or more, or have no value."""
   for name in names:
-    if not config[name] >= 0:
+    if config[name] is not None and not config[name] >= 0:
       raise ValueError(f'config.{name}: got {config[name]}, expected 0 or more')
+
+
+def assign(config: ConfigDict, changes: Mapping[str, Any]) -> None:
+  """Assigns settings by name, ``net.weights`` too, as flags do.
+
+  Lists become tuples, and a text for a tuple is a tuple of it.
+
+  Raises:
+    KeyError: There is no such setting.
+    TypeError: A value of another type.
+  """
+  flat = flatten(config.to_dict())
+  config.update_from_flattened_dict(
+    {
+      name: (value,) * bool(value)
+      if isinstance(value, str) and isinstance(flat.get(name), tuple)
+      else tupled(value)
+      for name, value in flatten(changes).items()
+    }
+  )
 
 
 def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
@@ -104,7 +143,19 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
   for key, default in want.items():
     if key not in have:
       raise ValueError(f'config.{key}: missing, expected as in {name}')
+    if default is None:  # a placeholder
+      default = _example(reference, key)
+      if have[key] is None:
+        continue
     _check_value(f'config.{key}', have[key], default)
+
+
+def _example(reference: ConfigDict, key: str) -> Any:
+  """A value of the type of a placeholder."""
+  *folders, last = key.split('.')
+  for folder in folders:
+    reference = reference[folder]
+  return reference.get_type(last)()
 
 
 def _check_value(name: str, value: Any, default: Any) -> None:

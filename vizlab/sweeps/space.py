@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab.runs.settings import each_of, flatten, tupled, validate
+from vizlab.runs.settings import assign, each_of, flatten, validate
 
 __all__ = ['Adder', 'Trial', 'apply', 'names', 'trials']
 
@@ -185,9 +185,7 @@ def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
   made = config.copy_and_resolve_references()
   each_of('sweep: setting', trial.overrides, flatten(config.to_dict()))
   try:
-    made.update_from_flattened_dict(
-      {k: tupled(v) for k, v in trial.overrides.items()}
-    )
+    assign(made, trial.overrides)
     validate(made, config, 'the config')
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(

@@ -1,0 +1,55 @@
+"""Settings that several configs share.
+
+A setting that is a placeholder has no value unless one is given; its comment
+names what is used instead.
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+__all__ = ['another_net', 'net', 'painting']
+
+
+def net(pool: str = 'max') -> ConfigDict:
+  """The network that is loaded, `vizlab.nets.load`."""
+  config = ConfigDict()
+  config.weights = 'minivgg'  # or a file
+  config.arch = placeholder(str)  # that of the file
+  config.preprocess = placeholder(str)  # of the file; 'caffe', 'torchvision'
+  config.pool = pool  # 'max', 'avg'
+  return config
+
+
+def another_net(config: ConfigDict, arch: str) -> bool:
+  """Takes another network than minivgg, if the config's argument names one."""
+  if arch in ('', 'minivgg'):
+    return False
+  config.net.weights = f'{arch}.safetensors'
+  config.net.arch = arch
+  return True
+
+
+def painting(
+  config: ConfigDict,
+  *,
+  steps: int,
+  statistic: str = 'gram',
+  normalise: bool = False,
+  tv: float = 0.0,
+  octaves: int = 1,
+  optimizer: str = 'lbfgs',
+  snapshots: int | None = None,
+) -> None:
+  """Adds the settings of images that match a style, `vizlab.style`."""
+  config.statistic = statistic  # 'gram', 'moments', 'covariance', 'wasserstein'
+  config.normalise = normalise  # gradients, per layer; weights of 1 suit it
+  config.tv = tv  # weight of total variation
+  config.octaves = octaves  # sizes from coarse to fine, each half of the next
+  config.optimizer = optimizer  # 'adam', 'lbfgs'
+  config.learning_rate = placeholder(float)  # what suits the optimizer
+  config.steps = steps  # at each size
+  config.later_steps = placeholder(int)  # at finer sizes; as many
+  config.patience = 0.0  # stop below this share of fall in 16 steps
+  config.snapshots = placeholder(int)  # steps between two pictures; no picture
+  config.snapshots = snapshots
+  config.tile = placeholder(int)  # side of tiles in pixels; the whole image
