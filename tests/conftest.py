@@ -1,9 +1,11 @@
 """Settings of the whole suite, and the nets and images that tests share."""
 
+import ctypes
 import gc
-import itertools
 import os
 import pathlib
+import resource
+import sys
 
 # Most of the suite's time is compilation, of thousands of programs that then
 # run for milliseconds; without what makes them fast it takes less than half as
@@ -36,23 +38,42 @@ jax.config.update('jax_platforms', 'cpu')
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-MAPS = pathlib.Path('/proc/self/maps')
-_tests = itertools.count()
+_module = None
+_peaks = {}
 
 
 @pytest.fixture(autouse=True)
-def _few_programs():
-  """Forgets compiled programs before there are too many.
+def _few_programs(request):
+  """Forgets the compiled programs of the module before.
 
-  Each takes some mappings of memory, of which Linux allows a process 65,530;
-  the compiler crashes at one more.
+  Each holds memory, of which a worker would take gigabytes, and mappings of
+  memory, of which Linux allows a process 65,530. All tests of a module run in
+  one worker (``--dist loadfile``), so few programs are compiled twice.
   """
-  yield
-  if next(_tests) % 10 == 0 and MAPS.exists():
-    with MAPS.open('rb') as lines:
-      if sum(1 for _ in lines) > 20_000:
-        jax.clear_caches()
-        gc.collect()
+  global _module
+  if request.path != _module:
+    _module = request.path
+    jax.clear_caches()
+    gc.collect()
+    if sys.platform == 'linux':
+      ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+  _peaks[node.gateway.id] = getattr(node, 'workeroutput', {}).get('peak', 0)
+
+
+def pytest_sessionfinish(session):
+  if hasattr(session.config, 'workeroutput'):
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    session.config.workeroutput['peak'] = peak
+
+
+def pytest_terminal_summary(terminalreporter):
+  if peaks := sorted(_peaks.values()):
+    gigabytes = ', '.join(f'{peak / 2**20:.2f}' for peak in peaks)
+    terminalreporter.write_line(f'peak memory of the workers: {gigabytes} GB')
 
 
 @pytest.fixture(scope='session')

@@ -163,10 +163,12 @@ def run_alone(program, flags):
   return done.stdout
 
 
+@pytest.mark.slow
 def test_nan_is_kept_jitted_at_real_sizes_with_the_flags_of_users():
   assert run_alone('jitted_nan.py', '') == ''
 
 
+@pytest.mark.slow
 def test_devices_compute_their_own_part_under_shard_map():
   flags = '--xla_force_host_platform_device_count=2'
   flags += ' --xla_backend_optimization_level=0'

@@ -78,6 +78,7 @@ def process(tmp_path):
 NUMBERS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('number', 'status'), NUMBERS)
 def test_a_second_signal_ends_a_process_at_once(number, status, process):
   run = process('stopping.listen(patience=None); ready(); flagged(); forever()')
@@ -87,6 +88,7 @@ def test_a_second_signal_ends_a_process_at_once(number, status, process):
   assert run.communicate(timeout=60)[1] == '' and run.returncode == status
 
 
+@pytest.mark.slow
 def test_signals_of_one_stop_are_one(process):
   run = process(
     'stopping._TOGETHER = 3600.0\n'
@@ -99,6 +101,7 @@ def test_signals_of_one_stop_are_one(process):
   assert 'Stopped: 15' in told, 'it came to its safe point'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('number', 'status'), NUMBERS)
 def test_a_long_program_is_left_and_what_is_done_is_saved(
   number, status, process, tmp_path
@@ -119,6 +122,7 @@ with stopping.saving(lambda: (here / 'saved').write_text('chunk 3')):
   assert (tmp_path / 'saved').read_text() == 'chunk 3'
 
 
+@pytest.mark.slow
 def test_no_file_is_left_half_written(process, tmp_path):
   run = process("""
 stopping.listen(patience=0.0)
@@ -137,6 +141,7 @@ forever()
   assert (tmp_path / 'file').read_text() == 'half and whole'
 
 
+@pytest.mark.slow
 def test_a_signal_cannot_be_swallowed(process):
   run = process("""
 stopping.listen(patience=0.3)

@@ -1,7 +1,10 @@
 import importlib.util
 import json
 
+import pytest
 from test_scripts import call
+
+pytestmark = pytest.mark.slow
 
 # The module that each peer needs, and a task of it.
 PEERS = {

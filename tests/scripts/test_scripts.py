@@ -10,6 +10,8 @@ import pytest
 
 from vizlab import io, nets
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
 

@@ -11,6 +11,8 @@ from test_scripts import ROOT, call
 
 from vizlab.sweeps import load_sweep
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
   '--config=style/transfer',
   '--config.style_layers=relu1_1',

@@ -75,6 +75,7 @@ def in_browser(page, script, tmp_path):
   return json.loads(found[1].replace('&quot;', '"'))
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
   axes = {'beta': (1e3, 1e5, 1e4), 'start': ('content', 'noise')}
@@ -130,6 +131,7 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
   assert told['sorts'].count('" ⇅"') == len(told['sorts']) - 2, 'but one'
 
 
+@pytest.mark.slow
 @needs_browser
 def test_five_hundred_trials(tmp_path):
   draws = space.Adder.random(
