@@ -29,7 +29,7 @@ class Work(NamedTuple):
     stride: Its step in pixels.
     samples: Noisy copies in SmoothGrad, points of Integrated Gradients.
     chunk: Images at once, where a method runs the net many times.
-    captum_chunk: The same for Captum where it samples.
+    captum_chunk: Images at once in Captum's sampling methods.
     sigma: Noise of SmoothGrad as a share of the image's range.
     target: The logit that is explained.
     layer: The layer of the class activation maps, here.

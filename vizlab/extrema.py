@@ -21,14 +21,19 @@ def maximum(a: Array, b: Array) -> Array:
   """Elementwise maximum; NaN where either is NaN.
 
   Args:
-    a: Any shape; on a tie it gets the gradient.
+    a: Any shape; on a tie it receives the gradient.
     b: A shape that broadcasts with it.
   """
   return jnp.where((a < b) | jnp.isnan(b), b, a)
 
 
 def minimum(a: Array, b: Array) -> Array:
-  """Elementwise minimum; NaN where either is NaN; arguments of `maximum`."""
+  """Elementwise minimum; NaN where either is NaN.
+
+  Args:
+    a: Any shape; on a tie it receives the gradient.
+    b: A shape that broadcasts with it.
+  """
   return jnp.where((a > b) | jnp.isnan(b), b, a)
 
 
@@ -49,7 +54,13 @@ def max_over(x: Array, axes: Axes = None, *, keepdims: bool = False) -> Array:
 
 
 def min_over(x: Array, axes: Axes = None, *, keepdims: bool = False) -> Array:
-  """Minimum over axes; NaN where one of the elements is NaN; see `max_over`."""
+  """Minimum over axes; NaN where one of the elements is NaN.
+
+  Args:
+    x: Any shape.
+    axes: Axes to reduce; all by default.
+    keepdims: Whether reduced axes stay, with length 1.
+  """
   return _reduced(jnp.min, x, axes, keepdims)
 
 

@@ -158,7 +158,7 @@ def crop(
   Args:
     picture: uint8 ``[H, W, 3]``.
     rows: First and one past the last row; they may lie outside.
-    columns: The same for the columns.
+    columns: First and one past the last column; they may lie outside.
     fill: The grey of what lies outside, 0 to 255.
   """
   check_picture(picture, 'picture')

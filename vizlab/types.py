@@ -108,7 +108,7 @@ def number(value: Any, name: str, least: float = -np.inf) -> np.ndarray | Array:
 
   Args:
     value: A number, or some.
-    name: Of the argument, for errors.
+    name: Name of the argument in error messages.
     least: What none may be below.
 
   Raises:
@@ -129,7 +129,7 @@ def whole(value: Any, name: str, least: int = 1) -> int:
 
   Args:
     value: An int, of Python or numpy.
-    name: Of the argument, for errors.
+    name: Name of the argument in error messages.
     least: What it may not be below.
 
   Raises:
@@ -156,7 +156,7 @@ def check_image(image: Any, name: str) -> None:
 
   Args:
     image: ``[..., H, W, C]``.
-    name: Of the argument, for errors.
+    name: Name of the argument in error messages.
   """
   shape = np.shape(image)
   if len(shape) < 3:

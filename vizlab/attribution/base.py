@@ -53,7 +53,7 @@ def as_image(value: float | Array, x: Array, name: str) -> Array:
   Args:
     value: ``[]``, ``[C]``, ``[H, W, C]`` or of the shape of ``x``.
     x: Images ``[..., H, W, C]``.
-    name: Of the argument, for errors.
+    name: Name of the argument in error messages.
 
   Returns:
     An array of the rank of ``x``.

@@ -79,17 +79,18 @@ def grad_cam(
   Args:
     score: A `Score`; the paper explains a logit.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: The layer whose maps are weighted, by custom the last convolutional
-      one after its ReLU.
-    rectify: Whether only what speaks for the score is kept.
-    resize: Whether the map is upsampled to the image, bilinearly.
+    layer: Name of the layer whose maps are weighted, usually the last
+      convolutional layer after its ReLU.
+    rectify: Whether to set negative values of the map to 0.
+    resize: Whether to upsample the map to the image, bilinearly.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
     score units.
 
   Raises:
-    ValueError: As in `activation_and_gradient`.
+    ValueError: ``score`` is not a `Score`, or ``layer`` is unknown or gives a
+      vector instead of a map.
 
   Reference:
     Selvaraju et al. 2017, equations 1 and 2.
@@ -120,15 +121,16 @@ def grad_cam_pp(
   Args:
     score: A `Score`; the paper explains a logit.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: As in `grad_cam`.
-    rectify: As in `grad_cam`.
-    resize: As in `grad_cam`.
+    layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
+    rectify: Whether to set negative values of the map to 0.
+    resize: Whether to upsample the map to the image, bilinearly.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``.
 
   Raises:
-    ValueError: As in `grad_cam`.
+    ValueError: ``score`` is not a `Score`, or ``layer`` is unknown or gives a
+      vector instead of a map.
 
   Reference:
     Chattopadhay, Sarkar, Howlader & Balasubramanian 2018, equations 7 and 19.
@@ -160,16 +162,17 @@ def hires_cam(
   Args:
     score: A `Score`.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: As in `grad_cam`.
-    rectify: As in `grad_cam`.
-    resize: As in `grad_cam`.
+    layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
+    rectify: Whether to set negative values of the map to 0.
+    resize: Whether to upsample the map to the image, bilinearly.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
     score units.
 
   Raises:
-    ValueError: As in `grad_cam`.
+    ValueError: ``score`` is not a `Score`, or ``layer`` is unknown or gives a
+      vector instead of a map.
 
   Reference:
     Draelos & Carin 2020, equation 4.
@@ -193,16 +196,17 @@ def layer_cam(
   Args:
     score: A `Score`.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: As in `grad_cam`.
-    rectify: As in `grad_cam`.
-    resize: As in `grad_cam`.
+    layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
+    rectify: Whether to set negative values of the map to 0.
+    resize: Whether to upsample the map to the image, bilinearly.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
     score units.
 
   Raises:
-    ValueError: As in `grad_cam`.
+    ValueError: ``score`` is not a `Score`, or ``layer`` is unknown or gives a
+      vector instead of a map.
 
   Reference:
     Jiang, Zhang, Hou, Cheng & Wei 2021, equations 4 to 6.
@@ -229,7 +233,7 @@ def cam(
     x: Images ``[..., H, W, C]`` in [0, 1].
     layer: The last map, which is pooled.
     pooled: The layer that is its mean over all places, a vector.
-    resize: As in `grad_cam`.
+    resize: Whether to upsample the map to the image, bilinearly.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
@@ -258,13 +262,14 @@ def guided_grad_cam(score: Score, x: Array, *, layer: str) -> Array:
   Args:
     score: A `Score` whose net has rules.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: As in `grad_cam`.
+    layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
 
   Returns:
     ``[..., H, W, C]``.
 
   Raises:
-    ValueError: As in `grad_cam` and `vizlab.attribution.guided_backprop`.
+    ValueError: ``score`` is not a `Score`, its network has no rules, or
+      ``layer`` is unknown or gives a vector instead of a map.
 
   Reference:
     Selvaraju et al. 2017, section 3.2.

@@ -18,7 +18,7 @@ __all__ = ['FullGradient', 'full_gradient', 'fullgrad']
 
 
 class FullGradient(NamedTuple):
-  """The parts that a score is the sum of; see `full_gradient`.
+  """The parts that a score is the sum of; returned by `full_gradient`.
 
   Attributes:
     input: ``[..., H, W, C]``, the input's part.
@@ -56,8 +56,8 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
     A `FullGradient`, in score units.
 
   Raises:
-    ValueError: As in `vizlab.attribution.gradient`; or the net does not tell
-      its biases.
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, or its network has no ``biases()``.
 
   Reference:
     Srinivas & Fleuret 2019, section 4: the full-gradient representation.
@@ -96,14 +96,16 @@ def fullgrad(score: Score, x: Array) -> Array:
   place and are left out.
 
   Args:
-    score: As in `full_gradient`.
+    score: A `Score` whose network has a method ``biases()`` that returns
+      ``{layer: [C']}``, the additive part of each layer.
     x: Images ``[..., H, W, C]`` in [0, 1].
 
   Returns:
     ``[..., H, W]``, not negative, without a unit.
 
   Raises:
-    ValueError: As in `full_gradient`.
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, or its network has no ``biases()``.
 
   Reference:
     Srinivas & Fleuret 2019, section 5: the approximate saliency map.

@@ -44,8 +44,8 @@ def gradient(score: ScoreFn, x: Array) -> Array:
     score of the image is NaN or infinite.
 
   Raises:
-    ValueError: ``x`` is not a batch of float images, or ``score`` does not
-      give one number an image.
+    ValueError: ``x`` is not a batch of float images, or ``score`` does not give
+      one number per image.
 
   Reference:
     Simonyan, Vedaldi & Zisserman 2013, equation 4.
@@ -80,7 +80,8 @@ def saliency(score: ScoreFn, x: Array) -> Array:
     ``[..., H, W]``, not negative.
 
   Raises:
-    ValueError: As in `gradient`.
+    ValueError: ``x`` is not a batch of float images, or ``score`` does not give
+      one number per image.
 
   Reference:
     Simonyan, Vedaldi & Zisserman 2013, section 3.1.
@@ -101,7 +102,8 @@ def gradient_x_input(score: ScoreFn, x: Array) -> Array:
     ``[..., H, W, C]``, in score units.
 
   Raises:
-    ValueError: As in `gradient`.
+    ValueError: ``x`` is not a batch of float images, or ``score`` does not give
+      one number per image.
 
   Reference:
     Shrikumar, Greenside & Kundaje 2017, section 2.2.
@@ -115,14 +117,15 @@ def guided_backprop(score: Score, x: Array) -> Array:
   A ReLU passes the gradient where its input and the gradient are positive.
 
   Args:
-    score: A `Score` whose net has rules (see `vizlab.rules.with_rules`).
+    score: A `Score` whose network holds backward rules, a `vizlab.rules.Rules`.
     x: Images ``[..., H, W, C]`` in [0, 1].
 
   Returns:
     ``[..., H, W, C]``.
 
   Raises:
-    ValueError: As in `gradient`; or the net has no rules.
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, or its network has no rules.
 
   Reference:
     Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4.
@@ -152,7 +155,8 @@ def deconvnet(
     ``[..., H, W, C]``.
 
   Raises:
-    ValueError: As in `gradient`; or the net has no rules.
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, or its network has no rules.
 
   Reference:
     Zeiler & Fergus 2014, section 2.1.

@@ -43,7 +43,8 @@ def integrated_gradients(
     ``[..., H, W, C]``, in score units.
 
   Raises:
-    ValueError: As in `gradient`; or fewer than one step.
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, or ``steps`` is less than 1.
 
   Reference:
     Sundararajan, Taly & Yan 2017, equations 1 and 3; the mean over baselines is

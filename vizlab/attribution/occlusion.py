@@ -182,15 +182,17 @@ def occlusion(
     fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
     chunk: Images evaluated at once, but at least two places of the whole batch.
       Memory grows with it, and not with the number of places.
-    places: The places that are visited, as in `occlusion_scores`. The map is
-      then their share: maps of all places add up to the whole. A number beyond
-      the last place is none, so that every part can be equally long.
+    places: Occluder positions to evaluate, int ``[P]``, counted row by row; all
+      by default. The map is then their contribution: the maps of all positions
+      add up to the full map. Indices beyond the last position are ignored, so
+      that all parts can have the same length.
 
   Returns:
     ``[..., H, W]`` in score units; positive where the score needs the pixels.
 
   Raises:
-    ValueError: As in `occlusion_scores`.
+    ValueError: A patch larger than the image, a stride larger than the patch,
+      or an empty batch.
 
   Reference:
     Zeiler & Fergus 2014, section 4.2.

@@ -45,18 +45,19 @@ def score_cam(
   Args:
     score: A `Score`; the weights compare logits or probabilities.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: As in `grad_cam`.
+    layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
     baseline: ``x0``, what is seen where nothing is marked: a number, a colour
       ``[C]`` or an image.
-    rectify: As in `grad_cam`.
-    resize: As in `grad_cam`.
+    rectify: Whether to set negative values of the map to 0.
+    resize: Whether to upsample the map to the image, bilinearly.
     chunk: Images at once, but at least one map of the whole batch.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``.
 
   Raises:
-    ValueError: As in `grad_cam`.
+    ValueError: ``score`` is not a `Score`, or ``layer`` is unknown or gives a
+      vector instead of a map.
 
   Reference:
     Wang et al. 2020, equations 6 to 8; the score of the baseline, which the

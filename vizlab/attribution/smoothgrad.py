@@ -52,7 +52,9 @@ def smoothgrad(
     What ``method`` gives; for the gradient ``[..., H, W, C]``.
 
   Raises:
-    ValueError: As in `gradient`; fewer than one sample, or a negative sigma.
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, ``samples`` is less than 1, or ``sigma`` is
+      negative.
 
   Reference:
     Smilkov, Thorat, Kim, Viegas & Wattenberg 2017, section 2.

@@ -52,7 +52,7 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     what is not used of it is not computed.
 
   Raises:
-    ValueError: An unknown layer; or ``score`` does not give one number an
+    ValueError: A layer is unknown, or ``score`` does not give one number per
       image.
   """
   score = need_score(score, 'a gradient of a layer')
@@ -111,7 +111,8 @@ def activation_and_gradient(
     Two maps ``[..., H', W', C']``.
 
   Raises:
-    ValueError: As in `taps`; or the layer gives a vector.
+    ValueError: The layer is unknown or gives a vector, or ``score`` does not
+      give one number per image.
   """
   acts, gradients, _ = taps(score, x, [layer])
   return need_map(acts, layer, x), gradients[layer]

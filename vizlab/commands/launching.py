@@ -106,7 +106,8 @@ def experiment(config: ConfigDict) -> ModuleType:
   """The experiment of a config, whose settings are checked.
 
   Raises:
-    ValueError: It is not known, or as `settings.validate`.
+    ValueError: The experiment is unknown, or a setting is unknown, missing, of
+      another type or out of range.
   """
   found = experiments.find(config, folder())
   given = config_flags.get_config_filename(flags.FLAGS['config'])

@@ -99,7 +99,7 @@ def folder(
   given out are in memory.
 
   Args:
-    path: The folder; see `photos` for what is a photo.
+    path: A folder of photos, in the formats that `photos` lists.
     size: Side in pixels of the square cut from the centre.
     shorter: Side in pixels to which the shorter side is resized before that,
       at least ``size``. ``None`` does not resize, and skips smaller photos.
@@ -113,8 +113,8 @@ def folder(
     An iterator of `Batch`.
 
   Raises:
-    ValueError: As in `photos`; a number that is out of range; or Grain, which
-      moves the stream, is not installed.
+    ValueError: The folder does not exist or holds no photo, a number is out of
+      range, or Grain is not installed.
   """
   names = photos(path)
   least = {'size': size, 'batch_size': batch_size, 'step': step}

@@ -69,7 +69,7 @@ def scene(
     size: Side of the image in pixels; the same key at another size is the same
       scene at another resolution.
     correlation: Probability in [0, 1] that an object's texture is the one with
-      the number of its shape; else it is drawn at random.
+      the index of its shape; otherwise it is drawn at random.
 
   Returns:
     A `Scene`.
@@ -111,10 +111,11 @@ def scenes(
 
   Args:
     key: A JAX random key; scene ``i`` is ``scene(fold_in(key, i))``.
-    n: How many.
+    n: Number of scenes.
     objects: 1 or 2, or an int array ``[n]``.
     size: Side of the images in pixels.
-    correlation: As in `scene`.
+    correlation: Probability in [0, 1] that an object's texture is the one with
+      the index of its shape; otherwise it is drawn at random.
     batch_size: Scenes drawn side by side. ``None`` draws them one after the
       other, the fastest on a CPU: ``lax.switch`` then runs only the one shape
       and texture that it needs. On an accelerator 256 is a good number.

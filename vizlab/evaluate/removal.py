@@ -92,8 +92,8 @@ def removal_curve(
     A `Curve`.
 
   Raises:
-    ValueError: The attribution is not one number a pixel, or the shares do not
-      rise in [0, 1].
+    ValueError: ``attribution`` does not have one number per pixel, or
+      ``shares`` do not increase within [0, 1].
   """
   check_images(x)
   check_on_image(attribution, x, 'attribution')
@@ -141,7 +141,8 @@ def deletion(
     A `Curve` of ``steps + 1`` scores.
 
   Raises:
-    ValueError: As in `removal_curve`.
+    ValueError: ``attribution`` does not have one number per pixel, or the
+      number of steps or the shares are out of range.
 
   Reference:
     Petsiuk, Das & Saenko 2018 (RISE): the causal metrics.
@@ -182,7 +183,8 @@ def insertion(
     A `Curve` of ``steps + 1`` scores; its shares are what is laid open.
 
   Raises:
-    ValueError: As in `removal_curve`.
+    ValueError: ``attribution`` does not have one number per pixel, or the
+      number of steps or the shares are out of range.
 
   Reference:
     Petsiuk, Das & Saenko 2018 (RISE): the causal metrics.
@@ -229,7 +231,8 @@ def road(
     relevant pixels removed, minus that with the most relevant. High is good.
 
   Raises:
-    ValueError: As in `removal_curve`.
+    ValueError: ``attribution`` does not have one number per pixel, or the
+      number of steps or the shares are out of range.
 
   Reference:
     Rong, Leemann, Borisov, Kasneci & Kasneci 2022; the two orders combined as

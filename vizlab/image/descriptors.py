@@ -100,7 +100,7 @@ def sift(image: Array, *, bins: int = 8, cell: int = 8) -> Array:
 
 @pytree_dataclass(static=('name', 'descriptor'))
 class Descriptor:
-  """See `as_net`."""
+  """A descriptor as a network with one layer and no logits."""
 
   name: str
   descriptor: Callable[[Array], Array]
@@ -117,7 +117,7 @@ def as_net(name: str, descriptor: Callable[[Array], Array]) -> Net:
   """A net without logits whose one layer is a descriptor of the luma.
 
   Args:
-    name: Of the layer.
+    name: Name of the layer.
     descriptor: ``[..., H, W] -> [..., H', W', C]``: `hog`, `sift`, or a
       function of one's own.
 

@@ -27,13 +27,13 @@ def gram(a: Array, mask: Array | None = None) -> Array:
 
   Args:
     a: Maps ``[..., H, W, C]``.
-    mask: Weights of the places ``[..., H, W]``, or all alike.
+    mask: Weights of the positions ``[..., H, W]``; equal weights by default.
 
   Returns:
     ``[..., C, C]``: the Gram matrix divided by the number of places.
 
   Raises:
-    ValueError: The mask does not fit the map.
+    ValueError: The shape of the mask is not that of the map.
 
   Reference:
     Gatys, Ecker & Bethge 2015, equation 1; they sum instead.
@@ -43,12 +43,33 @@ def gram(a: Array, mask: Array | None = None) -> Array:
 
 
 def mean(a: Array, mask: Array | None = None) -> Array:
-  """The mean of each feature, ``[..., C]``; arguments as of `gram`."""
+  """Mean of each feature.
+
+  Args:
+    a: Maps ``[..., H, W, C]``.
+    mask: Weights of the positions ``[..., H, W]``; equal weights by default.
+
+  Returns:
+    ``[..., C]``.
+
+  Raises:
+    ValueError: The shape of the mask is not that of the map.
+  """
   return _places(a, mask)[1].sum(-2)
 
 
 def moments(a: Array, mask: Array | None = None) -> Moments:
-  """Mean and standard deviation of each feature; arguments as of `gram`.
+  """Mean and standard deviation of each feature.
+
+  Args:
+    a: Maps ``[..., H, W, C]``.
+    mask: Weights of the positions ``[..., H, W]``; equal weights by default.
+
+  Returns:
+    A `Moments`, ``[..., C]`` each.
+
+  Raises:
+    ValueError: The shape of the mask is not that of the map.
 
   Reference:
     Huang & Belongie 2017 (AdaIN), equations 5 and 6.
@@ -60,7 +81,18 @@ def moments(a: Array, mask: Array | None = None) -> Moments:
 
 
 def covariance(a: Array, mask: Array | None = None) -> tuple[Array, Array]:
-  """Mean ``[..., C]``, covariance ``[..., C, C]``; arguments as of `gram`."""
+  """Mean and covariance of the features.
+
+  Args:
+    a: Maps ``[..., H, W, C]``.
+    mask: Weights of the positions ``[..., H, W]``; equal weights by default.
+
+  Returns:
+    The mean ``[..., C]`` and the covariance ``[..., C, C]``.
+
+  Raises:
+    ValueError: The shape of the mask is not that of the map.
+  """
   middle = mean(a, mask)
   return middle, gram(a - middle[..., None, None, :], mask)
 

@@ -48,7 +48,7 @@ class Network(nnx.Module):
 
   Attributes:
     arch: Name of the architecture.
-    ops: Its layers as data, in the order they run; see `vizlab.nets.layers`.
+    ops: Its layers, frozen dataclasses in the order they run.
     spec: What it expects of its input.
     rules: Backward rules; change them with `vizlab.rules.with_rules`.
     params: ``{layer: {parameter: nnx.Variable}}``.

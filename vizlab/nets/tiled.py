@@ -37,7 +37,7 @@ class _Cuts(NamedTuple):
 
 @pytree_dataclass(static=('fields', 'side', 'step'))
 class _Tiled:
-  """See `tiled`."""
+  """Network that runs on overlapping tiles, built by `tiled`."""
 
   net: Network
   fields: tuple[tuple[str, Field], ...]

@@ -47,7 +47,8 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
   Args:
     net: A net that holds `Rules`: every net of `vizlab.nets`, or a module of
       your own that calls ``self.rules.relu``.
-    **rules: ``relu=`` and ``pool=``; see `Rules`.
+    **rules: ``relu=``, a function ``x -> y``, and ``pool=``, a function ``([N,
+      H, W, C], PoolWindow) -> [N, H', W', C]``.
 
   Returns:
     The copy. A `vizlab.objectives.Score` of it raises if the net does not call

@@ -87,11 +87,11 @@ def together(name: str, fn: Callable[[], Any] | None = None) -> None:
   """Calls ``fn`` here, and waits until all processes have come to this point.
 
   Args:
-    name: Of the point, to which a run comes once.
-    fn: What is done; nothing by default.
+    name: Name of this point, unique within the run.
+    fn: Function to call first; none by default.
 
   Raises:
-    ValueError: As ``fn`` in any of the processes; or one of them has ended.
+    ValueError: ``fn`` raised in one of the processes, or one of them has ended.
   """
   try:
     if fn is not None:

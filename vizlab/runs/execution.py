@@ -33,14 +33,15 @@ def execute(
       kept when it is interrupted. With ``SHARED = True`` several processes may
       work on one run.
     config: The settings.
-    workdir: The work directory.
+    workdir: Path of the work directory.
     overwrite: Whether an earlier run's files are removed first.
 
   Returns:
     The results, figures by name.
 
   Raises:
-    ValueError: The work directory is of another run, or as ``prepare``.
+    ValueError: The work directory belongs to another run, or ``prepare``
+      rejects the settings.
   """
   recorder = Recorder(workdir, config, overwrite=overwrite)
   if recorder.results is not None:

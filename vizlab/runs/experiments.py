@@ -170,7 +170,8 @@ def restored(values: Mapping[str, Any]) -> ConfigDict:
   """The config that JSON holds: that of an earlier run.
 
   Raises:
-    ValueError: As `settings.validate`.
+    ValueError: A setting is unknown or missing, has another type, or holds a
+      number outside the range of float32 or int32.
   """
   config = ConfigDict(settings.tupled(dict(values)))
   check(config)

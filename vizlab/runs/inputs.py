@@ -49,9 +49,9 @@ def load_other(
 
   Args:
     config: The settings.
-    name: Of the setting that names it.
-    weights: What it names.
-    pool: As in `vizlab.nets.load`.
+    name: Name of the setting that holds ``weights``, for errors.
+    weights: A file of weights, or the name of a network that ships with vizlab.
+    pool: ``'max'`` or ``'avg'``, for every pooling layer.
   """
   with named(source=name, path=name, pool='net.pool'):
     net = nets.load(weights, pool=pool)
@@ -100,7 +100,7 @@ def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
 
 
 def found_pictures(part: str) -> list[str]:
-  """The pictures of a path, a folder or a pattern; see `picture_paths`.
+  """Pictures that a path, ``sample:NAME``, a folder or a glob pattern names.
 
   Raises:
     ValueError: A folder or a pattern has none.

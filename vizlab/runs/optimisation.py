@@ -53,25 +53,26 @@ class OptimizedImages(NamedTuple):
     return self.scores[0], np.take_along_axis(self.scores, last, 0)[0]
 
 
-def check(wish: ScoreFn, image: ImageParam, **settings: Any) -> None:
-  """Raises a `ValueError` if what `make` is given does not fit together.
+def check(score_fn: ScoreFn, image: ImageParam, **settings: Any) -> None:
+  """Raises a `ValueError` if the arguments do not fit together.
 
-  Nothing is computed, so this comes before anything is written.
+  Nothing is computed or written.
   """
-  optimize.run(wish, image, jax.random.key(0), **settings)
+  optimize.run(score_fn, image, jax.random.key(0), **settings)
 
 
-def fitting(wish: ScoreFn, image: ImageParam, count: int) -> int:
+def fitting(score_fn: ScoreFn, image: ImageParam, count: int) -> int:
   """Number of images that half of the free memory holds, at most ``count``.
 
   Args:
-    wish: What is maximised, of any number of images.
-    image: One image ``[1, H, W, C]``; what its gradient takes is measured.
-    count: The most.
+    score_fn: The score to maximise, for any number of images.
+    image: Parameterization of one image ``[1, H, W, C]``; the memory of its
+      gradient is measured.
+    count: Upper limit of the result.
   """
 
   def total(z: Any) -> Array:
-    return wish(image.decode(z)).sum()
+    return score_fn(image.decode(z)).sum()
 
   z = jax.eval_shape(image.init, jax.random.key(0))
   compiled = jax.jit(jax.grad(total)).lower(z).compile()
@@ -89,7 +90,7 @@ def _free_bytes() -> int:
 def optimize_resumable(
   recorder: Recorder,
   name: str,
-  wish: ScoreFn,
+  score_fn: ScoreFn,
   image: ImageParam,
   key: Array,
   *,
@@ -103,22 +104,25 @@ def optimize_resumable(
   """Optimises images, or reads what an interrupted run has made already.
 
   Args:
-    recorder: Of the run; the result goes to ``name.npz`` there.
-    name: Of the result, unlike all others of the run.
-    wish: What is maximised.
+    recorder: Recorder of the run; the result is saved there as ``name.npz``.
+    name: Name of the result, unique within the run.
+    score_fn: The score to maximise, ``[..., H, W, C] -> [...]``.
     image: How the images are parameterised.
     key: A JAX random key.
-    steps: How many.
-    chunk: Steps between two looks at the clock.
-    patience: Stops once the mean score of the last ``span`` steps is above
-      that of those before by no more than this share of it; 0 never does.
-    span: Steps; else as many as a chunk.
-    watch: Called after every chunk. After a kill, again from the last
-      checkpoint on.
-    **settings: Further ones of `vizlab.optimize.run`.
+    steps: Number of steps.
+    chunk: Steps per compiled chunk; checkpoints and signals are handled between
+      chunks.
+    patience: Stops early once the mean score of the last ``span`` steps exceeds
+      that of the ``span`` steps before by at most this fraction of it; 0
+      disables early stopping.
+    span: Number of steps that ``patience`` averages over; ``chunk`` by default.
+    watch: Called after every chunk. After an interruption it is called again
+      for the chunks that follow the last checkpoint.
+    **settings: Further keyword arguments of `vizlab.optimize.run`.
 
   Raises:
-    ValueError: As `vizlab.optimize.run`; or no image was finite.
+    ValueError: `vizlab.optimize.run` rejects the arguments, or no image stayed
+      finite.
   """
 
   def run() -> dict[str, np.ndarray]:
@@ -126,7 +130,7 @@ def optimize_resumable(
       recorder,
       name,
       lambda state: optimize.run(
-        wish, image, key, steps=steps, chunk=chunk, state=state, **settings
+        score_fn, image, key, steps=steps, chunk=chunk, state=state, **settings
       ),
       steps,
       functools.partial(_settled, span or chunk, patience),

@@ -20,7 +20,7 @@ class Run(NamedTuple):
     config: Its settings, nested.
     results: Its scalars, by name.
     arrays: ``{file: {name: array}}`` of its ``.npz`` files, without the suffix.
-    pictures: ``{file: path}`` of its ``.png`` files, likewise.
+    pictures: ``{file: path}`` of its ``.png`` files, without the suffix.
     record: Versions, device, command, and SHA-256 of what it read.
     metrics: Numbers by step, as `read_metrics` gives.
   """

@@ -209,7 +209,8 @@ class Recorder:
     """Returns what ``make`` computes, or has computed before an interruption.
 
     Args:
-      name: Name of the file, ``name.npz``; see `in_parts` for an item of parts.
+      name: Name of the file, ``name.npz``. Parts that `in_parts` saved under
+        ``name/`` are removed once the file is written.
       make: Computes the arrays.
     """
     found = self._item(name := flat(name), make)

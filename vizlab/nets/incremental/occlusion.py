@@ -49,9 +49,10 @@ def occlude(
     read: ``(logits, acts) -> `` a pytree of arrays ``[..., *rest]``.
     x: Images ``[..., H, W, 3]``.
     other: Images of the same shape.
-    rows: First and one past the last row of each row of boxes; what lies
-      outside of the image is cut off.
-    columns: The same for the columns of boxes.
+    rows: First and one past the last row of each row of boxes, clipped to the
+      image.
+    columns: First and one past the last column of each column of boxes, clipped
+      to the image.
     chunk: Images at once, but at least two places of the whole batch.
     places: The boxes that are visited, int ``[P]``, counted row by row; all of
       them by default.

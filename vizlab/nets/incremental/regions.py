@@ -110,8 +110,8 @@ def plan(
   Args:
     ops: The layers of a net.
     shape: ``(H, W, 3)`` of the image.
-    rows: First and one past the last row of the box, for each place.
-    columns: The same for the columns.
+    rows: First and one past the last row of the box, for each position.
+    columns: First and one past the last column of the box, for each position.
 
   Returns:
     ``{layer: region}``, the image under ``None``; a region that is ``None``

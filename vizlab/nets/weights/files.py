@@ -109,15 +109,18 @@ def from_tensors(
 
   Args:
     tensors: Arrays by name, such as a torch state dict turned to numpy.
-    arch: As in `load`.
-    preprocess: As in `load`.
-    pool: As in `load`.
+    arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
+      it from the names and shapes.
+    preprocess: ``'torchvision'`` or ``'caffe'``; ``None`` uses the
+      preprocessing that the format of the names implies.
+    pool: ``'max'`` or ``'avg'``, for every pooling layer.
 
   Returns:
     A `Network`, in float32.
 
   Raises:
-    ValueError: As in `load`.
+    ValueError: The tensors are not those of the network, or an argument is
+      unknown. The message lists missing, extra and misshapen tensors.
   """
   pooling_rules(pool)
   return _assemble(tensors, {}, 'tensors:', arch, preprocess, pool, ())
