@@ -1,19 +1,19 @@
-r"""Times vizlab against torch, Captum and pytorch-grad-cam: VGG-16 at 224 px.
+r"""Benchmarks vizlab against torch, Captum and pytorch-grad-cam on VGG-16.
 
   python scripts/benchmark.py [--batch=8] [--repeats=7] [--out=benchmark.json]
 
-One process run; the contenders take turns, so that a slow moment of a shared
-machine meets all of them. Medians and ratios are reported, the time that
-compilation took apart, and for each the peak of the process's memory above its
-level before the call. All have the same images and the same weights: random
-ones, or those of --weights. Style transfer is a race of its own, with VGG-19:
+All contenders run in one process and take turns, so that a slow moment of a
+shared machine affects all of them. The table shows the median time, its ratio
+to vizlab's, the compilation time, and the peak memory of the process above its
+level before the call. All contenders get the same images and weights: random
+weights, or those of --weights. Style transfer is a separate benchmark, with
+VGG-19:
 
   python scripts/benchmark.py --only=style_transfer --size=256 \
     --weights=vgg19.safetensors --content=PHOTO --style=PAINTING
 
-torch and Captum come with the extra, pip install
--e '.[parity]', pytorch-grad-cam with pip install grad-cam; what is not
-installed is left out.
+torch and Captum are in the extra, pip install -e '.[parity]'; pytorch-grad-cam
+is installed by pip install grad-cam. Missing packages are left out.
 """
 
 import functools
@@ -38,27 +38,33 @@ from vizlab.nets.incremental import regions
 from vizlab.objectives import Score, channel, logit, score
 from vizlab.types import Array
 
-BATCH = flags.DEFINE_integer('batch', 8, 'Images at once.', lower_bound=1)
-REPEATS = flags.DEFINE_integer('repeats', 7, 'Turns of each.', lower_bound=1)
+BATCH = flags.DEFINE_integer('batch', 8, 'Batch size.', lower_bound=1)
+REPEATS = flags.DEFINE_integer(
+  'repeats', 7, 'Runs of each contender.', lower_bound=1
+)
 SIZE = flags.DEFINE_integer('size', 224, 'Side of the images in pixels.')
 PATCH = flags.DEFINE_integer('patch', 32, 'Side of the occluder in pixels.')
-STRIDE = flags.DEFINE_integer('stride', 16, 'Step of the occluder in pixels.')
-WEIGHTS = flags.DEFINE_string('weights', '', 'A file of VGG-16; else random.')
-ONLY = flags.DEFINE_list('only', [], 'Tasks to run; all short ones by default.')
-OUT = flags.DEFINE_string('out', '', 'A JSON file for the figures.')
+STRIDE = flags.DEFINE_integer('stride', 16, 'Stride of the occluder in pixels.')
+WEIGHTS = flags.DEFINE_string(
+  'weights', '', 'Weight file of VGG-16; random by default.'
+)
+ONLY = flags.DEFINE_list(
+  'only', [], 'Tasks to run; all but style_transfer by default.'
+)
+OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
 
-# Where all must give the same numbers, and how nearly in the mean. Adam makes
-# whole steps of gradients that are rounding.
+# Tasks in which all contenders must agree, and the tolerance of the mean. Adam
+# takes full steps even where a gradient is rounding error.
 AGREE = {'forward': 1e-3, 'ascent': 1e-2}
 OURS, SWEEP = 'vizlab', 'vizlab full sweep'
 STEPS = 'vizlab, step by step'
-# They run the net tens to hundreds of times: one image, at most three turns,
-# and no first call to warm up, which their median forgives.
+# Tasks that run the network tens to hundreds of times: one image, at most three
+# runs, and no warm-up.
 LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion')
 
 
 def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
-  """The tasks in vizlab, functions of a score and images."""
+  """Tasks in vizlab, as functions of a score and images."""
   bind = functools.partial
   many = {'chunk': work.chunk}
   noisy = {'key': jax.random.key(0), 'sigma': work.sigma}
@@ -85,7 +91,7 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
     'score_cam': bind(attribution.score_cam, **layer, **many),
     'occlusion': bind(attribution.occlusion, **window, **many),
     'ascent': bind(ascent, work),
-    # Its seed is an argument: of a constant the compiler could do the work.
+    # The seed is an argument: the compiler could evaluate a constant.
     'scenes': lambda asked, x: scenes(
       jax.random.key(asked.objective.target), 256
     ),
@@ -93,7 +99,7 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
 
 
 def ascent(work: peers.Work, asked: Score, x: Array) -> Array:
-  """A few steps of feature visualization, of images as they are."""
+  """Runs a few steps of feature visualization on pixels."""
   wish = score(asked.net, channel(work.excited, 7))
   image, optimizer = synthesis.pixels(x), optimize.adam(work.rate)
   progress = optimize.run(
@@ -108,7 +114,7 @@ def ascent(work: peers.Work, asked: Score, x: Array) -> Array:
 
 
 def step_by_step(work: peers.Work, asked: Score, x: Array) -> turns.Contender:
-  """The same steps as `ascent` without the loop: what the loop costs."""
+  """Runs the steps of `ascent` without the loop, to measure its overhead."""
   wish, tx = score(asked.net, channel(work.excited, 7)), optax.adam(work.rate)
 
   def step(wish: Score, x: Array, state: Any) -> tuple[Array, Any]:
@@ -131,7 +137,7 @@ def step_by_step(work: peers.Work, asked: Score, x: Array) -> turns.Contender:
 def ours(
   name: str, fn: Callable, asked: Score, x: Array
 ) -> dict[str, turns.Contender]:
-  """The ways in which vizlab does a task."""
+  """Contenders of vizlab for a task."""
   if name == 'ascent':
     return {
       OURS: turns.called(lambda: fn(asked, x)),
@@ -139,7 +145,7 @@ def ours(
     }
   made = {OURS: turns.compiled(fn, asked, x)}
   if name == 'occlusion':
-    # Inside of a plain function occlusion cannot see the net.
+    # In a plain function, occlusion does not see the network.
     made[SWEEP] = turns.compiled(
       lambda asked, x: fn(lambda seen: asked(seen), x), asked, x
     )
@@ -149,7 +155,7 @@ def ours(
 def check_agreement(
   contenders: dict[str, turns.Contender], within: float
 ) -> None:
-  """Stops unless all contenders give the same numbers."""
+  """Exits with an error unless all contenders agree."""
   first, *rest = (np.asarray(c.call()) for c in contenders.values())
   for label, other in zip([*contenders][1:], rest, strict=True):
     error = np.abs(other - first).mean() / np.abs(first).mean()
@@ -158,7 +164,7 @@ def check_agreement(
 
 
 def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
-  """Remark on a task's ratios."""
+  """Remark on the ratios of a task, or ''."""
   if name == 'occlusion':
     occluder = attribution.Occluder(work.patch, work.stride)
     spans = occluder.spans(x.shape[-3])
@@ -181,16 +187,16 @@ def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
 
 
 def forward_gflop(size: int) -> float:
-  """Operations of one VGG-16 forward: two for each multiplication."""
+  """Floating-point operations of a VGG-16 forward pass, in GFLOP."""
   ops = nets.architecture('vgg16').layers()
   return 2 * regions.multiplications(ops, (size, size, 3)) / 1e9
 
 
 def run_task(name: str, contenders: dict[str, turns.Contender]) -> list[dict]:
-  """All turns of a task, and its rows of figures."""
+  """Runs all turns of a task and returns its rows of results."""
   if name not in LONG:
     for contender in contenders.values():
-      contender.call()  # warms the caches
+      contender.call()  # warm-up
   for _ in range(min(3, REPEATS.value) if name in LONG else REPEATS.value):
     for contender in contenders.values():
       turns.measure(contender)
@@ -210,7 +216,7 @@ def run_task(name: str, contenders: dict[str, turns.Contender]) -> list[dict]:
 
 
 def show(row: dict) -> None:
-  """Prints a row of figures."""
+  """Prints a row of results."""
   compiling = row['compile_seconds']
   compiling = '' if compiling is None else f'{compiling:.1f}'
   print(
@@ -221,9 +227,10 @@ def show(row: dict) -> None:
 
 
 def setting() -> tuple[nets.Network, Array]:
-  """The net, and images as it takes them.
+  """Returns the network and preprocessed images.
 
-  Preprocessing is done beforehand, so that all explain the same function.
+  The network itself does no preprocessing, so that all contenders explain the
+  same function.
   """
   if WEIGHTS.value:
     net = nets.load(WEIGHTS.value, arch='vgg16')

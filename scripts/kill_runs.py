@@ -1,12 +1,12 @@
-"""Stops runs at random moments until they are done, and looks for damage.
+"""Tests resumption: stops runs at random moments until they are finished.
 
 python scripts/kill_runs.py --workdir=/tmp/stops --signals=100 --busy=2
 
-Five experiments and two sweeps each run once undisturbed, and then stopped by
-SIGINT or SIGTERM and started again, until enough signals were sent. Every stop
-must have its exit status, take five seconds at most, say one line and leave no
-half-written file; what was resumed must end with the bytes of the undisturbed
-run.
+Five experiments and two sweeps each run once without interruption. Then they
+are stopped by SIGINT or SIGTERM and restarted until enough signals were sent.
+Every stop must have the right exit status, take at most five seconds, print one
+line and leave no partial file; a resumed run must produce the same bytes as the
+uninterrupted run.
 """
 
 import dataclasses
@@ -22,14 +22,18 @@ import kills
 from absl import app, flags
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'An empty folder.')
-SIGNALS = flags.DEFINE_integer('signals', 100, 'Signals in total.')
-SEED = flags.DEFINE_integer('seed', 0, 'Seed of the moments and signals.')
-BUSY = flags.DEFINE_integer('busy', 0, 'Busy loops that run beside it.')
-ONLY = flags.DEFINE_list('only', [], 'Names of some of the commands.')
+SIGNALS = flags.DEFINE_integer('signals', 100, 'Total number of signals.')
+SEED = flags.DEFINE_integer('seed', 0, 'Random seed of times and signals.')
+BUSY = flags.DEFINE_integer(
+  'busy', 0, 'Number of busy loops in the background.'
+)
+ONLY = flags.DEFINE_list(
+  'only', [], 'Names of the commands to test; all by default.'
+)
 
 HERE = pathlib.Path(__file__).resolve().parent
 STYLE = ('--config=style/transfer', '--config.size=64')
-# Each takes some 20 to 60 seconds on two cores once its programs are compiled.
+# Each takes 20 to 60 seconds on two cores once its programs are compiled.
 COMMANDS = {
   'explain': (
     *(
@@ -71,9 +75,9 @@ COMMANDS = {
     '--executor=processes',
   ),
 }
-PHOTOS = 40  # copies of the samples, for the folder
-LONGEST = 5.0  # seconds that a stop may take
-# Seconds before a signal: Python itself must have started.
+PHOTOS = 40  # number of copies of the samples
+LONGEST = 5.0  # most seconds that a stop may take
+# Range of seconds before a signal; Python must have started.
 BETWEEN = 1.5, 15.0
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 MESSAGE = 'stopped; the same command goes on'
@@ -81,12 +85,12 @@ MESSAGE = 'stopped; the same command goes on'
 
 @dataclasses.dataclass
 class Tally:
-  """Stops of a command.
+  """Results of the stops of a command.
 
   Attributes:
-    seconds: What each took.
-    faults: What was wrong, in words.
-    resumed: Number of runs that ended after stops.
+    seconds: Duration of each stop.
+    faults: Descriptions of the faults.
+    resumed: Number of runs that finished after stops.
   """
 
   seconds: list[float] = dataclasses.field(default_factory=list)
@@ -97,7 +101,7 @@ class Tally:
 def start(
   name: str, folder: pathlib.Path, log: pathlib.Path
 ) -> subprocess.Popen:
-  """Starts a command in a folder; stderr goes to a file."""
+  """Starts a command in a folder, with stderr written to a file."""
   script, *rest = COMMANDS[name]
   flags = [f'--workdir={folder}', f'--compilation_cache={log.parent / "cache"}']
   if name == 'folder':
@@ -112,7 +116,7 @@ def start(
 
 
 def copy_photos(folder: pathlib.Path) -> None:
-  """Many photos, made of the samples."""
+  """Fills a folder with copies of the samples."""
   folder.mkdir(parents=True, exist_ok=True)
   samples = sorted((HERE.parent / 'vizlab' / 'io' / 'samples').glob('*.png'))
   for i in range(PHOTOS):
@@ -120,7 +124,7 @@ def copy_photos(folder: pathlib.Path) -> None:
 
 
 def stop(run: subprocess.Popen, draws: random.Random) -> tuple[int, float]:
-  """Sends a signal; the exit status that is due, and the seconds it took."""
+  """Sends a signal; returns the expected exit status and the duration."""
   number = draws.choice(list(STATUS))
   begun = time.monotonic()
   run.send_signal(number)
@@ -135,9 +139,9 @@ def stop(run: subprocess.Popen, draws: random.Random) -> tuple[int, float]:
 def faults(
   status: int, due: int, seconds: float, said: str, folder: pathlib.Path
 ) -> list[str]:
-  """Faults of a stop."""
+  """Lists the faults of a stop."""
   if status == 0 and seconds < 1:
-    return []  # all was done when the signal came; what is there is compared
+    return []  # it had finished when the signal came
   found = []
   if status != due:
     found.append(f'exit status {status}, expected {due}')
@@ -154,21 +158,21 @@ def faults(
 
 
 def stops(name: str, count: int, draws: random.Random) -> Tally:
-  """Runs a command undisturbed, and with ``count`` signals."""
+  """Runs a command without interruption, and with ``count`` signals."""
   folder, tally = pathlib.Path(WORKDIR.value).resolve(), Tally()
   whole, stopped = folder / name / 'whole', folder / name / 'stopped'
   log = folder / f'{name}.log'
   begun, (least, most) = time.monotonic(), BETWEEN
   if start(name, whole, log).wait():
     sys.exit(f'error: {name} failed undisturbed: {log.read_text()[-500:]}')
-  longest = time.monotonic() - begun  # until one finds all programs compiled
+  longest = time.monotonic() - begun  # until a run finds all programs compiled
   print(f'{name}: undisturbed in {longest:.0f} seconds', flush=True)
   while len(tally.seconds) < count or stopped.exists():
     fresh, begun = not stopped.exists(), time.monotonic()
     run = start(name, stopped, log)
     enough = len(tally.seconds) >= count
     try:
-      # Rather soon, so that a run is stopped several times before it is done.
+      # Soon enough that a run is stopped several times before it finishes.
       moment = draws.uniform(least, max(least, min(most, longest)))
       run.wait(None if enough else moment)
     except subprocess.TimeoutExpired:
@@ -196,7 +200,7 @@ def stops(name: str, count: int, draws: random.Random) -> Tally:
 
 
 def main(argv: list[str]) -> None:
-  """Stops all commands in turn, and sums up."""
+  """Tests all commands and prints a summary."""
   del argv
   draws, names = random.Random(SEED.value), ONLY.value or list(COMMANDS)
   if unknown := sorted({*names} - {*COMMANDS}):

@@ -1,9 +1,9 @@
-"""Kills a sweep at random moments until it is done, and looks for damage.
+"""Tests resumption: kills a sweep at random moments until it is finished.
 
 python scripts/kill_sweep.py --workdir=/tmp/kills --kills=20
 
-A sweep of style transfers runs once undisturbed, and once killed with SIGKILL
-again and again. Both must end with the same bytes.
+A sweep of style transfers runs once without interruption, and once with
+repeated SIGKILLs. Both must produce the same bytes.
 """
 
 import pathlib
@@ -16,9 +16,9 @@ from absl import app, flags
 from kills import difference
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'An empty folder.')
-KILLS = flags.DEFINE_integer('kills', 20, 'How often it is killed, at least.')
-SEED = flags.DEFINE_integer('seed', 0, 'Of the moments.')
-# After how many seconds; below the first, hardly anything has begun.
+KILLS = flags.DEFINE_integer('kills', 20, 'Minimum number of kills.')
+SEED = flags.DEFINE_integer('seed', 0, 'Random seed of the times.')
+# Range of seconds before a kill; earlier, hardly anything has started.
 BETWEEN = 2.5, 5.5
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ def start(folder: pathlib.Path) -> subprocess.Popen:
 
 
 def main(argv: list[str]) -> None:
-  """Runs both, and compares them."""
+  """Runs both sweeps and compares them."""
   del argv
   folder, draws = pathlib.Path(WORKDIR.value), random.Random(SEED.value)
   if start(folder / 'whole').wait():

@@ -1,17 +1,17 @@
-"""Comparing what an interrupted run has left with an undisturbed one."""
+"""Comparison of an interrupted run with an uninterrupted one."""
 
 import pathlib
 
 __all__ = ['difference', 'results', 'unfinished']
 
-# They say when and by which command.
+# They contain times and commands.
 APART = {'run.json', 'command.txt', 'overrides.json'}
 
 
 def results(folder: pathlib.Path) -> dict[str, bytes]:
-  """Files of a run or a sweep, without hidden ones, which a kill may leave.
+  """Contents of the files of a run or sweep, without hidden files.
 
-  Reports name their folder, which is taken out.
+  The name of the folder, which reports contain, is replaced.
   """
   name = str(folder).encode()
   return {
@@ -24,7 +24,7 @@ def results(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def difference(whole: pathlib.Path, stopped: pathlib.Path) -> str:
-  """Differences between two folders; empty if there are none."""
+  """Describes the differences between two folders; '' if there are none."""
   one, other = results(whole), results(stopped)
   if one.keys() != other.keys():
     return f'other files: {sorted(one.keys() ^ other.keys())[:5]}'
@@ -33,7 +33,7 @@ def difference(whole: pathlib.Path, stopped: pathlib.Path) -> str:
 
 
 def unfinished(folder: pathlib.Path) -> list[str]:
-  """Files and checkpoints that were left half-written."""
+  """Lists partial files and checkpoints."""
   return [
     str(path)
     for path in folder.rglob('*')

@@ -1,7 +1,7 @@
-"""The tasks of the benchmark as torch, Captum and pytorch-grad-cam do them.
+"""Baselines of the benchmark: torch, Captum and pytorch-grad-cam.
 
-All get vizlab's weights and images. No weight asks for its gradient, as ours do
-not either: pytorch-grad-cam calls ``backward``, which would compute them all.
+All use the weights and images of vizlab. Weights require no gradients, as in
+vizlab: pytorch-grad-cam calls ``backward``, which would compute all of them.
 """
 
 import copy
@@ -22,29 +22,29 @@ Calls = dict[str, Callable[[], Any]]
 
 
 class Work(NamedTuple):
-  """Amount of work, the same for every library.
+  """Settings of the tasks, the same for every library.
 
   Attributes:
     patch: Side of the occluder in pixels.
-    stride: Its step in pixels.
-    samples: Noisy copies in SmoothGrad, points of Integrated Gradients.
-    chunk: Images at once, where a method runs the net many times.
+    stride: Stride of the occluder in pixels.
+    samples: Samples of SmoothGrad, steps of Integrated Gradients.
+    chunk: Images at once in methods that run the network many times.
     captum_chunk: Images at once in Captum's sampling methods.
-    sigma: Noise of SmoothGrad as a share of the image's range.
-    target: The logit that is explained.
-    layer: The layer of the class activation maps, here.
-    place: The same layer among torch's modules.
+    sigma: Noise of SmoothGrad as a fraction of the image's range.
+    target: Index of the logit to explain.
+    layer: Layer of the class activation maps in vizlab.
+    place: Index of that layer in torch's modules.
     steps: Steps of feature visualization.
-    rate: Adam's learning rate there.
-    excited: The layer whose channel is raised there.
-    depth: How many of torch's modules lead to it.
+    rate: Learning rate of Adam in feature visualization.
+    excited: Layer of the visualized channel.
+    depth: Number of torch's modules up to that layer.
   """
 
   patch: int = 32
   stride: int = 16
   samples: int = 32
   chunk: int = 16
-  captum_chunk: int = 8  # 16 and 32 were no faster, on 2 cores at 224 px
+  captum_chunk: int = 8  # 16 and 32 were not faster, on 2 cores at 224 px
   sigma: float = 0.15
   target: int = 243
   layer: str = 'relu5_3'
@@ -56,21 +56,21 @@ class Work(NamedTuple):
 
 
 def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
-  """``{task: {contender: call}}`` of what is installed.
+  """Returns the baselines ``{task: {contender: call}}`` that are installed.
 
   Args:
-    net: A VGG-16 that takes its images as they are.
-    x: Images ``[N, H, W, 3]``.
-    work: How much there is to do.
+    net: A VGG-16 without preprocessing.
+    x: Preprocessed images ``[N, H, W, 3]``.
+    work: Settings of the tasks.
   """
-  # Score-CAM there draws bars; tqdm asks once, when somebody first imports it.
+  # pytorch-grad-cam's Score-CAM draws progress bars; tqdm reads this on import.
   os.environ.setdefault('TQDM_DISABLE', '1')
   torch = _imported('torch')
   if torch is None:
     return {}
   captum, cams = _imported('captum.attr'), cam_library()
   model = torch_vgg16(torch, net)
-  # The gradient ends at the bias before the layer, and goes on to no weight.
+  # So that the gradient is propagated back to the layer but to no weight.
   model[work.place - 1].bias.requires_grad_()
   tasks: dict[str, Calls] = {}
   for suffix, layout in (
@@ -90,10 +90,10 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
 
 
 def cam_library() -> Any:
-  """pytorch-grad-cam, or None where it is not installed.
+  """Imports pytorch-grad-cam; returns None if it is not installed.
 
-  Its pictures and detection targets name helpers of torchvision; where that is
-  missing, an empty one stands in, as the methods themselves use none of it.
+  It imports helpers of torchvision that its methods do not use; if torchvision
+  is missing, an empty module replaces it.
   """
   try:
     importlib.import_module('torchvision')
@@ -109,10 +109,10 @@ def cam_library() -> Any:
 
 
 def torch_vgg16(torch: Any, net: nets.Network) -> Any:
-  """VGG-16 as torchvision builds it, with the weights of ours."""
+  """Builds torchvision's VGG-16 with the weights of a network."""
   nn = torch.nn
   features, before = [], 3
-  with torch.device('meta'):  # the weights come from our net
+  with torch.device('meta'):  # the weights are set below
     for depth, width in zip(
       (2, 2, 3, 3, 3), (64, 128, 256, 512, 512), strict=True
     ):
@@ -150,7 +150,7 @@ def _torch_calls(
     return grad.abs().amax(1)
 
   def ascent() -> Any:
-    # In memory, not in shape, the layout of the others: NHWC, to be compared.
+    # Converted to NHWC to compare with the others.
     leaf = images.clone(memory_format=torch.preserve_format).requires_grad_()
     adam = torch.optim.Adam([leaf], lr=work.rate)
     for _ in range(work.steps):
@@ -217,14 +217,14 @@ def _cam_calls(
     ('hires_cam', library.HiResCAM, images, layers),
     ('layer_cam', library.LayerCAM, images, layers),
     ('score_cam', library.ScoreCAM, images[:1], layers),
-    # Not quite ours: it scales each map, we all maps of a layer together.
+    # It scales each map separately; vizlab scales a layer's maps jointly.
     ('fullgrad', library.FullGrad, images, []),
   ):
 
     def call(
       method: Any = method, x: Any = x, read: list[Any] = read
     ) -> np.ndarray:
-      # Its hooks stay on the model as long as the object lives.
+      # The hooks stay on the model for the lifetime of the object.
       with method(model, read) as cam:
         return cam(x, [target] * len(x))
 

@@ -1,10 +1,10 @@
-"""Style transfer against torch: evaluations and seconds to the same loss.
+"""Benchmark of style transfer against torch: time to the same loss.
 
-The reference is what most people run: PyTorch's L-BFGS with a history of 100,
-VGG-19 with average pooling, from the content image, the loss of Gatys et al.
-2016 in units of 0 to 255 with alpha 1 and beta 1000. What a loss costs is how
-many evaluations it takes, which no other process disturbs, times the median
-seconds of one, for which all take turns.
+The reference is the common setup: PyTorch's L-BFGS with a history of 100,
+VGG-19 with average pooling, initialised with the content image, and the loss of
+Gatys et al. 2016 in units of 0 to 255 with alpha 1 and beta 1000. The time to a
+loss is the number of evaluations, which does not depend on other processes,
+times the median time of one evaluation, for which all contenders take turns.
 """
 
 import functools
@@ -30,30 +30,30 @@ from vizlab.types import Array
 __all__ = ['compare', 'race', 'wish']
 
 CONTENT = flags.DEFINE_string(
-  'content', 'sample:star_and_square', 'The photo of style_transfer.'
+  'content', 'sample:star_and_square', 'Content image of style_transfer.'
 )
 STYLE = flags.DEFINE_string(
-  'style', 'sample:crescent_and_cross', 'The painting of style_transfer.'
+  'style', 'sample:crescent_and_cross', 'Style image of style_transfer.'
 )
 EVALUATIONS = flags.DEFINE_list(
   'evaluations',
   ['100', '300'],
-  'Evaluations of the reference whose loss is to be reached.',
+  'Numbers of evaluations of the reference whose loss is to be reached.',
 )
 TURN = 10  # evaluations
 _total = jax.jit(
   style.total_loss, static_argnames=('content_layer', 'style_layers')
 )
-_NEAR = 1.0001  # what is taken for the same loss
+_NEAR = 1.0001  # relative tolerance of the loss to reach
 
 
 class Racer(NamedTuple):
-  """A way to minimise the loss.
+  """A method of minimising the loss.
 
   Attributes:
-    run: Takes so many evaluations and gives the loss of each.
-    compile_seconds: What the first turn took longer.
-    before: Seconds of what comes before the first evaluation.
+    run: Function from a number of evaluations to the loss of each.
+    compile_seconds: Additional time of the first run.
+    before: Seconds before the first evaluation.
   """
 
   run: Callable[[int], list[float]]
@@ -62,12 +62,12 @@ class Racer(NamedTuple):
 
 
 def race(weights: str, side: int, turns: int) -> dict[str, Any]:
-  """Runs all with the pictures of the flags, prints a table, and gives it.
+  """Runs all methods on the images of the flags and prints a table.
 
   Args:
-    weights: A file of VGG-19; '' for random ones.
-    side: Of the squares that are cut out of the pictures, in pixels.
-    turns: Of each, by which its seconds are taken.
+    weights: Weight file of VGG-19; '' for random weights.
+    side: Side of the square crops of the images, in pixels.
+    turns: Number of timed runs per method.
   """
   x, y = (
     jnp.asarray(io.read_image(name, shorter=side, crop=side))
@@ -90,15 +90,15 @@ def compare(
   goals: list[int],
   names: Collection[str] = (),
 ) -> dict[str, Any]:
-  """`race` with a network that sees 0 to 255 and images ``[H, W, 3]``.
+  """Compares all methods for one network and pair of images.
 
   Args:
-    net: The net.
-    x: The content.
-    y: The style.
-    turns: Of each, by which its seconds are taken.
-    goals: Evaluations of the reference whose loss is to be reached.
-    names: Of our ways; all where empty.
+    net: A network with inputs of 0 to 255.
+    x: Content image ``[H, W, 3]`` in [0, 1].
+    y: Style image ``[H, W, 3]`` in [0, 1].
+    turns: Number of timed runs per method.
+    goals: Numbers of evaluations of the reference whose loss is to be reached.
+    names: Names of vizlab's methods to run; all if empty.
   """
   racers = {
     name: Racer(run)
@@ -122,7 +122,7 @@ def compare(
 
 
 def _each(run: Callable[[int], Any]) -> float:
-  """Seconds of an evaluation, without what a run takes before its first."""
+  """Seconds per evaluation, without the time before the first one."""
   times = [time.perf_counter()]
   for count in (TURN, 2 * TURN):
     run(count)
@@ -161,7 +161,7 @@ def _show_head(goals: list[int]) -> None:
 def _show(
   name: str, row: dict[str, Any], first: dict[str, Any], goals: list[int]
 ) -> None:
-  """Prints a row; ``x`` is how many times faster than the first one it is."""
+  """Prints a row; ``x`` is the speed relative to the first row."""
   line = f'{name:32} {row["seconds"]:7.3f} '
   line += f'{first["seconds"] / row["seconds"]:5.2f} '
   line += f'{row["compile_seconds"]:7.1f}'
@@ -176,10 +176,10 @@ def _show(
 
 
 def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
-  """The loss of the race, negative, at a share of the images' size."""
+  """Negative loss of the benchmark, at a fraction of the images' size."""
   x, y = (resize(v, [round(n * share) for n in v.shape[:2]]) for v in (x, y))
   settings = {'content_layer': DEEP, 'style_layers': STYLES}
-  # The paper sums the content over positions, of which ours is the mean.
+  # The paper sums the content loss over positions; vizlab takes the mean.
   shape = jax.eval_shape(lambda net, x: net(x)[1][DEEP], net, x).shape
   alpha = ALPHA * shape[0] * shape[1]
   loss = _total(net, x, [y], alpha=alpha, beta=BETA, **settings)
@@ -187,12 +187,12 @@ def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
 
 
 def _whole(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
-  """The image as it is, from the first step to the last."""
+  """Optimises at full size from the first step to the last."""
   return _racer(wish(net, x, y, 1), x, optimizer)
 
 
 def _coarse(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
-  """A few steps at half the size, which cost a quarter each, and then whole."""
+  """Optimises at half size for a few steps, then at full size."""
   small = resize(x, [n // 2 for n in x.shape[:2]])
   half = wish(net, x, y, 0.5)
   racer = _racer(half, small, optimizer)
@@ -219,7 +219,7 @@ def _racer(asked: Score, start: Array, optimizer: Partial) -> Racer:
 def _steps(
   asked: Score, start: Array, optimizer: Partial, count: int
 ) -> tuple[Array, list[float]]:
-  """The image after so many steps, and the loss before each."""
+  """Returns the image after ``count`` steps, and the loss before each."""
   losses: list[float] = []
   for now in optimize.run(
     asked,

@@ -1,4 +1,4 @@
-"""Style transfer as it is usually done in torch, for the benchmark."""
+"""Style transfer in torch, the reference of the benchmark."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ DEEP, STYLES = 'relu4_2', tuple(f'relu{i}_1' for i in range(1, 6))
 def references(
   net: nets.Network, x: np.ndarray, y: np.ndarray
 ) -> dict[str, Callable[[int], list[float]]]:
-  """Functions that give the losses of so many evaluations.
+  """Returns functions from a number of evaluations to their losses.
 
-  Nothing where torch is not installed.
+  Empty if torch is not installed.
 
   Args:
-    net: A VGG with average pooling that sees 0 to 255.
-    x: The content ``[H, W, 3]``.
-    y: The style ``[H, W, 3]``.
+    net: A VGG with average pooling and inputs of 0 to 255.
+    x: Content image ``[H, W, 3]`` in [0, 1].
+    y: Style image ``[H, W, 3]`` in [0, 1].
   """
   try:
     import torch
@@ -46,7 +46,7 @@ def references(
 def _layers(
   torch: Any, net: nets.Network, layout: Any
 ) -> Iterator[tuple[str, Any, Any]]:
-  """``(block_place, kernel, bias)`` up to the deepest layer that is read."""
+  """Yields ``(block_index, kernel, bias)`` up to the deepest layer needed."""
   for name, params in nets.get_params(net).items():
     kernel = np.asarray(params['kernel']).transpose(3, 2, 0, 1)
     weights = torch.tensor(kernel.copy()).contiguous(memory_format=layout)
@@ -58,7 +58,7 @@ def _layers(
 def _maps(
   torch: Any, layers: list[tuple[str, Any, Any]], layout: Any, x: Any
 ) -> dict[str, Any]:
-  """The maps ``relu1_1`` ... of an image, with average pooling."""
+  """Computes the maps ``relu1_1`` ... of an image, with average pooling."""
   x = x.contiguous(memory_format=layout)
   found, block = {}, '1'
   for name, kernel, bias in layers:
@@ -76,7 +76,7 @@ def _reference(
   x: np.ndarray,
   y: np.ndarray,
 ) -> Callable[[int], list[float]]:
-  """Gives the losses of so many evaluations by `torch.optim.LBFGS`."""
+  """Returns a function from a number of L-BFGS evaluations to their losses."""
 
   def seen(image: np.ndarray) -> Any:
     image = np.asarray(spec(jnp.asarray(image)))[None].transpose(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Taking the time and the memory of what takes turns with others."""
+"""Measurement of time and memory."""
 
 import dataclasses
 import gc
@@ -17,7 +17,7 @@ __all__ = ['Contender', 'called', 'compiled', 'matmul_rate', 'measure']
 
 @dataclasses.dataclass
 class Contender:
-  """One way to do a task: a call, and what was measured of it."""
+  """Implementation of a task with its measurements."""
 
   call: Callable[[], Any]
   compile_seconds: float | None = None
@@ -26,13 +26,13 @@ class Contender:
 
 
 def resident_mib() -> float:
-  """Memory of this process in MiB."""
+  """Resident memory of this process in MiB."""
   pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
   return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def measure(contender: Contender) -> None:
-  """Takes one turn; the highest memory is that of any turn."""
+  """Runs a contender once; records its time and peak memory."""
   gc.collect()
   before, peak, done = resident_mib(), [0.0], threading.Event()
 
@@ -51,7 +51,7 @@ def measure(contender: Contender) -> None:
 
 
 def compiled(fn: Callable, *args: Any) -> Contender:
-  """A function of vizlab, compiled for its arguments."""
+  """Compiles a function for its arguments."""
   start = time.perf_counter()
   run = jax.jit(fn).lower(*args).compile()
   seconds = time.perf_counter() - start
@@ -59,7 +59,7 @@ def compiled(fn: Callable, *args: Any) -> Contender:
 
 
 def called(call: Callable[[], Any]) -> Contender:
-  """A call that compiles by itself; the first one is taken for that."""
+  """Wraps a call that compiles on its first run."""
   start = time.perf_counter()
   jax.block_until_ready(call())
   seconds = time.perf_counter() - start
@@ -67,7 +67,7 @@ def called(call: Callable[[], Any]) -> Contender:
 
 
 def matmul_rate() -> float:
-  """The best rate of a float32 matrix product seen here, in GFLOP/s."""
+  """Best measured rate of a float32 matrix product, in GFLOP/s."""
   n = 2048
   a = jnp.ones((n, n))
   product = jax.jit(jnp.matmul)

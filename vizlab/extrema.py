@@ -1,9 +1,9 @@
-"""Maxima and minima that keep NaN.
+"""Maxima and minima that propagate NaN.
 
 XLA's CPU backend compiles ``max`` and ``min`` to instructions that may drop
 NaN, in fused loops and in reductions over 16x16 elements and more. A NaN in an
-image would then become a plausible number. These do what `jax.numpy` documents,
-under every compiler setting.
+image would then become a plausible number. These functions behave as
+`jax.numpy` documents, under every compiler setting.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def positive(x: Array) -> Array:
 
 
 def max_over(x: Array, axes: Axes = None, *, keepdims: bool = False) -> Array:
-  """Maximum over axes; NaN where one of the elements is NaN.
+  """Maximum over axes; NaN if an element is NaN.
 
   Args:
     x: Any shape.
@@ -54,7 +54,7 @@ def max_over(x: Array, axes: Axes = None, *, keepdims: bool = False) -> Array:
 
 
 def min_over(x: Array, axes: Axes = None, *, keepdims: bool = False) -> Array:
-  """Minimum over axes; NaN where one of the elements is NaN.
+  """Minimum over axes; NaN if an element is NaN.
 
   Args:
     x: Any shape.

@@ -1,4 +1,4 @@
-"""Looking a name up: an unknown one is an error that lists the known ones."""
+"""Lookup of names: errors for unknown names list the known ones."""
 
 import difflib
 import os.path
@@ -7,12 +7,12 @@ from typing import Any
 
 __all__ = ['by_nearness', 'check_name', 'did_you_mean']
 
-# Below this ratio of matching characters a name suggests nothing.
+# Names with a lower ratio of matching characters are not suggested.
 _ALIKE = 0.4
 
 
 def by_nearness(name: str, known: Iterable[str]) -> list[str]:
-  """Known names, those most like ``name`` first.
+  """Sorts known names by similarity to ``name``, the most similar first.
 
   >>> from vizlab.lookup import by_nearness
   >>> by_nearness('Relu1', ['conv1', 'fc', 'relu1'])
@@ -22,7 +22,7 @@ def by_nearness(name: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-  """``'; did you mean ...?'`` for the nearest name, ``''`` if none is near."""
+  """Returns ``'; did you mean ...?'`` for a similar name, otherwise ``''``."""
   nearest = by_nearness(name, known)[:1]
   near = [other for other in nearest if _nearness(name, other)[0] >= _ALIKE]
   return f'; did you mean {near[0]!r}?' if near else ''
@@ -34,14 +34,15 @@ def check_name(
   """Raises a `ValueError` unless a name is known.
 
   Args:
-    argument: What the error calls the name, such as ``'layer'``.
-    name: The name.
+    argument: Name of the argument in the error, such as ``'layer'``.
+    name: The name to check.
     known: All names that exist.
-    where: What has them, such as ``' of vgg19'``; for the error.
+    where: Text for the error that follows the known names, such as
+      ``' of vgg19'``.
 
   Raises:
-    ValueError: The name is unknown. The message lists all known names, the
-      nearest first, and suggests the nearest.
+    ValueError: The name is unknown. The message lists all known names, the most
+      similar first, and suggests that one.
   """
   known = list(known)
   if name not in known:
@@ -53,9 +54,9 @@ def check_name(
 
 
 def _nearness(name: str, other: str) -> tuple[float, float, int]:
-  """Ratio of matching characters, in order, then in any; common prefix.
+  """Similarity: ratio of matching characters in order, in any order, prefix.
 
-  A path is as near as it is whole, or as its last part.
+  For a path it is the larger of the values of the whole path and its last part.
   """
   *_, last = other.rpartition('/')
   return max(_ratios(name, other), _ratios(name, last))

@@ -1,8 +1,8 @@
-"""Arrays to uint8 pictures ``[H, W, 3]``; pure functions, in numpy.
+"""Rendering of arrays as uint8 pictures ``[H, W, 3]``, with NumPy.
 
-Methods return raw maps; everything about scaling and colour is here. A constant
-map gives the colour of zero, never NaN, and a map with non-finite numbers is an
-error: a picture must not hide it.
+Methods return raw maps; scaling and colour are handled here. A constant map
+gives the colour of zero, never NaN. A map with non-finite numbers is an error,
+so that a picture cannot hide them.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ __all__ = [
   'unit_scale',
 ]
 
-# Control points of the two colour maps, evenly spaced, in 0..255.
+# Evenly spaced control points of the two colour maps, 0 to 255.
 _HEAT = (
   (0, 0, 4),
   (40, 11, 84),
@@ -51,13 +51,13 @@ _GAP = 4  # pixels between pictures
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-  """An image ``[..., H, W, 3]`` in [0, 1] as a picture; overshoot is clipped.
+  """Converts an image ``[..., H, W, 3]`` to a uint8 picture, with clipping.
 
   Args:
-    image: Floats in about [0, 1]; a uint8 picture is returned as it is.
+    image: Floats in about [0, 1]; a uint8 picture is returned unchanged.
 
   Raises:
-    ValueError: Non-finite numbers, or numbers far outside [0, 1].
+    ValueError: Numbers are not finite, or are far outside [0, 1].
   """
   image = np.asarray(image)
   if image.dtype == np.uint8:
@@ -72,10 +72,11 @@ def unit_scale(values: np.ndarray, percentile: float = 99.5) -> np.ndarray:
 
   Args:
     values: Any shape.
-    percentile: In [0, 100]; below 100, a few outliers do not darken the rest.
+    percentile: Percentile of ``|values|`` that maps to 1, in [0, 100]; below
+      100, outliers do not darken the rest.
 
   Returns:
-    The same shape, in [-1, 1]; zeros where all is zero.
+    Values of the same shape in [-1, 1]; all zeros stay zeros.
   """
   values = _finite(values)
   top = np.percentile(np.abs(values), percentile)
@@ -84,29 +85,29 @@ def unit_scale(values: np.ndarray, percentile: float = 99.5) -> np.ndarray:
 
 
 def heat(values: np.ndarray) -> np.ndarray:
-  """A map ``[H, W]`` that is not negative, from black over red to yellow."""
+  """Renders a nonnegative map ``[H, W]``, from black over red to yellow."""
   return _colour(np.maximum(unit_scale(values), 0), _HEAT)
 
 
 def signed(values: np.ndarray) -> np.ndarray:
-  """A map ``[H, W]`` with a sign: blue below zero, white at zero, red above."""
+  """Renders a signed map ``[H, W]``: blue below, white at, red above zero."""
   return _colour((unit_scale(values) + 1) / 2, _SIGNED)
 
 
 def rgb(values: np.ndarray) -> np.ndarray:
-  """A gradient ``[H, W, 3]`` as a picture in which grey is zero."""
+  """Renders a gradient ``[H, W, 3]``; zero is grey."""
   return to_uint8(0.5 + unit_scale(values) / 2)
 
 
 def overlay(
   values: np.ndarray, image: np.ndarray, alpha: float = 0.6
 ) -> np.ndarray:
-  """A map ``[H, W]`` laid in colour over its image ``[H, W, 3]`` in [0, 1].
+  """Overlays a map ``[H, W]`` in colour on its image ``[H, W, 3]``.
 
   Args:
-    values: The map; what is negative is not shown.
-    image: The image.
-    alpha: Opacity of the colour where the map is strongest, in [0, 1].
+    values: The map ``[H, W]``; negative values are not shown.
+    image: The image ``[H, W, 3]`` in [0, 1].
+    alpha: Opacity at the maximum of the map, in [0, 1].
   """
   grey = to_uint8(image).mean(-1, keepdims=True) * 0.8 + 25
   strength = np.sqrt(np.maximum(unit_scale(values), 0))[..., None]
@@ -117,12 +118,12 @@ def overlay(
 def filters(
   kernel: np.ndarray, *, columns: int = 8, side: int = 40
 ) -> np.ndarray:
-  """First-layer kernels ``[k, k, 3, D]`` side by side, each scaled to itself.
+  """Renders first-layer kernels side by side, each scaled separately.
 
   Args:
-    kernel: The kernels; grey is zero.
-    columns: Kernels in a row.
-    side: Side of one in pixels.
+    kernel: Kernels ``[k, k, 3, D]``; zero is grey.
+    columns: Number of kernels per row.
+    side: Side of each rendered kernel in pixels.
   """
   each = [
     resize(rgb_of_kernel, side)
@@ -135,9 +136,9 @@ def filters(
 
 
 def resize(picture: np.ndarray, side: int) -> np.ndarray:
-  """Enlarges a picture so that its longer side is about ``side`` pixels.
+  """Resizes a picture so that its longer side is about ``side`` pixels.
 
-  Small pictures keep their pixels visible; large ones are smoothed.
+  Enlarging keeps the pixels visible (nearest neighbour); shrinking smooths.
   """
   check_picture(picture, 'picture')
   height, width = picture.shape[:2]
@@ -153,13 +154,13 @@ def crop(
   columns: tuple[int, int],
   fill: int = 128,
 ) -> np.ndarray:
-  """Cuts a part of a picture ``[H, W, 3]``; outside of it there is grey.
+  """Crops a picture ``[H, W, 3]``; pixels outside of it are grey.
 
   Args:
     picture: uint8 ``[H, W, 3]``.
     rows: First and one past the last row; they may lie outside.
     columns: First and one past the last column; they may lie outside.
-    fill: The grey of what lies outside, 0 to 255.
+    fill: Grey value of pixels outside of the picture, 0 to 255.
   """
   check_picture(picture, 'picture')
   pads = [
@@ -174,10 +175,12 @@ def crop(
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = _GAP) -> np.ndarray:
-  """Pictures in rows and columns on white, each column as wide as its widest.
+  """Arranges pictures in rows and columns on white.
+
+  Each column is as wide as its widest picture.
 
   Args:
-    rows: Pictures ``[H, W, 3]`` uint8; rows may have different lengths.
+    rows: Rows of uint8 pictures ``[H, W, 3]``; they may have different lengths.
     gap: Pixels between pictures and around them.
   """
   for row in rows:
@@ -209,18 +212,20 @@ def table(
   side: int = 128,
   width: int | None = None,
 ) -> np.ndarray:
-  """A labelled grid: a title over each column, a text left of each row.
+  """Arranges pictures in a grid with column titles and row labels.
 
-  Where it is wrapped, each block begins with the first column again.
+  If the grid is wrapped, each block begins with the first column.
 
   Args:
-    pictures: Rows of pictures ``[H, W, 3]`` uint8; each is resized.
-    columns: A title for each column.
-    rows: A text for each row; ``\\n`` breaks it. No column if all are empty.
+    pictures: Rows of uint8 pictures ``[H, W, 3]``; each is resized.
+    columns: Titles of the columns.
+    rows: Labels of the rows; ``\\n`` breaks a line. If all are empty there is
+      no column of labels.
     side: Longer side of a picture in pixels.
-    width: Pixels beyond which further columns go into a block below.
+    width: Maximum width in pixels; further columns are wrapped into a block
+      below. ``None`` does not wrap.
   """
-  taken = 1 + any(rows)  # by the first column, and by the texts
+  taken = 1 + any(rows)  # by the first column and the labels
   most = len(columns) if width is None else width // (side + _GAP) - taken
   if len(columns) - 1 > max(1, most):
     return _wrapped(pictures, columns, rows, side, max(1, most))
@@ -242,7 +247,7 @@ def _wrapped(
   side: int,
   most: int,
 ) -> np.ndarray:
-  """Tables below each other: the first column and ``most`` others at most."""
+  """Stacks tables of the first column and at most ``most`` others each."""
   others = np.arange(1, len(columns))
   blocks = []
   for some in np.array_split(others, -(-len(others) // most)):
@@ -263,7 +268,7 @@ def _wrapped(
 
 
 def _text(text: str, size: tuple[int, int]) -> np.ndarray:
-  """Black text in the middle of a white box of (width, height) pixels."""
+  """Renders black text centred in a white box of (width, height) pixels."""
   box = Image.new('RGB', size, 'white')
   for points in (15, 13, 11, 9, 7):
     font = ImageFont.load_default(points)
@@ -277,7 +282,7 @@ def _text(text: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def _colour(values: np.ndarray, points: tuple) -> np.ndarray:
-  """Values in [0, 1] through a colour map."""
+  """Applies a colour map to values in [0, 1]."""
   table = np.asarray(points, np.float64)
   places = np.linspace(0, 1, len(table))
   channels = [np.interp(values, places, table[:, c]) for c in range(3)]

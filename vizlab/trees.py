@@ -1,4 +1,4 @@
-"""Selections of the images of a batch in pytrees of arrays."""
+"""Per-image selection in pytrees of arrays."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ __all__ = ['finite', 'where']
 
 
 def finite(tree: Any, lead: tuple[int, ...]) -> Array:
-  """Tells if all numbers of each image are finite: bool ``[...]``.
+  """Checks for each image that all its numbers are finite: bool ``[...]``.
 
   Args:
-    tree: Arrays ``[..., *rest]``, each with a rest of its own.
-    lead: The shape of the batch.
+    tree: A pytree of arrays ``[..., *rest]``; ``rest`` may differ.
+    lead: Shape of the leading batch axes.
   """
   good = jnp.ones(lead, bool)
   for leaf in jax.tree.leaves(tree):
@@ -25,7 +25,7 @@ def finite(tree: Any, lead: tuple[int, ...]) -> Array:
 
 
 def where(good: Array, new: Any, old: Any) -> Any:
-  """The new arrays of the good images, the old ones of the others."""
+  """Selects the new arrays where ``good`` is true, otherwise the old ones."""
 
   def choose(new: Array, old: Array) -> Array:
     mask = jnp.expand_dims(good, range(good.ndim, new.ndim))

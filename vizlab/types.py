@@ -1,15 +1,16 @@
-"""The nouns of vizlab as types, and the glossary of shapes.
+"""Types of vizlab's nouns and a glossary of shapes.
 
-Every array at the API is one of these:
+Every array of the API is one of these:
 
-* image: ``[..., H, W, 3]``, RGB, float32 in [0, 1]. ``...`` is any leading
-  batch, most often one axis ``[B]``. A net owns its preprocessing, so the same
-  image goes to any net.
-* logits: ``[..., K]``, one number a class, before the softmax. ``None`` for a
-  net without a classifier.
+* * image: ``[..., H, W, 3]``, RGB, float32 in [0, 1]. ``...`` is any leading
+  batch, usually one axis ``[B]``. A network includes its preprocessing, so
+  every network takes the same image.
+* logits: ``[..., K]``, one number per class, before the softmax. ``None`` for a
+  network without a classifier.
 * acts: ``{name: [..., H', W', C]}`` for maps, ``{name: [..., C]}`` for vectors:
-  every named activation of a net.
-* score: ``[...]``, one number an image: what a method explains or optimises.
+  every named activation of a network.
+* score: ``[...]``, one number per image: the quantity that a method explains or
+  optimises.
 
 The six nouns:
 
@@ -17,7 +18,7 @@ The six nouns:
 * Objective: ``objective(logits, acts) -> [...]``, closed under ``+ - *``.
 * Penalty: ``penalty(image) -> [...]``.
 * ImageParam: ``init(key) -> z`` and ``decode(z) -> image``.
-* Augment: ``augment(key, image) -> image``, one draw for a whole batch.
+* Augment: ``augment(key, image) -> image``, one random draw for a whole batch.
 * optimizer: an ``optax.GradientTransformation``.
 """
 
@@ -56,16 +57,16 @@ def pytree_dataclass(
 ) -> Any:
   """Makes a class a frozen dataclass and a pytree.
 
-  So are all nouns but the net: numbers in them are leaves, and another number
-  never compiles again.
+  Used for all nouns except networks. Numeric fields are leaves, so changing a
+  number does not recompile.
 
   Args:
     cls: The class; ``None`` for a decorator with arguments.
-    static: Fields that are structure (names of layers, shapes), not numbers.
+    static: Names of the static fields, such as names of layers and shapes.
   """
   if cls is None:
     return functools.partial(pytree_dataclass, static=static)
-  # Arrays have no equality that is a bool; by identity it can be hashed.
+  # eq=False: arrays do not compare to a bool, and identity makes it hashable.
   made = dataclasses.dataclass(frozen=True, eq=False)(cls)
   names = [field.name for field in dataclasses.fields(made)]
   _register(made, [name for name in names if name not in static], static)
@@ -73,12 +74,12 @@ def pytree_dataclass(
 
 
 def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:
-  """Makes a class a pytree.
+  """Registers a class as a pytree.
 
-  Not by `jax.tree_util.register_dataclass`: in jax 0.10 the structures of two
-  such classes with equally many leaves and equal meta fields are equal (only
-  their hashes differ), so that about once in a hundred times a jitted function
-  ran the program of one objective for another.
+  This does not use `jax.tree_util.register_dataclass`: in jax 0.10 the
+  structures of two such classes with equally many leaves and equal static
+  fields compare equal (only their hashes differ), so that in about one of a
+  hundred cases a jitted function ran the program of one objective for another.
   """
 
   def structure(self: Any) -> tuple[Any, ...]:
@@ -92,7 +93,7 @@ def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:
     return tuple(zip(keys, flatten(self)[0], strict=True)), structure(self)
 
   def unflatten(fixed: tuple[Any, ...], leaves: Iterable[Any]) -> Any:
-    made = object.__new__(cls)  # leaves may be anything: nothing is checked
+    made = object.__new__(cls)  # skips __post_init__: leaves may be anything
     values = (*zip(data, leaves, strict=True), *zip(meta, fixed, strict=True))
     for name, leaf in values:
       object.__setattr__(made, name, leaf)
@@ -104,15 +105,15 @@ def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:
 
 
 def number(value: Any, name: str, least: float = -np.inf) -> np.ndarray | Array:
-  """A float32 leaf of a noun; arrays and tracers of JAX pass as they are.
+  """Converts numbers to a float32 array; passes JAX arrays and tracers through.
 
   Args:
-    value: A number, or some.
+    value: A number or an array of numbers.
     name: Name of the argument in error messages.
-    least: What none may be below.
+    least: Smallest allowed value.
 
   Raises:
-    ValueError: A number is not finite, or too small.
+    ValueError: A number is not finite, or is less than ``least``.
   """
   if isinstance(value, jax.Array):
     return value
@@ -125,15 +126,16 @@ def number(value: Any, name: str, least: float = -np.inf) -> np.ndarray | Array:
 
 
 def whole(value: Any, name: str, least: int = 1) -> int:
-  """A whole number as a Python int.
+  """Converts an integer to a Python int.
 
   Args:
-    value: An int, of Python or numpy.
+    value: An int of Python or NumPy.
     name: Name of the argument in error messages.
-    least: What it may not be below.
+    least: Smallest allowed value.
 
   Raises:
-    ValueError: Not an int (40.0 and True are none), or too small.
+    ValueError: ``value`` is not an int (40.0 and True are not), or is less than
+      ``least``.
   """
   kind = int | np.integer
   if not isinstance(value, kind) or isinstance(value, bool) or value < least:
@@ -143,16 +145,15 @@ def whole(value: Any, name: str, least: int = 1) -> int:
   return int(value)
 
 
-# Noise and steps may overshoot [0, 1]; beyond this an image has another unit.
+# Noise and steps may overshoot [0, 1]; beyond this range the unit is wrong.
 _LOWEST, _HIGHEST = -2.0, 3.0
 
 
 def check_image(image: Any, name: str) -> None:
   """Raises a `ValueError` for images that are not float in about [0, 1].
 
-  A picture of uint8, or one of 0 to 255, would be taken for white. What is
-  traced, or not finite, passes: its numbers are not known, or are told as such
-  elsewhere.
+  A uint8 picture, or values from 0 to 255, would count as white. Traced and
+  non-finite values pass: they are unknown or handled elsewhere.
 
   Args:
     image: ``[..., H, W, C]``.
@@ -179,7 +180,7 @@ def check_image(image: Any, name: str) -> None:
 
 
 def check_picture(picture: Any, name: str) -> None:
-  """Raises a `ValueError` unless a picture is uint8, as `render` makes them."""
+  """Raises a `ValueError` unless a picture is uint8, the dtype of `render`."""
   dtype = np.asarray(picture).dtype
   if dtype != np.uint8:
     raise ValueError(
@@ -191,34 +192,33 @@ def check_picture(picture: Any, name: str) -> None:
 class Net(Protocol):
   """A network: ``(x, edits=None) -> (logits, acts)``.
 
-  ``edits`` maps a layer's name to a function that is applied to its activation
-  before the next layer reads it; the edited value is the one in ``acts``.
+  ``edits`` maps the name of a layer to a function that is applied to its
+  activation before the next layer reads it; ``acts`` holds the edited value.
 
-  Two methods are optional, and may be ``None``, as of `vizlab.nets.Network`.
-  ``occlude`` reads the net with each of many boxes of the image replaced, or
-  with those of some ``places``, faster than by running it as often; occlusion
-  uses it if present. ``biases`` returns what each layer adds; FullGrad needs
-  it.
+  Two methods are optional and may be ``None``. ``occlude`` evaluates the
+  network with each of many boxes of the image replaced, or with those at some
+  ``places``, faster than one call per box; occlusion uses it if present.
+  ``biases`` returns the additive part of each layer, which FullGrad needs.
   """
 
   def __call__(
     self, x: Array, edits: Edits | None = None
   ) -> tuple[Array | None, Acts]:
-    """Runs the net on images ``[..., H, W, 3]``."""
+    """Runs the network on images ``[..., H, W, 3]``."""
 
 
 class ImageParam(Protocol):
   """Parameterization of images; a pytree.
 
-  Every array of ``z`` has the leading batch of the images, so that each image
-  of a batch is optimised on its own.
+  Every array of ``z`` has the leading batch axes of the images, so that the
+  images of a batch are optimised independently.
   """
 
   def init(self, key: Array) -> Any:
-    """Draws the parameters ``z`` that the optimisation starts from."""
+    """Draws the initial parameters ``z`` of the optimisation."""
 
   def decode(self, z: Any) -> Array:
-    """Makes images ``[..., H, W, C]`` of them, within [0, 1] if it can."""
+    """Decodes parameters to images ``[..., H, W, C]``, usually in [0, 1]."""
 
 
 Augment = Callable[[Array, Array], Array]

@@ -38,9 +38,9 @@ def check_images(x: Array) -> None:
 
 
 def at_once(x: Array, chunk: int) -> int:
-  """Number of variants of a batch ``[..., H, W, C]`` in ``chunk`` images.
+  """Number of variants of a batch ``[..., H, W, C]`` that fit in ``chunk``.
 
-  At least one. Raises a `ValueError` unless ``chunk`` is a number of images.
+  At least one. Raises a `ValueError` if ``chunk`` is less than 1.
   """
   if chunk < 1:
     raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
@@ -48,7 +48,7 @@ def at_once(x: Array, chunk: int) -> int:
 
 
 def as_image(value: float | Array, x: Array, name: str) -> Array:
-  """A number, a colour or an image as something that broadcasts to ``x``.
+  """Reshapes a number, a colour or an image to broadcast with ``x``.
 
   Args:
     value: ``[]``, ``[C]``, ``[H, W, C]`` or of the shape of ``x``.
@@ -70,8 +70,8 @@ def as_image(value: float | Array, x: Array, name: str) -> Array:
 def nan_where_undefined(gradient: Array, y: Array) -> Array:
   """Makes a gradient NaN where the score is NaN or infinite.
 
-  The mask of a ReLU is false where its input is NaN, so the gradient of a NaN
-  would be a plausible zero.
+  The mask of a ReLU is false where its input is NaN, so without this the
+  gradient there would be a plausible zero.
 
   Args:
     gradient: ``[..., H, W, C]`` or ``[..., C]``.
@@ -82,23 +82,23 @@ def nan_where_undefined(gradient: Array, y: Array) -> Array:
 
 
 def unit_range(values: Array, axes: tuple[int, ...]) -> Array:
-  """Values scaled to [0, 1] over some axes; zeros where they are flat."""
+  """Scales values to [0, 1] over some axes; constant values become 0."""
   low = extrema.min_over(values, axes, keepdims=True)
   span = extrema.max_over(values, axes, keepdims=True) - low
   return (values - low) / jnp.where(span == 0, 1, span)
 
 
 def vary_with(tree: Any, value: Array) -> Array:
-  """A float array whose type varies over devices as those of a pytree do.
+  """Gives a float array the device-varying type of the arrays in a pytree.
 
-  Under `jax.shard_map` a constant is the same on all devices: no loop can
-  accumulate in it what varies, and a gradient with respect to it is summed over
-  the devices. A zero made of an array varies as it does; the compiler sees
-  through it.
+  Under `jax.shard_map` a constant is replicated: a loop cannot accumulate
+  device-varying values in it, and a gradient with respect to it is summed over
+  the devices. A zero computed from an array varies like that array; the
+  compiler removes it.
 
   Args:
-    tree: A pytree of arrays, such as a score.
-    value: The array.
+    tree: A pytree of arrays that vary over devices, such as a score.
+    value: The array to convert.
   """
   never = jnp.zeros((), bool)
   for leaf in jax.tree.leaves(tree):
@@ -110,7 +110,7 @@ def vary_with(tree: Any, value: Array) -> Array:
 
 
 def need_map(acts: Acts, layer: str, x: Array) -> Array:
-  """A layer's map, or a `ValueError` if it is unknown or a vector."""
+  """Returns a layer's map; raises `ValueError` for a vector or unknown name."""
   a = activation(acts, layer)
   if a.ndim != x.ndim:
     raise ValueError(
@@ -120,7 +120,7 @@ def need_map(acts: Acts, layer: str, x: Array) -> Array:
 
 
 def need_score(score: Any, method: str) -> Score:
-  """The score, or a `ValueError` that says how to make one."""
+  """Returns a `Score`; raises a `ValueError` for any other function."""
   if not isinstance(score, Score):
     raise ValueError(
       f'score: {method} looks inside the net, so it needs a '

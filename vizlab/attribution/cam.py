@@ -1,15 +1,15 @@
-"""Class activation maps: a layer's maps, weighted and summed.
+"""Class activation maps: weighted sums of a layer's maps.
 
-All of them are ``sum_k w_k A_k`` for the maps ``A_k`` of one layer and differ
-in the weights:
+All methods compute ``sum_k w_k A_k`` over the maps ``A_k`` of one layer and
+differ in the weights:
 
 ================  ==========================================================
-`cam`             the linear classifier's weights behind global pooling
-`grad_cam`        the mean gradient of a map
-`grad_cam_pp`     a weighted mean of its positive gradients
-`hires_cam`       the gradient at each place, instead of a weight
-`layer_cam`       the positive gradient at each place
-`score_cam`       how much the score rises when only that map is left to see
+`cam`             weights of the linear classifier after global pooling
+`grad_cam`        mean gradient of each map
+`grad_cam_pp`     weighted mean of the positive gradients of each map
+`hires_cam`       gradient at each position
+`layer_cam`       positive gradient at each position
+`score_cam`       score of the image masked by each map
 ================  ==========================================================
 """
 
@@ -40,14 +40,14 @@ __all__ = [
 def weigh(
   a: Array, weight: Array, x: Array, rectify: bool, resize: bool
 ) -> Array:
-  """``sum_k w_k A_k``, rectified and upsampled to the images if so wished.
+  """Computes ``sum_k w_k A_k``, optionally rectified and upsampled.
 
   Args:
     a: Maps ``[..., H', W', C']``.
-    weight: Weights that broadcast to them.
+    weight: Weights that broadcast with ``a``.
     x: The images ``[..., H, W, C]``.
-    rectify: Whether only what is positive is kept.
-    resize: Whether the sum is upsampled.
+    rectify: Whether to set negative sums to 0.
+    resize: Whether to upsample the sum to the size of the images.
   """
   summed = (weight * a).sum(-1)
   summed = extrema.positive(summed) if rectify else summed
@@ -107,7 +107,7 @@ def grad_cam_pp(
   rectify: bool = True,
   resize: bool = True,
 ) -> Array:
-  r"""Grad-CAM++: positive gradients, weighted so that small objects count.
+  r"""Grad-CAM++: weighted positive gradients, which also cover small objects.
 
   .. math::
     w_k = \sum_{ij} \alpha_{ijk} \, \mathrm{ReLU}(g_{ijk}), \quad
@@ -115,8 +115,8 @@ def grad_cam_pp(
     {2 g_{ijk}^2 + g_{ijk}^3 \sum_{ab} A_{abk}}, \quad
     g = \frac{\partial y}{\partial A}
 
-  The paper derives it for ``exp(y)``, whose factor cancels in alpha; the one
-  left before the weights, the same for the whole image, is dropped.
+  The paper derives it for ``exp(y)``. The factor ``exp(y)`` cancels in alpha;
+  before the weights it is constant over the image and dropped here.
 
   Args:
     score: A `Score`; the paper explains a logit.
@@ -136,11 +136,11 @@ def grad_cam_pp(
     Chattopadhay, Sarkar, Howlader & Balasubramanian 2018, equations 7 and 19.
   """
   a, g = activation_and_gradient(score, x, layer)
-  # Only positive g is left by the ReLU, and there alpha is 1 / (2 + sum A g):
-  # no squares and cubes that over- or underflow.
+  # The ReLU keeps only positive g, where alpha is 1 / (2 + sum A g): this form
+  # has no squares and cubes that could over- or underflow.
   g = extrema.positive(g)
   below = 2 + a.sum((-3, -2), keepdims=True) * g
-  # It vanishes for negative activations only: there the paper has no value.
+  # Zero is possible for negative activations only, where alpha is undefined.
   alpha = jnp.where(below == 0, 0, 1 / jnp.where(below == 0, 1, below))
   weight = (alpha * g).sum((-3, -2), keepdims=True)
   return weigh(a, weight, x, rectify, resize)
@@ -154,10 +154,10 @@ def hires_cam(
   rectify: bool = True,
   resize: bool = True,
 ) -> Array:
-  """HiResCAM: every place with its own gradient, ``sum_k dy / dA_k * A_k``.
+  """HiResCAM: gradient times activation, ``sum_k dy / dA_k * A_k``.
 
-  On a net that is linear behind the layer it is the exact share of every place,
-  which the mean of Grad-CAM is not.
+  For a network that is linear after the layer this is the exact contribution of
+  each position; the averaged gradient of Grad-CAM is not.
 
   Args:
     score: A `Score`.
@@ -189,9 +189,10 @@ def layer_cam(
   rectify: bool = True,
   resize: bool = True,
 ) -> Array:
-  """LayerCAM: every place with its positive gradient, for any layer.
+  """LayerCAM: positive gradient times activation, for any layer.
 
-  ``map = ReLU(sum_k ReLU(dy / dA_k) * A_k)``. Shallow layers give fine maps.
+  ``map = ReLU(sum_k ReLU(dy / dA_k) * A_k)``. Early layers give high-resolution
+  maps.
 
   Args:
     score: A `Score`.
@@ -218,30 +219,29 @@ def layer_cam(
 def cam(
   score: Score, x: Array, *, layer: str, pooled: str, resize: bool = True
 ) -> Array:
-  r"""The class activation map of a net with global average pooling.
+  r"""Class activation map of a network with global average pooling.
 
   .. math::
     M = \sum_k w_k A_k, \quad
     w_k = \frac{\partial y}{\partial p_k}
 
-  ``p_k`` is the pooled map, so that ``w_k`` is its weight in the classifier.
-  This is Grad-CAM before its ReLU, times the number of positions that are
-  pooled.
+  ``p_k`` is the pooled map and ``w_k`` its weight in the classifier. The map
+  equals Grad-CAM without its ReLU, times the number of pooled positions.
 
   Args:
     score: A `Score` that is linear in the pooled vector, such as a logit.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: The last map, which is pooled.
-    pooled: The layer that is its mean over all places, a vector.
+    layer: Name of the last map, the input of the pooling.
+    pooled: Name of the vector that holds the mean of each map of ``layer``.
     resize: Whether to upsample the map to the image, bilinearly.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``; in
-    score units, with a sign.
+    score units, signed.
 
   Raises:
-    ValueError: An unknown layer; or ``pooled`` is not a vector with one number
-      for each map of ``layer``.
+    ValueError: A layer is unknown, or ``pooled`` is not a vector with one
+      number per map of ``layer``.
 
   Reference:
     Zhou, Khosla, Lapedriza, Oliva & Torralba 2016, equation 2.
@@ -257,10 +257,10 @@ def cam(
 
 
 def guided_grad_cam(score: Score, x: Array, *, layer: str) -> Array:
-  """Guided backprop times Grad-CAM, upsampled.
+  """Guided Grad-CAM: guided backprop times the upsampled Grad-CAM map.
 
   Args:
-    score: A `Score` whose net has rules.
+    score: A `Score` whose network holds backward rules, a `vizlab.rules.Rules`.
     x: Images ``[..., H, W, C]`` in [0, 1].
     layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
 

@@ -1,4 +1,4 @@
-"""FullGrad: the gradient of the input and of every bias, together the score."""
+"""FullGrad: contributions of the input and all biases, which sum to a score."""
 
 from typing import NamedTuple
 
@@ -18,38 +18,39 @@ __all__ = ['FullGradient', 'full_gradient', 'fullgrad']
 
 
 class FullGradient(NamedTuple):
-  """The parts that a score is the sum of; returned by `full_gradient`.
+  """Contributions that sum to a score, returned by `full_gradient`.
 
   Attributes:
-    input: ``[..., H, W, C]``, the input's part.
-    biases: The biases' parts, ``{layer: [..., H', W', C']}`` or ``[..., C']``.
+    input: ``[..., H, W, C]``, the contribution of the input.
+    biases: Contributions of the biases, ``{layer: [..., H', W', C']}`` or
+      ``{layer: [..., C']}``.
   """
 
   input: Array
   biases: dict[str, Array]
 
   def sum(self) -> Array:
-    """All parts summed: ``[...]``, the score of a net of ReLUs."""
+    """Sum of all contributions ``[...]``; the score, for a ReLU network."""
     lead = self.input.ndim - 3
     parts = (self.input, *self.biases.values())
     return sum(part.sum(tuple(range(lead, part.ndim))) for part in parts)
 
 
 def full_gradient(score: Score, x: Array) -> FullGradient:
-  r"""Splits a score among the input and all biases of a net.
+  r"""Decomposes a score into contributions of the input and all biases.
 
   .. math::
     y = \sum z \odot \frac{\partial y}{\partial z}
     + \sum_l \sum b_l \odot \frac{\partial y}{\partial b_l}
 
-  ``z`` is the input after the preprocessing. Exact for nets that are linear
-  between ReLUs and maxima, and a score that is linear in their logits or
-  activations; not for local response normalisation, nor for probabilities.
+  ``z`` is the preprocessed input. Exact for networks that are linear between
+  ReLUs and max pooling, with a score that is linear in the logits or
+  activations; not for local response normalisation or probabilities.
 
   Args:
-    score: A `Score`. Its net has ``biases()``, ``{layer: [C']}``: what each
-      layer adds to what is linear in its input; under ``'input'``, ``[C]``,
-      what the preprocessing adds, in units of the image.
+    score: A `Score` whose network has a method ``biases()`` that returns
+      ``{layer: [C']}``, the additive part of each layer, and under ``'input'``
+      the additive part ``[C]`` of the preprocessing, in units of the image.
     x: Images ``[..., H, W, C]`` in [0, 1].
 
   Returns:
@@ -84,16 +85,16 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
 
 
 def fullgrad(score: Score, x: Array) -> Array:
-  r"""The FullGrad saliency: all parts with a place, made alike and summed.
+  r"""FullGrad saliency map: the sum of all scaled spatial contributions.
 
   .. math::
     M = \psi\Bigl( z \odot \frac{\partial y}{\partial z} \Bigr)
     + \sum_l \sum_k
     \psi\Bigl( b_{lk} \frac{\partial y}{\partial b_{lk}} \Bigr)
 
-  ``psi`` takes the absolute value, scales a layer's maps together to [0, 1] for
-  each image, and upsamples them. The parts of fully connected layers have no
-  place and are left out.
+  ``psi`` takes the absolute value, scales the maps of a layer jointly to [0, 1]
+  for each image, and upsamples them. Contributions of fully connected layers
+  have no spatial position and are left out.
 
   Args:
     score: A `Score` whose network has a method ``biases()`` that returns

@@ -1,10 +1,10 @@
-"""Attributions that are one gradient: plain, guided, deconvnet.
+"""Attributions by a single gradient: plain, guided, deconvnet.
 
-The contract of this room: ``score`` is any function of images that gives one
-number an image, ``[..., H, W, C] -> [...]``; a `vizlab.objectives.Score`, or a
-function of your own. Images in a batch must not influence each other. Methods
-are pure and trace under ``jit``, ``vmap`` and ``scan``; jit them, for example
-``jax.jit(gradient)(score, x)`` where ``score`` is a pytree.
+The contract of this package: ``score`` is any function of images that returns
+one number per image, ``[..., H, W, C] -> [...]``: a `vizlab.objectives.Score`
+or a function of your own. The images of a batch must not influence each other.
+Methods are pure and work under ``jit``, ``vmap`` and ``scan``; jit them, for
+example ``jax.jit(gradient)(score, x)`` where ``score`` is a pytree.
 """
 
 import jax
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def gradient(score: ScoreFn, x: Array) -> Array:
-  r"""The gradient of the score.
+  r"""Gradient of the score.
 
   .. math:: w = \frac{\partial y}{\partial x}
 
@@ -67,7 +67,7 @@ def gradient(score: ScoreFn, x: Array) -> Array:
 
 
 def saliency(score: ScoreFn, x: Array) -> Array:
-  r"""The strongest gradient over the colours.
+  r"""Maximum absolute gradient over the channels.
 
   .. math::
     S_{ij} = \max_c \left| \frac{\partial y}{\partial x_{ijc}} \right|
@@ -92,7 +92,7 @@ def saliency(score: ScoreFn, x: Array) -> Array:
 def gradient_x_input(score: ScoreFn, x: Array) -> Array:
   """Gradient times input: ``x * dy / dx``.
 
-  On a linear score it sums to ``y`` minus the bias.
+  For a linear score it sums to ``y`` minus the bias.
 
   Args:
     score: ``[..., H, W, C] -> [...]``.
@@ -112,9 +112,10 @@ def gradient_x_input(score: ScoreFn, x: Array) -> Array:
 
 
 def guided_backprop(score: Score, x: Array) -> Array:
-  """The gradient through a net whose ReLUs pass only what is positive twice.
+  """Guided backprop: the gradient with guided ReLUs.
 
-  A ReLU passes the gradient where its input and the gradient are positive.
+  A guided ReLU passes the gradient only where both its input and the gradient
+  are positive.
 
   Args:
     score: A `Score` whose network holds backward rules, a `vizlab.rules.Rules`.
@@ -137,19 +138,20 @@ def guided_backprop(score: Score, x: Array) -> Array:
 def deconvnet(
   score: Score, x: Array, *, seed: float | Array | None = None
 ) -> Array:
-  """The deconvnet's projection of a unit to the pixels.
+  """Deconvnet projection of a unit to the pixels.
 
-  The unit's activation is sent back through unpooling with the switches of the
-  forward pass, rectification of what is sent back, and transposed
-  convolutions; all other units of its layer are zero. The paper leaves open how
-  contrast normalisation is sent back; here it is by its true gradient.
+  The unit's activation is propagated back through unpooling (with the switches
+  of the forward pass), rectification and transposed convolutions; all other
+  units of its layer are set to zero. The paper does not specify the backward
+  pass of contrast normalisation; its true gradient is used.
 
   Args:
-    score: A `Score` that reads one unit, such as ``peak('relu5_3', 7)``; its
-      net has rules.
+    score: A `Score` of one unit, such as ``peak('relu5_3', 7)``, whose network
+      holds backward rules, a `vizlab.rules.Rules`.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    seed: What is sent back; ``None`` for the unit's activation, as in the
-      paper. 1 gives what other libraries call deconvolution.
+    seed: Value that is propagated back, ``[]`` or ``[...]``; ``None`` for the
+      unit's activation, as in the paper. 1 gives the deconvolution of other
+      libraries.
 
   Returns:
     ``[..., H, W, C]``.

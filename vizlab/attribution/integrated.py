@@ -1,4 +1,4 @@
-"""Integrated Gradients, and the baselines that it can start from."""
+"""Integrated Gradients and its baselines."""
 
 import jax
 import jax.numpy as jnp
@@ -20,24 +20,25 @@ def integrated_gradients(
   steps: int = 50,
   chunk: int = 16,
 ) -> Array:
-  r"""The gradient averaged on the way from a baseline, times the way.
+  r"""Integrated Gradients: the mean gradient along a path from a baseline.
 
   .. math::
     (x - x_0) \odot \int_0^1
     \frac{\partial y}{\partial x}(x_0 + a (x - x_0)) \, da
 
-  The integral is a mean over the midpoints of ``steps`` equal parts of [0, 1].
+  The integral is approximated at the midpoints of ``steps`` equal parts of [0, 1].
   The map sums to ``y(x) - y(x0)``, up to the error of the midpoint rule.
 
   Args:
     score: ``[..., H, W, C] -> [...]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     baseline: ``x0``: a number (0 is black, the paper's choice; 0.5 is grey), a
-      colour ``[C]``, an image (`blurred`), or several whole batches
-      ``[N, ..., H, W, C]`` (`random_baselines`), over which the mean is taken.
-    steps: Points on the way from each baseline.
-    chunk: Images at once, but at least one point of the whole batch. Memory
-      grows with it, and not with the number of points.
+      colour ``[C]``, an image (`blurred`), or several baselines per image
+      ``[N, ..., H, W, C]`` (`random_baselines`), over which the result is
+      averaged.
+    steps: Number of points on the path from each baseline.
+    chunk: Images evaluated at once, but at least one point for the whole batch.
+      Memory grows with ``chunk``, not with ``steps``.
 
   Returns:
     ``[..., H, W, C]``, in score units.
@@ -76,12 +77,12 @@ def integrated_gradients(
 
 
 def blurred(x: Array, sigma: float = 8.0) -> Array:
-  """Images without their detail, a baseline: a Gaussian blur.
+  """Blurred images as baselines for `integrated_gradients`.
 
   Args:
     x: Images ``[..., H, W, C]``.
-    sigma: Standard deviation in pixels; cut at three of them. Beyond the border
-      the image is mirrored.
+    sigma: Standard deviation of the Gaussian in pixels, truncated at three
+      standard deviations. The image is mirrored at its border.
 
   Returns:
     ``[..., H, W, C]``.
@@ -98,9 +99,9 @@ def random_baselines(key: Array, x: Array, n: int = 8) -> Array:
   """Uniform noise as baselines for `integrated_gradients`.
 
   Args:
-    key: A JAX random key. All images of a batch get the same ones.
+    key: A JAX random key. All images of a batch get the same baselines.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    n: How many baselines.
+    n: Number of baselines.
 
   Returns:
     ``[n, ..., H, W, C]`` in [0, 1].

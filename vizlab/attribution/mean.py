@@ -1,4 +1,4 @@
-"""Means over many samples in memory that does not grow with their number."""
+"""Means over many samples, in memory independent of the number of samples."""
 
 import math
 from collections.abc import Callable
@@ -20,22 +20,23 @@ def mean_over(
   chunk: int,
   reads: Any = (),
 ) -> Array:
-  """``mean_i fn(i)`` for ``i`` from 0 to ``samples - 1``.
+  """Computes ``mean_i fn(i)`` for ``i`` from 0 to ``samples - 1``.
 
   Args:
-    fn: Gives an array for the number of a sample, an int32 ``[]``.
-    samples: How many.
-    x: The images ``[..., H, W, C]`` that one sample evaluates.
-    chunk: Images evaluated at once, but at least one sample.
-    reads: A pytree with the other arrays that ``fn`` reads, such as a score.
+    fn: Maps the index of a sample, an int32 ``[]``, to an array.
+    samples: Number of samples.
+    x: The batch of images ``[..., H, W, C]`` that each sample evaluates.
+    chunk: Images evaluated at once, but at least one sample for the whole
+      batch.
+    reads: A pytree of the other arrays that ``fn`` depends on, such as a score.
 
   Returns:
-    An array like one that ``fn`` gives.
+    The mean, an array of the shape that ``fn`` returns.
   """
   samples = whole(samples, 'samples')
   most = min(samples, at_once(x, chunk))
   chunks = math.ceil(samples / most)
-  size = math.ceil(samples / chunks)  # of equal size, so one program
+  size = math.ceil(samples / chunks)  # equal chunks, so one program
   places = jnp.arange(chunks * size).reshape(chunks, size)
 
   def add(total: Array, some: Array) -> tuple[Array, None]:

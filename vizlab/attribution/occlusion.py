@@ -1,7 +1,7 @@
-"""Occlusion: what changes when a part of the image is covered.
+"""Occlusion: the change of a score when a part of the image is covered.
 
-A net of `vizlab.nets` computes only what the occluder can change, and gives the
-same numbers; for any other function every occluded image is run.
+Networks of `vizlab.nets` recompute only the activations that the occluder can
+change, with the same result; any other function is run on every occluded image.
 """
 
 import dataclasses
@@ -26,10 +26,10 @@ __all__ = ['Occluder', 'occlusion', 'occlusion_scores']
 
 @dataclasses.dataclass(frozen=True)
 class Occluder:
-  """A square that slides over the image.
+  """Positions of a square that slides over the image.
 
-  The first one covers the top left corner; the last one of each axis reaches
-  the border or hangs over it, so every pixel is covered.
+  The first position is the top left corner. The last position along each axis
+  reaches the border or extends beyond it, so every pixel is covered.
 
   Attributes:
     patch: Side of the square in pixels.
@@ -49,7 +49,7 @@ class Occluder:
       )
 
   def count(self, n: int) -> int:
-    """Number of places along an axis of ``n`` pixels."""
+    """Number of positions along an axis of ``n`` pixels."""
     if self.patch > n:
       raise ValueError(
         f'patch: got {self.patch}, expected at most the image side of {n}'
@@ -57,7 +57,7 @@ class Occluder:
     return math.ceil((n - self.patch) / self.stride) + 1
 
   def spans(self, n: int) -> list[tuple[int, int]]:
-    """First and one past the last pixel of each place on an axis of ``n``."""
+    """First and one past the last pixel of each position along an axis."""
     starts = [i * self.stride for i in range(self.count(n))]
     return [(start, min(start + self.patch, n)) for start in starts]
 
@@ -78,9 +78,10 @@ def occlusion_scores(
   chunk: int = 16,
   places: Array | None = None,
 ) -> Any:
-  """Reads ``fn`` with an occluder at every place of the image.
+  """Evaluates ``fn`` with an occluder at every position of the image.
 
-  To record the three quantities of the paper, read several objectives at once:
+  To record the three quantities of the paper, evaluate several objectives at
+  once:
 
       occlusion_scores(score(net, {
         'probability': probability(target),
@@ -93,16 +94,17 @@ def occlusion_scores(
       ``[..., *rest]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     patch: Side of the occluder in pixels.
-    stride: Its step in pixels.
-    fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
-    chunk: Images evaluated at once, but at least two places of the whole batch.
-      Memory grows with it, and not with the number of places.
-    places: The places that are visited, int ``[P]``, counted row by row; all of
-      them by default. With some at a time, one program visits them all.
+    stride: Step between positions in pixels, at most ``patch``.
+    fill: Content of the occluder: a grey value, a colour ``[C]``, or an image
+      ``[..., H, W, C]``.
+    chunk: Images evaluated at once, but at least two positions for the whole
+      batch. Memory grows with ``chunk``, not with the number of positions.
+    places: Positions to evaluate, int ``[P]``, counted row by row; all by
+      default. Calls with equally many positions share one compiled program.
 
   Returns:
-    What ``fn`` gives, each array as ``[..., rows, columns, *rest]``, or as
-    ``[..., P, *rest]`` where ``places`` are given.
+    The output of ``fn``, with each array as ``[..., rows, columns, *rest]``, or
+    as ``[..., P, *rest]`` if ``places`` is given.
 
   Raises:
     ValueError: A patch larger than the image, a stride larger than the patch,
@@ -166,29 +168,31 @@ def occlusion(
   chunk: int = 16,
   places: Array | None = None,
 ) -> Array:
-  r"""Occlusion: the fall of the score when a pixel is covered.
+  r"""Occlusion: the drop of the score when a pixel is covered.
 
   .. math::
     M_{ij} = \frac{1}{|\{P \ni (i, j)\}|} \sum_{P \ni (i, j)}
     y(x) - y(x_{\setminus P})
 
-  ``P`` are the positions of the occluder that cover a pixel.
+  ``P`` runs over the occluder positions that cover pixel ``(i, j)``.
 
   Args:
     score: ``[..., H, W, C] -> [...]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     patch: Side of the occluder in pixels.
-    stride: Its step in pixels.
-    fill: What it shows: grey, a colour ``[C]``, or an image ``[..., H, W, C]``.
-    chunk: Images evaluated at once, but at least two places of the whole batch.
-      Memory grows with it, and not with the number of places.
+    stride: Step between positions in pixels, at most ``patch``.
+    fill: Content of the occluder: a grey value, a colour ``[C]``, or an image
+      ``[..., H, W, C]``.
+    chunk: Images evaluated at once, but at least two positions for the whole
+      batch. Memory grows with ``chunk``, not with the number of positions.
     places: Occluder positions to evaluate, int ``[P]``, counted row by row; all
       by default. The map is then their contribution: the maps of all positions
       add up to the full map. Indices beyond the last position are ignored, so
       that all parts can have the same length.
 
   Returns:
-    ``[..., H, W]`` in score units; positive where the score needs the pixels.
+    ``[..., H, W]`` in score units; positive where covering the pixel lowers the
+    score.
 
   Raises:
     ValueError: A patch larger than the image, a stride larger than the patch,
@@ -219,7 +223,7 @@ def occlusion(
     return inside / inside.sum(0, keepdims=True)
 
   h, w = x.shape[-3:-1]
-  full = jax.lax.Precision.HIGHEST  # a mean of few numbers: no need to round
+  full = jax.lax.Precision.HIGHEST  # cheap: a mean of few numbers
   return jnp.einsum(
     '...rc,rh,cw->...hw', drop, cover(h), cover(w), precision=full
   )

@@ -31,7 +31,7 @@ def score_cam(
   resize: bool = True,
   chunk: int = 16,
 ) -> Array:
-  r"""Score-CAM: weighs a map by the score when only what it marks is seen.
+  r"""Score-CAM: maps weighted by the score of the image that they mask.
 
   .. math::
     w_k = \mathrm{softmax}_k \; y(x_0 + M_k \odot (x - x_0))
@@ -39,18 +39,18 @@ def score_cam(
   ``M_k`` is the map ``A_k`` upsampled to the image and scaled to [0, 1]. No
   gradient is computed.
 
-  A map that is constant marks nothing, so its image is the baseline: such maps
-  (in a trained net often half of them) are not run.
+  A constant map masks everything, so its image is the baseline. Such maps,
+  often half of those of a trained network, are not evaluated.
 
   Args:
     score: A `Score`; the weights compare logits or probabilities.
     x: Images ``[..., H, W, C]`` in [0, 1].
     layer: Name of the layer whose maps are weighted, such as ``'relu5_3'``.
-    baseline: ``x0``, what is seen where nothing is marked: a number, a colour
-      ``[C]`` or an image.
+    baseline: ``x0``, the content of masked pixels: a number, a colour ``[C]``
+      or an image ``[..., H, W, C]``.
     rectify: Whether to set negative values of the map to 0.
     resize: Whether to upsample the map to the image, bilinearly.
-    chunk: Images at once, but at least one map of the whole batch.
+    chunk: Images evaluated at once, but at least one map for the whole batch.
 
   Returns:
     ``[..., H, W]``, or ``[..., H', W']`` of the layer without ``resize``.
@@ -67,19 +67,19 @@ def score_cam(
   score = need_score(score, 'score_cam')
   a = need_map(score.run(x)[1], layer, x)
   x0 = as_image(baseline, x, 'baseline')
-  # A map with NaN marks NaN: it must not count as flat.
+  # A map with NaN has an undefined mask: it must not count as constant.
   low, high = (f(a, (-3, -2)) for f in (extrema.min_over, extrema.max_over))
   marks = high != low
   channels = a.shape[-1]
   maps = min(channels, at_once(x, chunk))
-  # Those that mark something in any image come first, and only those are run.
+  # Maps that are not constant in some image come first; only these are run.
   runs = marks.any(tuple(range(marks.ndim - 1)))
   order = jnp.argsort(~runs, stable=True)
   order = jnp.pad(order, (0, -channels % maps), mode='edge')
 
   def seen(k: Array) -> Array:
     map_ = upsample(jnp.take(a, k, axis=-1), x.shape[-3:-1])[..., None]
-    # A flat map is not flat to the last bit once it is upsampled.
+    # Upsampling a constant map does not keep it constant to the last bit.
     some = jnp.take(marks, k, axis=-1)[..., None, None, None]
     mask = jnp.where(some, unit_range(map_, (-3, -2)), 0)
     return score(x0 + mask * (x - x0))

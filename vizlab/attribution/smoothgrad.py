@@ -26,7 +26,7 @@ def smoothgrad(
   method: Callable[[ScoreFn, Array], Array] = gradient,
   chunk: int = 16,
 ) -> Array:
-  r"""The mean attribution of noisy images.
+  r"""SmoothGrad: mean attribution of noisy images.
 
   .. math::
     \frac{1}{n} \sum_{i=1}^n \frac{\partial y}{\partial x}(x + \varepsilon_i),
@@ -37,19 +37,20 @@ def smoothgrad(
     score: ``[..., H, W, C] -> [...]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     key: A JAX random key. All images of a batch get the same noise, so that a
-      map does not depend on what else is in the batch.
-    samples: Number of noisy copies of an image.
-    sigma: Standard deviation of the noise as a share of the image's range,
-      ``max x - min x``; one number, or one an image ``[...]``.
-    squared: Whether attributions are squared before the mean: SmoothGrad-
-      Squared (Hooker et al. 2019).
-    method: The attribution that is averaged: a function ``(score, images)``
-      such as `gradient` or `guided_backprop`.
-    chunk: Images at once, but at least one copy of the whole batch. Memory
-      grows with it, and not with the number of samples.
+      map does not depend on the rest of the batch.
+    samples: Number of noisy copies per image.
+    sigma: Standard deviation of the noise as a fraction of the image's range,
+      ``max x - min x``: one number, or one per image ``[...]``.
+    squared: Whether to square attributions before averaging
+      (SmoothGrad-Squared, Hooker et al. 2019).
+    method: The attribution to average: a function ``(score, images)`` such as
+      `gradient` or `guided_backprop`.
+    chunk: Images evaluated at once, but at least one copy of the whole batch.
+      Memory grows with ``chunk``, not with ``samples``.
 
   Returns:
-    What ``method`` gives; for the gradient ``[..., H, W, C]``.
+    Attributions of the shape that ``method`` returns; for the gradient
+    ``[..., H, W, C]``.
 
   Raises:
     ValueError: ``x`` is not a batch of float images, ``score`` does not give
@@ -78,7 +79,7 @@ def smoothgrad(
   sigma = sigma * (high - low)
 
   def one(i: Array) -> Array:
-    # In float32 by name: with x64 the same key draws the same noise.
+    # Explicit float32, so that the same key draws the same noise with x64.
     noise = jax.random.normal(
       jax.random.fold_in(key, i), x.shape[-3:], jnp.float32
     )

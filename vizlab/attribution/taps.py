@@ -1,4 +1,4 @@
-"""Gradients with respect to inner activations, through edits."""
+"""Gradients with respect to the activations of layers, through edits."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -26,9 +26,10 @@ class Taps(NamedTuple):
   """Output of `taps`.
 
   Attributes:
-    acts: ``{layer: [..., H', W', C']}`` (or ``[..., C']``), the activations.
-    gradients: The score's gradient with respect to each of them.
-    input: ``[..., H, W, C]``, its gradient with respect to the images.
+    acts: Activations ``{layer: [..., H', W', C']}``, or ``[..., C']`` for
+      vectors.
+    gradients: Gradients of the score with respect to each activation.
+    input: Gradient of the score with respect to the images, ``[..., H, W, C]``.
   """
 
   acts: dict[str, Array]
@@ -37,10 +38,9 @@ class Taps(NamedTuple):
 
 
 def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
-  """Activations of layers, and the score's gradient with respect to each.
+  """Computes activations ``A`` of layers and the gradients ``dy / dA``.
 
-  ``A`` and ``dy / dA``; the gradient is taken with respect to an offset that is
-  added to the layer, at zero.
+  The gradient is taken at zero with respect to an offset added to the layer.
 
   Args:
     score: A `Score`.
@@ -48,8 +48,8 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     layers: Names of layers.
 
   Returns:
-    A `Taps`. Gradients are NaN where the score of the image is; under ``jit``
-    what is not used of it is not computed.
+    A `Taps`. Gradients are NaN where the score of the image is NaN or infinite.
+    Under ``jit`` unused parts are not computed.
 
   Raises:
     ValueError: A layer is unknown, or ``score`` does not give one number per
@@ -100,7 +100,7 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
 def activation_and_gradient(
   score: Score, x: Array, layer: str
 ) -> tuple[Array, Array]:
-  """A map's activation and the score's gradient with respect to it.
+  """Computes a layer's map and the gradient of the score with respect to it.
 
   Args:
     score: A `Score`.
@@ -108,7 +108,7 @@ def activation_and_gradient(
     layer: Name of a layer that gives a map.
 
   Returns:
-    Two maps ``[..., H', W', C']``.
+    The map and its gradient, ``[..., H', W', C']`` each.
 
   Raises:
     ValueError: The layer is unknown or gives a vector, or ``score`` does not

@@ -1,6 +1,6 @@
 """The commands ``vizlab-run``, ``vizlab-sweep`` and ``vizlab-convert``.
 
-They stand above runs and sweeps, and share flags.
+They build on `vizlab.runs` and `vizlab.sweeps`, and share flags.
 """
 
 from vizlab.commands.main import vizlab_convert, vizlab_run, vizlab_sweep

@@ -1,11 +1,11 @@
-"""Converts trained weights to vizlab's format, from a file or a publisher.
+"""Converts trained weights to vizlab's format, from a file or a download.
 
   vizlab-convert --arch=vgg19 --source=vgg19.pth --out=vgg19.safetensors \
     [--half] [--preprocess=caffe]
   vizlab-convert --download=torchvision/vgg19 --out=vgg19.safetensors
 
-Reads torchvision's names (.safetensors, .pth) and Keras' (.h5); .pth and .h5
-need the extra: pip install -e '.[weights]'.
+Reads torchvision's names (.safetensors, .pth) and Keras' names (.h5). Reading
+.pth and .h5 needs an extra: pip install -e '.[weights]'.
 """
 
 import pathlib
@@ -18,20 +18,22 @@ from vizlab.lookup import check_name
 
 __all__ = ['fetch', 'main']
 
-ARCH = flags.DEFINE_string('arch', None, 'Architecture; found if not given.')
+ARCH = flags.DEFINE_string('arch', None, 'Architecture; detected by default.')
 SOURCE = flags.DEFINE_string('source', None, 'The file to convert.')
 DOWNLOAD = flags.DEFINE_string(
-  'download', None, f'Instead of a file, one of: {", ".join(nets.SOURCES)}.'
+  'download',
+  None,
+  f'Weights to download instead, one of: {", ".join(nets.SOURCES)}.',
 )
 OUT = flags.DEFINE_string('out', None, 'The .safetensors file to write.')
-HALF = flags.DEFINE_bool('half', False, 'Store float16.')
+HALF = flags.DEFINE_bool('half', False, 'Store as float16.')
 PREPROCESS = flags.DEFINE_enum(
-  'preprocess', None, ['caffe', 'torchvision'], 'What the net was trained on.'
+  'preprocess', None, ['caffe', 'torchvision'], 'Preprocessing of the network.'
 )
 
 
 def fetch(name: str) -> tuple[pathlib.Path, str]:
-  """Downloads published weights into the cache; returns path and arch."""
+  """Downloads published weights to the cache; returns path and architecture."""
   check_name('download', name, nets.SOURCES)
   source = nets.SOURCES[name]
   publisher = name.partition('/')[0]
@@ -52,8 +54,8 @@ def fetch(name: str) -> tuple[pathlib.Path, str]:
 
 
 def main(argv: list[str]) -> None:
-  """Reads, checks and writes."""
-  logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
+  """Reads weights, checks them and writes them."""
+  logging.set_verbosity(logging.WARNING)  # hides JAX's messages on accelerators
   if argv[1:]:
     raise ValueError(f'got {argv[1:]}, expected only --flags')
   if OUT.value is None:

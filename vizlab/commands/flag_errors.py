@@ -1,4 +1,4 @@
-"""Wrong flags and wrong config files, each told in one line."""
+"""One-line errors for wrong flags and config files."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ from vizlab.runs.experiments import load_file
 
 __all__ = ['in_one_line', 'wrong_file', 'wrong_flag']
 
-# What absl says of a value of a wrong type, and what it expected.
+# Messages of absl for values of a wrong type, and the expected type.
 _KINDS = {
   'invalid literal': 'an int',
   'could not convert': 'a float',
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def wrong_flag(error: Exception) -> str:
-  """Error of the flags, as ``name: got X, expected Y``."""
+  """Formats an error of absl's flags as ``name: got X, expected Y``."""
   parts = re.fullmatch(r'flag --([\w.]+)=(.*?): (.*)', str(error), re.DOTALL)
   if not isinstance(error, flags.IllegalFlagValueError) or not parts:
     return in_one_line(error)
@@ -36,7 +36,7 @@ def wrong_flag(error: Exception) -> str:
 
 
 def in_one_line(error: Exception) -> str:
-  """The text of an error; of a missing setting, which one it is."""
+  """Formats an error in one line; names the setting if it does not exist."""
   text = ' '.join(str(error).replace('\\n', ' ').split())
   if near := re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text):
     return f'config: no setting {near[2]!r}; did you mean {near[1]!r}?'
@@ -47,9 +47,9 @@ def in_one_line(error: Exception) -> str:
 
 
 def wrong_file(argv: list[str]) -> str:
-  """Error of the config file of the flags; ``''`` for none.
+  """Describes what is wrong with the config file of the flags, or ``''``.
 
-  It is loaded once more, so this is asked only when something was wrong.
+  Loads the file again, so it is called only after an error.
   """
   given = _given(argv)
   if given is None:
@@ -82,7 +82,7 @@ def wrong_file(argv: list[str]) -> str:
 
 
 def _given(argv: list[str]) -> str | None:
-  """Value of ``--config=X`` or ``--config X``."""
+  """Value of ``--config=X`` or ``--config X``; None if it is not given."""
   for i, text in enumerate(argv):
     name, equal, value = text.partition('=')
     if name in ('--config', '-config'):
@@ -91,8 +91,8 @@ def _given(argv: list[str]) -> str | None:
 
 
 def _line(error: Exception, path: str) -> str:
-  """Line of a file that an error comes from, as text; empty for none."""
-  path = str(pathlib.Path(path).absolute())  # as importlib names it
+  """Line of a file in which an error was raised, as text; '' if none."""
+  path = str(pathlib.Path(path).absolute())  # the form of importlib
   if isinstance(error, SyntaxError) and error.filename == path:
     return f', line {error.lineno}'
   frames = traceback.extract_tb(error.__traceback__)
@@ -101,6 +101,6 @@ def _line(error: Exception, path: str) -> str:
 
 
 def _named(error: Exception) -> str:
-  """An error by its type: ``ZeroDivisionError: division by zero``."""
+  """Formats an error with its type: ``ZeroDivisionError: division by zero``."""
   reason = error.msg if isinstance(error, SyntaxError) else error
   return f'{type(error).__name__}: {" ".join(str(reason).split())}'

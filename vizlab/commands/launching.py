@@ -1,4 +1,4 @@
-"""Shared parts of the commands: flags, errors in one line, signals."""
+"""Shared parts of the commands: flags, one-line errors, signals."""
 
 import contextlib
 import os
@@ -28,20 +28,22 @@ __all__ = [
 ]
 
 CACHE = flags.DEFINE_string(
-  'compilation_cache', '', 'Folder of compiled programs; in the cache if empty.'
+  'compilation_cache',
+  '',
+  'Folder for compiled programs; in the cache by default.',
 )
 TENSORBOARD = flags.DEFINE_bool(
   'tensorboard', False, 'Also write metrics for TensorBoard.'
 )
 CONFIG = config_flags.DEFINE_config_file(
-  'config', None, "A config file, or the name of one of vizlab's."
+  'config', None, "A config file, or the name of one of vizlab's configs."
 )
-WORKDIR = flags.DEFINE_string('workdir', None, 'Where results are written.')
+WORKDIR = flags.DEFINE_string('workdir', None, 'Folder for results.')
 
 
 def _parse(argv: list[str]) -> list[str]:
-  """Parses flags; a wrong one is one line and not a traceback."""
-  logging.set_verbosity(logging.ERROR)  # a config of None is told below
+  """Parses flags; reports a wrong flag in one line without a traceback."""
+  logging.set_verbosity(logging.ERROR)  # a missing config is reported below
   argv = _with_paths(argv)
   try:
     left = flags.FLAGS(argv)
@@ -54,18 +56,19 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def prepare() -> str:
-  """Sets JAX up, after the flags: ``--help`` stays quick.
+  """Configures JAX; called after the flags, so that ``--help`` is fast.
 
   Returns:
-    The folder of compiled programs.
+    The folder for compiled programs.
   """
-  logging.set_verbosity(logging.WARNING)  # JAX tells of absent accelerators
+  logging.set_verbosity(logging.WARNING)  # hides JAX's messages on accelerators
   import jax
   from tqdm import tqdm
 
   from vizlab import io
 
-  # By default a semaphore, which a process that leaves at a signal would leak.
+  # The default lock is a semaphore, which a process that exits at a signal
+  # leaks.
   tqdm.set_lock(threading.RLock())
 
   cache = str(CACHE.value or io.cache_dir() / 'xla')
@@ -75,7 +78,7 @@ def prepare() -> str:
 
 
 def _with_paths(argv: list[str]) -> list[str]:
-  """``--config=synthesis/dream:vgg19`` with the path of that config."""
+  """Replaces a name such as ``synthesis/dream:vgg19`` by the config's path."""
   found = list(argv)
   for i, text in enumerate(argv):
     flag, equal, value = text.partition('=')
@@ -92,18 +95,18 @@ def _with_paths(argv: list[str]) -> list[str]:
 
 
 def _given() -> str:
-  """The file that ``--config`` names."""
+  """Path of the file that ``--config`` names."""
   name = config_flags.get_config_filename(flags.FLAGS['config'])
   return name.partition(':')[0]
 
 
 def config_file() -> ModuleType:
-  """The config file, which may be one of the user's own, as a module."""
+  """Loads the config file as a module."""
   return experiments.load_file(_given())
 
 
 def experiment(config: ConfigDict) -> ModuleType:
-  """The experiment of a config, whose settings are checked.
+  """Returns the experiment of a config after checking the settings.
 
   Raises:
     ValueError: The experiment is unknown, or a setting is unknown, missing, of
@@ -118,12 +121,12 @@ def experiment(config: ConfigDict) -> ModuleType:
 
 
 def folder() -> pathlib.Path:
-  """Folder of the config file, where one's own experiment is."""
+  """Folder of the config file, which may hold the user's experiment."""
   return pathlib.Path(_given()).absolute().parent
 
 
 def following(workdir: pathlib.Path) -> contextlib.AbstractContextManager:
-  """Copies metrics for TensorBoard meanwhile, if that is wished."""
+  """Context that copies metrics for TensorBoard if ``--tensorboard`` is set."""
   if not TENSORBOARD.value:
     return contextlib.nullcontext()
   from vizlab.runs import tensorboard
@@ -133,12 +136,12 @@ def following(workdir: pathlib.Path) -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
-  """Errors are one line, and a signal is the exit status: 130 or 143."""
+  """Context that prints errors in one line and exits after a signal."""
   try:
     yield
     stopping.check()
   except BrokenPipeError:
-    # Whoever read what is printed has seen enough.
+    # The reader of stdout has closed it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     stopping.leave(141)
   except (OSError, ValueError) as error:
@@ -151,12 +154,12 @@ def ending() -> Iterator[None]:
 
 
 def start(command: ModuleType) -> None:
-  """Runs a command to its end, after which no signal is heard any more.
+  """Runs a command and ends the process.
 
   Args:
-    command: A module with ``main(argv)``, and flags.
+    command: A module with ``main(argv)`` and flags.
   """
-  # For --help, which shows those of the script.
+  # --help shows the docstring and flags of __main__.
   sys.modules['__main__'].__doc__ = command.__doc__
   for module in (command, sys.modules[__name__]):
     for flag in flags.FLAGS.get_flags_for_module(module):

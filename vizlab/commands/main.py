@@ -23,7 +23,7 @@ def vizlab_convert() -> None:
 
 
 def _start(name: str) -> None:
-  # What is imported next takes long, and nothing is to be saved.
+  # The next imports take long, and there is nothing to save.
   stopping.listen(patience=0.0)
   from vizlab.commands import launching
 

@@ -2,8 +2,9 @@
 
   vizlab-run --config=attribution/explain --workdir=runs/explain
 
-Of one's own: my_config.py whose get_config() gives experiment='my_experiment',
-and my_experiment.py beside it, with prepare(config) and run(inputs, recorder).
+For an experiment of your own, write my_config.py, whose get_config() returns
+experiment='my_experiment', and my_experiment.py beside it with prepare(config)
+and run(inputs, recorder).
 """
 
 import ast
@@ -22,22 +23,24 @@ from vizlab.runs import experiments, files, stopping
 
 __all__ = ['listing', 'main', 'wanted']
 
-OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Empty the workdir first.')
-LIST = flags.DEFINE_bool('list', False, 'List the experiments and end.')
-PRINT = flags.DEFINE_bool('print_config', False, 'Print the config and end.')
+OVERWRITE = flags.DEFINE_bool(
+  'overwrite', False, 'Remove an earlier run first.'
+)
+LIST = flags.DEFINE_bool('list', False, 'List the experiments and exit.')
+PRINT = flags.DEFINE_bool('print_config', False, 'Print the config and exit.')
 COORDINATOR = flags.DEFINE_string(
   'coordinator',
   '',
-  "Of several processes on one run: HOST:PORT of the first, or 'auto' on a "
-  'cluster that tells.',
+  "HOST:PORT of the first of several processes, or 'auto' on a cluster that "
+  'provides it.',
 )
-PROCESSES = flags.DEFINE_integer('processes', 1, 'How many they are.')
-PROCESS = flags.DEFINE_integer('process', 0, 'Which of them this one is.')
-FROM = flags.DEFINE_string('from', '', 'The workdir of a run to be repeated.')
+PROCESSES = flags.DEFINE_integer('processes', 1, 'Total number of processes.')
+PROCESS = flags.DEFINE_integer('process', 0, 'Index of this process.')
+FROM = flags.DEFINE_string('from', '', 'The workdir of a run to repeat.')
 
 
 def listing() -> str:
-  """Every experiment by family: what it does, and how long that takes."""
+  """Lists experiments by family, with description and runtime."""
   lines: list[str] = []
   for name in experiments.known():
     family = name.partition('/')[0]
@@ -53,7 +56,7 @@ def listing() -> str:
 
 
 def wanted() -> tuple[ConfigDict, ModuleType]:
-  """The config and experiment of the flags, or of the run that is repeated."""
+  """Returns config and experiment from the flags or from a run to repeat."""
   if not FROM.value:
     if CONFIG.value is None:
       raise ValueError(
@@ -97,7 +100,7 @@ def main(argv: list[str]) -> None:
   from vizlab.runs import Recorder, distributed, execute
 
   if COORDINATOR.value:
-    # For minutes, if one of them is missing.
+    # May take minutes, if a process is missing.
     print(f'meeting the others at {COORDINATOR.value}', file=sys.stderr)
     distributed.connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
   elif (PROCESSES.value, PROCESS.value) != (1, 0):

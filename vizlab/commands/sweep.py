@@ -18,39 +18,46 @@ from vizlab.runs import stopping
 
 __all__ = ['main', 'slurm']
 
-NAME = flags.DEFINE_string('name', '', 'Of sweep_NAME(add) in the config.')
-DRY_RUN = flags.DEFINE_bool('dry_run', False, 'List the trials, run nothing.')
+NAME = flags.DEFINE_string('name', '', 'NAME of sweep_NAME(add) in the config.')
+DRY_RUN = flags.DEFINE_bool('dry_run', False, 'List the trials and exit.')
 MAX_TRIALS = flags.DEFINE_integer(
-  'max_trials', 0, 'Trials to run now; 0 for all.', lower_bound=0
+  'max_trials',
+  0,
+  'Maximum number of trials to run now; 0 for all.',
+  lower_bound=0,
 )
 RETRY = flags.DEFINE_bool('retry_failed', False, 'Run failed trials again.')
 EXECUTOR = flags.DEFINE_enum(
   'executor',
   'serial',
   ['serial', 'processes', 'ray', 'slurm'],
-  'How trials are run.',
+  'Executor of the trials.',
 )
 WORKERS = flags.DEFINE_integer(
-  'workers', 2, 'Trials at once, not for serial.', lower_bound=1
+  'workers', 2, 'Number of parallel trials; not for serial.', lower_bound=1
 )
-DEVICES = flags.DEFINE_list('devices', [], 'CUDA devices, one a worker.')
+DEVICES = flags.DEFINE_list('devices', [], 'CUDA devices, one per worker.')
 ADDRESS = flags.DEFINE_string(
-  'address', '', 'Of a Ray cluster; one on this machine if empty.'
+  'address', '', 'Address of a Ray cluster; starts a local one if empty.'
 )
-CPUS = flags.DEFINE_float('cpus', 1.0, 'That a trial takes of a cluster.')
-GPUS = flags.DEFINE_float('gpus', 0.0, 'That a trial takes of a cluster.')
+CPUS = flags.DEFINE_float('cpus', 1.0, 'CPUs per trial on a cluster.')
+GPUS = flags.DEFINE_float('gpus', 0.0, 'GPUs per trial on a cluster.')
 SLURM = flags.DEFINE_list(
-  'slurm', [], 'Of its jobs, as slurm_partition=gpu,timeout_min=60 (submitit).'
+  'slurm',
+  [],
+  'Parameters of submitit, such as slurm_partition=gpu,timeout_min=60.',
 )
-# What executors need that is not in the core, and the extra that has it.
+# Optional dependencies of executors.
 MODULES = {'ray': 'ray', 'slurm': 'submitit'}
 PICTURE = flags.DEFINE_string(
-  'picture', '', 'Of each trial in the report, as transfer; the first if empty.'
+  'picture',
+  '',
+  'Picture of each trial in the report, such as transfer; the first if empty.',
 )
 
 
 def slurm() -> dict[str, Any]:
-  """Parameters given by ``--slurm``, with Python literals evaluated."""
+  """Parses the parameters of ``--slurm``, with Python literals evaluated."""
   found = {}
   for part in SLURM.value:
     name, equal, value = part.partition('=')
@@ -64,14 +71,14 @@ def slurm() -> dict[str, Any]:
 
 
 def main(argv: list[str]) -> int:
-  """Runs what is open and writes the report."""
+  """Runs open trials and writes the report."""
   if argv[1:]:
     raise ValueError(f'got {argv[1:]}, expected only --flags')
   config = CONFIG.value
   if config is None:
     raise ValueError('config: got none, expected --config=NAME or a file')
   cache = launching.prepare()
-  # For the processes of the trials.
+  # Inherited by the processes of the trials.
   os.environ['JAX_COMPILATION_CACHE_DIR'] = cache
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
   from vizlab.sweeps import Sweep, executors, report, run, space

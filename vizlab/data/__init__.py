@@ -1,4 +1,4 @@
-"""Data whose truth is known, and folders of photos."""
+"""Synthetic scenes with ground truth, and folders of photos."""
 
 from vizlab.data.categories import SIXTEEN
 from vizlab.data.folder import Batch, folder, photos

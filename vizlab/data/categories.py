@@ -1,4 +1,4 @@
-"""Sixteen everyday categories, and which of ImageNet's classes belong to each.
+"""Sixteen everyday categories and their ImageNet classes.
 
 The entry-level categories of Geirhos et al. 2018 (Generalisation in humans and
 deep neural networks, section 2.1), with their mapping of the 1,000 classes.
@@ -8,7 +8,7 @@ __all__ = ['SIXTEEN']
 
 
 def _ranges(text: str) -> tuple[int, ...]:
-  """The numbers of ``'8 10-12'``."""
+  """Expands ``'8 10-12'`` to numbers."""
   found: list[int] = []
   for part in text.split():
     first, _, last = part.partition('-')

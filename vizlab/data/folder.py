@@ -1,4 +1,4 @@
-"""A folder of photos as batches: streamed, decoded by workers, resumable."""
+"""Resumable batches of photos from a folder, decoded by threads."""
 
 import os
 import pathlib
@@ -18,14 +18,14 @@ _SUFFIXES = frozenset(
 
 
 class Batch(NamedTuple):
-  """Some photos of a folder.
+  """Batch of photos.
 
   Attributes:
-    images: float32 ``[B, size, size, 3]``, RGB in [0, 1]. ``B`` is smaller
-      than the batch size where the folder ends or photos are skipped; it may
+    images: float32 ``[B, size, size, 3]``, RGB in [0, 1]. ``B`` is smaller than
+      the batch size at the end of the folder or if photos are skipped; it may
       be 0.
-    names: The file of each image, as `photos` names it.
-    skipped: Name and reason of each file of the batch that cannot be read.
+    names: Name of each image's file, relative to the folder.
+    skipped: Name and reason for each file of the batch that cannot be read.
   """
 
   images: np.ndarray
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class _Photo(NamedTuple):
-  """A file that was read, or the reason why it was not."""
+  """Photo that was read, or the reason why it could not be read."""
 
   name: str
   image: np.ndarray | None
@@ -42,20 +42,21 @@ class _Photo(NamedTuple):
 
 
 def photos(path: str | os.PathLike) -> tuple[str, ...]:
-  """Lists the photos of a folder and of the folders in it.
+  """Lists the photos of a folder and its subfolders.
 
-  A photo is a file with the suffix of one: bmp, gif, jpeg, jpg, png, tif, tiff
-  or webp, in any case. What is hidden (its name begins with a dot) is not one.
+  A photo is a file with the suffix bmp, gif, jpeg, jpg, png, tif, tiff or webp,
+  in any case. Hidden files and folders (names that start with a dot) are
+  ignored.
 
   Args:
     path: The folder.
 
   Returns:
-    Names relative to it with ``/`` between the parts, sorted by code point, so
-    that the order is the same on every machine.
+    Names relative to the folder with ``/`` between the parts, sorted by code
+    point, so that the order is the same on every machine.
 
   Raises:
-    ValueError: There is no such folder, or no photo in it.
+    ValueError: The folder does not exist or holds no photo.
   """
   root = pathlib.Path(path).expanduser()
   if not root.is_dir():
@@ -91,23 +92,24 @@ def folder(
 ) -> Iterator[Batch]:
   """Streams a folder of photos in batches.
 
-  The place of a file in the list of `photos` decides its batch: batch ``k``
-  holds the files from ``k * batch_size`` on, less those that cannot be read. So
-  a stream that starts at batch ``k`` is the tail of one that starts at 0,
-  several processes can share the batches out, and neither a damaged file nor
-  the number of workers changes them. At most two batches and the one that was
-  given out are in memory.
+  Batch ``k`` holds the files from index ``k * batch_size`` of `photos` on,
+  without those that cannot be read. So a stream that starts at batch ``k`` is
+  the tail of a stream that starts at 0, several processes can divide the
+  batches, and neither a damaged file nor the number of workers changes them. At
+  most two batches and the yielded one are in memory.
 
   Args:
     path: A folder of photos, in the formats that `photos` lists.
     size: Side in pixels of the square cut from the centre.
-    shorter: Side in pixels to which the shorter side is resized before that,
-      at least ``size``. ``None`` does not resize, and skips smaller photos.
-    batch_size: Files a batch; the last one may have fewer.
-    start: The batch to begin with; after the last one the stream is empty.
-    step: Of the batches from there on, every ``step``-th one is read.
-    workers: Threads that decode ahead; with 0, each photo is decoded when its
-      batch is asked for.
+    shorter: Length in pixels to which the shorter side is resized before the
+      crop, at least ``size``. ``None`` does not resize and skips smaller
+      photos.
+    batch_size: Number of files per batch; the last one may have fewer.
+    start: Index of the first batch; the stream is empty if it is past the last
+      one.
+    step: Step between batches: every ``step``-th batch is read.
+    workers: Number of threads that decode ahead; 0 decodes each photo when its
+      batch is requested.
 
   Returns:
     An iterator of `Batch`.
@@ -129,7 +131,7 @@ def folder(
       f'shorter: got {shorter}, expected at least the size of {size} pixels'
     )
   grain = _need_grain()
-  Image.init()  # all decoders now: loading them is no work for two threads
+  Image.init()  # loads all decoders; not thread-safe
   # Threads and not processes: decoding releases the interpreter's lock, and a
   # process that runs JAX must not fork.
   reading = grain.ReadOptions(
@@ -148,7 +150,7 @@ def folder(
 
 
 def _closing(stream: Any) -> Iterator[Batch]:
-  """Goes through a Grain dataset; who stops early leaves no thread behind."""
+  """Iterates over a Grain dataset and closes its threads at the end."""
   batches = iter(stream)
   try:
     yield from batches
@@ -162,7 +164,7 @@ def _reader(
   def read(name: str) -> _Photo:
     try:
       image = read_image(root / name, shorter=shorter, crop=size)
-    except Exception as error:  # decoders raise of many kinds on damaged files
+    except Exception as error:  # decoders raise many types
       reason = str(error) if isinstance(error, ValueError) else repr(error)
       reason = ' '.join(reason.replace(f'{root}{os.sep}', '').split())
       return _Photo(name, None, reason)

@@ -1,10 +1,11 @@
-"""Procedural scenes whose truth is known: shapes x textures, with exact masks.
+"""Procedural scenes with ground truth: shapes, textures, exact masks.
 
-A scene holds one or two objects of sixteen shapes, filled with one of sixteen
-textures, at a random place, size, rotation and colour, on a textured background
-under a random light. Everything is a pure function of a key, so a data set is a
-seed. With ``correlation`` the texture of an object tells its shape, which makes
-nets that look at texture, at shape, or at both (Geirhos et al. 2019).
+A scene holds one or two objects of sixteen shapes and sixteen textures, with
+random position, size, rotation and colour, on a textured background under
+random light. Everything is a pure function of a key, so a seed defines a data
+set. ``correlation`` sets how often the texture of an object predicts its shape,
+to train networks that rely on texture, on shape, or on both (Geirhos et al.
+2019).
 """
 
 import functools
@@ -25,13 +26,13 @@ TEXTURE_NAMES = tuple(TEXTURES)
 
 
 class Scene(NamedTuple):
-  """A picture and the truth about it; `scenes` puts a batch axis in front.
+  """Image with its ground truth; `scenes` adds a leading batch axis.
 
   Attributes:
     image: ``[H, W, 3]`` RGB in [0, 1].
-    labels: int32 ``[2]``, the shape of each object; -1 where there is none.
-    textures: int32 ``[2]``, the texture of each object; -1 where there is none.
-    masks: ``[2, H, W]``, the share of each pixel that the object covers, in
+    labels: int32 ``[2]``, the shape of each object; -1 for no object.
+    textures: int32 ``[2]``, the texture of each object; -1 for no object.
+    masks: ``[2, H, W]``, the fraction of each pixel that the object covers, in
       [0, 1]. Objects do not overlap.
   """
 
@@ -65,7 +66,7 @@ def scene(
 
   Args:
     key: A JAX random key; the same key gives the same scene.
-    objects: 1 or 2, a number or an int array ``[]``.
+    objects: Number of objects, 1 or 2, an int or an int array ``[]``.
     size: Side of the image in pixels; the same key at another size is the same
       scene at another resolution.
     correlation: Probability in [0, 1] that an object's texture is the one with
@@ -112,13 +113,14 @@ def scenes(
   Args:
     key: A JAX random key; scene ``i`` is ``scene(fold_in(key, i))``.
     n: Number of scenes.
-    objects: 1 or 2, or an int array ``[n]``.
+    objects: Number of objects per scene, 1 or 2, an int or an int array
+      ``[n]``.
     size: Side of the images in pixels.
     correlation: Probability in [0, 1] that an object's texture is the one with
       the index of its shape; otherwise it is drawn at random.
-    batch_size: Scenes drawn side by side. ``None`` draws them one after the
-      other, the fastest on a CPU: ``lax.switch`` then runs only the one shape
-      and texture that it needs. On an accelerator 256 is a good number.
+    batch_size: Number of scenes drawn in parallel. ``None`` draws them one by
+      one, which is fastest on a CPU, as ``lax.switch`` then runs only the
+      required shape and texture. On an accelerator 256 is a good choice.
 
   Returns:
     A `Scene` with a batch axis ``[n]`` in front of every field.
@@ -153,7 +155,7 @@ def _draw_all(
 
 
 def _check(objects: int | Array, size: int, correlation: float | Array) -> None:
-  """Checks the numbers that are known, and not traced."""
+  """Checks the numbers that are not traced."""
   if size < 1:
     raise ValueError(f'size: got {size}, expected at least 1 pixel')
   if not isinstance(objects, jax.Array) and objects not in (1, 2):
@@ -162,11 +164,11 @@ def _check(objects: int | Array, size: int, correlation: float | Array) -> None:
     raise ValueError(f'correlation: got {correlation}, expected 0 to 1')
 
 
-# Dtypes by name: with x64 the defaults are wider, and the draws other ones.
+# Explicit dtypes, so that the draws are the same with x64.
 _uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
 _randint = functools.partial(jax.random.randint, dtype=jnp.int32)
 _bits = functools.partial(jax.random.bits, dtype=jnp.uint32)
-_SIDES = np.array([[1], [-1]], np.float32)  # of the middle
+_SIDES = np.array([[1], [-1]], np.float32)  # sides of the centre
 
 
 def _pixels(size: int) -> tuple[Array, Array]:
@@ -195,7 +197,7 @@ def _place(key: Array, two: Array) -> tuple[Array, Array]:
   radii = jnp.where(two, 0.15 + 0.08 * u, 0.17 + 0.25 * u)
   anywhere = _uniform(c_key, (2, 2))
   alone = radii[:, None] + anywhere * (1 - 2 * radii[:, None])
-  # Two objects: on either side of the middle, along a random direction.
+  # Two objects: on opposite sides of the centre, along a random direction.
   angle = _uniform(a_key) * 2 * jnp.pi
   way = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
   reach = (0.5 - radii[:, None]) / jnp.maximum(jnp.abs(way).max(), 1e-3)
@@ -206,7 +208,7 @@ def _place(key: Array, two: Array) -> tuple[Array, Array]:
 
 
 def _far_colour(key: Array, colour: Array, tries: int = 4) -> Array:
-  """The one of a few random colours that is farthest from ``colour``."""
+  """Returns the farthest of a few random colours from ``colour``."""
   some = _uniform(key, (tries, 3), minval=0.05)
   return some[jnp.square(some - colour[None]).sum(-1).argmax()]
 
@@ -252,12 +254,12 @@ def _backdrop(key: Array, size: int) -> tuple[Array, Array]:
 
 
 def _leave(image: Array, thing: _Object, light: Array) -> tuple[Array, Array]:
-  """An object that is not there: the image as it is, and an empty mask."""
+  """Returns the unchanged image and an empty mask, for an absent object."""
   return image, jnp.zeros_like(image[..., 0])
 
 
 def _draw(image: Array, thing: _Object, light: Array) -> tuple[Array, Array]:
-  """Puts an object and its shadow on the image; returns its mask too."""
+  """Draws an object and its shadow; returns the image and the mask."""
   size = image.shape[0]
   y, x = _pixels(size)
   dx, dy = x - thing.centre[0], y - thing.centre[1]
@@ -274,7 +276,7 @@ def _draw(image: Array, thing: _Object, light: Array) -> tuple[Array, Array]:
   p = _turn(dx, dy, thing.angle * 1.7) / thing.period
   value = grey(thing.texture, p, thing.seed)[..., None]
   first, second = thing.colours[:, None, None]
-  # A rounded edge: lit on the side of the light, dark on the other.
+  # A rounded edge: bright on the side of the light, dark on the other.
   side = (dx * light[0] + dy * light[1]) / thing.radius
   edge = jnp.exp(jnp.minimum(inside, 0) * 40)
   shade = 1 + 0.25 * side * (0.4 + edge)

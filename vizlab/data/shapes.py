@@ -1,9 +1,9 @@
-"""Sixteen plane shapes as signed distance functions.
+"""Sixteen planar shapes as signed distance functions.
 
 Each function takes points ``[..., 2]`` (x to the right, y down) in units of the
 shape's radius, and returns a signed distance ``[...]``, negative inside. Every
 shape fits into the unit circle. Unions and intersections of exact distances are
-bounds, exact near the edge, which is all that antialiasing reads.
+bounds, exact near the edge, which suffices for antialiasing.
 """
 
 import math
@@ -36,7 +36,7 @@ def _side(p: Array, a: tuple, b: tuple) -> Array:
 
 
 def _fold(p: Array, n: int) -> Array:
-  """Folds the plane into half of one of ``n`` equal sectors around +x."""
+  """Folds the plane into half of the first of ``n`` equal sectors around +x."""
   sector = 2 * jnp.pi / n
   angle = jnp.arctan2(p[..., 1], p[..., 0])
   angle = jnp.abs(angle - sector * jnp.round(angle / sector))
@@ -148,7 +148,7 @@ SHAPES: dict[str, Callable[[Array], Array]] = {
 
 
 def signed_distance(label: Array, p: Array) -> Array:
-  """Signed distance of points to the shape with that number.
+  """Signed distance of points to the shape with a given index.
 
   Args:
     label: Integer ``[]``, an index into `SHAPES`.

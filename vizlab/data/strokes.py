@@ -1,4 +1,4 @@
-"""A picture of brush strokes that swirl around lights: a style to paint in."""
+"""Procedural style image of brush strokes that swirl around lights."""
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,8 @@ from vizlab.types import Array, whole
 
 __all__ = ['swirls']
 
-# Of each light: row, column and radius in sides of the picture, and the sense
-# in which strokes turn around it.
+# For each light: row, column and radius as fractions of the side, and the
+# direction of rotation.
 _LIGHTS = (
   (0.30, 0.28, 0.20, 1),
   (0.62, 0.60, 0.22, -1),
@@ -18,7 +18,7 @@ _LIGHTS = (
   (0.82, 0.20, 0.14, 1),
   (0.90, 0.85, 0.12, -1),
 )
-# From the dark of the sky to the lights, RGB.
+# From dark sky to light, RGB.
 _PALETTE = np.array(
   [
     [0.05, 0.10, 0.32],
@@ -30,23 +30,23 @@ _PALETTE = np.array(
   ],
   np.float32,
 )
-_STEPS = 9  # along a stroke, to each side
+_STEPS = 9  # samples along a stroke, in each direction
 
 
 def swirls(key: Array, size: int = 224) -> Array:
-  """Draws strokes along a flow that turns around five lights.
+  """Draws brush strokes along a flow around five lights.
 
-  The strokes are noise, averaged along the flow (line integral convolution).
+  The strokes are noise averaged along the flow (line integral convolution).
 
   Args:
-    key: A JAX random key, for the noise.
-    size: Side of the picture in pixels, 36 or more.
+    key: A JAX random key for the noise.
+    size: Side of the image in pixels, at least 36.
 
   Returns:
     ``[size, size, 3]`` in [0, 1].
 
   Raises:
-    ValueError: A side of fewer than 36 pixels.
+    ValueError: ``size`` is less than 36.
 
   Reference:
     Cabral & Leedom 1993 (Imaging vector fields using line integral
@@ -71,7 +71,7 @@ def swirls(key: Array, size: int = 224) -> Array:
 
 
 def _flow(size: int) -> tuple[np.ndarray, np.ndarray]:
-  """Directions ``[2, H, W]`` of the strokes (down, right), and the lights."""
+  """Directions ``[2, H, W]`` of strokes (down, right), and brightness."""
   y, x = np.meshgrid(*[np.arange(size) / size] * 2, indexing='ij')
   down, right = 0.12 * np.sin(3 * np.pi * x), np.full_like(x, 0.35)
   light = np.zeros_like(x)
@@ -87,13 +87,13 @@ def _flow(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _noise(key: Array, size: int, cells: int) -> Array:
-  """Smooth noise ``[H, W]`` of so many cells a side."""
+  """Smooth noise ``[H, W]`` with ``cells`` cells per side."""
   coarse = jax.random.uniform(key, (cells, cells), jnp.float32)
   return jax.image.resize(coarse, (size, size), 'cubic')
 
 
 def _along(values: Array, flow: np.ndarray, step: float) -> Array:
-  """Mean of a map ``[H, W]`` along the flow, to both sides."""
+  """Averages a map ``[H, W]`` along the flow, in both directions."""
   size = values.shape[0]
   start = np.indices((size, size)).astype(np.float32)
 

@@ -1,8 +1,8 @@
-"""Sixteen procedural textures: points of the plane to grey values.
+"""Sixteen procedural textures, functions from points to grey values.
 
 Each function takes points ``[..., 2]`` in units of the texture's period and a
 seed, and returns values ``[...]`` in [0, 1]. Edges are softened over about a
-tenth of a period, so that a texture does not alias at 8 pixels a period.
+tenth of a period, so that a texture does not alias at 8 pixels per period.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _TAU = 2 * jnp.pi
 
 
 def _soft(x: Array, width: float = 0.1) -> Array:
-  """A step at 0 that takes ``width`` to rise."""
+  """Step at 0 that rises over ``width``."""
   return jnp.clip(x / width + 0.5, 0, 1)
 
 
@@ -28,7 +28,7 @@ def _saw(x: Array) -> Array:
 
 
 def _hash(ix: Array, iy: Array, seed: Array) -> Array:
-  """A number in [0, 1) for every lattice point."""
+  """Hashes every lattice point to a number in [0, 1)."""
   h = ix.astype(jnp.int32).astype(jnp.uint32) * jnp.uint32(0x9E3779B1)
   h = h ^ (iy.astype(jnp.int32).astype(jnp.uint32) * jnp.uint32(0x85EBCA77))
   h = h ^ seed.astype(jnp.uint32)
@@ -174,12 +174,12 @@ TEXTURES: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def grey(texture: Array, p: Array, seed: Array) -> Array:
-  """Grey values of points under the texture with that number.
+  """Grey values of points under the texture with a given index.
 
   Args:
     texture: Integer ``[]``, an index into `TEXTURES`.
     p: Points ``[..., 2]`` in periods.
-    seed: uint32 ``[]``; another seed is another sample of a random texture.
+    seed: uint32 ``[]``, selects the sample of a random texture.
 
   Returns:
     ``[...]`` in [0, 1].

@@ -1,4 +1,4 @@
-"""Judging attributions, textures, and what nets decide by."""
+"""Metrics of attributions, textures, and the shape bias of networks."""
 
 from vizlab.evaluate.conflict import Bias, decide, shape_bias
 from vizlab.evaluate.faithfulness import (

@@ -9,7 +9,7 @@ __all__ = ['check_map', 'check_on_image', 'nan_where_nan', 'over_top']
 
 
 def check_map(value: Array, attribution: Array, name: str) -> None:
-  """Raises a `ValueError` unless both are maps ``[..., H, W]`` alike."""
+  """Raises a `ValueError` unless both are maps ``[..., H, W]`` of one shape."""
   if jnp.shape(value) != jnp.shape(attribution) or jnp.ndim(value) < 2:
     raise ValueError(
       f'{name}: got shape {jnp.shape(value)}, expected that of the '
@@ -18,7 +18,7 @@ def check_map(value: Array, attribution: Array, name: str) -> None:
 
 
 def check_on_image(value: Array, x: Array, name: str) -> None:
-  """Raises a `ValueError` unless there is one number a pixel of ``x``."""
+  """Raises a `ValueError` unless there is one number per pixel of ``x``."""
   if jnp.shape(value) != x.shape[:-1]:
     raise ValueError(
       f'{name}: got shape {jnp.shape(value)}, expected one number a pixel of '
@@ -29,12 +29,12 @@ def check_on_image(value: Array, x: Array, name: str) -> None:
 def nan_where_nan(values: Array, attribution: Array) -> Array:
   """Makes a metric ``[...]`` NaN where its map ``[..., H, W]`` has a NaN.
 
-  Order and thresholds would make a plausible number of it.
+  Sorting and thresholds would otherwise turn it into a plausible number.
   """
   return jnp.where(jnp.isnan(attribution).any((-2, -1)), jnp.nan, values)
 
 
 def over_top(values: Array, axes: int | tuple[int, ...]) -> Array:
-  """Values divided by their largest size over some axes; zeros stay zeros."""
+  """Divides values by their maximum absolute value; zeros stay zeros."""
   top = extrema.max_over(jnp.abs(values), axes, keepdims=True)
   return values / jnp.where(top == 0, 1, top)

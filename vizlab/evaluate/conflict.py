@@ -13,12 +13,12 @@ __all__ = ['Bias', 'decide', 'shape_bias']
 
 
 class Bias(NamedTuple):
-  """Shares of a network's decisions on conflicting images.
+  """Fractions of a network's decisions on cue-conflict images.
 
   Attributes:
-    shape: ``[]``, the share of decisions for the shape.
-    texture: ``[]``, the share of decisions for the texture.
-    bias: ``[]``, the share of the first among both; NaN where there is neither.
+    shape: ``[]``, fraction of decisions for the shape.
+    texture: ``[]``, fraction of decisions for the texture.
+    bias: ``[]``, ``shape / (shape + texture)``; NaN if both are 0.
   """
 
   shape: Array
@@ -27,9 +27,9 @@ class Bias(NamedTuple):
 
 
 def decide(logits: Array, groups: Sequence[Sequence[int]]) -> Array:
-  """The category that a net finds most probable.
+  """Most probable category of logits.
 
-  A category's probability is the mean over its classes.
+  The probability of a category is the mean over its classes.
 
   Args:
     logits: ``[..., K]``.
@@ -40,7 +40,7 @@ def decide(logits: Array, groups: Sequence[Sequence[int]]) -> Array:
     logits have a NaN.
 
   Raises:
-    ValueError: A category without classes, or a class that is not there.
+    ValueError: A category has no classes, or a class is not in the logits.
 
   Reference:
     Geirhos et al. 2019 (ImageNet-trained CNNs are biased towards texture),
@@ -63,13 +63,13 @@ def shape_bias(decisions: Array, shapes: Array, textures: Array) -> Bias:
   """Shape bias of decisions on images whose shape and texture disagree.
 
   Args:
-    decisions: int ``[N]``, as `decide` gives.
+    decisions: int ``[N]``, the decided categories, from `decide`.
     shapes: int ``[N]``, the category of the shape.
-    textures: int ``[N]``, that of the texture; where it is the shape's, the
-      image is left out.
+    textures: int ``[N]``, the category of the texture. Images whose shape and
+      texture have the same category are left out.
 
   Raises:
-    ValueError: The three have different shapes.
+    ValueError: The three arrays have different shapes.
 
   Reference:
     Geirhos et al. 2019, section 2.2.

@@ -1,4 +1,4 @@
-"""Does a map say what the score does, and does it stay when the image does."""
+"""Faithfulness and robustness of maps: infidelity, sensitivity, sparseness."""
 
 from collections.abc import Callable
 
@@ -30,28 +30,32 @@ def infidelity(
   scale: bool = True,
   chunk: int = 16,
 ) -> Array:
-  """Infidelity: error of a map in predicting the effect of a perturbation.
+  """Infidelity: error of a map in predicting the effect of perturbations.
 
   ``E_I (b I.a - (y(x) - y(x - I)))^2`` over Gaussian ``I``.
 
   Args:
     score: ``[..., H, W, C] -> [...]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    attribution: ``[..., H, W, C]``; or ``[..., H, W]``, the same for every
-      colour.
+    attribution: ``[..., H, W, C]``, or ``[..., H, W]`` for the same value in
+      every channel.
     key: A JAX random key. All images of a batch get the same perturbations.
     sigma: Standard deviation of ``I``, in units of intensity.
     samples: Number of perturbations.
-    scale: Whether each map is first multiplied by the number ``b`` that suits
-      it best, so that maps of other units can be compared; else ``b`` is 1.
-    chunk: Images at once, but at least one sample of the whole batch.
+    scale: Whether to multiply each map by the factor ``b`` that minimises its
+      infidelity, so that maps of different units can be compared; otherwise
+      ``b`` is 1.
+    chunk: Images evaluated at once, but at least one sample for the whole
+      batch.
 
   Returns:
-    ``[...]``, in squared score units; 0 is best, and a map of zeros has the
-    mean square of the score's change.
+    ``[...]``, in squared score units; 0 is best. A map of zeros gets the mean
+    squared change of the score.
 
   Raises:
-    ValueError: The attribution is not one number a pixel or a colour.
+    ValueError: The attribution is neither ``[..., H, W]`` nor
+      ``[..., H, W, C]``, ``sigma`` is not positive, or ``samples`` is less than
+      1.
 
   Reference:
     Yeh, Hsieh, Suggala, Inouye & Ravikumar 2019, definition 2.1.
@@ -67,7 +71,7 @@ def infidelity(
       f'sigma, samples: got {sigma}, {samples}, expected more than 0'
     )
   a = attribution.reshape(*x.shape[:-1], -1)
-  if scale:  # what is best scaled in the end must not over- or underflow
+  if scale:  # the optimal b is applied below; this avoids over- and underflow
     a = over_top(a, (-3, -2, -1))
   y = score(x)
   check_score(y, x)
@@ -88,7 +92,9 @@ def infidelity(
   if not scale:
     return miss2
   rest = happened2 - both * (both / jnp.where(told2 > 0, told2, 1))
-  return jnp.where(rest < 0, 0, rest)  # by rounding; the best b is both / told2
+  return jnp.where(
+    rest < 0, 0, rest
+  )  # rounding; the optimal b is cross / predicted2
 
 
 def max_sensitivity(
@@ -100,28 +106,29 @@ def max_sensitivity(
   samples: int = 10,
   chunk: int = 1,
 ) -> Array:
-  """The greatest change of a map under small changes of its image.
+  """Max-sensitivity: greatest change of a map under small image changes.
 
   ``max_d ||a(x + d) - a(x)|| / ||a(x)||`` over random ``|d| <= radius``.
 
   Args:
-    explain: ``[..., H, W, C] -> [..., H, W]`` or ``[..., H, W, C]``, the method
-      on its score.
+    explain: Function ``[..., H, W, C] -> [..., H, W]`` or
+      ``-> [..., H, W, C]``: an attribution method applied to its score.
     x: Images ``[..., H, W, C]`` in [0, 1].
     key: A JAX random key. All images of a batch get the same changes.
-    radius: Of the cube of changes, in units of intensity.
+    radius: Largest change of a pixel, in units of intensity.
     samples: Number of changes.
-    chunk: Images explained at once, but at least one change of the whole batch;
-      a method that has a chunk of its own evaluates as many for each.
+    chunk: Images explained at once, but at least one change of the whole batch.
+      A method with a ``chunk`` argument evaluates that many for each of them.
 
   Returns:
     ``[...]``, not negative; 0 is best. A map of zeros gives 0.
 
   Raises:
-    ValueError: Not images, a radius that is not positive, or no sample.
+    ValueError: ``x`` is not a batch of images, ``radius`` is not positive, or
+      ``samples`` is less than 1.
 
   Reference:
-    Yeh et al. 2019, definition 3.1, relative to the map's own size.
+    Yeh et al. 2019, definition 3.1, divided by the norm of the map.
   """
   check_images(x)
   if not radius > 0 or samples < 1:
@@ -153,11 +160,11 @@ def sparseness(attribution: Array) -> Array:
     attribution: Maps ``[..., H, W]``.
 
   Returns:
-    ``[...]`` in [0, 1): 0 for a map that is the same everywhere (or zero), and
-    ``1 - 1 / (H W)`` for a single pixel.
+    ``[...]`` in [0, 1): 0 for a constant map, and ``1 - 1 / (H W)`` for a
+    single nonzero pixel.
 
   Raises:
-    ValueError: Not a map.
+    ValueError: The attribution has fewer than two axes.
 
   Reference:
     Chalasani et al. 2020.

@@ -1,4 +1,4 @@
-"""Pixels filled in from their neighbours."""
+"""Imputation of pixels from their neighbours."""
 
 import jax
 import jax.numpy as jnp
@@ -8,30 +8,30 @@ from vizlab.types import Array
 
 __all__ = ['impute']
 
-# The weight of a pixel's neighbours: those beside it, those at its corners.
+# Weights of a pixel's neighbours: adjacent, diagonal.
 _BESIDE, _CORNER = 1 / 6, 1 / 12
 
 
 def impute(x: Array, gone: Array, *, tolerance: float = 1e-5) -> Array:
   """Replaces pixels by the weighted mean of their eight neighbours.
 
-  Neighbours that are gone themselves are unknowns, so this solves a linear
-  system, ``sum_j w_ij (u_i - u_j) = 0`` at every pixel that is gone (a membrane
-  over the hole). The system is symmetric; conjugate gradients solve it, each
-  image for itself.
+  Removed neighbours are unknowns too, so this solves the linear system
+  ``sum_j w_ij (u_i - u_j) = 0`` over all removed pixels (a membrane over the
+  hole). The system is symmetric and is solved by conjugate gradients,
+  separately for each image.
 
   Args:
     x: Images ``[..., H, W, C]``.
-    gone: bool ``[..., H, W]``, the pixels to fill in. Where all are gone there
-      is nothing to fill in from, and the image becomes its mean colour.
-    tolerance: At which the solution of an image is good enough: its residual
-      relative to the system's right-hand side, by their norms.
+    gone: bool ``[..., H, W]``, the pixels to fill in. An image without any
+      other pixel becomes its mean colour.
+    tolerance: Relative tolerance of the solver: the norm of the residual
+      divided by the norm of the right-hand side.
 
   Returns:
-    ``[..., H, W, C]``, with the other pixels as they are.
+    ``[..., H, W, C]``, with all other pixels unchanged.
 
   Raises:
-    ValueError: ``gone`` is not one number a pixel.
+    ValueError: ``gone`` does not have one value per pixel.
 
   Reference:
     Rong et al. 2022 (ROAD): noisy linear imputation.
@@ -45,7 +45,7 @@ def impute(x: Array, gone: Array, *, tolerance: float = 1e-5) -> Array:
     ((1 - hole) * x).sum((-3, -2), keepdims=True) / jnp.maximum(kept, 1),
     x.mean((-3, -2), keepdims=True),
   )
-  # Unknowns are the differences to the mean colour, a good first guess.
+  # The unknowns are differences from the mean colour, a good initial guess.
   right = hole * _neighbours((1 - hole) * (x - mean))
 
   def solve(hole: Array, right: Array) -> Array:
@@ -63,7 +63,7 @@ def impute(x: Array, gone: Array, *, tolerance: float = 1e-5) -> Array:
 
 
 def _neighbours(u: Array) -> Array:
-  """The weighted sum of the eight neighbours inside the image."""
+  """Weighted sum of the eight neighbours that lie inside the image."""
   h, w = u.shape[-3:-1]
   padded = jnp.pad(u, [(0, 0)] * (u.ndim - 3) + [(1, 1), (1, 1), (0, 0)])
   total = 0.0

@@ -1,4 +1,4 @@
-"""Metrics of attributions against masks."""
+"""Metrics of attributions against object masks."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -11,22 +11,21 @@ __all__ = ['energy_inside', 'iou', 'pointing_game']
 
 
 def energy_inside(attribution: Array, mask: Array) -> Array:
-  """The share of an attribution's positive part that lies inside a mask.
+  """Fraction of an attribution's positive part that lies inside a mask.
 
-  ``sum(max(a, 0) m) / sum(max(a, 0))``. For a map without a sign, such as a
-  saliency, it is the share of all of it; pass ``abs(a)`` if the sign of a map
-  means nothing.
+  ``sum(max(a, 0) m) / sum(max(a, 0))``. Pass ``abs(a)`` if the sign of a map
+  has no meaning.
 
   Args:
     attribution: Maps ``[..., H, W]``.
     mask: ``[..., H, W]``, 1 inside and 0 outside.
 
   Returns:
-    ``[...]`` in [0, 1]; 0 for a map that is nowhere positive. A map that is the
-    same everywhere gives the mask's share of the image.
+    ``[...]`` in [0, 1]; 0 for a map without positive values. A constant
+    positive map gives the mask's fraction of the image.
 
   Raises:
-    ValueError: The two have different shapes.
+    ValueError: The attribution and the mask have different shapes.
 
   Reference:
     Wang et al. 2020 (Score-CAM), section 4.3: the energy-based pointing game.
@@ -51,15 +50,16 @@ def pointing_game(
   Args:
     attribution: Maps ``[..., H, W]``.
     mask: ``[..., H, W]``; a pixel is inside where it is at least 0.5.
-    tolerance: Pixels, along each axis, by which the peak may miss the mask (the
-      paper allows 15 in photos).
+    tolerance: Distance in pixels along each axis by which the peak may miss the
+      mask; the paper allows 15 in photos.
 
   Returns:
-    ``[...]``, 1 or 0. Where several pixels are equally strong it is the share
-    of them inside, so a map that is the same everywhere gives chance.
+    ``[...]``, 1 or 0. If several pixels share the maximum it is the fraction of
+    them inside, so a constant map scores at chance level.
 
   Raises:
-    ValueError: The two have different shapes, or a negative tolerance.
+    ValueError: The attribution and the mask have different shapes, or
+      ``tolerance`` is negative.
 
   Reference:
     Zhang, Lin, Brandt, Shen & Sclaroff 2016 (excitation backprop), section 4.1.
@@ -80,19 +80,20 @@ def pointing_game(
 
 
 def iou(attribution: Array, mask: Array, *, threshold: float = 0.5) -> Array:
-  """Intersection over union of a mask and the strong part of a map.
+  """Intersection over union of a mask and a thresholded map.
 
   Args:
     attribution: Maps ``[..., H, W]``.
     mask: ``[..., H, W]``; a pixel is inside where it is at least 0.5.
-    threshold: Share of the map's maximum from which a pixel counts as strong,
-      in (0, 1].
+    threshold: Fraction of the map's maximum from which a pixel is selected, in
+      (0, 1].
 
   Returns:
-    ``[...]`` in [0, 1]; 0 for a map that is nowhere positive.
+    ``[...]`` in [0, 1]; 0 for a map without positive values.
 
   Raises:
-    ValueError: The two have different shapes, or a threshold outside (0, 1].
+    ValueError: The attribution and the mask have different shapes, or
+      ``threshold`` is outside (0, 1].
 
   Reference:
     Zhou et al. 2016 (CAM), section 3.2, with a threshold of 0.2 and boxes.

@@ -1,7 +1,7 @@
-"""Parameters randomised layer by layer (Adebayo et al. 2018).
+"""Layer-by-layer randomisation of parameters (Adebayo et al. 2018).
 
-Parameters are ``{layer: {parameter: array}}``, as `vizlab.nets.get_params`
-gives them.
+Parameters are ``{layer: {parameter: array}}``, the format of
+`vizlab.nets.get_params`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ _Params = Mapping[str, Mapping[str, Array]]
 def cascading(
   params: _Params, fresh: _Params, layers: Sequence[str]
 ) -> Iterator[tuple[str, _Params]]:
-  """Randomises more and more layers, from the last one downwards.
+  """Randomises layers cumulatively, from the last one downwards.
 
   Args:
     params: The trained parameters.
-    fresh: Freshly drawn ones of the same layers and shapes.
-    layers: Names in the order in which they are randomised: the last first.
+    fresh: Newly initialised parameters of the same layers and shapes.
+    layers: Names in the order of randomisation, the last layer first.
 
   Returns:
-    An iterator of a layer, and parameters in which it and all before it in
-    ``layers`` are fresh.
+    An iterator of pairs: a layer, and parameters in which this layer and all
+    earlier ones in ``layers`` are randomised.
 
   Raises:
-    ValueError: A layer without parameters, or shapes that differ.
+    ValueError: A layer has no parameters, or the shapes of ``fresh`` differ.
   """
   _check(params, fresh, layers)
   return (
@@ -42,18 +42,19 @@ def cascading(
 def independent(
   params: _Params, fresh: _Params, layers: Sequence[str]
 ) -> Iterator[tuple[str, _Params]]:
-  """Randomises one layer at a time, all others as trained.
+  """Randomises one layer at a time and keeps all others trained.
 
   Args:
     params: The trained parameters.
-    fresh: Freshly drawn ones of the same layers and shapes.
+    fresh: Newly initialised parameters of the same layers and shapes.
     layers: Names of the layers.
 
   Returns:
-    An iterator of a layer, and parameters in which only it is fresh.
+    An iterator of pairs: a layer, and parameters in which only this layer is
+    randomised.
 
   Raises:
-    ValueError: A layer without parameters, or shapes that differ.
+    ValueError: A layer has no parameters, or the shapes of ``fresh`` differ.
   """
   _check(params, fresh, layers)
   return ((layer, {**params, layer: fresh[layer]}) for layer in layers)

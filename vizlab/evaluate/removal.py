@@ -32,13 +32,13 @@ __all__ = [
 
 
 class Curve(NamedTuple):
-  """Scores along a removal.
+  """Scores at increasing fractions of removed pixels.
 
   Attributes:
-    shares: ``[S]``, the share of pixels that are gone.
-    scores: ``[..., S]``, the score then.
-    area: ``[...]``, the area under the curve (trapezoids) over the range of
-      the shares: the mean score on the way.
+    shares: ``[S]``, fraction of pixels that are removed.
+    scores: ``[..., S]``, the score at each fraction.
+    area: ``[...]``, area under the curve (trapezoidal rule) divided by the
+      range of the fractions: the mean score along the curve.
   """
 
   shares: Array
@@ -50,8 +50,8 @@ class DropIncrease(NamedTuple):
   """Output of `drop_increase`, ``[...]`` each.
 
   Attributes:
-    drop: The lost share of the score, in [0, 1].
-    increase: 1 where the score rose, else 0.
+    drop: Fraction of the score that is lost, in [0, 1].
+    increase: 1 where the score increased, otherwise 0.
   """
 
   drop: Array
@@ -59,9 +59,9 @@ class DropIncrease(NamedTuple):
 
 
 def _ranks(attribution: Array) -> Array:
-  """The place of every pixel in descending order: int ``[..., H, W]``.
+  """Rank of every pixel in descending order: int ``[..., H, W]``.
 
-  Equal pixels are in row-major order.
+  Equal pixels are ranked in row-major order.
   """
   flat = attribution.reshape(*attribution.shape[:-2], -1)
   order = jnp.argsort(flat, -1, stable=True, descending=True)
@@ -77,16 +77,17 @@ def removal_curve(
   shares: Sequence[float],
   chunk: int = 16,
 ) -> Curve:
-  """The score while more and more of the strongest pixels are removed.
+  """Score as a function of the fraction of the strongest pixels removed.
 
   Args:
-    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    score: ``[..., H, W, C] -> [...]``, usually a probability.
     x: Images ``[..., H, W, C]`` in [0, 1].
     attribution: ``[..., H, W]``; negate it to remove the weakest first.
-    remove: ``(images, gone) -> images`` fills the pixels where the bool mask
-      ``gone`` ``[..., H, W]`` is true.
-    shares: Shares of the pixels to remove, rising, in [0, 1].
-    chunk: Images at once, but at least one share of the whole batch.
+    remove: Function ``(images, removed) -> images`` that replaces the pixels
+      where the bool mask ``removed`` ``[..., H, W]`` is true.
+    shares: Fractions of pixels to remove, increasing, in [0, 1].
+    chunk: Images evaluated at once, but at least one fraction for the whole
+      batch.
 
   Returns:
     A `Curve`.
@@ -127,15 +128,16 @@ def deletion(
   steps: int = 32,
   chunk: int = 16,
 ) -> Curve:
-  """The score while the strongest pixels are covered; low areas are good.
+  """Deletion: the score while the strongest pixels are covered; low is good.
 
   Args:
-    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    score: ``[..., H, W, C] -> [...]``, usually a probability.
     x: Images ``[..., H, W, C]`` in [0, 1].
     attribution: ``[..., H, W]``.
-    baseline: What covers: grey, a colour ``[C]`` or an image.
+    baseline: Value of covered pixels: a grey value, a colour ``[C]`` or an
+      image ``[..., H, W, C]``.
     steps: Number of steps from the whole image to the baseline.
-    chunk: Images at once, but at least one step of the whole batch.
+    chunk: Images evaluated at once, but at least one step for the whole batch.
 
   Returns:
     A `Curve` of ``steps + 1`` scores.
@@ -168,19 +170,20 @@ def insertion(
   steps: int = 32,
   chunk: int = 16,
 ) -> Curve:
-  """The score while the strongest pixels are laid open; high areas are good.
+  """Insertion: the score while the strongest pixels appear; high is good.
 
   Args:
-    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    score: ``[..., H, W, C] -> [...]``, usually a probability.
     x: Images ``[..., H, W, C]`` in [0, 1].
     attribution: ``[..., H, W]``.
-    baseline: What is laid open from: grey, a colour, an image; ``None`` for the
-      blurred image, as in the paper.
+    baseline: Initial value of the pixels: a grey value, a colour ``[C]`` or an
+      image ``[..., H, W, C]``; ``None`` for the blurred image, as in the paper.
     steps: Number of steps from the baseline to the whole image.
-    chunk: Images at once, but at least one step of the whole batch.
+    chunk: Images evaluated at once, but at least one step for the whole batch.
 
   Returns:
-    A `Curve` of ``steps + 1`` scores; its shares are what is laid open.
+    A `Curve` of ``steps + 1`` scores; its ``shares`` are the fractions of
+    inserted pixels.
 
   Raises:
     ValueError: ``attribution`` does not have one number per pixel, or the
@@ -211,24 +214,26 @@ def road(
   noise: float = 0.01,
   chunk: int = 16,
 ) -> Array:
-  """ROAD: least minus most relevant first, pixels filled from their neighbours.
+  """ROAD: removal of the least minus the most relevant pixels, with imputation.
 
-  A filled-in pixel tells nothing, and its shape little: unlike a grey hole it
-  does not leak which pixels were taken.
+  Removed pixels are imputed from their neighbours. Unlike a grey hole, this
+  hardly reveals which pixels were removed.
 
   Args:
-    score: ``[..., H, W, C] -> [...]``, by custom a probability.
+    score: ``[..., H, W, C] -> [...]``, usually a probability.
     x: Images ``[..., H, W, C]`` in [0, 1].
     attribution: ``[..., H, W]``.
-    key: A JAX random key, for the noise on what is filled in; the same noise
-      for all images and both orders.
-    shares: Shares of the pixels that are removed.
-    noise: Its standard deviation.
-    chunk: Images at once, but at least one share of the whole batch.
+    key: A JAX random key for the noise on imputed pixels; all images and both
+      orders get the same noise.
+    shares: Fractions of pixels to remove, increasing, in [0, 1].
+    noise: Standard deviation of the noise, in units of intensity.
+    chunk: Images evaluated at once, but at least one fraction for the whole
+      batch.
 
   Returns:
-    ``[...]``: half the mean over the shares of the score with the least
-    relevant pixels removed, minus that with the most relevant. High is good.
+    ``[...]``: half the mean over the fractions of the score with the least
+      relevant pixels removed, minus that with the most relevant removed. Higher
+      is better.
 
   Raises:
     ValueError: ``attribution`` does not have one number per pixel, or the
@@ -259,22 +264,23 @@ def drop_increase(
   *,
   baseline: float | Array = 0.0,
 ) -> DropIncrease:
-  """Average drop and increase when only what the map marks is visible.
+  """Average drop and increase of the score under the mask of a map.
 
-  The image is weighed by the map's positive part, scaled to a maximum of 1.
+  The image is multiplied by the map's positive part, scaled to a maximum of 1.
 
   Args:
     score: ``[..., H, W, C] -> [...]``, a probability.
     x: Images ``[..., H, W, C]`` in [0, 1].
     attribution: ``[..., H, W]``.
-    baseline: What is seen where the map is 0: black, a colour or an image.
+    baseline: Value of pixels where the map is 0: a grey value, a colour ``[C]``
+      or an image ``[..., H, W, C]``.
 
   Returns:
     A `DropIncrease`; the paper's *average drop* and *increase in confidence*
     are the means over many images.
 
   Raises:
-    ValueError: The attribution is not one number a pixel.
+    ValueError: The attribution does not have one number per pixel.
 
   Reference:
     Chattopadhay et al. 2018 (Grad-CAM++), section 4.1.

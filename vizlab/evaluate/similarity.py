@@ -1,4 +1,4 @@
-"""Similarity of maps: SSIM, rank correlation, correlation of HOGs."""
+"""Similarity of maps: SSIM, rank correlation, correlation of HOG features."""
 
 import dm_pix as pix
 import jax
@@ -14,17 +14,17 @@ __all__ = ['hog_correlation', 'spearman', 'ssim']
 
 
 def ssim(a: Array, b: Array) -> Array:
-  """The structural similarity of maps, each scaled to [0, 1] first.
+  """Structural similarity of maps, each scaled to [0, 1] first.
 
   Args:
-    a: Maps ``[..., H, W]``, at least 11 pixels a side.
-    b: The same shape.
+    a: Maps ``[..., H, W]`` of at least 11 pixels per side.
+    b: Maps of the same shape.
 
   Returns:
-    ``[...]`` in [-1, 1]; 1 for equal maps. Flat maps are zeros.
+    ``[...]`` in [-1, 1]; 1 for equal maps. Constant maps count as zeros.
 
   Raises:
-    ValueError: The two have different shapes, or are too small.
+    ValueError: The maps have different shapes, or are too small.
 
   Reference:
     Wang, Bovik, Sheikh & Simoncelli 2004; Adebayo et al. 2018.
@@ -33,7 +33,7 @@ def ssim(a: Array, b: Array) -> Array:
   if min(a.shape[-2:]) < 11:
     raise ValueError(f'a: got shape {a.shape}, expected at least 11 pixels')
   flat = (unit_range(v, (-2, -1)).reshape(-1, *v.shape[-2:], 1) for v in (a, b))
-  with jax.numpy_dtype_promotion('standard'):  # dm-pix is not made for strict
+  with jax.numpy_dtype_promotion('standard'):  # dm-pix needs it
     return pix.ssim(*flat).reshape(a.shape[:-2])
 
 
@@ -42,14 +42,14 @@ def spearman(a: Array, b: Array) -> Array:
 
   Args:
     a: Maps ``[..., H, W]``.
-    b: The same shape.
+    b: Maps of the same shape.
 
   Returns:
-    ``[...]`` in [-1, 1]. Equal pixels share the mean of their ranks, and a flat
-    map correlates with nothing: 0.
+    ``[...]`` in [-1, 1]. Equal pixels get their mean rank, and the correlation
+    with a constant map is 0.
 
   Raises:
-    ValueError: The two have different shapes.
+    ValueError: The maps have different shapes.
 
   Reference:
     Adebayo et al. 2018.
@@ -58,8 +58,8 @@ def spearman(a: Array, b: Array) -> Array:
   n = a.shape[-2] * a.shape[-1]
 
   def ranks(v: Array) -> Array:
-    # Divided by their number and without their mean, which is known: sums of
-    # millions of ranks would round, and their products overflow.
+    # Scaled and centred by the known mean: sums of millions of ranks would lose
+    # precision, and their products overflow.
     rank = stats.rankdata(_flat(v), axis=-1, method='average')
     return rank.astype(v.dtype) / n - (n + 1) / (2 * n)
 
@@ -67,18 +67,18 @@ def spearman(a: Array, b: Array) -> Array:
 
 
 def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
-  """Pearson's correlation of the HOGs of maps.
+  """Pearson correlation of the HOG features of maps.
 
   Args:
     a: Maps ``[..., H, W]``; each is scaled to [0, 1] first.
-    b: The same shape.
+    b: Maps of the same shape.
     cell: Side of a cell in pixels.
 
   Returns:
-    ``[...]`` in [-1, 1]; 0 where one of them is flat.
+    ``[...]`` in [-1, 1]; 0 if one of the maps is constant.
 
   Raises:
-    ValueError: The two have different shapes, or are too small.
+    ValueError: The maps have different shapes, or are too small.
 
   Reference:
     Adebayo et al. 2018.

@@ -1,6 +1,7 @@
 """Distances of textures without a network: co-occurrence and spectrum.
 
-Grey maps ``[..., H, W]`` in [0, 1]; places do not matter.
+Inputs are grey maps ``[..., H, W]`` in [0, 1]. Only spatial statistics matter,
+not positions.
 """
 
 from collections.abc import Sequence
@@ -25,15 +26,15 @@ _DISTANCES = (1, 2, 4, 8)
 
 
 class CoOccurrence(NamedTuple):
-  """Haralick's features: ``[..., D]`` each, for each distance of pixels.
+  """Haralick features, ``[..., D]`` each, one per pixel distance.
 
-  With ``p_ij`` the share of pairs of the levels i and j:
+  With ``p_ij`` the fraction of pixel pairs with grey levels i and j:
 
   Attributes:
     contrast: ``sum p_ij (i - j)^2``.
     homogeneity: ``sum p_ij / (1 + (i - j)^2)``.
     energy: ``sqrt(sum p_ij^2)``.
-    correlation: ``sum p_ij (i - m) (j - m) / s^2``; 1 for a flat map.
+    correlation: ``sum p_ij (i - m) (j - m) / s^2``; 1 for a constant map.
   """
 
   contrast: Array
@@ -47,20 +48,19 @@ def co_occurrence(
 ) -> CoOccurrence:
   """Features of the grey-level co-occurrence matrices of a map.
 
-  A pair of pixels at a distance counts in both orders, in the mean over the
-  directions 0, 45, 90 and 135 degrees (a diagonal has that distance in rows and
-  in columns).
+  Pairs are counted in both orders, and averaged over the directions 0, 45, 90
+  and 135 degrees. Along a diagonal the distance applies to rows and to columns.
 
   Args:
     grey: Maps ``[..., H, W]`` in [0, 1], larger than the distances.
-    levels: Into how many shades of grey they are sorted.
-    distances: Between the pixels of a pair.
+    levels: Number of grey levels to quantise to.
+    distances: Distances between the two pixels of a pair, in pixels.
 
   Returns:
-    Each feature ``[..., D]``.
+    A `CoOccurrence`; each feature is ``[..., D]``.
 
   Raises:
-    ValueError: A map is too small for a distance.
+    ValueError: A map is not larger than the largest distance.
 
   Reference:
     Haralick, Shanmugam & Dinstein 1973.
@@ -76,7 +76,7 @@ def co_occurrence(
     for distance in distances
   ]
   p = jnp.stack([jnp.stack(turns, -3) for turns in each], -4)
-  # Of a pixel that is not a number, no level is known, and so no feature.
+  # A NaN pixel has no grey level, so the features are undefined.
   wrong = jnp.isnan(grey).any((-2, -1))[..., None, None, None, None]
   p = jnp.where(wrong, jnp.nan, p)
   i = np.arange(levels, dtype=np.float32)
@@ -95,16 +95,16 @@ def co_occurrence(
 
 
 def co_occurrence_distance(a: Array, b: Array) -> Array:
-  """Distance of the `co_occurrence` features of two images.
+  """Distance between the `co_occurrence` features of two images.
 
   Args:
     a: Maps ``[..., H, W]`` in [0, 1].
-    b: ``[..., H', W']``, of any size.
+    b: Maps ``[..., H', W']`` in [0, 1], of any size.
 
   Returns:
-    ``[...]``, 0 to 1: the mean over features and distances of
-    ``|f_a - f_b| / (f_a + f_b)``, and for the correlation, which is about 0
-    where there is no order, of ``|f_a - f_b| / 2``.
+    ``[...]`` in [0, 1]: the mean over features and distances of
+    ``|f_a - f_b| / (f_a + f_b)``, or of ``|f_a - f_b| / 2`` for the
+    correlation, which is about 0 for noise.
   """
   got, want = co_occurrence(a), co_occurrence(b)
   sizes = [f + g for f, g in zip(got[:3], want[:3], strict=True)]
@@ -117,18 +117,18 @@ def co_occurrence_distance(a: Array, b: Array) -> Array:
 
 
 def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
-  """The power of a map by spatial frequency, ``[..., bins]``.
+  """Radially averaged power spectrum of a map.
 
   Args:
     grey: Maps ``[..., H, W]``.
-    bins: Rings of equal width from 0 to half a cycle a pixel.
+    bins: Number of rings of equal width from 0 to 0.5 cycles per pixel.
 
   Returns:
-    The mean power in each ring, of the map without its mean and under a Hann
-    window (its edges are no part of the texture).
+    The mean power in each ring ``[..., bins]``, after the mean is subtracted
+    and a Hann window is applied to suppress the edges.
 
   Raises:
-    ValueError: A map has fewer than two pixels a side for each ring.
+    ValueError: A map has fewer than two pixels per side for each ring.
 
   Reference:
     Field 1987 (the spectra of natural images).
@@ -139,7 +139,7 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
       f'grey: got shape {grey.shape}, expected at least {2 * bins} pixels a '
       f'side for {bins} rings'
     )
-  # The window of a period that is one longer: none of its values is 0.
+  # A window of two more samples, without its zeros at both ends.
   rows, columns = (np.hanning(n + 2)[1:-1] for n in (h, w))
   window = rows[:, None] * columns
   window = (window / np.sqrt((window**2).mean())).astype(np.float32)
@@ -154,24 +154,25 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
 
 
 def spectrum_distance(a: Array, b: Array) -> Array:
-  """Distance of the radial spectra of two images, in decibels.
+  """Distance between the radial power spectra of two images, in decibels.
 
   Args:
     a: Maps ``[..., H, W]``.
-    b: ``[..., H', W']``.
+    b: Maps ``[..., H', W']``, of any size.
 
   Returns:
     ``[...]``: the mean over the rings of ``|10 log10(power_a / power_b)|``.
   """
-  # As weak as this, it is rounding.
+  # Power below this is rounding error.
   got, want = (jnp.log10(radial_spectrum(v) + 1e-8) for v in (a, b))
   return 10 * jnp.abs(got - want).mean(-1)
 
 
 def _pairs(shade: Array, levels: int, down: int, right: int) -> Array:
-  """Shares ``[..., L, L]`` of the pairs of levels ``[..., H, W]`` so far apart.
+  """Joint distribution ``[..., L, L]`` of grey levels at an offset.
 
-  Pairs are counted as numbers: one-hot vectors would take 16 times the memory.
+  Each pair is encoded as one integer: one-hot vectors would take 16 times the
+  memory.
   """
   h, w = shade.shape[-2:]
   first = shade[..., : h - down, max(0, -right) : w - max(0, right)]

@@ -1,4 +1,4 @@
-"""Images as arrays: colour, filters, descriptors, statistics of maps."""
+"""Image processing: colour, filters, descriptors, statistics of maps."""
 
 from vizlab.image.colour import (
   AXES,

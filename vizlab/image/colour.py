@@ -1,4 +1,4 @@
-"""Colour: luminance, colours without their correlation, colours of another."""
+"""Colour: luminance, decorrelated colour, colour transfer."""
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +19,10 @@ __all__ = [
   'with_colours_of',
 ]
 
-# Red, green and blue in luma: ITU-R BT.601.
+# Weights of red, green and blue in luma: ITU-R BT.601.
 _LUMA = (0.299, 0.587, 0.114)
-# What `colour_axes` gives for 28 photos: columns for luminance, red against
-# blue, and green against magenta. Their spreads go as 1 : 0.26 : 0.11.
+# `colour_axes` of 28 photos. The columns are luminance, red against blue, and
+# green against magenta; their standard deviations are as 1 : 0.26 : 0.11.
 AXES = np.array(
   [
     [-0.5597, -0.1961, 0.0359],
@@ -34,10 +34,10 @@ AXES = np.array(
 
 
 def grey(image: Array) -> Array:
-  """The luma of images ``[..., H, W, 3]``, or the one channel of ``C = 1``.
+  """Luma ``[..., H, W]`` of images ``[..., H, W, 3]`` or ``[..., H, W, 1]``.
 
   Raises:
-    ValueError: Neither three channels nor one.
+    ValueError: The number of channels is neither 3 nor 1.
   """
   if image.shape[-1] == 1:
     return image[..., 0]
@@ -49,14 +49,14 @@ def grey(image: Array) -> Array:
 
 
 def colour_axes(images: list[np.ndarray]) -> np.ndarray:
-  """The axes along which the colours of photos vary independently.
+  """Principal axes of the colours of photos.
 
   Args:
     images: Photos ``[H, W, 3]`` in [0, 1], of any sizes.
 
   Returns:
-    ``[3, 3]``: each column is an axis times its standard deviation, the mean
-    over the images' covariances; the largest has length 1.
+    ``[3, 3]``: each column is an axis of the mean covariance of the images,
+      scaled by its standard deviation; the longest has length 1.
   """
   covariance = np.mean(
     [np.cov(np.asarray(x, np.float64).reshape(-1, 3).T) for x in images], 0
@@ -68,11 +68,12 @@ def colour_axes(images: list[np.ndarray]) -> np.ndarray:
 
 
 def to_rgb(values: Array, *, decorrelated: bool = True) -> Array:
-  """Free numbers to intensities: ``sigmoid(axes v)``.
+  """Maps unbounded values to intensities: ``sigmoid(axes v)``.
 
   Args:
-    values: ``[..., 3]`` along the `AXES`; with a fourth one, it is opacity.
-    decorrelated: Whether values lie along the axes, or are colours already.
+    values: ``[..., 3]`` along the `AXES`, or ``[..., 4]`` with opacity.
+    decorrelated: Whether the values are coordinates along the axes; otherwise
+      they are colours.
 
   Returns:
     The same shape, in (0, 1).
@@ -84,7 +85,7 @@ def to_rgb(values: Array, *, decorrelated: bool = True) -> Array:
 
 
 def from_rgb(image: Array, *, decorrelated: bool = True) -> Array:
-  """The inverse of `to_rgb`; black and white are taken as nearly so."""
+  """Inverse of `to_rgb`; intensities are clipped to [0.001, 0.999]."""
   image = jnp.clip(image, 1e-3, 1 - 1e-3)
   values = jnp.log(image) - jnp.log1p(-image)
   inverse = np.linalg.inv(AXES.T.astype(np.float64)).astype(np.float32)
@@ -92,24 +93,25 @@ def from_rgb(image: Array, *, decorrelated: bool = True) -> Array:
 
 
 def luminance(image: Array) -> Array:
-  """Images ``[..., H, W, 3]`` in grey, with three equal channels."""
+  """Grey version of images ``[..., H, W, 3]``, with three equal channels."""
   return jnp.broadcast_to(grey(image)[..., None], image.shape)
 
 
 def with_colours_of(image: Array, other: Array) -> Array:
-  """The luminance of one image with the colours of another.
+  """Combines the luminance of one image with the colours of another.
 
-  Grey is added: a colour of YIQ's other two coordinates has no luminance.
+  The difference in luminance is added to all channels, which leaves the other
+  two coordinates of YIQ unchanged.
 
   Args:
-    image: ``[..., H, W, 3]`` in [0, 1].
-    other: The same shape.
+    image: Image that gives the luminance, ``[..., H, W, 3]`` in [0, 1].
+    other: Image that gives the colours, of the same shape.
 
   Returns:
     ``[..., H, W, 3]``, clipped to [0, 1].
 
   Raises:
-    ValueError: Other shapes.
+    ValueError: The shapes differ.
 
   Reference:
     Gatys et al. 2016 (Preserving color in neural artistic style transfer),
@@ -121,16 +123,16 @@ def with_colours_of(image: Array, other: Array) -> Array:
 
 
 def match_colours(style: Array, content: Array) -> Array:
-  """A style whose colours have the mean and covariance of the content's.
+  """Matches the mean and covariance of a style's colours to the content's.
 
   ``x -> A (x - mean_s) + mean_c`` with ``A = C_c^1/2 C_s^-1/2``.
 
   Args:
-    style: ``[H, W, 3]`` in [0, 1].
-    content: ``[H', W', 3]``.
+    style: Style image ``[H, W, 3]`` in [0, 1].
+    content: Content image ``[H', W', 3]`` in [0, 1].
 
   Returns:
-    ``[H, W, 3]``; not clipped, as that would change its colours again.
+    ``[H, W, 3]``; not clipped, which would change the statistics again.
 
   Reference:
     Gatys et al. 2016 (Preserving color), section 3.1, after Hertzmann et al.
@@ -145,14 +147,14 @@ def match_colours(style: Array, content: Array) -> Array:
 
 
 def match_luminance(style: Array, content: Array) -> Array:
-  """A style in grey, with the mean and deviation of the content's luminance.
+  """Grey style with the luminance mean and deviation of the content.
 
   ``L -> (sigma_c / sigma_s) (L - mu_s) + mu_c``. Without it a dark painting
-  darkens a photo whose luminance alone is painted.
+  darkens a photo when only luminance is transferred.
 
   Args:
-    style: ``[H, W, 3]`` in [0, 1].
-    content: ``[H', W', 3]``.
+    style: Style image ``[H, W, 3]`` in [0, 1].
+    content: Content image ``[H', W', 3]`` in [0, 1].
 
   Returns:
     ``[H, W, 3]`` with three equal channels; not clipped.
@@ -162,7 +164,7 @@ def match_luminance(style: Array, content: Array) -> Array:
   """
   light, wanted = (grey(image) for image in (style, content))
   spread = light.std()
-  # A flat style has no contrast but rounding, which is not stretched.
+  # A constant style has only rounding noise, which must not be amplified.
   ratio = jnp.where(spread > 1e-5, wanted.std() / spread, 1)
   light = ratio * (light - light.mean()) + wanted.mean()
   return jnp.broadcast_to(light[..., None], style.shape)
@@ -177,5 +179,5 @@ def _turn(values: Array, matrix: np.ndarray) -> Array:
 
 def _power(cov: Array, power: float) -> Array:
   values, vectors = jnp.linalg.eigh(cov)
-  # A grey image has no spread in colour, which cannot be blown up.
+  # A grey image has no variance in colour, which cannot be inverted.
   return (vectors * jnp.maximum(values, 1e-6)[None] ** power) @ vectors.T

@@ -1,8 +1,8 @@
-"""Representations that nobody trained: HOG and dense SIFT, differentiable.
+"""Hand-crafted descriptors: HOG and dense SIFT, differentiable.
 
 A descriptor maps images of one channel ``[..., H, W]`` to a map of histograms
-of gradient orientations ``[..., rows, columns, C]``. `as_net` makes a net of
-one, so that all that reads a net reads it too.
+of gradient orientations ``[..., rows, columns, C]``. `as_net` wraps one as a
+network, for use with objectives and methods.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 
 __all__ = ['Descriptor', 'as_net', 'hog', 'sift']
 
-# No number of a descriptor is above this share of its length (Lowe 2004).
+# Normalised descriptors are clipped at this value (Lowe 2004).
 _LIMIT = 0.2
 
 
@@ -31,17 +31,18 @@ def hog(
   """Histograms of oriented gradients, normalised in blocks of 3x3 cells.
 
   Args:
-    image: Maps ``[..., H, W]``, at least three cells a side.
-    bins: Number of orientations, in half a turn or in a whole one.
-    cell: Side of a cell in pixels; what is left over is cut off.
-    signed: Tells dark on bright from bright on dark: orientations in a whole
-      turn.
-    soft: Shares each gradient between the two nearest orientations, so that the
-      histograms change with it continuously; else the nearer one has it all.
+    image: Maps ``[..., H, W]`` of at least three cells per side.
+    bins: Number of orientations, over 180 degrees, or 360 if ``signed``.
+    cell: Side of a cell in pixels; remaining pixels are cut off.
+    signed: Whether to distinguish the sign of gradients (dark on bright from
+      bright on dark).
+    soft: Whether to interpolate each gradient between the two nearest
+      orientations, so that the histograms are continuous; otherwise each
+      gradient counts for one orientation.
 
   Returns:
     ``[..., rows - 2, columns - 2, 9 * bins]`` for ``rows`` by ``columns``
-    cells: the three rows of a block, their three cells, the orientations.
+    cells; features are ordered by row of the block, column, orientation.
 
   Raises:
     ValueError: The image is too small.
@@ -60,16 +61,16 @@ def hog(
 
 
 def sift(image: Array, *, bins: int = 8, cell: int = 8) -> Array:
-  """Dense SIFT: at each cell, the histograms of 4x4 cells about it.
+  """Dense SIFT: histograms of gradient orientations in blocks of 4x4 cells.
 
-  A cell's histogram weighs each pixel by a triangle that reaches to the centres
-  of the cells next to it, and each gradient is shared between the two nearest
-  orientations; the 16 cells are weighed by a Gaussian of half their width.
+  Pixels are weighted by a triangle that reaches to the centres of the adjacent
+  cells, and gradients are interpolated between the two nearest orientations.
+  The 16 cells are weighted by a Gaussian of half the width of the block.
 
   Args:
-    image: Maps ``[..., H, W]``, at least four cells a side.
-    bins: Number of orientations in a whole turn.
-    cell: Side of a cell in pixels; what is left over is cut off.
+    image: Maps ``[..., H, W]`` of at least four cells per side.
+    bins: Number of orientations over 360 degrees.
+    cell: Side of a cell in pixels; remaining pixels are cut off.
 
   Returns:
     ``[..., rows - 3, columns - 3, 16 * bins]`` for ``rows`` by ``columns``
@@ -106,7 +107,7 @@ class Descriptor:
   descriptor: Callable[[Array], Array]
 
   def __call__(self, x: Array, edits: Edits | None = None) -> tuple[None, Acts]:
-    """Describes images ``[..., H, W, 3]``, or of one channel."""
+    """Describes images ``[..., H, W, 3]`` or ``[..., H, W, 1]``."""
     made = self.descriptor(grey(x))
     if edits and self.name in edits:
       made = edits[self.name](made)
@@ -114,12 +115,12 @@ class Descriptor:
 
 
 def as_net(name: str, descriptor: Callable[[Array], Array]) -> Net:
-  """A net without logits whose one layer is a descriptor of the luma.
+  """Wraps a descriptor of the luma as a network with one layer, no logits.
 
   Args:
     name: Name of the layer.
     descriptor: ``[..., H, W] -> [..., H', W', C]``: `hog`, `sift`, or a
-      function of one's own.
+      function of your own.
 
   >>> import jax
   >>> _, acts = as_net('hog', hog)(jax.numpy.zeros((2, 64, 48, 3)))
@@ -142,7 +143,7 @@ def _cells(image: Array, cell: int, bins: int, least: int) -> tuple[int, int]:
 
 
 def _differences(image: Array) -> tuple[Array, Array]:
-  """Central differences downwards and to the right; none at the border."""
+  """Central differences along rows and columns; zero at the border."""
   down = jnp.zeros_like(image)
   down = down.at[..., 1:-1, :].set(image[..., 2:, :] - image[..., :-2, :])
   right = jnp.zeros_like(image)
@@ -153,8 +154,8 @@ def _differences(image: Array) -> tuple[Array, Array]:
 def _votes(
   down: Array, right: Array, bins: int, turn: float, soft: bool
 ) -> Array:
-  """The size of each gradient under its orientation: ``[..., H, W, bins]``."""
-  # Where there is no gradient its size and angle have no derivative.
+  """Gradient magnitudes by orientation: ``[..., H, W, bins]``."""
+  # Magnitude and angle are not differentiable at a zero gradient.
   flat = (down == 0) & (right == 0)
   right = jnp.where(flat, 1, right)
   size = jnp.where(flat, 0, jnp.hypot(down, right))
@@ -162,7 +163,7 @@ def _votes(
   kinds = np.arange(bins, dtype=np.int32).reshape((1,) * down.ndim + (bins,))
 
   def share(kind: Array, part: Array) -> Array:
-    # An angle just below the whole turn may round to it.
+    # An angle just below the full circle may round up to it.
     kind = kind.astype(jnp.int32) % bins
     return jnp.where(kind[..., None] == kinds, (part * size)[..., None], 0.0)
 
@@ -174,14 +175,14 @@ def _votes(
 
 
 def _triangles(cells: int, pixels: int, cell: int) -> np.ndarray:
-  """Weights ``[cells, pixels]`` that fall to 0 at the next cell's centre."""
+  """Triangular weights ``[cells, pixels]``, 0 at the next cell's centre."""
   centres = (np.arange(cells) + 0.5) * cell - 0.5
   far = np.abs(np.arange(pixels)[None] - centres[:, None]) / cell
   return np.maximum(1 - far, 0)
 
 
 def _blocks(cells: Array, side: int) -> Array:
-  """All ``side`` by ``side`` neighbours, as ``[..., H', W', side^2 * K]``."""
+  """Stacks ``side`` by ``side`` cells: ``[..., H', W', side^2 * K]``."""
   rows, columns = (n - side + 1 for n in cells.shape[-3:-1])
   return jnp.concatenate(
     [

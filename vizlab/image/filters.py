@@ -1,6 +1,6 @@
-"""Smoothing of images: blur, spectra, bands of a pyramid, the bilateral filter.
+"""Filters of images: blur, resizing, spectra, pyramids, bilateral filter.
 
-Images are ``[..., H, W, C]``. Strengths may be traced.
+Images are ``[..., H, W, C]``. Filter strengths may be traced.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ __all__ = [
 
 
 def blur(x: Array, sigma: float | Array) -> Array:
-  """Gaussian blur; beyond the border the image is mirrored.
+  """Gaussian blur with mirrored borders.
 
   Args:
     x: Images ``[..., H, W, C]``.
-    sigma: Standard deviation in pixels, cut at three of them; 0 leaves the
-      image as it is.
+    sigma: Standard deviation in pixels, truncated at three standard deviations;
+      0 leaves the image unchanged.
 
   Returns:
     ``[..., H, W, C]``.
@@ -41,12 +41,12 @@ def blur(x: Array, sigma: float | Array) -> Array:
 
 
 def _blurring(n: int, sigma: float | Array, dtype: jnp.dtype) -> Array:
-  """The blur of an axis of ``n`` pixels as a matrix ``[n, n]``."""
+  """Blur along an axis of ``n`` pixels, as a matrix ``[n, n]``."""
   sigma = jnp.asarray(sigma, dtype)
   reach = jnp.ceil(3 * sigma)
   scale = jnp.where(sigma > 0, sigma, 1)
   at = jnp.arange(n, dtype=dtype)
-  # A pixel and its mirror image, in the picture and its copies to each side.
+  # Each pixel and its mirror image, in the image and its periodic copies.
   images = [
     2 * n * k + place for k in (-1, 0, 1) for place in (at, 2 * n - 1 - at)
   ]
@@ -59,18 +59,18 @@ def _blurring(n: int, sigma: float | Array, dtype: jnp.dtype) -> Array:
 
 
 def resize(x: Array, size: Sequence[int]) -> Array:
-  """Linear interpolation to ``(H', W')``; smoothed first where it shrinks."""
+  """Linear interpolation to ``(H', W')``, with antialiasing."""
   shape = (*x.shape[:-3], *size, x.shape[-1])
   return jax.image.resize(x, shape, 'linear')
 
 
 def rescale(x: Array, factor: float | Array, kind: str = 'linear') -> Array:
-  """Enlarges or shrinks about the centre; the size in pixels stays the same.
+  """Scales images about their centre; their size in pixels stays the same.
 
   Args:
-    x: Images ``[..., H, W, C]``; beyond their border there is zero.
-    factor: By how much, which may be traced.
-    kind: ``'linear'`` or ``'cubic'``.
+    x: Images ``[..., H, W, C]``, padded with zeros.
+    factor: Scale factor, more than 1 to enlarge; may be traced.
+    kind: Interpolation, ``'linear'`` or ``'cubic'``.
   """
   size = jnp.asarray(x.shape[-3:-1], x.dtype)
   return jax.image.scale_and_translate(
@@ -84,9 +84,9 @@ def rescale(x: Array, factor: float | Array, kind: str = 'linear') -> Array:
 
 
 def frequencies(height: int, width: int) -> np.ndarray:
-  """Frequencies ``[H, W / 2 + 1]`` of half a spectrum, cycles per longer side.
+  """Radial frequencies ``[H, W / 2 + 1]`` of `jax.numpy.fft.rfft2`.
 
-  The same in all directions; the constant part counts as one.
+  In cycles per longer side; the constant component counts as 1.
   """
   rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
   f = max(height, width) * np.hypot(rows[:, None], columns[None])
@@ -94,11 +94,11 @@ def frequencies(height: int, width: int) -> np.ndarray:
 
 
 def tilt(x: Array, power: float | Array) -> Array:
-  """Multiplies spectra by ``f^power``, `frequencies`: below 0 it smooths.
+  """Multiplies spectra by ``f^power``; a negative power smooths.
 
   Args:
-    x: Images ``[..., H, W, C]``, taken as periodic.
-    power: The exponent; the one of opposite sign undoes it.
+    x: Images ``[..., H, W, C]``, treated as periodic.
+    power: Exponent of the frequencies ``f``; the opposite sign is the inverse.
   """
   size = x.shape[-3:-1]
   f = frequencies(*size)
@@ -114,11 +114,11 @@ def bands(x: Array, levels: int) -> list[Array]:
 
   Args:
     x: Images ``[..., H, W, C]``.
-    levels: How many bands, each half as fine as the one before; the last one
-      holds all that is left. There are fewer where the image becomes too small.
+    levels: Number of bands. Each has half the resolution of the previous one,
+      and the last holds the residual. Small images give fewer bands.
 
   Returns:
-    Bands at their own resolutions; `sum_of_bands` puts them together again.
+    Bands at their own resolutions; `sum_of_bands` is the inverse.
 
   Reference:
     Burt & Adelson 1983: the Laplacian pyramid.
@@ -135,7 +135,7 @@ def bands(x: Array, levels: int) -> list[Array]:
 
 
 def sum_of_bands(parts: Sequence[Array]) -> Array:
-  """The images that `bands` has split."""
+  """Reconstructs images from their `bands`."""
   *fine, x = parts
   for part in fine[::-1]:
     x = part + resize(x, part.shape[-3:-1])
@@ -149,13 +149,13 @@ def bilateral(
   colour: float | Array = 0.2,
   radius: int = 2,
 ) -> Array:
-  """Smooths all but edges: the mean of near pixels of about the same colour.
+  """Bilateral filter: smooths images but preserves edges.
 
   Args:
     x: Images ``[..., H, W, C]``.
-    space: Standard deviation in pixels.
-    colour: Standard deviation of the difference of colours, in intensity.
-    radius: Of the square of neighbours, in pixels.
+    space: Standard deviation of the spatial distance, in pixels.
+    colour: Standard deviation of the colour difference, in units of intensity.
+    radius: Radius of the square neighbourhood, in pixels.
 
   Returns:
     ``[..., H, W, C]``.

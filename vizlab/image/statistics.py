@@ -1,9 +1,9 @@
 """Spatial statistics of feature maps: Gram matrices, moments, covariances.
 
-A map is ``[..., H, W, C]``: C features at H x W places. A mask ``[..., H, W]``
-weighs the places: not negative, 1 for all that count where it is only on and
-off. Every statistic is a (weighed) mean over places, so that maps of different
-sizes compare, and permuting places changes none of them.
+A map is ``[..., H, W, C]``: C features at H x W positions. A mask
+``[..., H, W]`` holds nonnegative weights of the positions. Every statistic is a
+weighted mean over positions, so maps of different sizes are comparable and
+permuting positions changes nothing.
 """
 
 from typing import NamedTuple
@@ -23,20 +23,20 @@ class Moments(NamedTuple):
 
 
 def gram(a: Array, mask: Array | None = None) -> Array:
-  """The mean products of features: ``G_kl = mean_ij A_ijk A_ijl``.
+  """Gram matrix, the mean products of features: ``G_kl = mean_ij A_ijk A_ijl``.
 
   Args:
     a: Maps ``[..., H, W, C]``.
     mask: Weights of the positions ``[..., H, W]``; equal weights by default.
 
   Returns:
-    ``[..., C, C]``: the Gram matrix divided by the number of places.
+    ``[..., C, C]``: the Gram matrix divided by the number of positions.
 
   Raises:
     ValueError: The shape of the mask is not that of the map.
 
   Reference:
-    Gatys, Ecker & Bethge 2015, equation 1; they sum instead.
+    Gatys, Ecker & Bethge 2015, equation 1, with a mean in place of the sum.
   """
   a, weighed = _places(a, mask)
   return jnp.einsum('...pk,...pl->...kl', weighed, a)
@@ -76,7 +76,7 @@ def moments(a: Array, mask: Array | None = None) -> Moments:
   """
   middle = mean(a, mask)
   a, weighed = _places(a - middle[..., None, None, :], mask)
-  # Of a feature that is nowhere, the root has no slope.
+  # The square root is not differentiable at 0, for a feature that is absent.
   return Moments(middle, jnp.sqrt((weighed * a).sum(-2) + 1e-8))
 
 
@@ -98,7 +98,7 @@ def covariance(a: Array, mask: Array | None = None) -> tuple[Array, Array]:
 
 
 def _places(a: Array, mask: Array | None) -> tuple[Array, Array]:
-  """A map as ``[..., P, C]``, and the same with weights of sum 1."""
+  """Flattens a map to ``[..., P, C]``, without and with weights of sum 1."""
   flat = a.reshape(*a.shape[:-3], -1, a.shape[-1])
   if mask is None:
     return flat, flat / flat.shape[-2]

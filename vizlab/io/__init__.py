@@ -1,4 +1,4 @@
-"""Everything that touches a disk or a network."""
+"""File and network access."""
 
 from vizlab.io.download import cache_dir, download
 from vizlab.io.files import (

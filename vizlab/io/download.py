@@ -1,4 +1,4 @@
-"""Downloads that resume, and are checked before they get their name."""
+"""Resumable downloads with checksums."""
 
 import http.client
 import os
@@ -19,7 +19,7 @@ _DIGEST = re.compile(r'"?([0-9a-f]{64})"?')
 
 
 def cache_dir() -> pathlib.Path:
-  """Folder of downloads: ``$VIZLAB_CACHE``, or ``~/.cache/vizlab``."""
+  """Folder of downloads: ``$VIZLAB_CACHE``, otherwise ``~/.cache/vizlab``."""
   default = pathlib.Path('~/.cache/vizlab').expanduser()
   return pathlib.Path(os.environ.get('VIZLAB_CACHE') or default)
 
@@ -33,26 +33,27 @@ def download(
   tries: int = 3,
   timeout: float = 60.0,
 ) -> pathlib.Path:
-  """Fetches a file; an interrupted download goes on where it stopped.
+  """Downloads a file; an interrupted download resumes where it stopped.
 
-  Bytes arrive in ``path.part``, which gets its name only when its SHA-256 is
-  right; that is kept in ``path.sha256``. A file that is already there and right
-  is not fetched again.
+  Bytes are written to ``path.part``, which is renamed to ``path`` once its
+  SHA-256 matches; the checksum is stored in ``path.sha256``. A file that
+  already exists with the right checksum is not downloaded again.
 
   Args:
-    url: Where it is.
-    path: Where it goes.
-    sha256: Its SHA-256 in hexadecimal, or the beginning of it. ``None`` for
-      the one that the server states in ``X-Linked-ETag``.
-    progress: Called with the bytes so far and in all (``None``: unknown).
-    tries: How often a broken connection is tried again without progress.
-    timeout: Seconds without an answer after which a connection is broken.
+    url: URL of the file.
+    path: Destination of the file.
+    sha256: SHA-256 in hexadecimal, or a prefix of it. ``None`` uses the one
+      that the server states in ``X-Linked-ETag``.
+    progress: Called with the number of bytes so far and the total (``None`` if
+      unknown).
+    tries: Number of attempts without progress before giving up.
+    timeout: Seconds without a response after which a connection is closed.
 
   Returns:
     The path.
 
   Raises:
-    ValueError: The file cannot be fetched, no checksum is known, or the
+    ValueError: The file cannot be downloaded, no checksum is known, or the
       checksum is wrong; a wrong file is deleted.
   """
   path = pathlib.Path(path)
@@ -87,7 +88,7 @@ def download(
 def _accept(
   part: pathlib.Path, path: pathlib.Path, expected: str | None, url: str
 ) -> str:
-  """Gives a right file its name; returns its checksum."""
+  """Renames a file with the right checksum; returns the checksum."""
   if not expected:
     part.unlink()
     raise ValueError(f'url: {url}: no checksum is known, so it is not trusted')
@@ -102,7 +103,7 @@ def _accept(
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-  """Follows redirects, and remembers the checksum that one of them states."""
+  """Follows redirects and records the checksum that one of them states."""
 
   def __init__(self) -> None:
     self.stated: str | None = None
@@ -120,7 +121,7 @@ def _fetch(
   progress: Callable[[int, int | None], None] | None,
   timeout: float,
 ) -> tuple[str | None, bool]:
-  """One connection: appends to ``part``; returns checksum, and if all came."""
+  """Appends to ``part``; returns stated checksum and whether it is complete."""
   have = _size(part)
   request = urllib.request.Request(url, headers={'User-Agent': 'vizlab'})
   if have:
@@ -130,7 +131,7 @@ def _fetch(
   try:
     answer = opener.open(request, timeout=timeout)
   except urllib.error.HTTPError as error:
-    if error.code == 416:  # nothing behind what we have
+    if error.code == 416:  # the file is complete already
       error.close()
       return _stated(error.headers) or redirects.stated, True
     raise

@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all."""
+"""Atomic writing of files."""
 
 import contextlib
 import errno
@@ -22,10 +22,10 @@ __all__ = ['lock', 'sha256', 'write_atomic', 'write_json', 'write_text']
 def write_atomic(
   path: str | os.PathLike, write: Callable[[BinaryIO], Any]
 ) -> pathlib.Path:
-  """Writes a file so that it appears complete or not at all.
+  """Writes a file atomically: it appears complete or not at all.
 
   Args:
-    path: Where the file goes; missing folders are made.
+    path: Path of the file; missing folders are created.
     write: Writes the content to an open binary file.
 
   Returns:
@@ -41,11 +41,11 @@ def write_atomic(
       os.fsync(file.fileno())
     mask = os.umask(0)
     os.umask(mask)
-    os.chmod(name, 0o666 & ~mask)  # mkstemp makes private files
+    os.chmod(name, 0o666 & ~mask)  # mkstemp creates private files
     os.replace(name, path)
   except BaseException as error:
     if isinstance(error, OSError) and error.errno and not error.filename:
-      error.filename = str(path)  # a full disk does not say of what
+      error.filename = str(path)  # such as ENOSPC, which names no file
     with contextlib.suppress(FileNotFoundError):
       os.unlink(name)
     raise
@@ -53,29 +53,29 @@ def write_atomic(
 
 
 def write_text(path: str | os.PathLike, text: str) -> pathlib.Path:
-  """Writes text in UTF-8, whole or not at all."""
+  """Writes text in UTF-8, atomically."""
   return write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> pathlib.Path:
-  """Writes JSON (``NaN`` is refused), whole or not at all."""
+  """Writes JSON atomically; raises `ValueError` for NaN."""
   return write_text(
     path, json.dumps(value, indent=2, allow_nan=False, sort_keys=True) + '\n'
   )
 
 
 def lock(path: str | os.PathLike, owner: Any) -> None:
-  """Locks a file for this process, as long as an object is there.
+  """Locks a file for this process for the lifetime of an object.
 
-  Whatever ends the process also ends the lock. Where a system has none, nothing
-  is locked.
+  The lock also ends with the process. On systems without locks this does
+  nothing.
 
   Args:
-    path: A file, which is made; missing folders are, too.
-    owner: The object.
+    path: Path of the file, which is created together with missing folders.
+    owner: Object whose lifetime is that of the lock.
 
   Raises:
-    BlockingIOError: Another process has it.
+    BlockingIOError: Another process holds the lock.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,13 +86,13 @@ def lock(path: str | os.PathLike, owner: Any) -> None:
       fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
       if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-        return  # of a file system without locks
+        return  # a file system without locks
       if error.errno not in (errno.EACCES, errno.EAGAIN):
         raise
       raise BlockingIOError('another process writes there') from error
 
 
 def sha256(path: str | os.PathLike) -> str:
-  """SHA-256 of a file's content, in hexadecimal."""
+  """SHA-256 of the content of a file, in hexadecimal."""
   with open(path, 'rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()

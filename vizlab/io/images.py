@@ -1,4 +1,4 @@
-"""Reading and writing pictures. An image is float32 ``[H, W, 3]`` in [0, 1]."""
+"""Reading and writing of images and pictures."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ _LONGEST = 16384  # pixels
 
 
 def samples() -> tuple[str, ...]:
-  """Names of the pictures that ship with vizlab, for ``sample:NAME``."""
+  """Names of the images that ship with vizlab, for ``sample:NAME``."""
   folder = resources.files('vizlab.io') / 'samples'
   return tuple(
     sorted(
@@ -36,22 +36,23 @@ def read_image(
   shorter: int | None = None,
   crop: int | None = None,
 ) -> np.ndarray:
-  """Reads a picture of any mode and depth.
+  """Reads an image of any mode and depth.
 
-  Grey becomes RGB, what is transparent is laid on white, a palette and 16 bits
-  a channel are resolved, and a photo is turned as its EXIF tag says.
+  Converts grey, palette and 16-bit images to RGB, composes transparent images
+  on white, and applies the EXIF orientation.
 
   Args:
-    source: A path, or ``sample:NAME`` for one of `samples`.
-    shorter: Side in pixels to which the shorter side is resized (bilinear with
-      antialiasing), before the crop.
-    crop: Side in pixels of the square cut from the centre.
+    source: A path, or ``sample:NAME`` for an image that ships with vizlab.
+    shorter: Length in pixels to which the shorter side is resized (bilinear
+      with antialiasing) before the crop. ``None`` does not resize.
+    crop: Side in pixels of the square cut from the centre. ``None`` does not
+      crop.
 
   Returns:
     float32 ``[H, W, 3]``, RGB in [0, 1].
 
   Raises:
-    ValueError: The file is missing, damaged or no picture, or it is smaller
+    ValueError: The file is missing, damaged or not an image, or it is smaller
       than the crop.
   """
   for name, side in (('shorter', shorter), ('crop', crop)):
@@ -73,7 +74,7 @@ def read_image(
 
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> pathlib.Path:
-  """Writes a uint8 picture ``[H, W, 3]`` or ``[H, W]``, whole or not at all."""
+  """Writes a uint8 picture ``[H, W, 3]`` or ``[H, W]`` as PNG, atomically."""
   check_picture(picture, 'picture')
   image = Image.fromarray(picture)
   return write_atomic(path, lambda file: image.save(file, 'PNG', optimize=True))
@@ -82,15 +83,15 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> pathlib.Path:
 def write_gif(
   path: str | os.PathLike, frames: Sequence[np.ndarray], *, seconds: float = 0.1
 ) -> pathlib.Path:
-  """Writes uint8 pictures ``[H, W, 3]`` of one size as an endless GIF.
+  """Writes uint8 pictures ``[H, W, 3]`` as a looping GIF, atomically.
 
   Args:
-    path: Where the file goes.
-    frames: The pictures, one or more.
-    seconds: How long each is shown.
+    path: Path of the file.
+    frames: One or more pictures of one size.
+    seconds: Duration of each frame.
 
   Raises:
-    ValueError: No frame, or frames of different sizes.
+    ValueError: There is no frame, or their sizes differ.
   """
   if len({np.shape(frame) for frame in frames}) != 1:
     raise ValueError(
@@ -127,7 +128,7 @@ def _locate(source: str | os.PathLike) -> pathlib.Path:
 
 
 def _open(path: pathlib.Path, name: str) -> Image.Image:
-  """An 8-bit RGB picture, upright."""
+  """Opens an image as 8-bit RGB in its EXIF orientation."""
   if not path.is_file():
     what = 'is a folder' if path.is_dir() else 'no such file'
     raise ValueError(f'image: {what}: {name}')
@@ -138,7 +139,7 @@ def _open(path: pathlib.Path, name: str) -> Image.Image:
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
     reason = ' '.join(str(e).split())[:200]
     raise ValueError(f'image: cannot read {name}: {reason}') from e
-  if image.mode.startswith('I'):  # 16 bits a channel
+  if image.mode.startswith('I'):  # 16 bits per channel
     return _from_deep(np.asarray(image, np.float64) / 65535, name)
   if image.mode == 'F':
     return _from_deep(np.asarray(image, np.float64), name)
@@ -150,7 +151,7 @@ def _open(path: pathlib.Path, name: str) -> Image.Image:
 
 
 def _from_deep(grey: np.ndarray, name: str) -> Image.Image:
-  """Grey values in [0, 1] as 8-bit RGB."""
+  """Converts grey values in [0, 1] to 8-bit RGB."""
   if not (np.isfinite(grey).all() and 0 <= grey.min() and grey.max() <= 1):
     raise ValueError(f'image: {name} has float pixels outside [0, 1]')
   return Image.fromarray((grey * 255).round().astype(np.uint8)).convert('RGB')

@@ -1,4 +1,4 @@
-"""Reading and writing named tensors, in the formats that people have."""
+"""Reading and writing of named tensors."""
 
 import os
 import pathlib
@@ -17,11 +17,11 @@ Tensors = dict[str, np.ndarray]
 
 
 def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
-  """Reads every tensor of a file, and its header.
+  """Reads the tensors and the header of a file.
 
   Args:
-    path: A ``.safetensors``, ``.pth``/``.pt`` (a state dict; read with
-      ``weights_only``, so no code of the file runs; needs torch) or Keras
+    path: A ``.safetensors``, ``.pth``/``.pt`` (a state dict, read with
+      ``weights_only``, so that no code of the file runs; needs torch) or Keras
       ``.h5`` file (needs h5py).
 
   Returns:
@@ -29,7 +29,7 @@ def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
     without one).
 
   Raises:
-    ValueError: The file is missing, damaged, or of no known format.
+    ValueError: The file is missing, damaged, or of an unknown format.
   """
   path = pathlib.Path(path)
   read = _READERS.get(path.suffix)
@@ -45,7 +45,7 @@ def write_tensors(
   tensors: Mapping[str, np.ndarray],
   header: Mapping[str, str],
 ) -> pathlib.Path:
-  """Writes a ``.safetensors`` file, whole or not at all."""
+  """Writes a ``.safetensors`` file, atomically."""
   arrays = {
     name: np.ascontiguousarray(value) for name, value in tensors.items()
   }
@@ -75,7 +75,7 @@ def _read_torch(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
     state = torch.load(path, map_location='cpu', weights_only=True)
     state = state.get('state_dict', state)
     return {name: t.float().numpy() for name, t in state.items()}, {}
-  except Exception as error:  # torch raises of many kinds on a damaged file
+  except Exception as error:  # torch raises many types
     raise _damaged(path, error) from error
 
 
@@ -93,7 +93,7 @@ def _read_keras(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
   try:
     with h5py.File(path, 'r') as file:
       file.get('model_weights', file).visititems(visit)
-  except Exception as error:  # h5py raises of many kinds on a damaged file
+  except Exception as error:  # h5py raises many types
     raise _damaged(path, error) from error
   return tensors, {}
 

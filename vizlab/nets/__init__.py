@@ -1,4 +1,4 @@
-"""Networks and their weights; no other package imports Flax."""
+"""Networks and their weights; the only package that imports Flax."""
 
 from vizlab.nets.architectures.catalog import (
   Architecture,

@@ -1,4 +1,4 @@
-"""Walks over a tuple of layers: wiring, shapes, parameters."""
+"""Traversals of a tuple of layers: wiring, shapes, parameters."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ __all__ = [
 def wiring(
   ops: Iterable[Layer],
 ) -> Iterable[tuple[Layer, tuple[str | None, ...]]]:
-  """Each layer with the names it reads; ``None`` stands for the image."""
+  """Yields each layer with the names of its inputs; ``None`` is the image."""
   before = None
   for op in ops:
     yield op, op.inputs or (before,)
@@ -27,7 +27,7 @@ def wiring(
 
 
 def check_wiring(ops: Iterable[Layer]) -> None:
-  """Raises a `ValueError` unless names are unique and inputs come first."""
+  """Raises a `ValueError` unless names are unique and inputs precede layers."""
   names: list[str] = []
   for op, inputs in wiring(ops):
     for name in inputs:
@@ -46,10 +46,10 @@ def check_wiring(ops: Iterable[Layer]) -> None:
 
 
 def infer_shapes(ops: Iterable[Layer], shape: Shape) -> dict[str, Shape]:
-  """Every activation's shape for an image of ``shape``, without running.
+  """Infers the shape of every activation for an image of ``shape``.
 
   Raises:
-    ValueError: The image is too small for one of the layers.
+    ValueError: The image is too small for a layer.
   """
   shapes: dict[str | None, Shape] = {None: shape}
   for op, inputs in wiring(ops):
@@ -67,7 +67,7 @@ def infer_shapes(ops: Iterable[Layer], shape: Shape) -> dict[str, Shape]:
 def param_shapes(
   ops: tuple[Layer, ...], shape: Shape
 ) -> dict[str, dict[str, Shape]]:
-  """Shapes of the parameters of every layer that has any."""
+  """Infers the parameter shapes of every layer with parameters."""
   shapes: dict[str | None, Shape] = {None: shape, **infer_shapes(ops, shape)}
   needed = {
     op.name: op.param_shapes(shapes[inputs[0]]) for op, inputs in wiring(ops)
@@ -78,7 +78,7 @@ def param_shapes(
 def init_params(
   ops: tuple[Layer, ...], shape: Shape, key: Array
 ) -> dict[str, dict[str, Array]]:
-  """Random parameters for every layer that has any."""
+  """Initialises the parameters of every layer with parameters."""
   shapes: dict[str | None, Shape] = {None: shape, **infer_shapes(ops, shape)}
   params = {}
   for i, (op, inputs) in enumerate(wiring(ops)):

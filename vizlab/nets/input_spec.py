@@ -1,4 +1,4 @@
-"""Inputs of a net: it owns its preprocessing."""
+"""Input specification of a network: size and preprocessing."""
 
 import dataclasses
 
@@ -11,16 +11,17 @@ __all__ = ['InputSpec']
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
-  """Input of a net, and its preprocessing of images in [0, 1].
+  """Input size of a network and its preprocessing of images in [0, 1].
 
   ``input = (image[..., order] * scale - mean) / std``.
 
   Attributes:
-    size: Side in pixels of the images the net was trained on.
-    mean: Subtracted, one number a channel (in the net's own order).
-    std: Divided by, one number a channel (in the net's own order).
-    scale: What 1.0 becomes: 1, or 255 for nets from Caffe.
-    order: ``'rgb'`` or ``'bgr'``.
+    size: Side in pixels of the images that the network was trained on.
+    mean: Mean to subtract, one number per channel (in the order of ``order``).
+    std: Standard deviation to divide by, one number per channel (in the order
+      of ``order``).
+    scale: Factor before the mean is subtracted: 1, or 255 for Caffe's networks.
+    order: Order of the channels, ``'rgb'`` or ``'bgr'``.
   """
 
   size: int = 224
@@ -30,7 +31,7 @@ class InputSpec:
   order: str = 'rgb'
 
   def __post_init__(self) -> None:
-    """Checks what a file's header could get wrong."""
+    """Validates the fields, which may come from the header of a file."""
     if self.order not in ('rgb', 'bgr'):
       raise ValueError(f"order: got {self.order!r}, expected 'rgb' or 'bgr'")
     if not isinstance(self.size, int) or self.size < 1:

@@ -1,4 +1,4 @@
-"""The one network class: it runs a tuple of layers and returns everything."""
+"""The network class: runs a tuple of layers and returns all activations."""
 
 import copy
 import functools
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class LayerInfo(NamedTuple):
-  """Row of `layer_info`: name, kind, activation's shape, receptive field."""
+  """Row of `layer_info`: name, kind, activation shape, receptive field."""
 
   name: str
   kind: str
@@ -44,13 +44,13 @@ class Network(nnx.Module):
   """A convolutional network: ``net(x, edits=None) -> (logits, acts)``.
 
   It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
-  activation; under ``jit`` whatever nobody reads is never computed.
+  activation; under ``jit`` unused activations are not computed.
 
   Attributes:
     arch: Name of the architecture.
     ops: Its layers, frozen dataclasses in the order they run.
-    spec: What it expects of its input.
-    rules: Backward rules; change them with `vizlab.rules.with_rules`.
+    spec: Input size and preprocessing.
+    rules: Backward rules; replace them with `vizlab.rules.with_rules`.
     params: ``{layer: {parameter: nnx.Variable}}``.
   """
 
@@ -62,11 +62,11 @@ class Network(nnx.Module):
     params: Mapping[str, Mapping[str, Array]],
     rules: Rules = Rules(),
   ) -> None:
-    """Puts a net together; use `vizlab.nets.create` or `vizlab.nets.load`.
+    """Builds a network from layers and parameters.
 
     Raises:
-      ValueError: Two layers have one name, or a layer reads one that is not
-        before it.
+      ValueError: Two layers have the same name, or a layer reads one that does
+        not precede it.
     """
     check_wiring(ops)
     self.arch = arch
@@ -77,7 +77,7 @@ class Network(nnx.Module):
 
   @property
   def _runs_ops(self) -> bool:
-    """False for a subclass whose ``__call__`` is not described by ``ops``."""
+    """False for a subclass that overrides ``__call__``."""
     return type(self).__call__ is Network.__call__
 
   @property
@@ -89,21 +89,21 @@ class Network(nnx.Module):
   def __call__(
     self, x: Array, edits: Edits | None = None
   ) -> tuple[Array | None, Acts]:
-    """Runs the net.
+    """Runs the network.
 
     Args:
-      x: Images ``[..., H, W, 3]`` in [0, 1], of any size the layers admit. The
-        net computes in their dtype, float32 or (with x64) float64.
-      edits: ``{layer: function}``: the function is applied to that layer's
-        activation, and what follows reads the result.
+      x: Images ``[..., H, W, 3]`` in [0, 1], of any size that the layers allow.
+        Computes in their dtype, float32 or (with x64) float64.
+      edits: ``{layer: function}``: the function is applied to the activation of
+        the layer, and later layers read the result.
 
     Returns:
       Logits ``[..., K]`` (``None`` without a classifier), and every activation
       by name, ``[..., H', W', C]`` or ``[..., C]``.
 
     Raises:
-      ValueError: An unknown layer in ``edits``, an edit that changes the shape,
-        or an image that is not ``[..., H, W, 3]`` or too small.
+      ValueError: A layer in ``edits`` is unknown, an edit changes the shape, or
+        the images are not ``[..., H, W, 3]`` or too small.
     """
     edits = edits or {}
     check_layers(self, edits)
@@ -123,7 +123,7 @@ class Network(nnx.Module):
     return (act if act.ndim == len(batch) + 1 else None), acts
 
   def params_of(self, op: Layer, dtype: jnp.dtype) -> dict[str, Array]:
-    """Parameters of a layer as arrays of a dtype, that of the images."""
+    """Returns the parameters of a layer as arrays of a dtype."""
     return {
       name: value[...].astype(dtype)
       for name, value in self.params.get(op.name, {}).items()
@@ -131,34 +131,33 @@ class Network(nnx.Module):
 
   @property
   def biases(self) -> Callable[[], dict[str, Array]] | None:
-    """Additive part of each layer, as a function: ``{layer: [C]}``.
+    """Function that returns the additive part of each layer: ``{layer: [C]}``.
 
-    Under ``'input'``, ``[3]``: what the preprocessing adds to an image.
-    ``None`` for a subclass with a ``__call__`` of its own.
+    The entry ``'input'`` ``[3]`` is the additive part of the preprocessing.
+    ``None`` for a subclass that overrides ``__call__``.
     """
     return functools.partial(_biases, self) if self._runs_ops else None
 
   @property
   def occlude(self) -> Callable[..., Any] | None:
-    """Reads the net with boxes of an image replaced, as a function.
+    """Function that evaluates the network with boxes of an image replaced.
 
-    It is `vizlab.nets.incremental.occlusion.occlude` without its first
-    argument, which computes only what a box can change. ``None`` for a subclass
-    with a ``__call__`` of its own.
+    It is `vizlab.nets.incremental.occlusion.occlude` with this network as its
+    first argument. ``None`` for a subclass that overrides ``__call__``.
     """
     return functools.partial(occlude, self) if self._runs_ops else None
 
 
 def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
-  """Lists a net's layers with shapes and receptive fields.
+  """Lists the layers of a network with shapes and receptive fields.
 
   Args:
-    net: The net.
-    size: Side of the image in pixels; the net's own where it is ``None``.
+    net: The network.
+    size: Side of the image in pixels; by default the network's input size.
 
   Returns:
-    One `LayerInfo` a layer: its name, kind, shape (without the batch) and
-    receptive field (``None``: it sees the whole image).
+    One `LayerInfo` per layer: its name, kind, shape (without the batch) and
+    receptive field (``None`` for the whole image).
 
   >>> from vizlab import nets
   >>> nets.layer_info(nets.create('vgg11', classifier=False))[3]
@@ -177,7 +176,7 @@ def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
 
 
 def get_params(net: Network) -> dict[str, dict[str, Array]]:
-  """A net's parameters as plain arrays: ``{layer: {parameter: array}}``."""
+  """Returns parameters as plain arrays: ``{layer: {parameter: array}}``."""
   return {
     layer: {name: value[...] for name, value in params.items()}
     for layer, params in net.params.items()
@@ -187,15 +186,15 @@ def get_params(net: Network) -> dict[str, dict[str, Array]]:
 def with_params(
   net: Network, params: Mapping[str, Mapping[str, Array]]
 ) -> Network:
-  """Returns a net like ``net``, of the same class, with other parameters.
+  """Returns a copy of a network with other parameters.
 
   Args:
-    net: The net.
-    params: ``{layer: {parameter: array}}``, as `get_params` gives.
+    net: The network.
+    params: ``{layer: {parameter: array}}``, the format of `get_params`.
 
   Raises:
-    ValueError: The layers, their parameters or the shapes of these are not
-      those of the net.
+    ValueError: The names of layers or parameters, or the shapes, differ from
+      those of the network.
   """
   for layer in {**params, **net.params}:
     got, want = (set(each.get(layer, {})) for each in (params, net.params))
@@ -210,23 +209,23 @@ def with_params(
           f'params: got shape {shape} for {layer}/{name}, expected {want}'
         )
   new = copy.copy(net)
-  # Past the module's own __setattr__, which refuses changes inside a trace.
+  # Bypasses __setattr__, which rejects changes within a trace.
   object.__setattr__(new, 'params', _variables(net.ops, params))
   return new
 
 
 def is_chain(net: Network) -> bool:
-  """True if every layer reads only the one before it."""
+  """Returns True if every layer reads only the previous one."""
   return not any(op.inputs for op in net.ops)
 
 
 def param_count(net: Network) -> int:
-  """Number of trained parameters (recorded statistics are not counted)."""
+  """Counts the trained parameters, without recorded statistics."""
   return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(net, nnx.Param)))
 
 
 def check_layers(net: Network, names: Iterable[str]) -> None:
-  """Raises a `ValueError` for an unknown layer; it lists those of the net."""
+  """Raises a `ValueError` that lists the known layers for an unknown one."""
   known = [op.name for op in net.ops]
   for name in names:
     check_name('layer', name, known, f' of {net.arch}')
@@ -235,7 +234,7 @@ def check_layers(net: Network, names: Iterable[str]) -> None:
 def _variables(
   ops: Sequence[Layer], params: Mapping[str, Mapping[str, Array]]
 ) -> dict[str, dict[str, nnx.Variable]]:
-  """Arrays as variables: those that are trained, and recorded statistics."""
+  """Wraps arrays as `nnx.Param`, or `nnx.BatchStat` for recorded statistics."""
   return {
     op.name: {
       name: (nnx.BatchStat if name in op.frozen_params else nnx.Param)(value)

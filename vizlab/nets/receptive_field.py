@@ -1,4 +1,4 @@
-"""Receptive fields: which pixels a unit can see (Araujo et al. 2019)."""
+"""Receptive fields of units (Araujo et al. 2019)."""
 
 import dataclasses
 
@@ -10,12 +10,11 @@ class Slide:
   """Kernel, stride and padding of a layer, the same on both axes.
 
   Output ``i`` reads inputs ``i * stride - padding`` to
-  ``i * stride - padding + size - 1``; a layer that treats every position alone
-  has a window of 1.
+  ``i * stride - padding + size - 1``; a pointwise layer has a window of 1.
 
   Attributes:
     size: Side of the window, in positions of the input.
-    stride: Step of the window.
+    stride: Step of the window, in positions of the input.
     padding: Positions added before the first one.
   """
 
@@ -26,7 +25,7 @@ class Slide:
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-  """The square of pixels that a unit of a map sees, the same on both axes.
+  """Receptive field of the units of a map: a square of pixels.
 
   Unit ``i`` sees pixels ``offset + i * stride`` to
   ``offset + i * stride + size - 1``; those outside the image are padding.
@@ -42,7 +41,7 @@ class Field:
   offset: int = 0
 
   def after(self, slide: Slide) -> 'Field':
-    """The field of a unit that reads a window of such units."""
+    """Receptive field of a unit that reads a window of such units."""
     return Field(
       self.size + (slide.size - 1) * self.stride,
       self.stride * slide.stride,
@@ -50,7 +49,7 @@ class Field:
     )
 
   def union(self, other: 'Field') -> 'Field':
-    """The smallest field that holds both; their strides must be equal."""
+    """Smallest field that contains both; their strides must be equal."""
     if self.stride != other.stride:
       raise ValueError(f'fields of strides {self.stride} and {other.stride}')
     start = min(self.offset, other.offset)
@@ -58,6 +57,6 @@ class Field:
     return Field(stop - start, self.stride, start)
 
   def pixels(self, i: int) -> tuple[int, int]:
-    """First and one past the last pixel that unit ``i`` sees on an axis."""
+    """First and one past the last pixel that unit ``i`` sees along an axis."""
     start = self.offset + i * self.stride
     return start, start + self.size

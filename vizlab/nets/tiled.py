@@ -1,8 +1,8 @@
-"""Images larger than memory: a net that is run on overlapping tiles.
+"""Networks on overlapping tiles, for images that do not fit in memory.
 
-Of a tile is kept what no cut edge of it can have changed. So the maps that are
-put together are those of the whole image, and there are no seams to hide. A
-gradient runs each tile again, and so remembers nothing but these maps.
+Keeps only the part of each tile that its cut edges do not affect, so the joined
+maps equal those of the whole image, without seams. The gradient recomputes each
+tile, so only the joined maps are stored.
 """
 
 import math
@@ -23,10 +23,11 @@ class _Cuts(NamedTuple):
   """Tiles along one axis, in pixels.
 
   Attributes:
-    size: Of each tile.
-    starts: Of the tiles.
-    bounds: From where on a map is a tile's; the first is 0.
-    reach: How far from a cut edge a tile is spoiled; 0 where nothing is cut.
+    size: Side of each tile.
+    starts: First pixel of each tile.
+    bounds: First pixel of the part that each tile contributes; the first is 0.
+    reach: Distance from a cut edge up to which a tile is invalid; 0 if nothing
+      is cut.
   """
 
   size: int
@@ -45,7 +46,7 @@ class _Tiled:
   step: int
 
   def __call__(self, x: Array, edits: Edits | None = None) -> tuple[None, Acts]:
-    """Runs the net on images ``[..., H, W, 3]``."""
+    """Runs the network on images ``[..., H, W, 3]``."""
     if edits:
       raise ValueError(f'edits: got {[*edits]}, expected none of a tiled net')
     far = _reach([field for _, field in self.fields], self.step)
@@ -68,7 +69,7 @@ class _Tiled:
     @jax.checkpoint
     def run(start: Array) -> Acts:
       acts = self.net(jax.lax.dynamic_slice(x, (*ahead, *start, 0), size))[1]
-      # Nothing is spoiled at the top of the first tiles, so they drop the end.
+      # The first tiles are valid at their start, so they drop their end.
       return {
         layer: jax.lax.dynamic_slice(
           acts[layer],
@@ -93,20 +94,22 @@ class _Tiled:
 
 
 def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
-  """A net that gives some maps of images of any size in little memory.
+  """Returns a network that computes maps of large images in little memory.
 
   Args:
-    net: A net.
-    names: Of layers that give maps; no other is given, and no logits.
-    side: Of the tiles, in pixels. They overlap by what the deepest layer sees.
+    net: The network.
+    names: Names of the layers to compute, which must give maps. Other layers
+      and logits are not returned.
+    side: Side of the tiles in pixels. They overlap by the receptive field of
+      the deepest layer.
 
   Returns:
-    ``(x) -> (None, acts)``: to rounding the same maps as those of the net, with
-    the same gradients.
+    A network ``x -> (None, acts)`` with the same maps and gradients, up to
+    rounding.
 
   Raises:
-    ValueError: An unknown layer or one that sees the whole image; or tiles that
-      are too small for the layers.
+    ValueError: A layer is unknown or sees the whole image, or the tiles are too
+      small for the layers.
   """
   check_layers(net, names)
   if not names:
@@ -128,7 +131,7 @@ def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
 
 
 def _reach(fields: Sequence[Field], step: int) -> int:
-  """Up to how far from a cut edge its units see beyond it, in whole steps."""
+  """Distance up to which units see beyond a cut edge, in whole steps."""
   far = max(
     max(-field.offset, field.offset + field.size - field.stride)
     for field in fields
@@ -137,7 +140,7 @@ def _reach(fields: Sequence[Field], step: int) -> int:
 
 
 def _cuts(length: int, side: int, step: int, reach: int) -> _Cuts:
-  """Tiles that begin at whole steps, of which the last ends with the image."""
+  """Places tiles at multiples of ``step``; the last ends with the image."""
   if length <= side:
     return _Cuts(length, [0], [0], 0)
   size = side - (side - length) % step
@@ -149,16 +152,16 @@ def _cuts(length: int, side: int, step: int, reach: int) -> _Cuts:
 
 
 def _without(shape: Sequence[int], units: Sequence[int]) -> tuple[int, ...]:
-  """The shape of a map that is shorter by some rows and columns."""
+  """Shape of a map without some rows and columns."""
   *ahead, height, width, channels = shape
   return (*ahead, height - units[0], width - units[1], channels)
 
 
 def _spare(cuts: _Cuts, length: int, stride: int) -> int:
-  """Number of units of a tile's map that are dropped, of ``length``.
+  """Number of units of a tile's map, of ``length``, that are dropped.
 
-  No more than what cut edges may have changed; and less where the map is so
-  short, for want of padding, that the first tile needs its end.
+  At most the units that cut edges can change; fewer if the map is so short, for
+  lack of padding, that the end of the first tile is needed.
   """
   if len(cuts.starts) == 1:
     return 0
@@ -166,7 +169,7 @@ def _spare(cuts: _Cuts, length: int, stride: int) -> int:
 
 
 def _joined(maps: Array, down: list[slice], across: list[slice]) -> Array:
-  """The map of an image from those of its tiles ``[tiles, ..., H, W, C]``."""
+  """Joins the maps of tiles ``[tiles, ..., H, W, C]`` to that of the image."""
   parts = iter(maps)
   strips = [
     jnp.concatenate([next(parts)[..., own, each, :] for each in across], -2)
@@ -176,7 +179,7 @@ def _joined(maps: Array, down: list[slice], across: list[slice]) -> Array:
 
 
 def _owned(cuts: _Cuts, stride: int, less: int) -> list[slice]:
-  """Units that belong to each tile, of those that it keeps."""
+  """Slices of the kept units that each tile contributes to the joined map."""
   ends = [*cuts.bounds[1:], None]
   found = []
   for start, first, end in zip(cuts.starts, cuts.bounds, ends, strict=True):

@@ -1,23 +1,24 @@
 """Backward rules for ReLU and pooling, as values.
 
-All ReLU rules have one forward, ``max(x, 0)``; they differ in what they let
-through on the way back (Springenberg et al. 2015, figure 1):
+All ReLU rules compute ``max(x, 0)`` in the forward pass and differ in the
+gradient that they pass back (Springenberg et al. 2015, figure 1):
 
 ================= ==========================================
-`relu`            where the input was positive
+`relu`            where the input is positive
 `deconv_relu`     where the gradient is positive (Zeiler & Fergus 2014)
-`guided_relu`     where both are
-`redirected_relu` where the input was positive; of an image that gets nothing
-                  so, where the gradient is negative, too (Olah 2017)
+`guided_relu`     where both are positive
+`redirected_relu` where the input is positive; for an image whose gradient
+                  would be 0, where the gradient is negative (Olah 2017)
 ================= ==========================================
 
-`with_rules` puts a rule into a net: same weights, same forward, another
-backward. Guided backprop is nothing but a gradient through such a net. A model
-of your own takes part when it, or any module in it, holds a `Rules` and calls
-``self.rules.relu`` instead of ``jax.nn.relu``.
+`with_rules` returns a copy of a network with another rule: the same weights and
+forward pass, another backward pass. Guided backprop is the gradient of such a
+network. To support rules in your own model, let it or any module in it hold a
+`Rules` and call ``self.rules.relu`` instead of ``jax.nn.relu``.
 
 The rules are ``custom_vjp`` functions: reverse mode only (``jax.jvp`` through
-them raises). Arrays are ``[N, H, W, C]`` for pooling and of any shape for ReLU.
+them raises). Arrays are ``[N, H, W, C]`` for pooling and have any shape for
+ReLU.
 """
 
 from vizlab.rules.pooling import PoolWindow, avg_pool, max_pool

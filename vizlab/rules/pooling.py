@@ -1,4 +1,4 @@
-"""Pooling over square windows, whose maxima remember where they came from."""
+"""Pooling over square windows; max pooling records the winning positions."""
 
 import dataclasses
 import functools
@@ -19,10 +19,10 @@ class PoolWindow:
   Attributes:
     size: Side of the window.
     stride: Step between windows.
-    padding: Positions added before the first row and column, and after the
-      last (they never win a maximum and are not counted in a mean).
-    ceil: Rounds the number of windows up, as Caffe does: the last window may
-      hang over the border.
+    padding: Positions added on each side; they never win a maximum and are not
+      counted in a mean.
+    ceil: Whether to round the number of windows up, as Caffe does; the last
+      window may extend beyond the border.
   """
 
   size: int = 2
@@ -61,10 +61,10 @@ def _pad(x: Array, window: PoolWindow, value: float) -> Array:
 
 
 def _places(x: Array, window: PoolWindow) -> list[Array]:
-  """The ``size^2`` strided slices: place ``i`` of every window at once.
+  """Returns ``size^2`` strided slices: position ``i`` of every window.
 
-  XLA's CPU backend fuses slices with their neighbours but cuts a program in two
-  around ``reduce_window``, which doubles a VGG's forward time.
+  XLA's CPU backend fuses slices with adjacent operations but not
+  ``reduce_window``, which doubles the forward time of a VGG.
   """
   s, (h, w) = window.stride, x.shape[1:3]
   last = window.size - 1
@@ -76,20 +76,20 @@ def _places(x: Array, window: PoolWindow) -> list[Array]:
 
 
 def _argmax(x: Array, window: PoolWindow) -> tuple[Array, Array]:
-  """Each window's maximum, and the place that won (the first, on a tie)."""
+  """Maximum of each window and its position (the first one, on a tie)."""
   first, *rest = _places(_pad(x, window, -jnp.inf), window)
   best, which = first, jnp.zeros(first.shape, jnp.uint8)
   for place, other in enumerate(rest, 1):
-    wins = (other > best) | jnp.isnan(other)  # NaN stays, as in `extrema`
+    wins = (other > best) | jnp.isnan(other)  # propagates NaN
     which = jnp.where(wins, jnp.uint8(place), which)
     best = jnp.where(wins, other, best)
   return best, which
 
 
 def _unpool(g: Array, which: Array, shape: tuple, window: PoolWindow) -> Array:
-  """Routes ``g`` to the places that won: the deconvnet's unpooling."""
+  """Routes ``g`` to the winning positions: the deconvnet's unpooling."""
   size, s = window.size, window.stride
-  if size == s:  # disjoint windows: every input has one window, so no sum
+  if size == s:  # disjoint windows: each input is in one window, no sum needed
     n, h, w, c = g.shape
     place = jnp.arange(size * size, dtype=which.dtype)
     place = place.reshape(1, 1, size, 1, size, 1)
@@ -111,15 +111,15 @@ def _unpool(g: Array, which: Array, shape: tuple, window: PoolWindow) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def max_pool(x: Array, window: PoolWindow = PoolWindow()) -> Array:
-  """Maximum of every window; the gradient goes to the place that won.
+  """Max pooling; the gradient goes to the winning position.
 
   The record of winners is the deconvnet's *switches* (Zeiler & Fergus 2014,
-  section 2.1). On a tie the first place in row-major order wins, so a gradient
-  is never split.
+  section 2.1). On a tie the first position in row-major order wins, so a
+  gradient is never split.
 
   Args:
     x: ``[N, H, W, C]``.
-    window: Size, stride and padding.
+    window: Size, stride and padding of the window.
 
   Returns:
     ``[N, H', W', C]`` with ``H' = window.length(H)``.
@@ -147,11 +147,11 @@ max_pool.defvjp(_max_pool_fwd, _max_pool_bwd)
 
 
 def avg_pool(x: Array, window: PoolWindow = PoolWindow()) -> Array:
-  """Mean of every window over its positions inside the image.
+  """Average pooling over the positions of each window inside the image.
 
   Args:
     x: ``[N, H, W, C]``.
-    window: Size, stride and padding.
+    window: Size, stride and padding of the window.
 
   Returns:
     ``[N, H', W', C]`` with ``H' = window.length(H)``.

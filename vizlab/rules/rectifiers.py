@@ -1,4 +1,4 @@
-"""ReLUs that differ only in what they let through on the way back."""
+"""ReLUs with different backward rules."""
 
 from collections.abc import Callable
 
@@ -53,13 +53,13 @@ def _redirect(mask: Array, g: Array) -> Array:
 
 redirected_relu = _relu_rule(
   'redirected_relu',
-  """ReLU that wakes dead units while a loss is minimised.
+  """ReLU that passes a gradient to inactive units.
 
-  Its gradient is the true one, but for an image (a map ``[..., H, W, C]``, or a
-  vector ``[N, C]``) to which that sends nothing: it gets ``min(g, 0)``, which
-  raises the units that would lower the loss. As soon as one lives this is the
-  true ReLU, so it needs no schedule. (Olah, Mordvintsev & Schubert 2017;
-  lucid's redirected ReLU.)
+  Its gradient is the true one, except for an image (a map ``[..., H, W, C]`` or
+  a vector ``[N, C]``) whose true gradient is zero everywhere: there it is
+  ``min(g, 0)``, which raises the units that would lower the loss. Once a unit
+  is active the rule equals the true ReLU, so no schedule is needed (Olah,
+  Mordvintsev & Schubert 2017; lucid's redirected ReLU).
   """,
   _redirect,
 )

@@ -1,4 +1,4 @@
-"""Rules as values: those that a net holds, and a copy with others."""
+"""Backward rules as values: the rules of a network and their replacement."""
 
 import copy
 import dataclasses
@@ -21,13 +21,13 @@ _Net = TypeVar('_Net')
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-  """Rules that a net computes with.
+  """Backward rules of a network.
 
   Attributes:
-    relu: ``x -> y``, of any shape.
-    pool: ``([N, H, W, C], window) -> [N, H', W', C]``.
-    required: Names of the rules that `with_rules` has put in. `run` raises if
-      what holds them does not call them.
+    relu: Function ``x -> y`` of arrays of any shape.
+    pool: Function ``([N, H, W, C], PoolWindow) -> [N, H', W', C]``.
+    required: Names of the rules that `with_rules` has replaced. `run` raises a
+      `ValueError` if the module that holds them does not call them.
   """
 
   relu: Callable[[Array], Array] = relu
@@ -41,21 +41,23 @@ _NAMES = ('relu', 'pool')
 def with_rules(net: _Net, **rules: Callable) -> _Net:
   """Returns a copy of ``net`` with other rules; the weights are shared.
 
-  The rules go into every `Rules` that the net holds: its own and those of the
-  modules, lists, tuples and dicts in it.
+  Every `Rules` in the network is replaced: its own and those of the modules,
+  lists, tuples and dicts in it.
 
   Args:
-    net: A net that holds `Rules`: every net of `vizlab.nets`, or a module of
-      your own that calls ``self.rules.relu``.
+    net: A network that holds `Rules`: any network of `vizlab.nets`, or a module
+      of your own that calls ``self.rules.relu``.
     **rules: ``relu=``, a function ``x -> y``, and ``pool=``, a function ``([N,
       H, W, C], PoolWindow) -> [N, H', W', C]``.
 
   Returns:
-    The copy. A `vizlab.objectives.Score` of it raises if the net does not call
-    a rule that was put in, for example because it calls ``jax.nn.relu``.
+    The copy. A `vizlab.objectives.Score` of it raises a `ValueError` if the
+    network does not call a replaced rule, for example because it calls
+    ``jax.nn.relu``.
 
   Raises:
-    ValueError: The net holds no `Rules`, or a keyword is not a rule.
+    ValueError: The network holds no `Rules`, or a keyword is not the name of a
+      rule.
   """
   if wrong := sorted(set(rules) - set(_NAMES)):
     raise ValueError(f'rules: got {wrong}, expected some of {[*_NAMES]}')
@@ -78,21 +80,21 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
 
 
 def run(net: Callable, *args: Any) -> Any:
-  """Calls a net, and checks that all in it call the rules put into them.
+  """Calls a network and checks that its modules call their replaced rules.
 
-  Calls are seen while the net is traced (or run eagerly), so that a compiled
-  program has nothing of it. Every module that holds `Rules` has to call each
-  rule that was put in: with one that does not, a gradient would be half true.
+  Calls are recorded while the network is traced (or run eagerly), so the
+  compiled program is unaffected. Every module that holds `Rules` must call each
+  replaced rule; otherwise a gradient would mix backward rules.
 
   Args:
-    net: A net, perhaps by `with_rules`.
-    *args: Its arguments.
+    net: A network, usually a copy from `with_rules`.
+    *args: Arguments of the network.
 
   Returns:
-    What the net returns.
+    The output of the network.
 
   Raises:
-    ValueError: A module that holds a required rule did not call it.
+    ValueError: A module that holds a replaced rule did not call it.
   """
   missing: dict[tuple[int, str], str] = {}
 
@@ -116,7 +118,7 @@ def run(net: Callable, *args: Any) -> Any:
 
 
 def _called(rule: Callable, tell: Callable[[], Any]) -> Callable:
-  """A rule that reports its calls."""
+  """Wraps a rule so that it reports its calls."""
 
   def call(*args: Any) -> Array:
     tell()
@@ -125,7 +127,7 @@ def _called(rule: Callable, tell: Callable[[], Any]) -> Callable:
   return call
 
 
-# Leaves of an object that can hold no rules: they are not searched.
+# Types that cannot hold rules and are not searched.
 _LEAVES = (
   str,
   bytes,
@@ -140,15 +142,15 @@ _LEAVES = (
 def _replaced(
   root: Any, change: Callable[[Rules, str], Rules]
 ) -> tuple[Any, int]:
-  """A copy of ``root`` with every `Rules` in it changed, and their number.
+  """Copies ``root`` with every `Rules` in it changed; returns their number too.
 
-  Only what holds `Rules` is copied; all else, such as weights, is shared. What
-  occurs twice in ``root`` occurs twice in the copy; `Rules` that several
-  modules share, as their default, count for each of them.
+  Only objects that hold `Rules` are copied; everything else, such as weights,
+  is shared. An object that occurs twice in ``root`` occurs twice in the copy.
+  `Rules` that several modules share count once per module.
 
   Args:
-    root: A net.
-    change: ``(rules, name of the class that holds them) -> rules``.
+    root: A network.
+    change: Function ``(rules, name of the class that holds them) -> rules``.
   """
   copies: dict[int, Any] = {}
   found = 0
@@ -165,7 +167,7 @@ def _replaced(
       copies[id(node)] = _container(node, lambda child: visit(child, holder))
     elif hasattr(node, '__dict__') and not isinstance(node, _LEAVES):
       old = vars(node)
-      shared = getattr(type(node), 'rules', None)  # of the whole class
+      shared = getattr(type(node), 'rules', None)  # a class attribute
       if isinstance(shared, Rules) and 'rules' not in old:
         old = {**old, 'rules': shared}
       name = type(node).__name__
@@ -173,8 +175,8 @@ def _replaced(
       if any(new[key] is not old[key] for key in old):
         copies[id(node)] = made = copy.copy(node)
         for key, child in new.items():
-          # Past the module's own __setattr__: a frozen dataclass refuses all
-          # changes, an NNX module those inside a trace that it was not made in.
+          # Bypasses __setattr__: a frozen dataclass rejects all changes, an NNX
+          # module those within a trace in which it was not created.
           object.__setattr__(made, key, child)
     return copies[id(node)]
 
@@ -184,14 +186,14 @@ def _replaced(
 def _container(
   node: list | tuple | dict, visit: Callable[[Any], Any]
 ) -> list | tuple | dict:
-  """A container of what ``visit`` returns; itself where nothing changes."""
+  """Applies ``visit`` to a container's items; keeps it if nothing changes."""
   items = node.items() if isinstance(node, dict) else enumerate(node)
   old = dict(items)
   new = {key: visit(child) for key, child in old.items()}
   if all(new[key] is old[key] for key in old):
     return node
   if isinstance(node, dict):
-    made = copy.copy(node)  # a subclass stays one
+    made = copy.copy(node)  # keeps the subclass
     made.update(new)
     return made
   if hasattr(node, '_fields'):  # a named tuple

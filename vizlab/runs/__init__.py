@@ -1,15 +1,15 @@
-"""One run of an experiment: its work directory, report, resumption, command.
+"""Runs of experiments: work directory, resumption, report.
 
 An experiment is a module with two functions: ``prepare(config)`` reads and
-checks what it needs and writes nothing, ``run(inputs, recorder)`` computes and
-returns its figures. `execute` runs it in a work directory.
+checks the inputs and writes nothing, ``run(inputs, recorder)`` computes and
+returns results. `execute` runs it in a work directory.
 """
 
 import importlib
 from typing import Any
 
-# Imported when they are asked for: a command listens to signals before it
-# imports what takes seconds.
+# Imported on access: a command handles signals before imports that take
+# seconds.
 _WHERE = {
   'Figure': 'report',
   'Recorder': 'recorder',

@@ -1,4 +1,4 @@
-"""Checkpoints of what takes long."""
+"""Checkpoints of long computations."""
 
 import pathlib
 from typing import Any
@@ -13,13 +13,13 @@ Checkpointer = ocp.v1.training.Checkpointer
 
 
 def opened(folder: pathlib.Path) -> Checkpointer:
-  """Checkpoints in a folder, of which the last one is kept."""
+  """Opens the checkpoints of a folder, which keeps the last one."""
   keep = ocp.v1.training.preservation_policies.LatestN(1)
   return Checkpointer(folder.resolve(), preservation_policy=keep)
 
 
 def save(checkpoints: Checkpointer, step: int, tree: Any) -> None:
-  """Saves what there is after a step, unless that is saved already."""
+  """Saves the state after a step, unless it is saved already."""
   with stopping.writing():
     last = checkpoints.latest
     if last is None or last.step < step:

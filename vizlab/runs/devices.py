@@ -1,4 +1,4 @@
-"""One batch on all devices of this machine, each computing its share."""
+"""Data parallelism: batches sharded over all devices of this machine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,16 +19,16 @@ def _mesh() -> Mesh:
 
 
 def shard(batch: np.ndarray, rows: int) -> Array:
-  """Spreads a batch over the devices, an equal part on each.
+  """Shards a batch over all devices, with an equal part on each.
 
   Args:
     batch: ``[B, ...]``.
-    rows: The size that every batch gets, so that a ragged one runs the same
-      program; at least ``B``. It is rounded up to a multiple of the number of
-      devices.
+    rows: Size to which the batch is padded, at least ``B``, so that a smaller
+      last batch runs the same program. Rounded up to a multiple of the number
+      of devices.
 
   Returns:
-    ``[R, ...]``, sharded along its first axis; zeros follow the batch.
+    ``[R, ...]``, sharded along its first axis and padded with zeros.
   """
   count = jax.local_device_count()
   pad = -(-rows // count) * count - len(batch)
@@ -37,23 +37,23 @@ def shard(batch: np.ndarray, rows: int) -> Array:
 
 
 def replicate(tree: Any) -> Any:
-  """Puts a copy of a pytree, such as a net, on every device."""
+  """Replicates a pytree, such as a network, on every device."""
   return jax.device_put(tree, NamedSharding(_mesh(), _WHOLE))
 
 
 def on_every_device(fn: Callable[..., Any]) -> Callable[..., Any]:
-  """A jitted ``fn`` of which each device computes its own part of the batch.
+  """Jits ``fn`` so that each device computes its own part of the batch.
 
-  Left to itself, the compiler gathers the whole batch on every device where
-  several classes are explained at once (they and the images become one axis).
-  Here no device hears of another.
+  With automatic sharding the compiler gathers the whole batch on every device
+  if several classes are explained at once (classes and images become one axis).
+  Here devices do not communicate.
 
   Args:
-    fn: ``(replicated, *batches) -> batches``, where a row of a result depends
-      only on the same row of each batch.
+    fn: Function ``(replicated, *batches) -> batches``. A row of a result must
+      depend only on the same row of each batch.
 
   Returns:
-    The same function, of a `replicate`-d pytree and `shard`-ed arrays; its
+    The same function of a pytree from `replicate` and arrays from `shard`; its
     results are sharded.
   """
 
@@ -66,16 +66,16 @@ def on_every_device(fn: Callable[..., Any]) -> Callable[..., Any]:
       jax.ShapeDtypeStruct((len(b) // count, *b.shape[1:]), b.dtype)
       for b in batches
     ]
-    # Traced before it is split. Inside, a gradient with respect to a constant
-    # would be summed over the devices (that of Grad-CAM), and a convolution
-    # that is mapped twice has no rule (SmoothGrad of several classes).
+    # Traced outside of shard_map. Inside, a gradient with respect to a constant
+    # (as in Grad-CAM) would be summed over the devices, and a convolution that
+    # is batched twice (SmoothGrad of several classes) has no rule.
     traced, consts = jax.closure_convert(fn, whole, *parts)
     each = jax.shard_map(
       traced,
       mesh=_mesh(),
       in_specs=(_WHOLE, *[_SPLIT] * len(batches), *[_WHOLE] * len(consts)),
       out_specs=_SPLIT,
-      check_vma=False,  # what was traced before lacks the casts it asks for
+      check_vma=False,  # the traced function lacks its casts
     )
     return each(replicated, *batches, *consts)
 

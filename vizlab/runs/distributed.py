@@ -1,7 +1,7 @@
-"""Several processes that work on one run, as `jax.distributed` starts them.
+"""Coordination of several processes of one run, with `jax.distributed`.
 
-They share the work directory. Nothing of what they compute goes between them:
-each explains batches of its own, and one writes what all of them found.
+The processes share the work directory and exchange no arrays: each computes its
+own batches, and one writes the results of all.
 """
 
 import contextlib
@@ -17,29 +17,29 @@ from vizlab.runs import stopping
 
 __all__ = ['check', 'connect', 'from_first', 'mine', 'together']
 
-_GONE = 'gone'  # where a process says why it ends before its time
-# In milliseconds: of one look, and for the others when something went wrong.
+_GONE = 'gone'  # key of the reason for which a process ended early
+# Milliseconds: of one poll, and to wait for the others after a failure.
 _MOMENT, _PATIENCE = 1_000, 25_000
-# After how many seconds without a sign of life a process counts as dead.
+# Seconds without a heartbeat after which a process counts as dead.
 _HEARTBEAT = 30
 
 
 def connect(coordinator: str, count: int, index: int) -> None:
-  """Makes this process one of several, before JAX is used.
+  """Connects this process to the others of a run, before JAX is used.
 
-  When one of them ends before its time, all of them end: in order after an
-  error or a signal, by an abort of JAX after a kill. The same commands go on.
+  If one process ends early, all of them end: cleanly after an error or a
+  signal, by an abort of JAX after SIGKILL. The same commands resume the run.
 
   Args:
-    coordinator: Address of the first process as ``host:port``; or ``auto``
-      where the cluster tells (SLURM, Open MPI, Kubernetes, Cloud TPU).
-    count: How many processes there are.
-    index: Which of them this is, from 0 on.
+    coordinator: Address of the first process as ``host:port``, or ``auto`` on a
+      cluster that provides it (SLURM, Open MPI, Kubernetes, Cloud TPU).
+    count: Total number of processes, at least 2; ignored for ``auto``.
+    index: Index of this process, from 0; ignored for ``auto``.
 
   Raises:
-    ValueError: They do not fit together, or do not find each other.
+    ValueError: An argument is out of range, or the processes cannot connect.
   """
-  # JAX would take SIGTERM for itself.
+  # JAX would handle SIGTERM itself.
   jax.config.update('jax_enable_preemption_service', False)
   where = {}
   if coordinator != 'auto':
@@ -71,7 +71,7 @@ def connect(coordinator: str, count: int, index: int) -> None:
 
 
 def _check_port(port: int) -> None:
-  """Raises a `ValueError` if a port is taken, of which JAX may crash."""
+  """Raises a `ValueError` if a port is in use, which may crash JAX."""
   try:
     socket.create_server(('', port)).close()
   except (OSError, OverflowError) as error:
@@ -79,12 +79,12 @@ def _check_port(port: int) -> None:
 
 
 def mine(count: int) -> range:
-  """Indices of the pieces of work of this process, of ``count``."""
+  """Indices of the work items of this process, out of ``count``."""
   return range(jax.process_index(), count, jax.process_count())
 
 
 def together(name: str, fn: Callable[[], Any] | None = None) -> None:
-  """Calls ``fn`` here, and waits until all processes have come to this point.
+  """Calls ``fn`` in this process and waits for all processes at this point.
 
   Args:
     name: Name of this point, unique within the run.
@@ -106,7 +106,7 @@ def together(name: str, fn: Callable[[], Any] | None = None) -> None:
 
 
 def from_first(name: str, value: str) -> str:
-  """The value that the first process has here, in all of them."""
+  """Broadcasts a value from the first process to all processes."""
   if jax.process_count() == 1:
     return value
   if jax.process_index() == 0:
@@ -115,37 +115,37 @@ def from_first(name: str, value: str) -> str:
 
 
 def check() -> None:
-  """Raises a `ValueError` with its reason if another process has ended."""
+  """Raises a `ValueError` with the reason if another process has ended."""
   if jax.process_count() == 1:
     return
   try:
     reason = _client().key_value_try_get(_GONE)
-  except jax.errors.JaxRuntimeError:  # all are there
+  except jax.errors.JaxRuntimeError:  # no process has ended
     return
   raise ValueError(json.loads(reason))
 
 
 def _part() -> None:
-  """Tells the other processes that this one ends, and waits a little."""
+  """Notifies the other processes that this one ends, and waits for them."""
   _tell('processes: another one was stopped; the same commands go on')
-  # The first process carries the words of the others: it leaves when they know.
+  # The first process relays messages, so it leaves after the others have read.
   with contextlib.suppress(jax.errors.JaxRuntimeError):
     _client().wait_at_barrier('leave', _PATIENCE)
 
 
 def _tell(reason: str) -> None:
-  """Says why this process ends, unless one has said so before."""
+  """Publishes why this process ends, unless a reason is published already."""
   if jax.process_count() > 1:
     with contextlib.suppress(jax.errors.JaxRuntimeError):
       _client().key_value_set(_GONE, json.dumps(reason))
 
 
 def _heard(name: str) -> Any:
-  """Message of a process, once it arrives."""
+  """Waits for the message of a process."""
   while True:
     stopping.check()
     check()
-    try:  # for a moment only, between two looks
+    try:  # short timeout, to check for signals
       return json.loads(_client().blocking_key_value_get(name, _MOMENT))
     except jax.errors.JaxRuntimeError as error:
       if 'DEADLINE_EXCEEDED' not in str(error):
@@ -153,7 +153,7 @@ def _heard(name: str) -> Any:
 
 
 def _client() -> Any:
-  """Client that carries text, and no arrays, between processes."""
-  from orbax.checkpoint import multihost  # takes a while
+  """Client of the key-value store that the processes share."""
+  from orbax.checkpoint import multihost  # slow import
 
   return multihost.get_jax_distributed_client()

@@ -1,4 +1,4 @@
-"""Running an experiment in a work directory."""
+"""Execution of an experiment in a work directory."""
 
 import os
 from types import ModuleType
@@ -21,23 +21,23 @@ def execute(
   *,
   overwrite: bool = False,
 ) -> dict[str, Any]:
-  """Runs an experiment, or returns what it gave when it was run before.
+  """Runs an experiment, or returns the results of a finished run.
 
-  Nothing is written until ``experiment.prepare(config)`` has returned, so that
-  wrong settings leave nothing behind.
+  Nothing is written until ``experiment.prepare(config)`` has returned, so
+  invalid settings leave no files behind.
 
   Args:
     experiment: A module with ``prepare(config) -> inputs``, which reads and
-      checks, and ``run(inputs, recorder) -> results``, which computes. What
-      `Recorder.once` and `vizlab.runs.optimize_resumable` have finished is
-      kept when it is interrupted. With ``SHARED = True`` several processes may
-      work on one run.
-    config: The settings.
+      checks, and ``run(inputs, recorder) -> results``, which computes. An
+      interrupted run keeps the results of `Recorder.once` and
+      `vizlab.runs.optimize_resumable`. With ``SHARED = True`` several processes
+      may work on one run.
+    config: Settings of the experiment.
     workdir: Path of the work directory.
-    overwrite: Whether an earlier run's files are removed first.
+    overwrite: Whether to remove the files of an earlier run first.
 
   Returns:
-    The results, figures by name.
+    The results by name.
 
   Raises:
     ValueError: The work directory belongs to another run, or ``prepare``

@@ -1,8 +1,8 @@
-"""Experiments by name: those that come with vizlab, and the user's own.
+"""Lookup of experiments: those that come with vizlab, and the user's own.
 
-In a clone ours are the folders ``experiments`` and ``configs`` beside
-``vizlab``, and in an installation the package ``vizlab_experiments``. One's own
-is a file ``NAME.py`` beside the config that names it.
+In a clone, vizlab's experiments are the folders ``experiments`` and ``configs``
+beside ``vizlab``; in an installation, the package ``vizlab_experiments``. A
+user's experiment is a file ``NAME.py`` beside the config that names it.
 """
 
 import functools
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _PACKAGE = 'vizlab_experiments'
-# Names before there were families.
+# Names in earlier versions.
 _FORMER = {
   'attribution': 'attribution/explain',
   'cue_conflict': 'probes/cue_conflict',
@@ -48,10 +48,10 @@ _FORMER = {
 def load_file(
   path: str | pathlib.Path, name: str = 'config_file'
 ) -> ModuleType:
-  """A Python file, which may be one of the user's own, as a module.
+  """Loads a Python file as a module.
 
   Raises:
-    ValueError: It is no file in ``.py``.
+    ValueError: The path does not end in ``.py``.
   """
   spec = importlib.util.spec_from_file_location(
     name, pathlib.Path(path).absolute()
@@ -65,10 +65,10 @@ def load_file(
 
 @functools.cache
 def folder() -> pathlib.Path:
-  """The folder of our experiments, whose package can be imported after it."""
+  """Folder of vizlab's experiments; makes their package importable."""
   clone = pathlib.Path(vizlab.__file__).resolve().parent.parent
   if (clone / 'configs').is_dir() and (clone / 'experiments').is_dir():
-    # What is installed might be another clone.
+    # The installed package might be that of another clone.
     parts = {_PACKAGE: 'experiments', f'{_PACKAGE}.configs': 'configs'}
     for name, part in parts.items():
       if name not in sys.modules:
@@ -89,7 +89,7 @@ def _configs() -> pathlib.Path:
 
 
 def known() -> list[str]:
-  """Names of our experiments, ``FAMILY/NAME``: those with a config."""
+  """Names of vizlab's experiments, ``FAMILY/NAME``."""
   names = []
   for path in folder().glob('*/[!_]*.py'):
     name = path.relative_to(folder()).with_suffix('').as_posix()
@@ -99,7 +99,7 @@ def known() -> list[str]:
 
 
 def renamed(name: str) -> str:
-  """The name of the experiment that was once called ``name``, or ``''``."""
+  """Current name of an experiment that was renamed, otherwise ``''``."""
   by_last = {full.partition('/')[2]: full for full in known()}
   return _FORMER.get(name) or by_last.get(name, '')
 
@@ -111,34 +111,34 @@ def _check_known(argument: str, name: str) -> None:
 
 
 def config_path(name: str) -> pathlib.Path:
-  """The file of one of our configs.
+  """Path of the config of one of vizlab's experiments.
 
   Raises:
-    ValueError: There is none of that name.
+    ValueError: The name is unknown.
   """
   _check_known('config', name)
   return _configs() / f'{name}.py'
 
 
 def experiment_module(name: str) -> ModuleType:
-  """One of our experiments, as ``'style/transfer'``."""
+  """Imports one of vizlab's experiments, such as ``'style/transfer'``."""
   return importlib.import_module(f'{_PACKAGE}.{name.replace("/", ".")}')
 
 
 def config_module(name: str) -> ModuleType:
-  """The config of one of our experiments, as ``'style/transfer'``."""
+  """Imports the config of an experiment, such as ``'style/transfer'``."""
   return importlib.import_module(f'{_PACKAGE}.configs.{name.replace("/", ".")}')
 
 
 def find(config: ConfigDict, beside: str | pathlib.Path = '') -> ModuleType:
-  """The experiment that a config names.
+  """Returns the experiment that a config names.
 
   Args:
-    config: Has ``experiment``, a name.
-    beside: The folder of the config, where one's own experiment is.
+    config: Settings with the name of the experiment, ``experiment``.
+    beside: Folder of the config, which may hold the user's experiment.
 
   Raises:
-    ValueError: There is none of that name.
+    ValueError: The name is unknown.
   """
   name = config.get('experiment', '')
   own = pathlib.Path(beside) / f'{name}.py'
@@ -149,16 +149,16 @@ def find(config: ConfigDict, beside: str | pathlib.Path = '') -> ModuleType:
 
 
 def _reference(name: str) -> ConfigDict | None:
-  """A config of one of our experiments, which has the types of settings."""
+  """Config of one of vizlab's experiments, the reference for types."""
   return config_module(name).get_config() if name in known() else None
 
 
 def check(config: ConfigDict, reference: ConfigDict | None = None) -> None:
-  """Checks settings, as `settings.validate` does.
+  """Checks the names, types and ranges of settings.
 
   Args:
-    config: The settings.
-    reference: Those that its file gives, for an experiment of one's own.
+    config: The settings to check.
+    reference: Default settings from the config file, for a user's experiment.
   """
   name = config.get('experiment', '')
   ours = _reference(name)
@@ -167,7 +167,7 @@ def check(config: ConfigDict, reference: ConfigDict | None = None) -> None:
 
 
 def restored(values: Mapping[str, Any]) -> ConfigDict:
-  """The config that JSON holds: that of an earlier run.
+  """Restores the config of an earlier run from JSON.
 
   Raises:
     ValueError: A setting is unknown or missing, has another type, or holds a

@@ -1,4 +1,4 @@
-"""Names of the files that a run leaves in its work directory."""
+"""Names of the files in a work directory."""
 
 __all__ = [
   'CHECKPOINTS',
@@ -24,6 +24,6 @@ FIGURES = 'figures.json'
 REPORT = 'report.html'
 DONE = 'DONE'
 LOCK = '.lock'
-ITEMS = 'items'  # of what is done in parts; gone when it is whole
+ITEMS = 'items'  # parts of unfinished items
 CHECKPOINTS = 'checkpoints'
 TENSORBOARD = 'tensorboard'

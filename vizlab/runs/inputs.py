@@ -1,4 +1,4 @@
-"""Nets, layers and pictures that experiments read; errors name the setting."""
+"""Networks, layers and images that settings name; errors name the setting."""
 
 import glob
 import pathlib
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def load_net(config: ConfigDict) -> nets.Network:
-  """The net that ``config.net`` asks for."""
+  """Loads the network of ``config.net``."""
   net = config.net
   parts = {name: f'net.{name}' for name in ('arch', 'preprocess', 'pool')}
   with named(source='net.weights', path='net.weights', **parts):
@@ -38,17 +38,17 @@ def load_net(config: ConfigDict) -> nets.Network:
 
 
 def load_classifier(config: ConfigDict) -> nets.Network:
-  """The net that ``config.net`` asks for, which must have classes."""
+  """Loads the network of ``config.net``, which must have a classifier."""
   return _classifier(load_net(config), 'net.weights', config.net.weights)
 
 
 def load_other(
   config: ConfigDict, name: str, weights: str, pool: str = 'max'
 ) -> nets.Network:
-  """Another net, with classes.
+  """Loads another network, which must have a classifier.
 
   Args:
-    config: The settings.
+    config: Settings of the experiment.
     name: Name of the setting that holds ``weights``, for errors.
     weights: A file of weights, or the name of a network that ships with vizlab.
     pool: ``'max'`` or ``'avg'``, for every pooling layer.
@@ -68,7 +68,7 @@ def _classifier(net: nets.Network, name: str, weights: str) -> nets.Network:
 
 
 def check_layers(net: nets.Network, name: str, layers: Iterable[str]) -> None:
-  """Raises a `ValueError` unless the net has the layers of a setting."""
+  """Raises a `ValueError` unless the network has the layers of a setting."""
   with named(layer=name):
     nets.check_layers(net, layers)
 
@@ -76,20 +76,19 @@ def check_layers(net: nets.Network, name: str, layers: Iterable[str]) -> None:
 def layer_info(
   net: nets.Network, layer: str, size: int | None = None
 ) -> nets.LayerInfo:
-  """A layer's row of `vizlab.nets.layers`, for images of ``size`` pixels."""
+  """Shape and receptive field of a layer, for images of ``size`` pixels."""
   nets.check_layers(net, [layer])
   return next(row for row in nets.layer_info(net, size) if row.name == layer)
 
 
 def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
-  """The pictures that a setting names.
+  """Lists the images that a setting names.
 
-  Each part is a path, ``sample:NAME``, a folder (all pictures in it) or a
-  pattern such as ``photos/*.jpg``; what is found in a folder or by a pattern is
-  sorted.
+  Each part is a path, ``sample:NAME``, a folder (all images in it) or a pattern
+  such as ``photos/*.jpg``. The files of a folder or pattern are sorted.
 
   Raises:
-    ValueError: There is none; or a pattern or a folder has none.
+    ValueError: There is no image, or a folder or pattern has none.
   """
   found = [path for part in listed(config[name]) for path in _found(name, part)]
   if not found:
@@ -100,10 +99,10 @@ def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
 
 
 def found_pictures(part: str) -> list[str]:
-  """Pictures that a path, ``sample:NAME``, a folder or a glob pattern names.
+  """Lists the images that a path, ``sample:NAME``, folder or pattern names.
 
   Raises:
-    ValueError: A folder or a pattern has none.
+    ValueError: A folder or pattern has no image.
   """
   path = pathlib.Path(part).expanduser()
   if path.is_dir():
@@ -136,14 +135,14 @@ def read_picture(
 
 
 def read_square(name: str, source: str, size: int) -> np.ndarray:
-  """The middle of a picture, as a net of that size expects it."""
+  """Reads the central square of an image, of ``size`` pixels per side."""
   shorter = shorter_side(source, size)
   return read_picture(name, source, shorter=shorter, crop=size)
 
 
 def shorter_side(source: str, size: int) -> int:
-  """Pixels of a photo's shorter side before a net's ``size`` is cut out.
+  """Length of a photo's shorter side before a square of ``size`` is cropped.
 
-  A sample was drawn to be seen whole.
+  The samples of vizlab are resized to ``size`` itself.
   """
   return size if source.startswith('sample:') else round(size * 8 / 7)

@@ -20,19 +20,19 @@ from vizlab.types import Array, ImageParam, ScoreFn
 
 __all__ = ['OptimizedImages', 'check', 'fitting', 'optimize_resumable']
 
-# Between two checkpoints, in seconds: as much as a kill can cost, and a chunk.
+# Seconds between checkpoints: an interruption loses at most this and a chunk.
 _EVERY = 20.0
 
 
 class OptimizedImages(NamedTuple):
-  """Images that were optimised.
+  """Result of an optimisation of images.
 
   Attributes:
-    images: ``[..., H, W, C]``.
-    scores: ``[steps, ...]``, at each step before it was taken.
-    penalties: ``[steps, ...]``.
-    failed: int ``[...]``, the step at which an image was not finite any more;
-      it is as it was before that. Else -1.
+    images: The images ``[..., H, W, C]``.
+    scores: ``[steps, ...]``, the score before each step.
+    penalties: ``[steps, ...]``, the penalty before each step.
+    failed: int ``[...]``, the step at which an image became non-finite, which
+      leaves it at the state before; otherwise -1.
   """
 
   images: np.ndarray
@@ -47,7 +47,7 @@ class OptimizedImages(NamedTuple):
 
   @property
   def ends(self) -> tuple[np.ndarray, np.ndarray]:
-    """The first score and the last one that was finite, ``[...]`` each."""
+    """First and last finite score, ``[...]`` each."""
     last = np.where(self.failed < 0, len(self.scores), self.failed) - 1
     last = np.maximum(last, 0)[None]
     return self.scores[0], np.take_along_axis(self.scores, last, 0)[0]
@@ -62,7 +62,7 @@ def check(score_fn: ScoreFn, image: ImageParam, **settings: Any) -> None:
 
 
 def fitting(score_fn: ScoreFn, image: ImageParam, count: int) -> int:
-  """Number of images that half of the free memory holds, at most ``count``.
+  """Number of images that fit in half of the free memory, at most ``count``.
 
   Args:
     score_fn: The score to maximise, for any number of images.
@@ -101,13 +101,13 @@ def optimize_resumable(
   watch: Callable[[optimize.Progress], None] | None = None,
   **settings: Any,
 ) -> OptimizedImages:
-  """Optimises images, or reads what an interrupted run has made already.
+  """Optimises images, or resumes or reads an earlier optimisation.
 
   Args:
     recorder: Recorder of the run; the result is saved there as ``name.npz``.
     name: Name of the result, unique within the run.
     score_fn: The score to maximise, ``[..., H, W, C] -> [...]``.
-    image: How the images are parameterised.
+    image: Parameterization of the images.
     key: A JAX random key.
     steps: Number of steps.
     chunk: Steps per compiled chunk; checkpoints and signals are handled between
@@ -198,7 +198,7 @@ def _run(
         done = now.step == steps or (now.failed >= 0).all()
         if done or settled(np.concatenate([s - p for s, p in logs])):
           break
-        # What is saved was watched, and something is left to do after it.
+        # Only watched chunks are saved, and never the last one.
         seen = now
         if time.monotonic() - saved_at > _EVERY:
           save(seen)
@@ -209,12 +209,12 @@ def _run(
 
 
 def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
-  # As arrays of numpy: those of jax would be bound to this machine's devices.
+  # NumPy arrays: those of JAX would be bound to the devices of this machine.
   leaves = {
     f'{i:04d}': np.asarray(leaf)
     for i, leaf in enumerate(jax.tree.leaves(done.state))
   }
-  # An interrupt may come after a chunk was logged and before it was seen.
+  # An interruption may come after a chunk is logged and before it is watched.
   scores, penalties = (
     np.concatenate(v)[: done.step] for v in zip(*logs, strict=True)
   )
@@ -222,7 +222,7 @@ def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
 
 
 def _settled(span: int, patience: float, values: np.ndarray) -> bool:
-  """True if the values ``[steps, ...]`` rise too slowly to continue."""
+  """Returns True if the values ``[steps, ...]`` rise too slowly to continue."""
   if not patience or len(values) < 2 * span:
     return False
   values = np.where(np.isfinite(values), values, 0)  # those do not change

@@ -1,4 +1,4 @@
-"""Plots as pictures, drawn with matplotlib."""
+"""Plots as uint8 pictures, drawn with matplotlib."""
 
 import importlib.util
 import io as streams
@@ -10,11 +10,11 @@ from PIL import Image
 
 __all__ = ['curves', 'lines', 'need', 'need_matplotlib', 'scatter']
 
-_NAMED = 20  # lines that a legend names; more are told by a colour bar
+_NAMED = 20  # most lines that a legend names; more get a colour bar
 
 
 def need(module: str, what_for: str) -> None:
-  """Raises a `ValueError` that says how to install a module, if need be."""
+  """Raises a `ValueError` with instructions if a module is not installed."""
   if importlib.util.find_spec(module) is None:
     raise ValueError(
       f"{module} is not installed; it {what_for}: pip install -e '.[analysis]'"
@@ -22,7 +22,7 @@ def need(module: str, what_for: str) -> None:
 
 
 def need_matplotlib() -> None:
-  """Raises a `ValueError` if there is no matplotlib."""
+  """Raises a `ValueError` if matplotlib is not installed."""
   need('matplotlib', 'draws the plots')
 
 
@@ -31,12 +31,13 @@ def curves(
   x: Sequence[float] | Sequence[str],
   x_label: str,
 ) -> np.ndarray:
-  """Lines in panels side by side, with one legend for all.
+  """Plots lines in adjacent panels with a common legend.
 
   Args:
-    panels: ``{title: {line: values}}``; all panels have the same lines.
-    x: Places of the values, numbers or names.
-    x_label: What they are.
+    panels: Values by panel and line, ``{title: {line: values}}``; all panels
+      have the same lines.
+    x: Positions of the values, numbers or names.
+    x_label: Label of the x axis.
 
   Returns:
     A uint8 picture ``[H, W, 3]``.
@@ -68,15 +69,15 @@ def lines(
   *,
   log: bool = False,
 ) -> np.ndarray:
-  """Lines over one axis, each with its own places.
+  """Plots lines, each with its own x values.
 
-  A legend names them; where there are many, a colour bar counts them.
+  A legend names up to 20 lines; more get a colour bar.
 
   Args:
-    series: ``{line: (places, values)}``.
-    x_label: What the places are.
-    y_label: What the values are.
-    log: Whether the values, all positive, are drawn by their logarithm.
+    series: ``{line: (x values, y values)}``.
+    x_label: Label of the x axis.
+    y_label: Label of the y axis.
+    log: Whether the y axis is logarithmic; all values must be positive.
 
   Returns:
     A uint8 picture ``[H, W, 3]``.
@@ -111,11 +112,11 @@ def _lines(
 
 
 def scatter(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Points in the plane, coloured by a number each.
+  """Plots points in the plane, coloured by label.
 
   Args:
-    places: ``[N, 2]``.
-    labels: int ``[N]``, from 0 on.
+    places: Coordinates of the points, ``[N, 2]``.
+    labels: Label of each point, int ``[N]``, from 0.
 
   Returns:
     A uint8 picture ``[H, W, 3]``.

@@ -1,4 +1,4 @@
-"""Provenance of a result: versions, device, revision, files read."""
+"""Provenance of results: versions, device, revision, input files."""
 
 import contextlib
 import functools
@@ -20,17 +20,17 @@ from vizlab.runs.settings import flatten, listed
 
 __all__ = ['check_files', 'command', 'record']
 
-# Settings that name pictures, also by folders and patterns, that are few.
+# Settings that name a few images, which may be folders or patterns.
 _LISTS = {'images', 'contents', 'styles', 'masks'}
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow')
 
 
 def record(settings: Mapping[str, Any]) -> dict[str, Any]:
-  """Everything besides the settings that determines a run's numbers.
+  """Records everything besides the settings that determines results.
 
   Args:
-    settings: Of the run; what they name is read, to tell it from another file
-      of that name.
+    settings: Settings of the run; the SHA-256 of the files that they name is
+      recorded.
   """
   device = jax.devices()[0]
   return {
@@ -50,18 +50,18 @@ def record(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def command() -> str:
-  """Command line of this process."""
+  """Returns the command line of this process."""
   return shlex.join(['python', *sys.argv])
 
 
 def check_files(
   known: Mapping[str, str], settings: Mapping[str, Any], flag: str = 'from'
 ) -> None:
-  """Raises a `ValueError` if a file is not the one that a run has read.
+  """Raises a `ValueError` if an input file of a run has changed.
 
   Args:
-    known: The SHA-256 of each, as `record` tells.
-    settings: Of that run.
+    known: ``{file: SHA-256}`` from the record of the run.
+    settings: Settings of the run.
     flag: Name of the flag that names the run, for the error.
   """
   now = _sums(settings)
@@ -75,7 +75,7 @@ def check_files(
 
 
 def _revision() -> str | None:
-  """The commit of this code, and whether it was changed since."""
+  """Git revision of this code, with ``-dirty`` for uncommitted changes."""
   root = pathlib.Path(vizlab.__file__).resolve().parent.parent
   git = ['git', '-C', str(root), 'describe', '--always', '--dirty']
   try:
@@ -86,7 +86,7 @@ def _revision() -> str | None:
 
 
 def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
-  """SHA-256 of every file that a setting names, shipped networks included."""
+  """SHA-256 of every file that a setting names, including shipped networks."""
   found = {}
   for name, value in flatten(settings).items():
     for part in listed(value) if isinstance(value, str | tuple | list) else ():
@@ -99,16 +99,16 @@ def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _files(setting: str, part: str) -> list[str]:
-  """The files of a part of a setting, also those in a folder of pictures."""
+  """Files of one part of a setting, including those in a folder of images."""
   if setting not in _LISTS:
     return [part]
-  with contextlib.suppress(ValueError):  # it may be anything else
+  with contextlib.suppress(ValueError):  # not a name of images
     return found_pictures(part)
   return [part]
 
 
 @functools.lru_cache
 def _sum(path: pathlib.Path, size: int, changed: int) -> str:
-  """The trials of a sweep read the same weights: once is enough."""
+  """SHA-256 of a file, cached: the trials of a sweep read the same weights."""
   del size, changed
   return io.sha256(path)

@@ -17,12 +17,12 @@ class Run(NamedTuple):
   """A finished run.
 
   Attributes:
-    config: Its settings, nested.
-    results: Its scalars, by name.
-    arrays: ``{file: {name: array}}`` of its ``.npz`` files, without the suffix.
-    pictures: ``{file: path}`` of its ``.png`` files, without the suffix.
-    record: Versions, device, command, and SHA-256 of what it read.
-    metrics: Numbers by step, as `read_metrics` gives.
+    config: Settings, nested.
+    results: Results by name.
+    arrays: ``{file: {name: array}}`` of the ``.npz`` files, without the suffix.
+    pictures: ``{file: path}`` of the ``.png`` files, without the suffix.
+    record: Versions, device, command, and SHA-256 of the input files.
+    metrics: Rows of numbers, each with its ``step``.
   """
 
   config: dict[str, Any]
@@ -34,13 +34,13 @@ class Run(NamedTuple):
 
 
 def load_run(folder: str | os.PathLike) -> Run:
-  """Reads a work directory.
+  """Reads the work directory of a finished run.
 
   Args:
-    folder: The work directory of a finished run.
+    folder: Path of the work directory.
 
   Raises:
-    ValueError: No run has finished there.
+    ValueError: The folder holds no finished run.
   """
   folder = pathlib.Path(folder).expanduser()
   if not (folder / files.DONE).exists():
@@ -61,14 +61,14 @@ def load_run(folder: str | os.PathLike) -> Run:
 
 
 def read_metrics(folder: str | os.PathLike) -> list[dict[str, float]]:
-  """Reads the numbers that a run writes as it goes, finished or not.
+  """Reads the metrics of a run, finished or not.
 
   Args:
-    folder: The work directory.
+    folder: Path of the work directory.
 
   Returns:
-    A row for each time: its ``step``, and other numbers by name. An empty list
-    if the run writes none. A line that a kill cut short is left out.
+    Rows of numbers by name, each with its ``step``. Empty if the run writes no
+    metrics. A line that was truncated by an interruption is left out.
   """
   path, rows = pathlib.Path(folder).expanduser() / files.METRICS, []
   with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Recorder of a run: its work directory and the files there."""
+"""Recorder of a run, which writes the files of its work directory."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ from vizlab.runs.settings import flatten
 __all__ = ['Recorder', 'flat']
 
 _FOLDERS = {files.ITEMS, files.CHECKPOINTS, files.TENSORBOARD}
-_SYNCED = 20  # seconds that a shared disk may take to show a file
+_SYNCED = 20  # seconds until a shared disk shows a new file
 _OURS = {
   *(files.OVERRIDES, files.COMMAND, files.METRICS, files.REPORT),
   *(files.RECORD, files.FIGURES, 'index.json', 'record.json'),
@@ -32,20 +32,20 @@ _OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
 
 
 class Recorder:
-  """Writes what a run leaves behind, each file whole or not at all.
+  """Writes the files of a run, each atomically.
 
   A work directory holds ``config.json``, ``overrides.json``, ``command.txt``,
-  ``run.json`` (versions, device, SHA-256 of what was read), ``metrics.jsonl``,
-  arrays (``.npz``), pictures (``.png``), ``report.html``,
-  and in the end ``DONE`` with the results.
+  ``run.json`` (versions, device, SHA-256 of the input files),
+  ``metrics.jsonl``, arrays (``.npz``), pictures (``.png``), ``report.html``,
+  and finally ``DONE`` with the results.
 
-  Making a Recorder only looks; `open` writes. So an experiment first makes one
-  and returns its `results` if there are any, then checks and loads its inputs,
-  and opens it when nothing can be wrong with them any more.
+  The constructor only reads; `open` writes. So `vizlab.runs.execute` constructs
+  a recorder, returns its `results` if the run has finished, prepares the
+  inputs, and opens the recorder once they are valid.
 
   Attributes:
     workdir: The work directory.
-    settings: The config as JSON can hold it.
+    settings: The config as JSON values.
     results: The results of a finished run with the same config, or ``None``.
   """
 
@@ -56,11 +56,11 @@ class Recorder:
     *,
     overwrite: bool = False,
   ) -> None:
-    """Looks at a work directory, new or of an earlier run with this config.
+    """Inspects a work directory, new or of an earlier run with this config.
 
     Raises:
-      ValueError: The directory holds files that no run has made; or it belongs
-        to a run with another config, and it shall not be overwritten.
+      ValueError: The directory holds files that do not belong to a run, or
+        belongs to a run with another config and ``overwrite`` is false.
     """
     self.workdir = pathlib.Path(workdir).expanduser()
     self.results: dict[str, Any] | None = None
@@ -72,15 +72,15 @@ class Recorder:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
   def open(self, *, shared: bool = False) -> None:
-    """Begins to write, over what an earlier run wrote if so wished.
+    """Starts writing, after removing an earlier run if requested.
 
     Args:
-      shared: Whether several processes may work on the run. The first one
-        opens the directory for all; each writes files of its own.
+      shared: Whether several processes may work on the run. The first one opens
+        the directory for all; each writes its own files.
 
     Raises:
-      ValueError: Another process writes there, or nothing can be written; or
-        there are several processes where the run is not shared.
+      ValueError: Another process uses the directory, it is not writable, or
+        there are several processes and the run is not shared.
     """
     count = jax.process_count()
     if count > 1 and not shared:
@@ -100,7 +100,7 @@ class Recorder:
         self._remove()
       elif self._path(
         files.RECORD
-      ).exists():  # what is done must be of these files
+      ).exists():  # earlier results must be of the same input files
         record = json.loads(self._path(files.RECORD).read_text())
         provenance.check_files(record['sha256'], self.settings, 'workdir')
       io.write_json(self._path(files.CONFIG), self.settings)
@@ -111,7 +111,7 @@ class Recorder:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
   def _join(self, record: str) -> None:
-    """Looks at what the first process of a shared run has begun."""
+    """Waits until the directory that the first process opened is visible."""
     for _ in range(_SYNCED):
       with contextlib.suppress(OSError):
         if self._path(files.RECORD).read_text() == record:
@@ -156,21 +156,23 @@ class Recorder:
       self.results = json.loads(self._path(files.DONE).read_text())
 
   def _entries(self) -> list[pathlib.Path]:
-    """Files of the directory, without half-written ones of an interruption."""
+    """Lists the directory, without partial files of an interruption."""
     if not self.workdir.exists():
       return []
     return [p for p in self.workdir.iterdir() if not p.name.startswith('.')]
 
   def _remove(self) -> None:
-    """Removes what a run writes, the mark first, and nothing else.
+    """Removes the files that a run writes, ``DONE`` first, and nothing else.
 
-    The config stays until the new one takes its place: it is what tells a
-    directory of a run from any other, should a kill come in between.
+    The config stays until it is replaced: it identifies the directory of a run
+    if an interruption comes in between.
     """
     self._path(files.DONE).unlink(missing_ok=True)
     for path in self._entries():
       if path.name in _FOLDERS:
-        shutil.rmtree(path, ignore_errors=True)  # others may write there
+        shutil.rmtree(
+          path, ignore_errors=True
+        )  # other processes may write there
       elif path.name in _OURS or path.suffix in _OUR_SUFFIXES:
         path.unlink()
 
@@ -181,11 +183,11 @@ class Recorder:
       file.write(json.dumps(line) + '\n')
 
   def rewind(self, step: int, prefix: str = '') -> None:
-    """Drops the metrics after ``step``: a resumed run writes them again.
+    """Removes the metrics after ``step``, which a resumed run writes again.
 
     Args:
-      step: The last one that is kept.
-      prefix: Of the names that are meant.
+      step: Last step to keep.
+      prefix: Prefix of the names of the metrics to remove.
     """
     rows = [
       row
@@ -206,12 +208,12 @@ class Recorder:
   def once(
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
-    """Returns what ``make`` computes, or has computed before an interruption.
+    """Computes arrays with ``make``, or reads them from an earlier run.
 
     Args:
       name: Name of the file, ``name.npz``. Parts that `in_parts` saved under
         ``name/`` are removed once the file is written.
-      make: Computes the arrays.
+      make: Function that computes the arrays by name.
     """
     found = self._item(name := flat(name), make)
     shutil.rmtree(self._path(files.ITEMS) / name, ignore_errors=True)
@@ -224,13 +226,13 @@ class Recorder:
     size: int,
     make: Callable[[slice], Mapping[str, np.ndarray]],
   ) -> dict[str, np.ndarray]:
-    """Computes ``count`` rows, and saves each part until their item is whole.
+    """Computes rows in parts and saves each part until the item is complete.
 
     Args:
-      name: Name of the parts, as ``item/name`` if they belong to an item.
+      name: Name of the parts, ``item/name`` if they belong to an item.
       count: Number of rows.
-      size: Rows of a part; the last one may have fewer.
-      make: Computes the rows of a slice.
+      size: Number of rows per part; the last one may have fewer.
+      make: Function that computes the arrays of a slice of rows.
     """
     found = [
       self._item(
@@ -264,7 +266,7 @@ class Recorder:
     summary: str,
     parts: Sequence[report.Figure | report.Table],
   ) -> None:
-    """Writes ``report.html``, and each of its figures as a PNG."""
+    """Writes ``report.html`` and each of its figures as PNG."""
     stopping.check()
     figures = [part for part in parts if isinstance(part, report.Figure)]
     for part in figures:
@@ -291,5 +293,5 @@ class Recorder:
 
 
 def flat(name: str) -> str:
-  """A name as that of a file: layers such as ``fire2/concat`` have slashes."""
+  """Replaces the slashes of names such as ``fire2/concat``, for file names."""
   return name.replace('/', '_')

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs no other."""
+"""Report of a run: a self-contained HTML file."""
 
 import base64
 import dataclasses
@@ -13,7 +13,7 @@ from PIL import Image
 
 __all__ = ['PAGE', 'Figure', 'Table', 'data_url', 'html', 'template']
 
-# Pixels of a picture's width that a page still shows well.
+# Width in pixels of pictures that a page shows well.
 PAGE = 1600
 
 
@@ -28,7 +28,7 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Rows of texts and numbers under a title each."""
+  """Table of texts and numbers with column titles."""
 
   caption: str
   columns: Sequence[str]
@@ -43,13 +43,13 @@ def html(
   command: str,
   settings: str,
 ) -> str:
-  """Renders a report, the pictures inside.
+  """Renders a report with embedded pictures.
 
   Args:
-    title: Its title.
-    summary: What is to be seen, in a few sentences.
+    title: Title of the report.
+    summary: Description of the experiment, in a few sentences.
     parts: Figures and tables, in order.
-    command: The exact command that made it.
+    command: Command line of the run.
     settings: The config, as JSON.
   """
   filters = {'cell': _cell, 'png': _png}
@@ -65,7 +65,7 @@ def html(
 def template(
   path: pathlib.Path, filters: Mapping[str, Callable[[Any], str]]
 ) -> jinja2.Template:
-  """A template in a file; what it lacks is an error."""
+  """Loads a template from a file; undefined variables are errors."""
   folder = jinja2.FileSystemLoader(path.parent)
   environment = jinja2.Environment(
     loader=folder, autoescape=True, undefined=jinja2.StrictUndefined
@@ -75,7 +75,7 @@ def template(
 
 
 def data_url(picture: Image.Image, kind: str, **settings: Any) -> str:
-  """A picture inside of a page, as ``png`` or ``jpeg``."""
+  """Encodes a picture as a data URL, as ``png`` or ``jpeg``."""
   buffer = streams.BytesIO()
   picture.save(buffer, kind, **settings)
   data = base64.b64encode(buffer.getvalue()).decode()

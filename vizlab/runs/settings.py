@@ -1,4 +1,4 @@
-"""Reading and checking the settings of a config."""
+"""Parsing and validation of the settings of a config."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,8 +23,8 @@ __all__ = [
   'validate',
 ]
 
-_INTS = np.iinfo(np.int32)  # of JAX
-# Classes, by number or by name: what knows the net checks them.
+_INTS = np.iinfo(np.int32)  # dtype of JAX ints
+# Classes by number or name; the experiment checks them.
 _CLASSES = {'config.targets'}
 
 
@@ -48,13 +48,13 @@ def as_flag(value: Any) -> str:
 
 @contextlib.contextmanager
 def named(**settings: str) -> Iterator[None]:
-  """Errors of the library under the names of settings.
+  """Renames the arguments in errors of the library to settings.
 
   Under ``named(layer='style_layers')`` the error ``layer: got 'relu9', ...`` is
-  ``config.style_layers: got 'relu9', ...``. Other errors pass as they are.
+  ``config.style_layers: got 'relu9', ...``. Other errors pass unchanged.
 
   Args:
-    **settings: The name of the setting by that of the library's argument.
+    **settings: ``argument='setting'``, the setting for each argument.
   """
   try:
     yield
@@ -66,7 +66,7 @@ def named(**settings: str) -> Iterator[None]:
 
 
 def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
-  """The whole numbers between commas, each of them below ``count``."""
+  """Parses comma-separated integers from 0 to ``count - 1``."""
   try:
     found = [int(value) for value in listed(config[name])]
   except ValueError as error:
@@ -82,7 +82,7 @@ def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
 
 
 def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
-  """Raises a `ValueError` unless every value is known; lists the known."""
+  """Raises a `ValueError` that lists the known values for an unknown one."""
   known = list(known)
   for value in values:
     check_name(name, value, known)
@@ -129,11 +129,11 @@ def assign(config: ConfigDict, changes: Mapping[str, Any]) -> None:
 
 
 def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
-  """Checks a config's keys, types and numbers against a reference.
+  """Validates the keys, types and numbers of a config against a reference.
 
   Raises:
-    ValueError: A key is unknown or missing, a value has another type, or
-      float32 or int32 does not hold a number.
+    ValueError: A key is unknown or missing, a value has another type, or a
+      number is outside the range of float32 or int32.
   """
   have, want = flatten(config.to_dict()), flatten(reference.to_dict())
   for key in have:
@@ -179,21 +179,21 @@ def _check_value(name: str, value: Any, default: Any) -> None:
 
 
 def _holds(value: float) -> bool:
-  """True if float32 holds a number without overflow or underflow."""
+  """Returns True if float32 holds a number without over- or underflow."""
   with np.errstate(over='ignore', under='ignore'):
     held = np.float32(value)
   return bool(np.isfinite(held)) and bool(held) == bool(value)
 
 
 def tupled(value: Any) -> Any:
-  """Tuples where JSON has lists: flags can change tuples."""
+  """Converts lists of JSON to tuples, which flags can override."""
   if isinstance(value, Mapping):
     return {k: tupled(v) for k, v in value.items()}
   return tuple(map(tupled, value)) if isinstance(value, list) else value
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """Nested settings as ``{'net.weights': ...}``."""
+  """Flattens nested settings to ``{'net.weights': ...}``."""
   flat = {}
   for key, value in tree.items():
     if isinstance(value, Mapping):

@@ -1,10 +1,10 @@
-"""Ends a process at SIGINT and SIGTERM: at a safe point, and never late.
+"""Termination at SIGINT and SIGTERM: at a safe point, within a time limit.
 
-A signal only sets a flag. `check` raises `Stopped` where nothing is pending:
-between chunks of steps, between items, between trials. Where the main thread
-comes to no such point in time, as in a long program of XLA or while one is
-compiled, a second thread saves what is done and leaves for it. Both leave
-without the interpreter's finalisation, which crashes while XLA computes.
+A signal only sets a flag. `check` raises `Stopped` at safe points: between
+chunks of steps, items or trials. If the main thread reaches no safe point in
+time, for example in a long XLA program or compilation, a second thread saves
+the current state and ends the process. Both skip the finalisation of the
+interpreter, which crashes while XLA computes.
 """
 
 import contextlib
@@ -30,51 +30,54 @@ __all__ = [
   'writing',
 ]
 
-# Seconds until a process that comes to no safe point leaves without one.
+# Seconds until a process that reaches no safe point ends without one.
 PATIENCE = 3.0
-# Seconds in which several signals are one stop: `timeout` sends two at once.
+# Signals within this many seconds count as one: `timeout` sends two at once.
 _TOGETHER = 0.5
-# Seconds that a file being written, a last checkpoint and other processes get.
+# Seconds for pending writes, a last checkpoint and other processes.
 _GRACE = 30.0
 _MESSAGE = 'stopped; the same command goes on'
 
 _lock = threading.RLock()  # held while files are written
-_leaving = threading.Lock()  # taken once: by whichever thread leaves
+_leaving = (
+  threading.Lock()
+)  # acquired once, by the thread that ends the process
 _savers: list[Callable[[], None]] = []
 _farewells: list[Callable[[], None]] = []
 
 
 class Stopped(KeyboardInterrupt):
-  """A signal has asked for the end of this process.
+  """Raised at a safe point after a signal.
 
   Attributes:
-    number: Of the signal.
+    number: Number of the signal.
   """
 
   def __init__(self, number: int) -> None:
-    """Takes the number of the signal."""
+    """Stores the number of the signal."""
     super().__init__(number)
     self.number = number
 
   @property
   def status(self) -> int:
-    """Exit status, as shells report it: 130 for SIGINT, 143 for SIGTERM."""
+    """Exit status: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + self.number
 
   def leave(self) -> NoReturn:
-    """Ends the process with this status and the usual line."""
+    """Ends the process with this status and a message."""
     leave(self.status, _MESSAGE)
 
 
 class _Listener:
-  """Signals that are listened to, and the first that came.
+  """State of signal handling.
 
   Attributes:
-    numbers: Of the signals.
-    patience: Seconds before the process leaves by itself; ``None`` for never.
-    impatient: Whether a second signal ends the process at once.
-    message: What it says when it leaves by itself.
-    first: Number of the signal that came first, 0 before.
+    numbers: Numbers of the handled signals.
+    patience: Seconds before the process ends without a safe point; ``None`` for
+      never.
+    impatient: Whether a second signal ends the process immediately.
+    message: Message if the process ends without a safe point.
+    first: Number of the first signal, 0 before it.
     raised: Whether `check` has raised.
   """
 
@@ -85,12 +88,12 @@ class _Listener:
     self.first, self.raised = 0, False
     self._read, self._write = os.pipe()
     os.set_blocking(self._write, False)
-    # The C handler writes to the pipe, whatever the main thread is doing.
+    # The C handler writes to the pipe even if the main thread is busy.
     signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
     threading.Thread(target=self._watch, daemon=True).start()
 
   def hear(self, number: int, frame: FrameType | None) -> None:
-    """Sets the flag; the handler of each signal."""
+    """Handles a signal by setting the flag."""
     del frame
     self.first = self.first or number
 
@@ -100,7 +103,7 @@ class _Listener:
     os.close(self._write)
 
   def _watch(self) -> None:
-    """Leaves at a second signal, or when patience is over."""
+    """Ends the process at a second signal, or after ``patience`` seconds."""
     came, until = 0.0, None
     while True:
       wait = None if until is None else max(0.0, until - time.monotonic())
@@ -122,7 +125,7 @@ class _Listener:
           os._exit(128 + number)
 
   def _give_up(self) -> None:
-    """Leaves from another thread than the main one, which is busy."""
+    """Saves and ends the process from a thread, as the main thread is busy."""
     late = threading.Timer(_GRACE, os._exit, [128 + self.first])
     late.daemon = True
     late.start()
@@ -131,7 +134,7 @@ class _Listener:
       try:
         for save in reversed(_savers):
           save()
-      except Exception as error:  # a full disk, say
+      except Exception as error:  # such as a full disk
         line = f'\nstopped; what was done last is not saved: {error}'
       finally:
         leave(128 + self.first, line)
@@ -146,17 +149,19 @@ def listen(
   impatient: bool = True,
   message: str = _MESSAGE,
 ) -> list[Any]:
-  """Lets signals end this process at its next safe point.
+  """Handles signals by ending this process at its next safe point.
 
   Args:
-    *numbers: Of the signals; SIGINT and SIGTERM by default.
-    patience: Seconds after which the process saves and leaves, wherever it is;
-      ``None`` for never.
-    impatient: Whether a second signal ends it at once, with nothing saved.
-    message: Line for stderr when it leaves by itself; '' for none.
+    *numbers: Signal numbers; SIGINT and SIGTERM by default.
+    patience: Seconds after which the process saves its state and ends without a
+      safe point; ``None`` for never.
+    impatient: Whether a second signal ends the process immediately, without
+      saving.
+    message: Line for stderr if the process ends without a safe point; '' for
+      none.
 
   Returns:
-    The handler that each signal had before.
+    The previous handler of each signal.
   """
   global _listener
   _listener = _listener or _Listener()
@@ -168,7 +173,7 @@ def listen(
 
 
 def forget() -> None:
-  """Listens no more; the handlers of the signals stay as they are."""
+  """Stops listening; the handlers of the signals stay installed."""
   global _listener
   if _listener is not None:
     _listener.close()
@@ -176,11 +181,11 @@ def forget() -> None:
 
 
 def check() -> None:
-  """A safe point: nothing is pending, and what is done is saved.
+  """Safe point: raises `Stopped` after a signal.
 
   Raises:
-    Stopped: A signal came. It is raised once: not again while the process
-      ends.
+    Stopped: A signal was received. Raised only once, not again while the
+      process ends.
   """
   if _listener is not None and _listener.first and not _listener.raised:
     _listener.raised = True
@@ -188,17 +193,17 @@ def check() -> None:
 
 
 def writing() -> contextlib.AbstractContextManager:
-  """A context in which this process does not leave by itself."""
+  """Context in which the process is not ended by the second thread."""
   return _lock
 
 
 @contextlib.contextmanager
 def saving(save: Callable[[], None]) -> Iterator[None]:
-  """Calls ``save`` when the process is stopped in this context.
+  """Context that calls ``save`` if the process is stopped within it.
 
   Args:
-    save: Saves what is done so far. It may be called from another thread while
-      the main one computes.
+    save: Saves the current state. It may be called from another thread while
+      the main thread computes.
   """
   _savers.append(save)
   try:
@@ -212,14 +217,14 @@ def saving(save: Callable[[], None]) -> Iterator[None]:
 
 
 def before_leaving(part: Callable[[], None]) -> None:
-  """Has ``part`` called by `leave`, such as a word to other processes."""
+  """Registers a function that `leave` calls, such as a message to others."""
   _farewells.append(part)
 
 
 def finish(status: int) -> NoReturn:
-  """Ends a process that is done, so that no signal comes after the last check.
+  """Ends a finished process, so that no signal arrives after the last check.
 
-  One of several processes takes leave of the others as the interpreter ends.
+  Several connected processes instead disconnect as the interpreter exits.
   """
   if _farewells:
     sys.exit(status)
@@ -227,14 +232,14 @@ def finish(status: int) -> NoReturn:
 
 
 def leave(status: int, message: str = '') -> NoReturn:
-  """Ends this process now, without the interpreter's finalisation.
+  """Ends this process now, without finalisation of the interpreter.
 
   Args:
-    status: Its exit status.
-    message: A line for stderr, if any.
+    status: Exit status.
+    message: Line for stderr; '' for none.
   """
   _leaving.acquire()
-  with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+  with contextlib.suppress(OSError, ValueError):  # closed stream
     if message:
       print(message, file=sys.stderr)
   try:

@@ -1,8 +1,8 @@
 """Metrics for TensorBoard, copied while runs write them.
 
-The files of a run stay the only truth. Whoever started a run or a sweep reads
-what comes, wherever the trials are computed, and writes it to a folder
-``tensorboard`` in each work directory.
+The process that started a run or a sweep reads the metrics files, wherever the
+trials run, and writes event files to a folder ``tensorboard`` in each work
+directory. The metrics files remain the source of truth.
 """
 
 import contextlib
@@ -26,10 +26,10 @@ _EVERY = 2.0  # seconds
 
 @contextlib.contextmanager
 def following(folder: pathlib.Path) -> Iterator[None]:
-  """Copies the metrics of a run, or of the trials of a sweep, as they come.
+  """Copies the metrics of a run, or of all trials of a sweep, continuously.
 
   Args:
-    folder: The work directory, or the folder of the sweep.
+    folder: Path of the work directory, or of the folder of the sweep.
 
   Raises:
     ValueError: TensorBoard is not installed.
@@ -54,7 +54,7 @@ def following(folder: pathlib.Path) -> Iterator[None]:
       last = ended.wait(_EVERY)
       try:
         look()
-      except OSError as error:  # of a full disk, or of one far away
+      except OSError as error:  # a full or remote disk
         if not told:
           tqdm.write(f'tensorboard: {error}')
         told = True
@@ -78,7 +78,7 @@ class _Copy:
     self._writer, self._rows, self._done = None, [], None
 
   def look(self) -> None:
-    """Writes what is new; or all of it, if a run began anew or went back."""
+    """Writes new rows, or all rows if the run restarted or was rewound."""
     done, folder = self._workdir / files.DONE, self._workdir / files.TENSORBOARD
     stamp = done.stat().st_mtime_ns if done.exists() else None
     if stamp is not None and stamp == self._done and folder.exists():
@@ -97,7 +97,7 @@ class _Copy:
     self._writer.flush()
     self._rows, self._done = rows, stamp
     if stamp is not None:
-      self.close()  # a writer has a thread and a file
+      self.close()  # frees its thread and file
 
   def close(self) -> None:
     """Closes the file."""
@@ -107,7 +107,7 @@ class _Copy:
 
 
 def _rows(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """The metrics of a run, and its results at their last step."""
+  """Metrics of a run, followed by its results at the last step."""
   rows, done = read_metrics(workdir), workdir / files.DONE
   if done.exists():
     last = max((row['step'] for row in rows), default=0)

@@ -1,4 +1,4 @@
-"""Many runs of an experiment: which settings, where, and a report of all."""
+"""Hyperparameter sweeps: trials, executors, report."""
 
 from vizlab.sweeps.reader import load_sweep
 from vizlab.sweeps.sweep import Sweep, counts, run

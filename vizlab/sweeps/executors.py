@@ -25,10 +25,10 @@ from vizlab.runs import execute, experiments, stopping
 
 __all__ = ['EXECUTORS', 'Options', 'run_trial']
 
-# How often a trial is started whose process dies without a word.
+# Number of attempts for a trial whose process dies.
 _ATTEMPTS = 3
-_QUEUE = 'slurm'  # or what else submitit knows
-_MOMENT = 0.2  # seconds between two safe points while trials run elsewhere
+_QUEUE = 'slurm'  # cluster of submitit
+_MOMENT = 0.2  # seconds between safe points while trials run elsewhere
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -37,12 +37,13 @@ class Options:
   """Settings of executors.
 
   Attributes:
-    workers: Trials at once, where there are processes.
-    devices: Numbers of CUDA devices, which processes share out.
-    address: Of a Ray cluster; '' for one on this machine, for this sweep.
-    cpus: That a trial takes of a cluster.
-    gpus: That a trial takes of it; of Ray, or a share of one.
-    slurm: Further parameters of a SLURM job, as submitit names them.
+    workers: Number of parallel trials; ignored by ``serial`` and by a Ray
+      cluster at ``address``.
+    devices: Indices of CUDA devices, assigned to the processes in turn.
+    address: Address of a Ray cluster; '' starts a local one for this sweep.
+    cpus: CPUs per trial on a cluster.
+    gpus: GPUs per trial on a cluster; may be a fraction with Ray.
+    slurm: Further parameters of SLURM jobs, with submitit's names.
   """
 
   workers: int = 2
@@ -59,25 +60,25 @@ Jobs = Sequence[dict[str, Any]]
 def run_trial(
   config: dict[str, Any], workdir: str, error: str, beside: str = ''
 ) -> bool:
-  """Runs one trial to its end; what goes wrong is written down.
+  """Runs one trial; writes the traceback of an error to a file.
 
   Args:
-    config: Its config, as JSON holds it.
-    workdir: Its work directory.
-    error: A file for the traceback if it fails.
-    beside: The folder of the config, where one's own experiment is.
+    config: Config of the trial, as JSON values.
+    workdir: Work directory of the trial.
+    error: File for the traceback if the trial fails.
+    beside: Folder of the config, which may hold the user's experiment.
 
   Returns:
-    Whether it finished.
+    True if the trial has finished.
   """
   pathlib.Path(error).unlink(missing_ok=True)
   try:
     made = experiments.restored(config)
     execute(experiments.find(made, beside), made, workdir)
   except BrokenPipeError:
-    return False  # whoever started it is gone: it is open still
+    return False  # the parent is gone: the trial stays open
   except Exception as wrong:
-    # In another process it is not done, but it has not failed either.
+    # A trial that runs in another process is not finished, but did not fail.
     if not isinstance(wrong.__cause__, BlockingIOError):
       io.write_text(error, traceback.format_exc())
     return False
@@ -85,7 +86,7 @@ def run_trial(
 
 
 def _serial(jobs: Jobs, options: Options) -> Iterator[int]:
-  """In this process: trials whose shapes agree share their programs."""
+  """Runs trials in this process, where they share compiled programs."""
   del options
   for i, job in enumerate(jobs):
     stopping.check()
@@ -94,7 +95,7 @@ def _serial(jobs: Jobs, options: Options) -> Iterator[int]:
 
 
 def _processes(jobs: Jobs, options: Options) -> Iterator[int]:
-  """A process a trial, some at once, each with a device of its own."""
+  """Runs each trial in a process, ``workers`` at once, on separate devices."""
   devices = options.devices
   context = multiprocessing.get_context('spawn')
   waiting = [(i, 1) for i in reversed(range(len(jobs)))]
@@ -128,7 +129,7 @@ def _processes(jobs: Jobs, options: Options) -> Iterator[int]:
           )
           yield i
   finally:
-    with stopping.writing():  # they save what is done, and leave by themselves
+    with stopping.writing():  # they save their state and exit
       for process, *_ in running.values():
         process.terminate()
       for process, *_ in running.values():
@@ -136,14 +137,15 @@ def _processes(jobs: Jobs, options: Options) -> Iterator[int]:
 
 
 def _alone(job: dict[str, Any], device: str | None) -> None:
-  """A trial in a process of its own."""
+  """Runs a trial in a child process."""
   if device is not None:
-    # JAX looks for devices when it is first used, which is later.
+    # JAX detects devices on first use, which is later.
     os.environ['CUDA_VISIBLE_DEVICES'] = device
-  # By default a semaphore, which a process that leaves at a signal would leak.
+  # The default lock is a semaphore, which a process that exits at a signal
+  # leaks.
   tqdm.set_lock(threading.RLock())
-  # Ctrl-C in a terminal reaches a worker twice: at once and by its parent,
-  # which reports it.
+  # Ctrl-C in a terminal reaches a worker twice: directly and from its parent,
+  # which prints the message.
   stopping.listen(impatient=False, message='')
   parent = multiprocessing.parent_process()
   if parent is not None:
@@ -155,24 +157,24 @@ def _alone(job: dict[str, Any], device: str | None) -> None:
 
 
 def _follow(parent: Any) -> None:
-  """Ends this process, in good order, after its parent."""
+  """Ends this process by SIGTERM once its parent has ended."""
   parent.join()
   os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
-  """On a cluster whose nodes see the same folder; a trial has one node.
+  """Runs trials on a Ray cluster whose nodes share the folder.
 
-  A trial of a node that dies is started again on another one, and goes on from
-  its last checkpoint.
+  A trial whose node dies is restarted on another node and resumes from its last
+  checkpoint.
   """
-  import ray  # of an extra
+  import ray  # optional dependency
 
   ours = not ray.is_initialized()
   if ours:
     local = {'num_cpus': _cpus(options), 'include_dashboard': False}
     with warnings.catch_warnings():
-      # Its forks run other programs at once, and have no use for JAX.
+      # Ray forks only to execute other programs, which is safe with JAX.
       warnings.filterwarnings('ignore', 'os.fork', RuntimeWarning)
       before = signal.getsignal(signal.SIGTERM)
       ray.init(
@@ -181,7 +183,7 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
         log_to_driver=False,
         **({} if options.address else local),
       )
-      signal.signal(signal.SIGTERM, before)  # Ray has taken it for itself
+      signal.signal(signal.SIGTERM, before)  # Ray replaces the handler
   try:
     start = ray.remote(
       num_cpus=options.cpus,
@@ -204,14 +206,15 @@ def _ray(jobs: Jobs, options: Options) -> Iterator[int]:
 
 
 def _slurm(jobs: Jobs, options: Options) -> Iterator[int]:
-  """An array of SLURM jobs, whose nodes see the same folder.
+  """Runs trials as an array of SLURM jobs, whose nodes share the folder.
 
-  A job that is preempted or out of time saves and is queued again by itself,
-  and one whose node dies by this process; it goes on from its last checkpoint.
+  A job that is preempted or times out saves its state and requeues itself; a
+  job whose node dies is resubmitted by this process. Both resume from the last
+  checkpoint.
   """
-  import submitit  # of an extra
+  import submitit  # optional dependency
 
-  # What is submitted finds the experiments by this.
+  # So that the jobs find the experiments.
   known = os.environ.get('PYTHONPATH')
   path = os.pathsep.join(filter(None, [str(_ROOT), known]))
   logs = pathlib.Path(jobs[0]['workdir']).parent / 'slurm'
@@ -254,13 +257,12 @@ def _slurm(jobs: Jobs, options: Options) -> Iterator[int]:
 
 
 class _Queued:
-  """A trial that is queued again, as it is, when its time is over."""
+  """A trial that is requeued when its time is over."""
 
   def __call__(self, job: dict[str, Any]) -> None:
-    # submitit lets SIGTERM pass and waits for the signal that the time is over.
-    # Its answer to that would come in the middle of the trial, and SLURM may
-    # end the call that queues the job while that call waits. It must be queued,
-    # so it does not leave before a safe point.
+    # submitit ignores SIGTERM and handles the timeout signal in the middle of
+    # the trial, and SLURM may end the requeueing call while it waits. The trial
+    # must be requeued, so the process ends only at a safe point.
     name = os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')
     over = getattr(signal, f'SIG{name}')
     (queue_again,) = stopping.listen(over, patience=None, impatient=False)
@@ -278,12 +280,12 @@ class _Queued:
 
 
 def _cpus(options: Options) -> int:
-  """CPUs of a local cluster that its workers take together."""
+  """Number of CPUs that all workers of a local cluster need."""
   return max(1, math.ceil(options.workers * options.cpus))
 
 
-# How trials are run: ``(jobs, options)`` gives the place of each one that has
-# ended.
+# Executors by name: functions of ``(jobs, options)`` that yield the index of
+# each job that has ended.
 EXECUTORS: dict[str, Callable[[Jobs, Options], Iterator[int]]] = {
   'serial': _serial,
   'processes': _processes,

@@ -1,4 +1,4 @@
-"""Reading what a sweep has left behind."""
+"""Reader of finished and unfinished sweeps."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from vizlab.runs.files import DONE
 
 __all__ = ['DEFINITION', 'ERRORS', 'load_sweep']
 
-# Of the folder of a sweep: what it is, and tracebacks of trials that failed.
+# In the folder of a sweep: its definition, and tracebacks of failed trials.
 DEFINITION, ERRORS = 'sweep.json', 'errors'
 
 
@@ -17,18 +17,17 @@ def load_sweep(folder: str | os.PathLike) -> list[dict[str, Any]]:
   """Reads the table of a sweep.
 
   Args:
-    folder: The folder of a sweep.
+    folder: Path of the folder of a sweep.
 
   Returns:
-    A row a trial: its ``trial`` number, ``state`` (``'finished'``, ``'failed'``
-    or ``'open'``), ``folder``, all settings that the sweep changes, and the
-    scalars of its results
-    (``'result NAME'`` where a setting has that name).
-    ``pandas.DataFrame(rows)`` makes a table of them, and ``load_run`` reads the
-    rest.
+    One row per trial: its ``trial`` number, ``state`` (``'finished'``,
+    ``'failed'`` or ``'open'``), ``folder``, all settings that the sweep
+    changes, and the scalar results (``'result NAME'`` if a setting has that
+    name). ``pandas.DataFrame(rows)`` makes a table, and `vizlab.runs.load_run`
+    reads the files of a trial.
 
   Raises:
-    ValueError: There is no sweep.
+    ValueError: The folder holds no sweep.
   """
   folder = pathlib.Path(folder).expanduser()
   path = folder / DEFINITION
@@ -53,7 +52,7 @@ def load_sweep(folder: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def _setting(config: dict[str, Any], name: str) -> Any:
-  """The value of ``net.pool`` in nested settings."""
+  """Value of a setting such as ``net.pool`` in nested settings."""
   for part in name.split('.'):
     config = config[part]
   return config

@@ -1,4 +1,4 @@
-"""Report of a sweep: a table, pictures by the swept axes, curves."""
+"""Report of a sweep: table, pictures by swept settings, curves."""
 
 import csv
 import importlib.util
@@ -21,19 +21,19 @@ from vizlab.sweeps.sweep import Sweep, counts
 __all__ = ['pictures', 'write']
 
 _THUMBNAIL = 192  # pixels of the longer side
-_POINTS = 200  # of a curve, at most
+_POINTS = 200  # most points of a curve
 
 
 def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
   """Writes ``summary.csv`` and ``report.html``.
 
   Args:
-    sweep: What was run, finished or not.
-    picture: Which picture of each trial is shown; the first of its report
-      where it is empty.
+    sweep: The sweep, finished or not.
+    picture: Name of the picture to show for each trial; the first picture of
+      its report if empty.
 
   Returns:
-    The report.
+    Path of the report.
   """
   rows = load_sweep(sweep.folder)
   columns = list(dict.fromkeys(k for row in rows for k in row if k != 'folder'))
@@ -60,14 +60,14 @@ def write(sweep: Sweep, picture: str = '') -> pathlib.Path:
 
 
 def _shared(sweep: Sweep) -> dict[str, Any]:
-  """The settings that no trial changes."""
+  """Settings that no trial changes."""
   swept = {name for trial in sweep.trials for name in trial.overrides}
   every = flatten(sweep.base.to_dict())
   return {name: value for name, value in every.items() if name not in swept}
 
 
 def pictures(sweep: Sweep) -> list[str]:
-  """Names of the pictures that finished trials have."""
+  """Names of the pictures of finished trials."""
   done = [t for t in sweep.trials if sweep.state(t) == 'finished']
   return sorted({p.stem for t in done for p in sweep.workdir(t).glob('*.png')})
 
@@ -77,13 +77,13 @@ def _cell(value: Any) -> str:
 
 
 def _words(trial: Trial, state: str) -> list[str]:
-  """Words by which the filter of the table finds a trial, without spaces."""
+  """Keywords of a trial for the filter of the table, without spaces."""
   changes = [f'{k}={v}' for k, v in trial.overrides.items()]
   return [part.replace(' ', '') for part in (*changes, trial.name, state)]
 
 
 def _thumbnail(sweep: Sweep, trial: Trial, name: str) -> dict[str, str] | None:
-  """A picture of a trial, small, and where the whole of it is."""
+  """Thumbnail of a picture of a trial, and the path of the full picture."""
   folder = sweep.workdir(trial)
   known = folder / 'figures.json'
   if not name and known.exists():
@@ -100,10 +100,10 @@ def _thumbnail(sweep: Sweep, trial: Trial, name: str) -> dict[str, str] | None:
 
 
 def _grids(sweep: Sweep) -> list[dict[str, Any]]:
-  """Trials in rows and columns by the first and the last swept setting.
+  """Arranges trials in rows and columns by the first and last swept setting.
 
-  One grid for each value of what else is swept; none for values at random, of
-  which no two trials share one.
+  There is one grid per combination of the other swept settings, and none for
+  random values, which no two trials share.
   """
   values: dict[str, list[str]] = {}
   for trial in sweep.trials:
@@ -135,12 +135,10 @@ def _grids(sweep: Sweep) -> list[dict[str, Any]]:
 
 
 def _curves(sweep: Sweep) -> str | None:
-  """The scores of each trial by its steps; ``''`` for none.
+  """Plots the scores of each trial by step; ``''`` if there are none.
 
-  ``None`` where there is no matplotlib to draw them.
-
-  Scores that are all negative are losses, drawn as such: they fall by orders of
-  magnitude.
+  Returns ``None`` if matplotlib is not installed. Scores that are all negative
+  are losses and plotted as such, on a logarithmic axis.
   """
   read = {trial.name: _scores(sweep.workdir(trial)) for trial in sweep.trials}
   found = {name: y for name, y in read.items() if y is not None and y.size}
@@ -158,7 +156,7 @@ def _curves(sweep: Sweep) -> str | None:
 
 
 def _scores(folder: pathlib.Path) -> np.ndarray | None:
-  """The mean score at each step of all that a trial made, one by one."""
+  """Mean score at each step of a trial's optimisations, concatenated."""
   parts = []
   for path in sorted(folder.glob('*.npz'), key=lambda p: p.stat().st_mtime_ns):
     with np.load(path) as arrays:

@@ -1,7 +1,7 @@
-"""Sweeps: which settings are tried, as a config's ``sweep(add)`` says.
+"""Search spaces of sweeps, defined by the ``sweep(add)`` of a config file.
 
-A config file has a function ``sweep(add)`` beside ``get_config``, and may have
-more, ``sweep_NAME(add)``. They need no import: ``add`` brings what they use.
+A config file may have a function ``sweep(add)`` beside ``get_config``, and
+others named ``sweep_NAME(add)``. They need no imports: ``add`` has all helpers.
 
   def sweep(add):
     add(beta=1e3)  # a trial with one setting changed
@@ -28,17 +28,17 @@ __all__ = ['Adder', 'Trial', 'apply', 'names', 'trials']
 Overrides = dict[str, Any]
 Draw = Callable[[np.random.Generator], Any]
 
-# Of the name of a trial's folder, so that no file system minds.
+# Longest name of a trial's folder, within the limits of file systems.
 _LONGEST = 120
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-  """One run of a sweep.
+  """Trial of a sweep.
 
   Attributes:
-    number: From 0 on.
-    overrides: The settings that are changed, ``{'net.pool': 'avg'}``.
+    number: Index of the trial, from 0.
+    overrides: Changed settings, such as ``{'net.pool': 'avg'}``.
   """
 
   number: int
@@ -46,7 +46,7 @@ class Trial:
 
   @property
   def name(self) -> str:
-    """Name of its folder: the number, and what differs."""
+    """Name of the trial's folder: its number and the changed settings."""
     parts = [f'{k}={_short(v)}' for k, v in self.overrides.items()]
     text = re.sub(r'[^\w=.,+-]+', '-', '_'.join(parts))[:_LONGEST]
     return f'{self.number:04d}_{text}'.rstrip('_')
@@ -55,19 +55,19 @@ class Trial:
 class Adder:
   """Collector of trials, the argument of ``sweep(add)``.
 
-  The helpers return lists of overrides, so that they can be nested: a product
-  of a zip and an axis, a chain of two products. Settings inside of others are
-  written with dots, ``**{'net.pool': ('max', 'avg')}``.
+  The helpers return lists of overrides and can be nested: a product of a zip
+  and an axis, a chain of two products. Nested settings are written with dots,
+  ``**{'net.pool': ('max', 'avg')}``.
   """
 
   def __init__(self) -> None:
-    """Without trials."""
+    """Starts without trials."""
     self.found: list[Overrides] = []
 
   def __call__(
     self, trials: Iterable[Overrides] | Overrides = (), /, **overrides: Any
   ) -> None:
-    """Adds trials that a helper made, or one with these overrides."""
+    """Adds the trials of a helper, or one trial with the given overrides."""
     several = [trials] if isinstance(trials, Mapping) else trials
     self.found += [dict(trial) for trial in several]
     if overrides:
@@ -77,7 +77,7 @@ class Adder:
   def product(
     *parts: Sequence[Overrides], **axes: Iterable[Any]
   ) -> list[Overrides]:
-    """All combinations; the last axis changes fastest."""
+    """Returns all combinations; the last axis varies fastest."""
     each = [*parts, *([{name: v} for v in axes[name]] for name in axes)]
     return [_merged(some) for some in itertools.product(*each)]
 
@@ -85,7 +85,7 @@ class Adder:
   def zip(
     *parts: Sequence[Overrides], **axes: Iterable[Any]
   ) -> list[Overrides]:
-    """The first of all, the second of all, and so on; all equally long."""
+    """Combines the axes elementwise; all must have the same length."""
     each = [*parts, *([{name: v} for v in axes[name]] for name in axes)]
     if len({len(part) for part in each}) > 1:
       raise ValueError(
@@ -96,17 +96,18 @@ class Adder:
 
   @staticmethod
   def chain(*parts: Iterable[Overrides]) -> list[Overrides]:
-    """One after the other."""
+    """Concatenates lists of overrides."""
     return [dict(trial) for trial in itertools.chain(*parts)]
 
   @staticmethod
   def random(count: int, *, seed: int, **axes: Draw) -> list[Overrides]:
-    """Trials drawn at random: the same ones for the same seed.
+    """Draws random trials, the same ones for the same seed.
 
     Args:
-      count: How many.
-      seed: Of the draws. Another count with it begins with the same trials.
-      **axes: What each setting is drawn from: `log_uniform` ...
+      count: Number of trials.
+      seed: Seed of the draws. A larger ``count`` starts with the same trials.
+      **axes: Distribution of each setting: `uniform`, `log_uniform` or
+        `choice`.
     """
     for name, draw in axes.items():
       if not callable(draw):
@@ -121,12 +122,12 @@ class Adder:
 
   @staticmethod
   def uniform(low: float, high: float) -> Draw:
-    """Numbers between two."""
+    """Uniform distribution between two numbers."""
     return lambda draws: _rounded(draws.uniform(low, high))
 
   @staticmethod
   def log_uniform(low: float, high: float) -> Draw:
-    """Positive numbers between two, as many in every factor of ten."""
+    """Log-uniform distribution between two positive numbers."""
     if not 0 < low <= high:
       raise ValueError(
         f'log_uniform: got {low}, {high}, expected 0 < low <= high'
@@ -136,27 +137,27 @@ class Adder:
 
   @staticmethod
   def choice(*values: Any) -> Draw:
-    """One of some values."""
+    """Uniform distribution over some values."""
     return lambda draws: values[draws.integers(len(values))]
 
 
 def names(module: ModuleType) -> list[str]:
-  """The sweeps of a config file; ``''`` is the one named just ``sweep``."""
+  """Names of the sweeps of a config file; ``''`` stands for ``sweep``."""
   found = [name for name in vars(module) if re.fullmatch(r'sweep(_\w+)?', name)]
   return sorted(name.removeprefix('sweep').removeprefix('_') for name in found)
 
 
 def trials(module: ModuleType, name: str, config: ConfigDict) -> list[Trial]:
-  """The trials of a sweep.
+  """Lists the trials of a sweep.
 
   Args:
-    module: A config file.
-    name: Of its sweep; ``''`` for the one without a name.
-    config: What the overrides change; it stays as it is.
+    module: The module of a config file.
+    name: Name of the sweep; ``''`` for the function ``sweep``.
+    config: Config to which the overrides apply; it is not modified.
 
   Raises:
-    ValueError: No such sweep, no trials, two alike, or an override that the
-      config does not admit.
+    ValueError: The sweep is unknown or empty, two trials are equal, or an
+      override is not valid for the config.
   """
   each_of('name', [name], names(module))
   adder = Adder()
@@ -177,10 +178,10 @@ def trials(module: ModuleType, name: str, config: ConfigDict) -> list[Trial]:
 
 
 def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
-  """The config of a trial, a copy.
+  """Returns a copy of a config with the overrides of a trial.
 
   Raises:
-    ValueError: A setting that is not there, or of another type.
+    ValueError: A setting is unknown or of another type.
   """
   made = config.copy_and_resolve_references()
   each_of('sweep: setting', trial.overrides, flatten(config.to_dict()))
@@ -204,7 +205,7 @@ def _merged(parts: Iterable[Overrides]) -> Overrides:
 
 
 def _plain(overrides: Overrides) -> Overrides:
-  """Overrides as JSON holds them, so that saved ones are equal."""
+  """Converts overrides to JSON values, so that they equal saved ones."""
   values = {
     k: v.item() if isinstance(v, np.generic) else v
     for k, v in overrides.items()
@@ -220,5 +221,5 @@ def _short(value: Any) -> str:
 
 
 def _rounded(value: float) -> float:
-  """To six digits: what a folder's name says is what is run."""
+  """Rounds to six digits, so that the folder's name shows the exact value."""
   return float(f'{value:.6g}')

@@ -1,6 +1,7 @@
-"""Running a sweep: what is finished stays, what was killed goes on.
+"""Execution of a sweep: keeps finished trials and resumes interrupted ones.
 
-A sweep's folder holds ``sweep.json`` (what it is), a work directory for each
+The folder of a sweep holds ``sweep.json`` (its definition), a work directory
+for each
 trial, ``errors/0003.txt`` for a trial that failed, ``summary.csv`` and
 ``report.html``.
 """
@@ -28,10 +29,10 @@ class Sweep:
   """A sweep and its folder.
 
   Attributes:
-    folder: Where everything is written.
-    base: The config that the trials change.
-    trials: All of them.
-    beside: The folder of the config, where one's own experiment is.
+    folder: Folder of the sweep.
+    base: Config that the trials override.
+    trials: All trials.
+    beside: Folder of the config, which may hold the user's experiment.
   """
 
   folder: pathlib.Path
@@ -40,10 +41,11 @@ class Sweep:
   beside: str = ''
 
   def open(self) -> None:
-    """Writes what the sweep is, or checks that it is still the same.
+    """Writes the definition of the sweep, or compares it with an earlier one.
 
     Raises:
-      ValueError: The folder is of another sweep, of something else, or in use.
+      ValueError: The folder belongs to another sweep, holds other files, or is
+        in use.
     """
     path, new = self.folder / DEFINITION, self._definition()
     try:
@@ -93,21 +95,21 @@ class Sweep:
       )
 
   def workdir(self, trial: Trial) -> pathlib.Path:
-    """The work directory of a trial."""
+    """Work directory of a trial."""
     return self.folder / trial.name
 
   def error(self, trial: Trial) -> pathlib.Path:
-    """Path of the traceback of a trial that failed."""
+    """Path of the traceback of a failed trial."""
     return self.folder / ERRORS / f'{trial.number:04d}.txt'
 
   def state(self, trial: Trial) -> str:
-    """``finished``, ``failed`` or ``open``."""
+    """State of a trial: ``finished``, ``failed`` or ``open``."""
     if (self.workdir(trial) / files.DONE).exists():
       return 'finished'
     return 'failed' if self.error(trial).exists() else 'open'
 
   def job(self, trial: Trial) -> dict[str, Any]:
-    """Arguments of `run_trial`: plain values, for another process."""
+    """Arguments of `run_trial`, plain values for another process."""
     return {
       'config': json.loads(json.dumps(apply(trial, self.base).to_dict())),
       'workdir': str(self.workdir(trial)),
@@ -124,17 +126,17 @@ def run(
   most: int = 0,
   retry: bool = False,
 ) -> dict[str, int]:
-  """Runs what is not finished.
+  """Runs the unfinished trials of a sweep.
 
   Args:
-    sweep: The sweep, opened.
-    executor: One of `EXECUTORS`.
-    options: Of the executor.
-    most: Trials to run now; 0 for all.
-    retry: Whether those that failed are run again.
+    sweep: The sweep, opened with `Sweep.open`.
+    executor: ``'serial'``, ``'processes'``, ``'ray'`` or ``'slurm'``.
+    options: Options of the executor.
+    most: Maximum number of trials to run now; 0 for all.
+    retry: Whether to run failed trials again.
 
   Returns:
-    How many are finished, failed and open then.
+    Numbers of finished, failed and open trials afterwards.
   """
   wanted = {'open', 'failed'} if retry else {'open'}
   todo = [trial for trial in sweep.trials if sweep.state(trial) in wanted]

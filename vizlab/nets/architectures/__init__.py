@@ -1,4 +1,4 @@
-"""Architectures as functions that give layers, and their catalog."""
+"""Architectures as functions that return layers, and their catalog."""
 
 from vizlab.nets.architectures.catalog import (
   Architecture,

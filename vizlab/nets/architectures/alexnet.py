@@ -63,8 +63,8 @@ def caffe_alexnet(classes: int) -> tuple[Layer, ...]:
 def zfnet(classes: int) -> tuple[Layer, ...]:
   """Layers of ZFNet (Zeiler & Fergus 2014, figure 3): a 7x7 stride 2 start.
 
-  The paper gives the maps' sizes (110, 55, 26, 13, 6 for 224 px images) and
-  leaves the padding open; this is the padding that gives those sizes.
+  The paper states the sizes of the maps (110, 55, 26, 13, 6 for 224 px images)
+  but not the padding; this padding gives those sizes.
   """
   return (
     Conv('conv1', 96, 7, 2, 1),

@@ -1,4 +1,4 @@
-"""The catalog of architectures: name -> layers, input, and public names."""
+"""Catalog of architectures: layers, input specifications and names."""
 
 import dataclasses
 import functools
@@ -37,14 +37,14 @@ POOLS = {'max': rules.max_pool, 'avg': rules.avg_pool}
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-  """One net of the catalog.
+  """Architecture of the catalog.
 
   Attributes:
-    name: The name it is created and loaded by.
-    build: ``classes -> layers``.
+    name: Name for `create` and `vizlab.nets.load`.
+    build: Function ``classes -> layers``.
     head: Name of the first layer of the classifier.
-    classes: Number of classes of the published net.
-    preprocessing: The published ways to feed it, by name; the first is the
+    classes: Number of classes of the published network.
+    preprocessing: Published input specifications by name; the first is the
       default.
   """
 
@@ -57,14 +57,14 @@ class Architecture:
   def layers(
     self, classes: int | None = None, classifier: bool = True
   ) -> tuple[Layer, ...]:
-    """The layers, without those of the classifier if so wished."""
+    """Returns the layers, optionally without those of the classifier."""
     ops = self.build(self.classes if classes is None else classes)
     if classifier:
       return ops
     return ops[: [op.name for op in ops].index(self.head)]
 
   def spec(self, preprocess: str | None = None) -> InputSpec:
-    """The input spec of that name, or the default one."""
+    """Returns the input specification of that name, or the default one."""
     if preprocess is None:
       return next(iter(self.preprocessing.values()))
     known = self.preprocessing
@@ -119,10 +119,11 @@ def names() -> tuple[str, ...]:
 
 
 def architecture(name: str) -> Architecture:
-  """The architecture of that name.
+  """Returns the architecture of that name.
 
   Raises:
-    ValueError: No such name; the message lists all, the nearest first.
+    ValueError: The name is unknown; the message lists all names, the most
+      similar first.
   """
   check_name('arch', name, _CATALOG)
   return _CATALOG[name]
@@ -137,21 +138,22 @@ def create(
   pool: str = 'max',
   preprocess: str | None = None,
 ) -> Network:
-  """Creates a net with random weights (He-normal kernels, zero biases).
+  """Creates a network with random weights (He-normal kernels, zero biases).
 
   Args:
-    arch: One of `names`.
-    key: Random key of the weights; ``jax.random.key(0)`` where it is ``None``.
-    classes: Number of logits; the published number where it is ``None``.
-    classifier: Whether the layers behind the convolutions are kept.
+    arch: Name of the architecture, one of `names`.
+    key: JAX random key of the weights; ``jax.random.key(0)`` by default.
+    classes: Number of logits; by default the published number.
+    classifier: Whether to include the layers after the convolutions.
     pool: ``'max'`` or ``'avg'``, for every pooling layer.
-    preprocess: ``'torchvision'`` or ``'caffe'``, where a net knows both.
+    preprocess: Name of a published preprocessing, such as ``'torchvision'`` or
+      ``'caffe'``; by default the first one of the architecture.
 
   Returns:
     A `Network`.
 
   Raises:
-    ValueError: An unknown architecture, pooling or preprocessing.
+    ValueError: The architecture, pooling or preprocessing is unknown.
   """
   found = architecture(arch)
   if classes is not None and classes < 1:
@@ -163,6 +165,6 @@ def create(
 
 
 def pooling_rules(pool: str) -> Rules:
-  """The rules of a net that pools that way."""
+  """Returns rules with ``'max'`` or ``'avg'`` pooling."""
   check_name('pool', pool, POOLS)
   return Rules(pool=POOLS[pool])

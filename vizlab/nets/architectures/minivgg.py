@@ -1,4 +1,4 @@
-"""minivgg: the small net that ships with vizlab, trained on `data.scenes`."""
+"""minivgg: the small network that ships with vizlab, trained on scenes."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ _WIDTHS = (32, 64, 96, 128, 128)
 def minivgg(classes: int) -> tuple[Layer, ...]:
   """Layers of a small VGG with global average pooling before ``fc``.
 
-  Its first kernels are 5x5, large enough to be looked at, and the last pooling
+  Its first kernels are 5x5, large enough to be visualized. The last pooling
   layer is left out, so that the class activation map of a 96 px scene is 6x6.
   """
   first, *rest = stages(_DEPTHS, _WIDTHS)[:-1]

@@ -21,7 +21,7 @@ _WIDTHS = (64, 128, 256, 512)
 def _block(
   name: str, before: str, convs: list[tuple[int, int, int]], shortcut: bool
 ) -> list[Layer]:
-  """A residual block; ``convs`` lists features, kernel and stride of each."""
+  """Layers of a residual block; ``convs`` lists features, kernel and stride."""
   ops: list[Layer] = []
   for i, (features, kernel, stride) in enumerate(convs, start=1):
     ops += [
@@ -61,7 +61,7 @@ def _block(
 def resnet(name: str, classes: int) -> tuple[Layer, ...]:
   """Layers of a ResNet, with torchvision's names (``layer1.0.conv1`` ...).
 
-  The output of a block is named like the block: ``layer4.1``.
+  The output of a block has the name of the block, such as ``layer4.1``.
   """
   bottleneck = name == 'resnet50'
   ops: list[Layer] = [

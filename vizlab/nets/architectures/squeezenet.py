@@ -9,7 +9,7 @@ _POOL = PoolWindow(3, 2, ceil=True)
 
 
 def _fire(name: str, before: str, squeeze: int, expand: int) -> list[Layer]:
-  """Squeeze to few channels, expand with 1x1 and 3x3 kernels side by side."""
+  """Layers of a fire module: a 1x1 squeeze, then 1x1 and 3x3 expansions."""
   thin, one, three = (
     f'{name}/{part}' for part in ('squeeze1x1', 'expand1x1', 'expand3x3')
   )

@@ -22,7 +22,7 @@ _WIDTHS = (64, 128, 256, 512, 512)
 
 
 def stages(depths: tuple[int, ...], widths: tuple[int, ...]) -> list[Layer]:
-  """The convolutional part: 3x3 convolutions with a 2x2 pool a stage."""
+  """Convolutional layers: 3x3 convolutions and a 2x2 pooling per stage."""
   ops: list[Layer] = []
   for stage, (depth, width) in enumerate(
     zip(depths, widths, strict=True), start=1
@@ -43,7 +43,7 @@ def vgg(name: str, classes: int) -> tuple[Layer, ...]:
 
 
 def classifier(classes: int) -> tuple[Layer, ...]:
-  """The three fully connected layers of AlexNet, ZFNet and VGG."""
+  """Fully connected layers of AlexNet, ZFNet and VGG."""
   return (
     Flatten('flatten'),
     Dense('fc6', 4096),

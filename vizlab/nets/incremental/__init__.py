@@ -1,4 +1,4 @@
-"""Networks on images of which one box is changed, computed from there on."""
+"""Incremental evaluation of networks on images with one changed box."""
 
 from vizlab.nets.incremental.occlusion import occlude
 from vizlab.nets.incremental.regions import (

@@ -1,9 +1,10 @@
-"""A net on an image in which one box is changed, at many places.
+"""Incremental evaluation of a network with one box of the image replaced.
 
 Only the region that the box can change is computed. The activations of the
-unchanged image are computed once; at every layer the region is laid into its
-surroundings, cut out with a margin for the kernel, and run through the layer,
-many places at once. The result is what the net gives for the changed image.
+unchanged image are computed once; at every layer the region is inserted into
+them, cropped with a margin for the kernel, and passed through the layer, for
+many positions at once. The result equals that of the network on the changed
+image.
 """
 
 import math
@@ -22,11 +23,11 @@ from vizlab.types import Acts, Array
 
 __all__ = ['occlude']
 
-Frames = tuple[Frame, ...]  # of the rows and of the columns
+Frames = tuple[Frame, ...]  # rows, columns
 
 
 class _Baseline(NamedTuple):
-  """The unchanged images ``[B, H, W, 3]`` (under ``None``) and activations."""
+  """Unchanged images ``[B, H, W, 3]`` (under ``None``) and activations."""
 
   acts: dict[str | None, Array]
   shapes: dict[str | None, Shape]
@@ -42,28 +43,30 @@ def occlude(
   chunk: int = 16,
   places: Array | None = None,
 ) -> Any:
-  """Reads a net with each box of ``x`` in turn replaced by that of ``other``.
+  """Evaluates a network with each box of ``x`` replaced by that of ``other``.
 
   Args:
     net: A `vizlab.nets.Network`.
-    read: ``(logits, acts) -> `` a pytree of arrays ``[..., *rest]``.
-    x: Images ``[..., H, W, 3]``.
-    other: Images of the same shape.
+    read: Function of ``(logits, acts)`` that returns a pytree of arrays
+      ``[..., *rest]``.
+    x: Images ``[..., H, W, 3]`` in [0, 1].
+    other: Images of the same shape that fill the boxes.
     rows: First and one past the last row of each row of boxes, clipped to the
       image.
     columns: First and one past the last column of each column of boxes, clipped
       to the image.
-    chunk: Images at once, but at least two places of the whole batch.
-    places: The boxes that are visited, int ``[P]``, counted row by row; all of
-      them by default.
+    chunk: Images evaluated at once, but at least two positions for the whole
+      batch.
+    places: Boxes to evaluate, int ``[P]``, counted row by row; all by default.
 
   Returns:
-    What ``read`` gives, each array ``[..., len(rows), len(columns), *rest]``,
-    or ``[..., P, *rest]`` where ``places`` are given.
+    The output of ``read``, with each array as
+    ``[..., len(rows), len(columns), *rest]``, or ``[..., P, *rest]`` if
+    ``places`` is given.
 
   Raises:
-    ValueError: No box, a box of no pixels or outside of the image, or ``other``
-      is not like ``x``.
+    ValueError: There is no box, a box is empty or outside of the image, or the
+      shape of ``other`` is not that of ``x``.
   """
   _check(x, other, rows, columns, chunk)
   lead, (h, w, c) = x.shape[:-3], x.shape[-3:]
@@ -118,11 +121,11 @@ def _check(
 
 
 def _in_chunks(fn: Callable[[Array], Any], places: Array, most: int) -> Any:
-  """``fn`` of places ``[P]``, ``most`` at once but at least two.
+  """Maps ``fn`` over positions ``[P]``, ``most`` at once but at least two.
 
-  The chunks are of one size, so there is one program; the last place is
-  repeated to fill the last of them. Two, because XLA's CPU backend fails to
-  compile the loops over a single one (jax 0.10.2).
+  All chunks have one size, so there is one program; the last position is
+  repeated to fill the last chunk. XLA's CPU backend fails to compile the loops
+  for chunks of one position (jax 0.10.2).
   """
   count = len(places)
   chunks = math.ceil(count / max(2, most))
@@ -138,15 +141,15 @@ def _program(
   other: Array,
   regions: Mapping[str | None, Region | None],
 ) -> Callable[[Array], Acts]:
-  """A function of places ``[P]`` that gives all activations ``[P B, ...]``.
+  """Returns a function of positions ``[P]`` to activations ``[P B, ...]``.
 
-  Windows are ``[P, B, h, w, C]``, whole maps ``[P B, H, W, C]``.
+  Regions are ``[P, B, h, w, C]``, whole maps ``[P B, H, W, C]``.
   """
 
   def laying(name: str | None, frames: Frames) -> Callable:
     return _laying(baseline.acts[name], _frames(regions[name]), frames)
 
-  # What does not depend on the place is made here, outside of the loop.
+  # Everything independent of the position is built here, outside of the loop.
   layings = {}
   for op, inputs in wiring(net.ops):
     region = regions[op.name]
@@ -184,15 +187,15 @@ def _program(
 
 
 def _laying(base: Array, have: Frames, want: Frames) -> Callable:
-  """A function that lays regions into their surroundings, and cuts there.
+  """Returns a function that inserts regions into a map and crops the result.
 
   Args:
-    base: The unchanged map ``[B, H, W, C]``; zeros lie around it.
-    have: The regions.
-    want: What is cut; it may reach beyond the map.
+    base: The unchanged map ``[B, H, W, C]``, padded with zeros.
+    have: Frames of the regions.
+    want: Frames of the crops, which may reach beyond the map.
 
   Returns:
-    ``(regions [P, B, h, w, C], places [P]) -> [P, B, h', w', C]``.
+    Function ``(regions [P, B, h, w, C], places [P]) -> [P, B, h', w', C]``.
   """
   if all(
     a.size == b.size and (a.start == b.start).all()
@@ -201,7 +204,7 @@ def _laying(base: Array, have: Frames, want: Frames) -> Callable:
     return lambda values, places: values
   pads, corners, inner, sizes, crop = [(0, 0, 0)], [], [], [], []
   for a, b, n in zip(have, want, base.shape[1:3], strict=True):
-    # The room for both: most often a region lies inside of what is wanted.
+    # A frame that contains both; usually the crop contains the region.
     before = max(0, int((b.start - a.start).max()))
     after = max(0, int((a.start + a.size - b.start - b.size).max()))
     start, size = b.start - before, before + b.size + after
@@ -228,7 +231,7 @@ def _laying(base: Array, have: Frames, want: Frames) -> Callable:
 
 
 def _cut(maps: Array, frames: Frames, places: Array) -> Array:
-  """The regions of whole maps ``[P, B, H, W, C]``."""
+  """Crops the regions of whole maps ``[P, B, H, W, C]``."""
   starts = jnp.asarray(_starts(frames))[places]
   size = (maps.shape[1], *(frame.size for frame in frames), maps.shape[-1])
 
@@ -240,7 +243,7 @@ def _cut(maps: Array, frames: Frames, places: Array) -> Array:
 
 
 def _boxes(x: Array, other: Array, region: Region, places: Array) -> Array:
-  """Windows of ``x``, with the box of each place taken from ``other``."""
+  """Crops regions of ``x``, with the box of each position from ``other``."""
   frames = _frames(region)
   starts = jnp.asarray(_starts(frames))
   size = (len(x), *(frame.size for frame in frames), x.shape[-1])
@@ -270,5 +273,5 @@ def _starts(frames: Frames) -> np.ndarray:
 
 
 def _as_one(values: Array) -> Array:
-  """``[P, B, ...]`` as ``[P B, ...]``, as layers take it."""
+  """Reshapes ``[P, B, ...]`` to ``[P B, ...]``, the input of layers."""
   return values.reshape(-1, *values.shape[2:])

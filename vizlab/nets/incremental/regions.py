@@ -1,12 +1,12 @@
 """Regions of each activation that a change in the image can reach.
 
-A box of pixels is changed at one of many places. `plan` finds, for every layer
-and position, the region of its map that can differ from the unchanged image's
-(the box grown by the layer's receptive field), all of one size so that places
-form a batch. Where a region covers so much of the map that the whole of it is
-cheaper, the plan says so, and from there on the net runs as usual.
+A box of pixels is replaced at one of many positions. `plan` computes, for every
+layer and box position, the region of the map that can differ from that of the
+unchanged image: the box grown by the receptive field of the layer. All regions
+of a layer have one size, so that they form a batch. If computing the whole map
+is cheaper, the plan uses the whole map from that layer on.
 
-All of this is arithmetic on numbers known before anything runs, in numpy.
+All numbers are known before anything runs and are computed with NumPy.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ __all__ = ['Axis', 'Frame', 'Region', 'multiplications', 'plan']
 
 
 class Frame(NamedTuple):
-  """Along one axis: the first position for each place, and one size for all."""
+  """Intervals along one axis: a start per box position and a common size."""
 
   start: np.ndarray
   size: int
@@ -35,9 +35,9 @@ class Axis:
   """Changed interval along one axis of a map, for each position.
 
   Attributes:
-    first: int ``[places]``, the first position that is changed.
-    last: int ``[places]``, one past the last position that is changed.
-    length: Positions along the axis.
+    first: int ``[P]``, the first changed position for each box.
+    last: int ``[P]``, one past the last changed position for each box.
+    length: Number of positions along the axis.
   """
 
   first: np.ndarray
@@ -46,17 +46,17 @@ class Axis:
 
   @property
   def frame(self) -> Frame:
-    """The regions: as large as the largest change, and inside of the map."""
+    """Frame of the regions, of the size of the largest change."""
     size = int((self.last - self.first).max())
     return Frame(np.minimum(self.first, self.length - size), size)
 
   @property
   def whole(self) -> Frame:
-    """All of the map."""
+    """Frame of the whole map."""
     return Frame(np.zeros_like(self.first), self.length)
 
   def read(self, slide: Slide) -> Frame:
-    """Input interval of these regions; it may begin in the padding."""
+    """Input interval of these regions; it may start in the padding."""
     start, size = self.frame
     start = start * slide.stride - slide.padding
     return Frame(start, (size - 1) * slide.stride + slide.size)
@@ -75,23 +75,23 @@ class Axis:
 
 
 class Region(NamedTuple):
-  """The regions of one activation: rows and columns for every position."""
+  """Regions of one activation: rows and columns for every box position."""
 
   rows: Axis
   columns: Axis
 
   def through(self, slide: Slide, shape: Shape) -> 'Region':
-    """The regions in the output ``shape`` of a sliding window."""
+    """Regions in the output ``shape`` of a sliding window."""
     return Region(
       *(a.through(slide, n) for a, n in zip(self, shape[:2], strict=True))
     )
 
   def union(self, other: 'Region') -> 'Region':
-    """The regions that hold two others."""
+    """Smallest regions that contain two others."""
     return Region(*(a.union(b) for a, b in zip(self, other, strict=True)))
 
   def worth_it(self, slide: Slide) -> bool:
-    """True if reading it takes less than reading the map and its padding."""
+    """Returns True if the region is smaller than the padded map."""
     read, whole = 1, 1
     for axis in self:
       read *= axis.read(slide).size
@@ -105,16 +105,16 @@ def plan(
   rows: Sequence[tuple[int, int]],
   columns: Sequence[tuple[int, int]],
 ) -> dict[str | None, Region | None]:
-  """Region of every activation.
+  """Computes the region of every activation.
 
   Args:
-    ops: The layers of a net.
+    ops: The layers of a network.
     shape: ``(H, W, 3)`` of the image.
     rows: First and one past the last row of the box, for each position.
     columns: First and one past the last column of the box, for each position.
 
   Returns:
-    ``{layer: region}``, the image under ``None``; a region that is ``None``
+    ``{layer: region}``, with the image under ``None``. A region of ``None``
     stands for the whole map.
   """
   shapes = infer_shapes(ops, shape)
@@ -149,15 +149,15 @@ def multiplications(
   shape: Shape,
   regions: Mapping[str | None, Region | None] | None = None,
 ) -> float:
-  """Multiplications of one forward, or of what a plan computes for one place.
+  """Counts multiplications of a forward pass, or of a plan per box position.
 
   Args:
-    ops: The layers of a net.
+    ops: The layers of a network.
     shape: ``(H, W, 3)`` of the image.
-    regions: What `plan` gave; ``None`` for the whole net.
+    regions: Output of `plan`; ``None`` for the whole network.
 
   Returns:
-    Multiplications by kernels; biases, ReLUs and pooling are not counted.
+    Number of multiplications by kernels, without biases, ReLUs and pooling.
   """
   regions = regions or {}
   shapes: dict[str | None, Shape] = {None: shape, **infer_shapes(ops, shape)}

@@ -1,4 +1,4 @@
-"""Layers as data, what networks are made of; see `vizlab.nets.layers.base`."""
+"""Layers as data, the building blocks of networks."""
 
 from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
 from vizlab.nets.layers.conv import conv2d

@@ -1,12 +1,11 @@
-"""Layers as data: what a net is made of, and all that is known about each kind.
+"""Layers as data: the base classes.
 
-A net is a tuple of layers in the order they run. A layer names the layers it
-reads (none: the one before it), so a chain is a net in which nobody names any.
-Everything that is asked of a net (its forward, the shapes, the receptive
-fields, the parameters it needs) walks that tuple and asks each layer, so a new
-kind of layer is one class here and nothing anywhere else.
+A network is a tuple of layers in the order they run. A layer lists the names of
+its inputs; an empty list stands for the previous layer. The forward pass,
+shapes, receptive fields and parameters of a network are computed by walking the
+tuple, so a new kind of layer is a single class.
 
-Inside a net a map is ``[N, H, W, C]`` and a vector ``[N, C]``; a *shape* is
+Inside a network a map is ``[N, H, W, C]`` and a vector ``[N, C]``; a *shape* is
 ``(H, W, C)`` or ``(C,)``, without the batch.
 """
 
@@ -26,11 +25,11 @@ Params = dict[str, Array]
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-  """One named step of a net.
+  """Named layer of a network.
 
   Attributes:
-    name: The published name of the layer; its activation has the same.
-    inputs: Names of the layers it reads; empty for the layer before it.
+    name: Published name of the layer and of its activation.
+    inputs: Names of the input layers; empty for the previous layer.
   """
 
   name: str
@@ -39,36 +38,36 @@ class Layer:
   frozen_params: ClassVar[frozenset[str]] = frozenset()
 
   def param_shapes(self, shape: Shape) -> dict[str, Shape]:
-    """Shapes of the parameters, for an input of that shape."""
+    """Shapes of the parameters for an input of a given shape."""
     return {}
 
   def init(self, key: Array, shape: Shape) -> Params:
-    """Random parameters, for an input of that shape."""
+    """Random parameters for an input of a given shape."""
     return {}
 
   def out_shape(self, *shapes: Shape) -> Shape:
-    """The output's shape from those of the inputs."""
+    """Shape of the output from the shapes of the inputs."""
     return shapes[0]
 
   @property
   def slide(self) -> Slide | None:
-    """Slide of its window; ``None`` if it reads the whole input.
+    """Sliding window of the layer; ``None`` if it reads the whole input.
 
-    Incremental occlusion computes only what a change can reach by it. A layer
-    that does not say otherwise reads everything, which is slow and never wrong;
-    one that treats every position alone is a `Pointwise`.
+    Incremental occlusion uses it to compute only what a change can reach. The
+    default, ``None``, is slow but always correct; a layer that treats every
+    position separately is a `Pointwise`.
     """
     return None
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
-    """The layer for an input ``shape`` around which its zeros lie already.
+    """Layer without padding, for an input ``shape`` that is already padded.
 
-    ``None`` where that is not known, or its padding is not zeros.
+    ``None`` if there is none, or if the padding is not zeros.
     """
     return None
 
   def field(self, *fields: Field | None) -> Field | None:
-    """The output's receptive field from those of the inputs.
+    """Receptive field of the output from those of the inputs.
 
     ``None`` stands for the whole image.
     """
@@ -82,19 +81,19 @@ class Layer:
     return params.get('bias')
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Runs the layer."""
+    """Applies the layer to its inputs."""
     raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
 class Pointwise(Layer):
-  """Base of layers whose output at a position reads that position alone."""
+  """Base class of layers that treat every position separately."""
 
   @property
   def slide(self) -> Slide | None:
-    """A window of one position."""
+    """Window of one position."""
     return Slide()
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
-    """The same: it has no padding."""
+    """The layer itself: it has no padding."""
     return self

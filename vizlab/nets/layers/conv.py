@@ -1,4 +1,4 @@
-"""The convolution of every net: a fast forward, and a gradient of its own."""
+"""2-D convolution with a fast forward pass and a custom gradient."""
 
 import functools
 
@@ -18,7 +18,7 @@ def _conv(
   x: Array, kernel: Array, stride: int, padding: int, groups: int
 ) -> Array:
   if x.shape[-1] == 3 and groups == 1:
-    # An image: four channels fill a SIMD register, three take twice as long.
+    # An image: four channels fill a SIMD register; three take twice as long.
     x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)
   return lax.conv_general_dilated(
     x,
@@ -38,17 +38,17 @@ def _zero_channel(x: Array, axis: int) -> Array:
 def conv2d(
   x: Array, kernel: Array, stride: int = 1, padding: int = 0, groups: int = 1
 ) -> Array:
-  """2-D cross-correlation, as in every deep-learning library.
+  """2-D convolution (cross-correlation).
 
-  The gradient with respect to ``x`` is written out as a convolution with the
-  flipped, transposed kernel. JAX's own leaves the transposition to the
-  convolution's dimension numbers, and inside a loop XLA's CPU backend then
-  falls off its fast path (five to seven times slower).
+  The gradient with respect to ``x`` is an explicit convolution with the
+  flipped, transposed kernel. JAX's own gradient expresses the transposition by
+  dimension numbers, and inside a loop XLA's CPU backend then leaves its fast
+  path (five to seven times slower).
 
   Args:
     x: ``[N, H, W, C]``.
     kernel: ``[k, k, C / groups, D]``.
-    stride: Step between outputs.
+    stride: Step between outputs, in positions.
     padding: Zeros added on each side of both axes.
     groups: Number of independent groups of channels.
 
@@ -59,7 +59,7 @@ def conv2d(
 
 
 def _transpose_kernel(kernel: Array, groups: int) -> Array:
-  """``[k, k, C/g, D]`` to the input gradient's kernel ``[k, k, D/g, C]``."""
+  """Kernel ``[k, k, D/g, C]`` of the input gradient from ``[k, k, C/g, D]``."""
   h, w, c, d = kernel.shape
   kernel = jnp.flip(kernel, (0, 1)).reshape(h, w, c, groups, d // groups)
   return kernel.transpose(0, 1, 4, 3, 2).reshape(h, w, d // groups, groups * c)
@@ -88,7 +88,7 @@ def _input_gradient(
 
 
 def _by_winograd(kernel: Array, stride: int, padding: int, groups: int) -> bool:
-  """True for 3x3 layers that Winograd's algorithm speeds up on a CPU."""
+  """Returns True for layers that Winograd's algorithm speeds up on a CPU."""
   k, _, c, d = kernel.shape
   square = (k, stride, groups) == (3, 1, 1) and padding in (0, 1, 2)
   return square and pays(c, d, padding)
@@ -134,7 +134,7 @@ def _conv2d_bwd(
 ) -> tuple[Array, Array]:
   x, kernel = saved
   dx = _backward(g, kernel, x.shape, stride, padding, groups)
-  # Only training reads this one; where nobody does, jit drops it and x with it.
+  # Used only in training; otherwise jit removes it, and x with it.
   linear = functools.partial(
     _conv, x, stride=stride, padding=padding, groups=groups
   )

@@ -1,4 +1,4 @@
-"""Layers that join maps, or flatten them."""
+"""Layers that join or flatten maps."""
 
 import dataclasses
 import math
@@ -23,10 +23,10 @@ class Add(Pointwise):
 
 @dataclasses.dataclass(frozen=True)
 class Concat(Pointwise):
-  """Several maps side by side, along the channels."""
+  """Concatenation of maps along the channels."""
 
   def out_shape(self, *shapes: Shape) -> Shape:
-    """The channels add up."""
+    """Shape with the sum of the channels."""
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -36,12 +36,12 @@ class Concat(Pointwise):
 
 @dataclasses.dataclass(frozen=True)
 class Flatten(Layer):
-  """A map as a vector, in the order H, W, C."""
+  """Flattening of a map to a vector, in the order H, W, C."""
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(H W C,)``."""
     return (math.prod(shapes[0]),)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Reshapes."""
+    """Reshapes the map to a vector."""
     return xs[0].reshape(xs[0].shape[0], -1)

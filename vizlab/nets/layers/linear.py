@@ -1,4 +1,4 @@
-"""Layers with a kernel: convolution and fully connected."""
+"""Layers with a kernel: convolutional and fully connected."""
 
 import dataclasses
 
@@ -43,11 +43,11 @@ class Conv(Layer):
 
   @property
   def slide(self) -> Slide | None:
-    """Its kernel."""
+    """Window of the kernel."""
     return Slide(self.kernel, self.stride, self.padding)
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
-    """The same kernel without padding."""
+    """The layer with padding 0."""
     return dataclasses.replace(self, padding=0)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
@@ -80,7 +80,7 @@ class Dense(Layer):
 
 
 def _he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
-  # float32 by name: with x64 the default would be another draw.
+  # Explicit float32, so that the draw is the same with x64.
   draw = jax.nn.initializers.he_normal()
   params = {'kernel': draw(key, shapes['kernel'], jnp.float32)}
   if 'bias' in shapes:

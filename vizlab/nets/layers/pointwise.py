@@ -1,4 +1,4 @@
-"""Layers that treat every position alone: ReLU and normalisation."""
+"""Pointwise layers: ReLU and normalisation."""
 
 import dataclasses
 from typing import ClassVar
@@ -15,7 +15,7 @@ __all__ = ['LRN', 'BatchNorm', 'ReLU']
 
 @dataclasses.dataclass(frozen=True)
 class ReLU(Pointwise):
-  """Rectification, by the rule that the net carries."""
+  """ReLU, with the backward rule of the network."""
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``max(x, 0)``."""
@@ -46,7 +46,7 @@ class LRN(Pointwise):
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm(Pointwise):
-  """Batch normalisation with its recorded statistics, as at inference."""
+  """Batch normalisation with recorded statistics (inference mode)."""
 
   epsilon: float = 1e-5
 
@@ -57,7 +57,7 @@ class BatchNorm(Pointwise):
     return dict.fromkeys(('scale', 'bias', 'mean', 'var'), shape[-1:])
 
   def init(self, key: Array, shape: Shape) -> Params:
-    """The identity."""
+    """Parameters of the identity."""
     fill = {'scale': 1.0, 'bias': 0.0, 'mean': 0.0, 'var': 1.0}
     return {
       name: jnp.full(shape[-1:], value, jnp.float32)

@@ -1,4 +1,4 @@
-"""Layers that pool over windows, bins, or the whole map."""
+"""Pooling layers: over windows, bins, or the whole map."""
 
 import dataclasses
 
@@ -15,22 +15,22 @@ __all__ = ['AdaptivePool', 'GlobalPool', 'Pool']
 
 @dataclasses.dataclass(frozen=True)
 class Pool(Layer):
-  """Pooling over square windows, by the rule that the net carries."""
+  """Pooling over square windows, with the pooling rule of the network."""
 
   window: PoolWindow = PoolWindow()
 
   def out_shape(self, *shapes: Shape) -> Shape:
-    """Output shape by `vizlab.rules.PoolWindow.length`."""
+    """Shape of the output, with one position per window."""
     h, w, c = shapes[0]
     return self.window.length(h), self.window.length(w), c
 
   @property
   def slide(self) -> Slide | None:
-    """Its window."""
+    """Window of the pooling."""
     return Slide(self.window.size, self.window.stride, self.window.padding)
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
-    """The same, if all its windows lie inside the input."""
+    """The layer itself, if all windows lie inside the input."""
     ends = ((self.window.length(n) - 1) * self.window.stride for n in shape[:2])
     last = [end + self.window.size for end in ends]
     if self.window.padding or last[0] > shape[0] or last[1] > shape[1]:
@@ -40,16 +40,16 @@ class Pool(Layer):
     )
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Maximum (or mean) of every window."""
+    """Pools every window by the rule."""
     return rules.pool(xs[0], self.window)
 
 
 @dataclasses.dataclass(frozen=True)
 class AdaptivePool(Layer):
-  """Mean over a fixed grid of bins, whatever the map's size, as torchvision.
+  """Adaptive average pooling to a fixed grid of bins, as in torchvision.
 
-  Bin ``i`` of ``n`` covers rows ``floor(i H / n)`` to ``ceil((i + 1) H / n)``:
-  as that depends on the image's size, it counts as reading everything.
+  Bin ``i`` of ``n`` covers rows ``floor(i H / n)`` to ``ceil((i + 1) H / n)``.
+  As the bins depend on the size of the map, it counts as reading the whole map.
   """
 
   size: int = 7
@@ -59,7 +59,7 @@ class AdaptivePool(Layer):
     return self.size, self.size, shapes[0][-1]
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """The identity on a map that already has the size."""
+    """Averages each bin; the identity for a map of ``size``."""
     x = xs[0]
     for axis in (1, 2):
       x = _mean_bins(x, self.size, axis)
@@ -68,14 +68,14 @@ class AdaptivePool(Layer):
 
 @dataclasses.dataclass(frozen=True)
 class GlobalPool(Layer):
-  """Mean over all positions: a map becomes a vector."""
+  """Global average pooling of a map to a vector."""
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(C,)``."""
     return shapes[0][-1:]
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Averages both spatial axes."""
+    """Averages over both spatial axes."""
     return xs[0].mean((1, 2))
 
 

@@ -1,10 +1,11 @@
-"""3x3 convolutions with 2.25 times fewer multiplications (Winograd's).
+"""Winograd convolution: 3x3 kernels with 2.25 times fewer multiplications.
 
 ``F(2x2, 3x3)`` of Lavin & Gray 2016: a tile of 2x2 outputs from 4x4 inputs
-takes 16 multiplications a pair of channels instead of 36. The price is
-memory traffic: the input is spread to four times its size, and so are the
-products. With many channels the products dominate, and on the CPU the layers of
-a VGG from 256 channels on run 1.4 to 2 times faster than the direct way.
+takes 16 multiplications per pair of channels instead of 36. The cost is memory
+traffic: the transformed input and the products have four times the size of the
+input. With many channels the products dominate, and on the CPU the layers of a
+VGG with 256 or more channels run 1.4 to 2 times faster than a direct
+convolution.
 
 In one dimension, with input ``d`` (4), kernel ``g`` (3) and output ``y`` (2):
 
@@ -12,7 +13,7 @@ In one dimension, with input ``d`` (4), kernel ``g`` (3) and output ``y`` (2):
   kernel  (g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2)
   gather  y = (m0 + m1 + m2, m1 - m2 - m3),  m = their products
 
-and in two dimensions the same along the rows and then along the columns.
+In two dimensions the transforms are applied along rows, then columns.
 """
 
 import jax.numpy as jnp
@@ -26,10 +27,11 @@ _FLIP = (3, 1, 2, 0)  # reversing g permutes the transformed kernel
 
 
 def pays(channels: int, features: int, padding: int) -> bool:
-  """True if a 3x3 layer is faster this way on a CPU (measured on VGG's).
+  """Returns True if Winograd is faster for a 3x3 layer on a CPU.
 
-  Without padding it is already from 64 channels on: XLA's own convolution is
-  two to three times slower there than with it.
+  The limits were measured on VGG. Without padding it is faster from 64 channels
+  on, as XLA's own convolution is then two to three times slower than with
+  padding.
   """
   if padding == 0:
     return min(channels, features) >= 64
@@ -39,24 +41,24 @@ def pays(channels: int, features: int, padding: int) -> bool:
 def winograd(
   x: Array, kernel: Array, padding: int, *, transposed: bool = False
 ) -> Array:
-  """A 3x3 convolution of stride 1.
+  """Computes a 3x3 convolution of stride 1.
 
   Args:
     x: ``[N, H, W, C]``.
     kernel: ``[3, 3, C, D]``, or ``[3, 3, D, C]`` if transposed.
     padding: Zeros added on each side; 1 keeps the size of the map.
-    transposed: Whether to convolve with the flipped kernel, its channels
-      exchanged: the gradient of a convolution with respect to its input, whose
-      padding was 2 less this one.
+    transposed: Whether to use the flipped kernel with exchanged channels, for
+      the gradient with respect to the input of a convolution with padding
+      ``2 - padding``.
 
   Returns:
-    ``[N, H + 2 padding - 2, W + 2 padding - 2, D]``; it differs from the direct
-    sum by rounding only.
+    ``[N, H + 2 padding - 2, W + 2 padding - 2, D]``; equal to the direct
+    convolution up to rounding.
   """
   n, p = len(x), padding
   h, w = (side + 2 * p - 2 for side in x.shape[1:3])
   rows, columns = -(-h // 2), -(-w // 2)
-  last = 2 * rows - h, 2 * columns - w  # an odd side gets one more row of zeros
+  last = 2 * rows - h, 2 * columns - w  # odd sides: one more row of zeros
   padded = jnp.pad(x, ((0, 0), (p, p + last[0]), (p, p + last[1]), (0, 0)))
   tiles = [v for row in _spread(padded, 1) for v in _spread(row, 2)]
   kernels = [u for row in _kernel(kernel) for u in _kernel(row)]

@@ -1,4 +1,4 @@
-"""Files of weights: their formats, and which network they are of."""
+"""Weight files: formats and detection of the architecture."""
 
 from vizlab.nets.weights.files import (
   EMBEDDED,

@@ -1,4 +1,4 @@
-"""Weights from files: strict, from every format that people have."""
+"""Loading and saving of weights, with strict checks of names and shapes."""
 
 import dataclasses
 import json
@@ -40,46 +40,47 @@ def load(
   pool: str | None = None,
   layers: Iterable[type[Layer]] = (),
 ) -> Network:
-  """Loads a trained net.
+  """Loads a trained network.
 
-  Names and shapes must match one to one; kernels are turned to our order of
-  axes, the flattening of torchvision's classifiers (C, H, W) included. A file
-  without the tensors of the classifier gives a net without one. A file that
-  `save` wrote of an architecture of one's own says what its layers are.
+  Names and shapes must match one to one. Kernels are transposed to vizlab's
+  order of axes, including the flattening order (C, H, W) of torchvision's
+  classifiers. A file without the tensors of the classifier gives a network
+  without one. Files that `save` wrote for your own layers include these layers.
 
   Args:
-    source: ``'minivgg'``, the net that ships with vizlab; or
-      ``'minivgg_random_labels'``, one that learned 512 scenes with random
-      labels by heart, for sanity checks; or the path of a file in vizlab's own
-      format (``.safetensors``), with torchvision's names (``.safetensors``,
-      ``.pth``) or with Keras' (``.h5``).
-    arch: The architecture, one of `vizlab.nets.names`; found from the file
-      where it is ``None``.
-    preprocess: ``'torchvision'`` or ``'caffe'``; where it is ``None``, what the
-      file's header says, or else what its format implies (torchvision's names:
-      ``'torchvision'``, Keras': ``'caffe'``).
-    pool: ``'max'`` or ``'avg'``, for every pooling layer; where it is ``None``,
-      what the file's header says, or else ``'max'``.
-    layers: Classes of layers of one's own that the file names, where they
-      cannot be imported from where they were defined.
+    source: ``'minivgg'``, the network that ships with vizlab;
+      ``'minivgg_random_labels'``, which memorised random labels of 512 scenes,
+      for sanity checks; or the path of a file in vizlab's format
+      (``.safetensors``), with torchvision's names (``.safetensors``, ``.pth``)
+      or with Keras' names (``.h5``).
+    arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
+      it from the file.
+    preprocess: ``'torchvision'`` or ``'caffe'``. ``None`` uses the header of
+      the file if it has one, otherwise the preprocessing that the format of the
+      names implies (torchvision's names: ``'torchvision'``, Keras' names:
+      ``'caffe'``).
+    pool: ``'max'`` or ``'avg'``, for every pooling layer. ``None`` uses the
+      header of the file, otherwise ``'max'``.
+    layers: Your own layer classes that the file refers to, if they cannot be
+      imported from the module in which they were defined.
 
   Returns:
     A `Network`, in float32.
 
   Raises:
     ValueError: The file is missing or damaged, or its tensors are not those of
-      the net; the message lists what is missing, extra or misshapen, and says
-      what the file looks like.
+      the network. The message lists missing, extra and misshapen tensors and
+      the architecture that the file resembles.
 
   >>> from vizlab import nets
   >>> nets.load('minivgg').arch
   'minivgg'
   """
   if pool is not None:
-    pooling_rules(pool)  # a wrong one is told before a file is read
+    pooling_rules(pool)  # raises before a file is read
   if arch is not None:
     architecture(arch)
-  # A word without a suffix or a folder is meant as a name, not as a file.
+  # A word without a suffix or a folder is a name, not a file.
   word = isinstance(source, str) and not pathlib.PurePath(source).suffix
   if source not in EMBEDDED and word and '/' not in source:
     raise ValueError(
@@ -93,7 +94,7 @@ def load(
 
 
 def shipped(name: str | os.PathLike) -> pathlib.Path | None:
-  """The file of a net that ships with vizlab, if it is one."""
+  """Returns the file of a network that ships with vizlab, otherwise None."""
   folder = pathlib.Path(str(resources.files('vizlab.nets.weights'))) / 'data'
   return folder / f'{name}.safetensors' if name in EMBEDDED else None
 
@@ -105,10 +106,10 @@ def from_tensors(
   preprocess: str | None = None,
   pool: str = 'max',
 ) -> Network:
-  """Builds a trained net from tensors in memory, as `load` does from a file.
+  """Builds a trained network from tensors in memory.
 
   Args:
-    tensors: Arrays by name, such as a torch state dict turned to numpy.
+    tensors: Arrays by name, such as a torch state dict converted to NumPy.
     arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
       it from the names and shapes.
     preprocess: ``'torchvision'`` or ``'caffe'``; ``None`` uses the
@@ -159,7 +160,7 @@ def _own(
   header: Mapping[str, str],
   kinds: Iterable[type[Layer]],
 ) -> Fit:
-  """The fit of a file that says what its layers are."""
+  """Matches the tensors of a file to the layers in its header."""
   try:
     ops = layers_from_json(header['layers'], kinds)
     spec = InputSpec(**_tuples(json.loads(header['input'])))
@@ -178,25 +179,26 @@ def save(
   source: str | os.PathLike | None = None,
   half: bool = False,
 ) -> pathlib.Path:
-  """Writes a net in vizlab's own format, whole or not at all.
+  """Writes a network in vizlab's format, atomically.
 
-  With the weights go the name of the architecture, the preprocessing and
-  average pooling; of a net that is not of the catalog also its layers. Backward
-  rules are not written.
+  The file also holds the name of the architecture, the preprocessing and
+  average pooling, and the layers if they are not those of the catalog. Backward
+  rules are not stored.
 
   Args:
-    net: The net.
+    net: The network.
     path: A ``.safetensors`` file.
-    source: The file it was converted from; its name and SHA-256 are recorded.
+    source: The file from which it was converted; its name and SHA-256 are
+      recorded.
     half: Whether to store float16 (half the size; loaded as float32).
 
   Returns:
     The path.
 
   Raises:
-    ValueError: The path does not end in ``.safetensors``, a number does not fit
-      into float16, or a layer has a field that JSON does not hold; nothing is
-      written.
+    ValueError: The path does not end in ``.safetensors``, a number is outside
+      the range of float16, or a field of a layer cannot be written as JSON.
+      Nothing is written then.
   """
   path = pathlib.Path(path)
   if path.suffix != '.safetensors':
@@ -227,7 +229,7 @@ def save(
 
 
 def _is_of_catalog(net: Network) -> bool:
-  """Tells if the name of the architecture determines the layers."""
+  """Returns True if the name of the architecture determines the layers."""
   if net.arch not in names():
     return False
   arch, size = architecture(net.arch), net.spec.size
@@ -253,5 +255,5 @@ def _input_spec(
 
 
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-  """Fields with tuples where JSON has lists."""
+  """Converts the lists of JSON to tuples."""
   return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

@@ -1,4 +1,4 @@
-"""Names and layouts of tensors in weight files of other projects."""
+"""Names and layouts of tensors in the weight files of other projects."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ __all__ = ['LAYOUTS', 'Entry', 'Layout', 'expected']
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One tensor of a file: where it goes, the shape it has, how to turn it."""
+  """Tensor of a file: its layer and parameter, shape, and conversion."""
 
   layer: str
   parameter: str
@@ -25,18 +25,18 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-  """A public format of names.
+  """Naming scheme and axis order of a public weight format.
 
   Attributes:
     name: ``'vizlab'``, ``'torchvision'`` or ``'keras'``.
-    preprocess: The preprocessing that nets in this format expect; ``None`` for
-      the architecture's own default.
-    ignore: Endings of names that carry no weight.
-    places: Where each layer is in the file; ``None`` if the format does not
-      know the architecture.
-    key: Name in the file of a parameter, from the layer's place.
-    source_shape: Shape in the file from our shape.
-    to_ours: Converts a tensor of that shape to ours.
+    preprocess: Preprocessing of networks in this format; ``None`` for the
+      default of the architecture.
+    ignore: Suffixes of names that are not weights.
+    places: Function from the architecture to the prefix of each layer's names
+      in the file; ``None`` if the format does not have the architecture.
+    key: Function from a layer's prefix and a parameter to the name in the file.
+    source_shape: Function from vizlab's shape to the shape in the file.
+    to_ours: Function that converts a tensor of the file to vizlab's layout.
   """
 
   name: str
@@ -51,17 +51,18 @@ class Layout:
 def expected(
   layout: Layout, arch: str, ops: tuple[Layer, ...], size: int
 ) -> dict[str, Entry] | None:
-  """Every tensor that a file of this layout must hold, by its name there.
+  """Lists the tensors that a file of this layout must hold, by name.
 
   Args:
     layout: The format.
     arch: Name of the architecture.
-    ops: Its layers.
-    size: Side of the image that fixes the fully connected layers.
+    ops: Layers of the architecture.
+    size: Side of the image in pixels, which determines the fully connected
+      layers.
 
   Returns:
-    ``{name in the file: Entry}``, or ``None`` if the format has no names for
-    this architecture.
+    ``{name in the file: Entry}``, or ``None`` if the format does not have the
+    architecture.
   """
   places = layout.places(arch, ops)
   if places is None:
@@ -104,8 +105,8 @@ _FIRE_INDEX = dict(zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True))
 
 
 def _torch_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str]:
-  """Module paths of torchvision's models, or our names where it has none."""
-  if arch in _CLASSIFIER:  # nn.Sequential: a module's place is its number
+  """Module paths of torchvision's models; otherwise the names of the layers."""
+  if arch in _CLASSIFIER:  # nn.Sequential: modules have indices
     slots = _CLASSIFIER[arch]
     places = {op.name: f'features.{i}' for i, op in enumerate(ops)}
     return places | {name: f'classifier.{i}' for name, i in slots.items()}

@@ -1,4 +1,4 @@
-"""Finds the architecture and the layout of names of a file of tensors."""
+"""Detection of the architecture and layout of a weight file."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ __all__ = ['Fit', 'best_fit', 'own_fit']
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-  """Fit of the names in a file to one architecture in one layout."""
+  """Comparison of the tensors of a file with an architecture in a layout."""
 
   arch: Architecture
   layout: Layout
@@ -27,14 +27,14 @@ class Fit:
 
   @property
   def faults(self) -> int:
-    """Number of wrong tensors."""
+    """Number of missing, extra and misshapen tensors."""
     return len(self.missing) + len(self.extra) + len(self.misshapen)
 
 
 def best_fit(
   origin: str, tensors: Mapping[str, np.ndarray], arch: str | None
 ) -> Fit:
-  """The one fit without a fault, or an error that says what is wrong."""
+  """Returns the fit without faults; raises `ValueError` if there is none."""
   wanted = names() if arch is None else (architecture(arch).name,)
   fits = [fit for name in wanted for fit in _fits(tensors, name)]
   best = min(fits, key=lambda fit: fit.faults)
@@ -57,10 +57,10 @@ def own_fit(
   ops: tuple[Layer, ...],
   spec: InputSpec,
 ) -> Fit:
-  """The fit of a file that says itself what its layers are.
+  """Matches the tensors of a file to given layers.
 
   Raises:
-    ValueError: Its tensors are not those of the layers.
+    ValueError: The tensors are not those of the layers.
   """
   own = Architecture(arch, lambda classes: ops, '', {'of the file': spec})
   shapes = {name: value.shape for name, value in tensors.items()}
@@ -72,7 +72,7 @@ def own_fit(
 
 
 def _faults(origin: str, fit: Fit) -> list[str]:
-  """Faults, as parts of an error."""
+  """Describes the faults of a fit as parts of an error message."""
   message = [f'{origin} does not hold the weights of {fit.arch.name}']
   for title in ('missing', 'extra', 'misshapen'):
     if found := getattr(fit, title):
@@ -90,7 +90,7 @@ def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
     }
     for classifier in (True, False):
       if not classifier and _has_head(arch, layout, found):
-        continue  # a part of it is there, so the rest is missing
+        continue  # partly present, so the rest is missing
       classes = _classes(arch, layout, found) if classifier else None
       ops = arch.layers(classes, classifier)
       entries = expected(layout, name, ops, arch.spec().size)
@@ -105,7 +105,7 @@ def _compared(
   entries: Mapping[str, Entry],
   found: Mapping[str, tuple[int, ...]],
 ) -> Fit:
-  """The shapes in a file against those that a net needs."""
+  """Compares the shapes in a file with those that a network needs."""
   return Fit(
     arch,
     layout,
@@ -124,7 +124,7 @@ def _compared(
 def _has_head(
   arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
 ) -> bool:
-  """Tells if any tensor of the classifier is among the names."""
+  """Returns True if the file holds a tensor of the classifier."""
   ops = arch.layers()
   places = layout.places(arch.name, ops) or {}
   body = {op.name for op in arch.layers(classifier=False)}
@@ -139,7 +139,7 @@ def _has_head(
 def _classes(
   arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
 ) -> int | None:
-  """The number of classes: as many as the last bias has numbers."""
+  """Number of classes: the length of the last bias."""
   ops = arch.layers()
   last = [op.name for op in ops if op.param_shapes((1, 1, 1))][-1]
   places = layout.places(arch.name, ops)

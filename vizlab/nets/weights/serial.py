@@ -1,4 +1,4 @@
-"""Layers as JSON: how a file of weights says what net they are of."""
+"""Serialisation of layers as JSON, for the header of weight files."""
 
 import dataclasses
 import importlib
@@ -23,17 +23,17 @@ _OURS: dict[str, type] = {
     and issubclass(kind, Layer)
   },
 }
-_FORMER = {'Window': 'PoolWindow'}  # in files that were written before
+_FORMER = {'Window': 'PoolWindow'}  # names in files of earlier versions
 _PLAIN = (str, int, float, type(None))
 
 
 def layers_to_json(layers: Iterable[Layer]) -> str:
-  """Writes layers: the class of each, and its fields.
+  """Converts layers to JSON: the class and fields of each.
 
-  A class that vizlab does not have is written as ``module:Class``.
+  A class from outside of vizlab is written as ``module:Class``.
 
   Raises:
-    ValueError: A field holds what JSON does not.
+    ValueError: A field cannot be written as JSON.
   """
   return json.dumps([_written(layer, layer.name) for layer in layers])
 
@@ -41,15 +41,15 @@ def layers_to_json(layers: Iterable[Layer]) -> str:
 def layers_from_json(
   text: str, kinds: Iterable[type[Layer]] = ()
 ) -> tuple[Layer, ...]:
-  """Reads what `layers_to_json` wrote.
+  """Converts the JSON of `layers_to_json` to layers.
 
   Args:
     text: The JSON.
-    kinds: Classes of layers that are not vizlab's. Others are imported from
-      the module that the text names.
+    kinds: Layer classes from outside of vizlab. Others are imported from the
+      module that the JSON names.
 
   Raises:
-    ValueError: A class is not found or is no layer, or its fields are others.
+    ValueError: A class is not found or is not a layer, or the fields differ.
   """
   given = {kind.__qualname__: kind for kind in kinds}
   try:
@@ -99,7 +99,7 @@ def _read(part: Any, given: Mapping[str, type]) -> Any:
 
 
 def _kind(name: str, given: Mapping[str, type]) -> type:
-  """The class of a layer: ours, given, or imported."""
+  """Returns the class of a layer: built-in, given, or imported."""
   module, colon, inner = name.partition(':')
   if not colon:
     name = _FORMER.get(name, name)

@@ -1,4 +1,4 @@
-"""Addresses and checksums of published weights."""
+"""URLs and checksums of published weights."""
 
 import dataclasses
 
@@ -7,13 +7,13 @@ __all__ = ['SOURCES', 'Source']
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """A file of weights on its publisher's server.
+  """Weight file on the server of its publisher.
 
   Attributes:
-    arch: The architecture it holds.
-    url: Where it is.
-    sha256: The beginning of its SHA-256, which torchvision writes into the
-      names of its files; ``None`` where the server states the checksum.
+    arch: Name of its architecture.
+    url: URL of the file.
+    sha256: Prefix of its SHA-256, which torchvision includes in file names;
+      ``None`` if the server states the checksum.
   """
 
   arch: str
