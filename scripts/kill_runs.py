@@ -80,7 +80,7 @@ LONGEST = 5.0  # most seconds that a stop may take
 # Range of seconds before a signal; Python must have started.
 BETWEEN = 1.5, 15.0
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-MESSAGE = 'stopped; the same command goes on'
+MESSAGE = 'stopped; the same command resumes'
 
 
 @dataclasses.dataclass

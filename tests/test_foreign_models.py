@@ -105,7 +105,7 @@ def test_a_plain_function(x):
   np.testing.assert_allclose(attribution.gradient(brightness, x), 1 / 432)
   drop = attribution.occlusion(brightness, x, patch=12, stride=12, fill=0.0)
   np.testing.assert_allclose(drop[:, 0, 0], x.mean((1, 2, 3)), rtol=1e-5)
-  with pytest.raises(ValueError, match='needs a vizlab.objectives.score'):
+  with pytest.raises(ValueError, match='expected a vizlab.objectives.score'):
     attribution.grad_cam(brightness, x, layer='relu')
 
 

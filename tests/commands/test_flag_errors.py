@@ -84,7 +84,7 @@ def test_wrong_flags(flag, message, own):
     ('min.py', CONFIG, "no such file: min.py; did you mean 'mine.py'?"),
     ('.', CONFIG, 'is a folder: .'),
     ('', CONFIG, "got '', expected the name of a config"),
-    ('mine.txt', CONFIG, 'mine.txt: ValueError: expected a file in .py'),
+    ('mine.txt', CONFIG, 'mine.txt: ValueError: expected a .py file'),
     ('mine.py:2', CONFIG, ''),
   ],
 )

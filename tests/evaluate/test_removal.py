@@ -219,7 +219,7 @@ def test_drop_of_a_score_that_is_not_positive_is_not_divided():
   [
     (
       lambda x: evaluate.deletion(jnp.sum, x, x),
-      r'attribution: got shape \(3, 8, 6, 3\), expected one number a pixel',
+      r'attribution: got shape \(3, 8, 6, 3\), expected one number per pixel',
     ),
     (
       lambda x: evaluate.deletion(jnp.sum, x, x[..., 0]),

@@ -290,12 +290,12 @@ BAD = [
   (
     'attribution/sanity',
     {'random_labels': 'alexnet'},
-    'labels: .* a file of its weights',
+    'labels: .* a weight file',
   ),
   (
     'probes/units',
     {'channels': '3,x'},
-    "config.channels: got '3,x', expected numbers",
+    "config.channels: got '3,x', expected comma-separated numbers",
   ),
   (
     'probes/units',
@@ -348,7 +348,7 @@ BAD = [
 WITH_NET = [name for name in experiments.known() if name != 'training/minivgg']
 BAD_NETS = [
   ({'weights': 'no.pth'}, 'config.net.weights: no such file: no.pth'),
-  ({'weights': 'vgg'}, "config.net.weights: got 'vgg', expected a file"),
+  ({'weights': 'vgg'}, "config.net.weights: got 'vgg', expected a weight file"),
   (
     {'arch': 'vgg11'},
     'config.net.weights: .* does not hold the weights of vgg',

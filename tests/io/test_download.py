@@ -121,7 +121,7 @@ def test_corrupt_download_is_deleted(server, tmp_path):
 
 def test_a_dead_connection_is_given_up(server, tmp_path):
   server.faults = ['nothing'] * 9
-  with pytest.raises(ValueError, match='run it again to go on'):
+  with pytest.raises(ValueError, match='run it again to resume'):
     io.download(f'{server.url}/file', tmp_path / 'a', sha256=DIGEST, tries=2)
   assert len(server.ranges) == 2
 

@@ -42,7 +42,7 @@ def test_where_a_disk_has_no_locks_nothing_is_locked(tmp_path, monkeypatch):
   number = errno.ENOSYS
   io.lock(tmp_path / 'lock', owner)
   number = errno.EAGAIN
-  with pytest.raises(BlockingIOError, match='another process writes there'):
+  with pytest.raises(BlockingIOError, match='another process uses it'):
     io.lock(tmp_path / 'lock', owner)
 
 
@@ -83,6 +83,6 @@ def test_pickles_do_not_run(tmp_path):
 
   path = tmp_path / 'evil.pth'
   torch.save({'a': Evil()}, path)
-  with pytest.raises(ValueError, match='evil.pth is damaged or not'):
+  with pytest.raises(ValueError, match='evil.pth is damaged or does not'):
     io.read_tensors(path)
   assert not (tmp_path / 'ran').exists()

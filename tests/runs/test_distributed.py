@@ -93,8 +93,8 @@ def test_an_error_in_one_is_told_by_both(pictures, tmp_path, port):
     _, err = each.communicate(timeout=300)
     assert each.returncode == 1
     meeting, error = err.splitlines()
-    assert meeting == f'meeting the others at localhost:{port}'
-    assert error.startswith(f'error: workdir: {tmp_path} is of a run with')
+    assert meeting == f'connecting to the other processes at localhost:{port}'
+    assert error.startswith(f'error: workdir: {tmp_path} belongs to a run w')
     assert 'differ in shown' in error
 
 
@@ -133,9 +133,9 @@ def test_when_one_is_stopped_the_others_end_in_order(pictures, tmp_path, port):
   told = [each.communicate(timeout=300)[1] for each in both]
   assert [each.returncode for each in both] == [1, 143]
   assert told[0].splitlines()[-1] == (
-    'error: processes: another one was stopped; the same commands go on'
+    'error: processes: another one was stopped; the same commands resume'
   )
-  assert told[1].splitlines()[-1] == 'stopped; the same command goes on'
+  assert told[1].splitlines()[-1] == 'stopped; the same command resumes'
 
 
 def test_work_is_shared_out(monkeypatch):

@@ -30,10 +30,12 @@ def test_a_former_name_is_answered_with_the_new_one():
   assert experiments.renamed('dream') == 'synthesis/dream'
   assert experiments.renamed('drem') == ''
   for name in ('train_minivgg', 'minivgg'):
-    message = f"config: '{name}' is called 'training/minivgg' now"
+    message = f"config: '{name}' was renamed to 'training/minivgg'"
     with pytest.raises(ValueError, match=message):
       experiments.config_path(name)
-  with pytest.raises(ValueError, match="config.experiment: 'units' is called"):
+  with pytest.raises(
+    ValueError, match="config.experiment: 'units' was renamed"
+  ):
     experiments.find(ConfigDict({'experiment': 'units'}))
 
 
@@ -57,11 +59,11 @@ def test_settings_are_checked_against_those_of_the_file():
       experiments.check(ConfigDict({'experiment': 'mine', **wrong}), reference)
   restored = experiments.restored({'experiment': 'mine', 'sizes': [1, 2]})
   assert restored.sizes == (1, 2), 'flags change tuples'
-  with pytest.raises(ValueError, match='config.channels: missing'):
+  with pytest.raises(ValueError, match='config.channels: got none'):
     experiments.restored({'experiment': 'synthesis/dream', 'size': 'a'})
 
 
 def test_a_file_is_python(tmp_path):
   (tmp_path / 'a.txt').write_text('')
-  with pytest.raises(ValueError, match='expected a file in .py'):
+  with pytest.raises(ValueError, match='expected a .py file'):
     experiments.load_file(tmp_path / 'a.txt')

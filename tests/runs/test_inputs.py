@@ -65,7 +65,7 @@ def test_pictures_by_paths_folders_and_patterns(given, found, folder):
 @pytest.mark.parametrize(
   ('given', 'message'),
   [
-    (' ,', 'config.images: got none, expected pictures, folders or patterns'),
+    (' ,', 'config.images: got none, expected comma-separated images'),
     ('a.png,*.gif', r"config.images: got '\*.gif', which no file matches"),
     ('empty', 'config.images: got empty with no photo in it'),
   ],
@@ -149,7 +149,7 @@ def test_units_of_the_logits_by_name():
   assert chosen == [known.index('ring'), 2]
   with pytest.raises(ValueError, match="config.channels: got 'rin', .*'ring'"):
     visualize.chosen_channels(ConfigDict({'channels': 'rin'}), net, 'fc')
-  with pytest.raises(ValueError, match='config.channels: .* expected numbers'):
+  with pytest.raises(ValueError, match='config.channels: .* expected comma'):
     visualize.chosen_channels(config, net, 'relu5_2')
 
 

@@ -62,7 +62,7 @@ def test_another_config_is_refused(tmp_path):
 def test_foreign_files_are_not_touched(overwrite, tmp_path):
   (tmp_path / 'config.json').write_text('{"model_type": "theirs"}')
   (tmp_path / 'thesis.txt').write_text('years of work')
-  with pytest.raises(ValueError, match='files that are not of a run'):
+  with pytest.raises(ValueError, match='files that do not belong to a run'):
     Recorder(tmp_path, config(), overwrite=overwrite)
   assert (tmp_path / 'thesis.txt').exists()
 
@@ -162,7 +162,7 @@ def test_config_is_written_as_json(tmp_path):
 def test_a_work_directory_that_is_in_use_is_refused(tmp_path):
   with locked(tmp_path / 'run' / '.lock'):
     recorder = Recorder(tmp_path / 'run', config())
-    with pytest.raises(ValueError, match='workdir: .* another process writes'):
+    with pytest.raises(ValueError, match='workdir: .* another process uses'):
       recorder.open()
   recorder.open()  # the lock died with the process
 

@@ -118,7 +118,7 @@ with stopping.saving(lambda: (here / 'saved').write_text('chunk 3')):
   run.send_signal(number)
   _, told = run.communicate(timeout=60)
   assert run.returncode == status
-  assert told == '\nstopped; the same command goes on\n'
+  assert told == '\nstopped; the same command resumes\n'
   assert (tmp_path / 'saved').read_text() == 'chunk 3'
 
 

@@ -32,11 +32,11 @@ def test_a_sweep_from_a_script(tmp_path):
   states = [row['state'] for row in load_sweep(tmp_path / 'sweep')]
   assert states == ['finished'] * 2 + ['open'] * 10
   other = call('sweep', *flags, '--name=optimizer')
-  assert other.returncode == 1 and 'is of another sweep' in other.stderr
+  assert other.returncode == 1 and 'belongs to another sweep' in other.stderr
   both = call('sweep', *flags, '--config.alpha=5')
   assert both.stderr == (
-    'error: config.alpha: got 5.0, expected no flag for what the sweep '
-    'changes\n'
+    'error: config.alpha: got 5.0, expected no flag for a setting that the '
+    'sweep changes\n'
   )
   unknown = call('sweep', *flags, '--name=beta')
   assert "name: got 'beta', expected one of" in unknown.stderr
@@ -75,7 +75,7 @@ def test_a_signal_ends_a_run_that_goes_on(number, status, tmp_path):
   run.send_signal(number)
   _, told = run.communicate(timeout=60)
   assert run.returncode == status, told
-  assert told.splitlines()[-1] == 'stopped; the same command goes on'
+  assert told.splitlines()[-1] == 'stopped; the same command resumes'
   assert [*(workdir / 'checkpoints').rglob('*')], 'what was done is kept'
 
 
@@ -100,7 +100,7 @@ def test_a_run_is_repeated_from_its_record(tmp_path):
   assert 'from: minivgg is another file' in changed.stderr
   nothing = call('run', f'--from={tmp_path}', f'--workdir={tmp_path / "x"}')
   assert nothing.returncode == 1
-  assert f'from: {tmp_path} is not of a run' in nothing.stderr
+  assert f'from: {tmp_path} is not the workdir of a run' in nothing.stderr
   assert len(nothing.stderr.splitlines()) == 1
 
 
@@ -111,4 +111,4 @@ def test_what_there_is(tmp_path):
   printed = call('run', *SMALL, '--print_config')
   assert json.loads(printed.stdout)['size'] == 24
   none = call('run', f'--workdir={tmp_path / "x"}')
-  assert none.returncode == 1 and '--list tells which there are' in none.stderr
+  assert none.returncode == 1 and '--list lists all names' in none.stderr

@@ -103,8 +103,12 @@ def test_a_killed_sweep_goes_on(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ('trials', 'changes', 'message'),
   [
-    ([BETAS[0], {'beta': 3.0}], {}, 'its trial 1 is .* 1000000.0.*and now .*3'),
-    (BETAS, {}, 'of a sweep of 2 trials, and now there are 3'),
+    (
+      [BETAS[0], {'beta': 3.0}],
+      {},
+      'its trial 1 is .* 1000000.0.*expected .*3',
+    ),
+    (BETAS, {}, 'of 2 trials, expected one of 3'),
     (BETAS[:2], {'seed': 5}, 'another config; they differ in seed'),
   ],
 )
@@ -116,7 +120,9 @@ def test_a_changed_sweep_is_refused(trials, changes, message, tmp_path):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
   (tmp_path / 'thesis.tex').write_text('mine')
-  with pytest.raises(ValueError, match='holds files that are not of a sweep'):
+  with pytest.raises(
+    ValueError, match='holds files that do not belong to a sweep'
+  ):
     a_sweep(tmp_path, BETAS)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
@@ -125,7 +131,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 def test_a_folder_in_use_is_refused(tmp_path):
   a_sweep(tmp_path / 'sweep', BETAS)
   with locked(tmp_path / 'sweep' / '.lock'):
-    with pytest.raises(ValueError, match='another process writes there'):
+    with pytest.raises(ValueError, match='another process uses it'):
       a_sweep(tmp_path / 'sweep', BETAS)
   sweep = a_sweep(tmp_path / 'sweep', BETAS[:3])
   # Such as one that a killed sweep has left.

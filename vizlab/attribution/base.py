@@ -123,8 +123,8 @@ def need_score(score: Any, method: str) -> Score:
   """Returns a `Score`; raises a `ValueError` for any other function."""
   if not isinstance(score, Score):
     raise ValueError(
-      f'score: {method} looks inside the net, so it needs a '
-      'vizlab.objectives.score(net, objective), got '
-      f'{type(score).__name__}'
+      f'score: got {type(score).__name__}, expected a '
+      f'vizlab.objectives.score(net, objective): {method} reads layers of the '
+      'network'
     )
   return score

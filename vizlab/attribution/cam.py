@@ -250,8 +250,8 @@ def cam(
   a, weight = need_map(acts, layer, x), gradients[pooled]
   if weight.shape != (*x.shape[:-3], a.shape[-1]):
     raise ValueError(
-      f'pooled: {pooled!r} gives {weight.shape}, expected a vector with one '
-      f'number for each map of {layer!r}, {a.shape}'
+      f'pooled: got {pooled!r} of shape {weight.shape}, expected a vector with '
+      f'one number per map of {layer!r}, {a.shape}'
     )
   return weigh(a, weight[..., None, None, :], x, False, resize)
 

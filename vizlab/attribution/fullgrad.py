@@ -67,8 +67,8 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
   check_images(x)
   if getattr(score.net, 'biases', None) is None:
     raise ValueError(
-      f'score: {type(score.net).__name__} has no method biases() that gives '
-      '{layer: [C]}, what each layer adds'
+      f'score: {type(score.net).__name__} has no method biases(), expected one '
+      'that returns {layer: [C]}, the additive part of each layer'
     )
   biases = dict(score.net.biases())
   shift = biases.pop('input', jnp.zeros(x.shape[-1:], x.dtype))

@@ -172,7 +172,7 @@ def deconvnet(
     seed = y
   elif jnp.shape(seed) not in ((), y.shape):
     raise ValueError(
-      f'seed: got shape {jnp.shape(seed)}, expected one number, or one an image'
+      f'seed: got shape {jnp.shape(seed)}, expected one number or one per image'
     )
   seed = jnp.broadcast_to(jnp.asarray(seed), y.shape)
   return nan_where_undefined(backward(seed.astype(y.dtype))[0], y)

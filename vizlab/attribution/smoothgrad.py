@@ -64,7 +64,7 @@ def smoothgrad(
   whole(samples, 'samples')
   if jnp.shape(sigma) not in ((), x.shape[:-3]):
     raise ValueError(
-      f'sigma: got shape {jnp.shape(sigma)}, expected one number, or one an '
+      f'sigma: got shape {jnp.shape(sigma)}, expected one number or one per '
       f'image {x.shape[:-3]}'
     )
   if not isinstance(sigma, jax.Array) and not (np.asarray(sigma) >= 0).all():

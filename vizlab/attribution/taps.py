@@ -55,7 +55,7 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     ValueError: A layer is unknown, or ``score`` does not give one number per
       image.
   """
-  score = need_score(score, 'a gradient of a layer')
+  score = need_score(score, 'layer_gradients')
   check_images(x)
   acts = jax.eval_shape(
     lambda x: score.run(x, dict.fromkeys(layers, _same))[1], x
@@ -79,8 +79,8 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     for name in layers:
       if calls[name] != 1:
         raise ValueError(
-          f'score: its net applied the edit of {name!r} {calls[name]} times, '
-          'expected once'
+          f'score: its network applied the edit of {name!r} {calls[name]} '
+          'times, expected once'
         )
     found = {name: jax.lax.stop_gradient(acts[name]) for name in layers}
     return y.sum(), (y, found)

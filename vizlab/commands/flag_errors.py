@@ -62,7 +62,7 @@ def wrong_file(argv: list[str]) -> str:
     known = [str(other) for other in sorted(path.parent.glob('*.py'))]
     if not path.suffix or path.parts[0] == 'configs':
       if now := experiments.renamed(path.stem):
-        return f'config: {name!r} is called {now!r} now'
+        return f'config: {name!r} was renamed to {now!r}'
       known += experiments.known()
     what = 'is a folder' if path.is_dir() else 'no such file'
     return f'config: {what}: {name}{did_you_mean(name, known)}'

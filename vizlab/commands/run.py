@@ -60,8 +60,8 @@ def wanted() -> tuple[ConfigDict, ModuleType]:
   if not FROM.value:
     if CONFIG.value is None:
       raise ValueError(
-        'config: got none, expected --config=NAME or a file; --list tells '
-        'which there are'
+        'config: got none, expected --config=NAME or a file; --list lists all '
+        'names'
       )
     return CONFIG.value, launching.experiment(CONFIG.value)
   if CONFIG.value is not None:
@@ -71,7 +71,9 @@ def wanted() -> tuple[ConfigDict, ModuleType]:
     values = json.loads(path.read_text())
     experiment = experiments.find(values)
   except (OSError, json.JSONDecodeError, ValueError) as error:
-    raise ValueError(f'from: {FROM.value} is not of a run: {error}') from error
+    raise ValueError(
+      f'from: {FROM.value} is not the workdir of a run: {error}'
+    ) from error
   config = experiments.restored(values)
   record = path.with_name(files.RECORD)
   if record.exists():
@@ -101,7 +103,10 @@ def main(argv: list[str]) -> None:
 
   if COORDINATOR.value:
     # May take minutes, if a process is missing.
-    print(f'meeting the others at {COORDINATOR.value}', file=sys.stderr)
+    print(
+      f'connecting to the other processes at {COORDINATOR.value}',
+      file=sys.stderr,
+    )
     distributed.connect(COORDINATOR.value, PROCESSES.value, PROCESS.value)
   elif (PROCESSES.value, PROCESS.value) != (1, 0):
     raise ValueError(
@@ -116,6 +121,6 @@ def main(argv: list[str]) -> None:
   with follow(before.workdir):
     results = execute(experiment, config, **where)
   if before.results is not None:
-    print('finished before, nothing done; --overwrite starts anew')
+    print('finished before, nothing done; --overwrite starts again')
   print(', '.join(f'{k} {v:.4g}' for k, v in results.items()))
   print(f'report: {before.workdir / files.REPORT}')

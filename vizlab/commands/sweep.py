@@ -89,8 +89,8 @@ def main(argv: list[str]) -> int:
   swept = {name for trial in trials for name in trial.overrides}
   if both := sorted(swept & given.keys()):
     raise ValueError(
-      f'config.{both[0]}: got {given[both[0]]!r}, expected no flag for what '
-      'the sweep changes'
+      f'config.{both[0]}: got {given[both[0]]!r}, expected no flag for a '
+      'setting that the sweep changes'
     )
   if DRY_RUN.value:
     print('\n'.join(trial.name for trial in trials))
@@ -129,7 +129,7 @@ def main(argv: list[str]) -> int:
       page = report.write(sweep, PICTURE.value)
   known = report.pictures(sweep)
   if PICTURE.value and known and PICTURE.value not in known:
-    print(f'picture: no trial has {PICTURE.value!r}, but {known}')
+    print(f'picture: no trial has {PICTURE.value!r}, expected one of {known}')
   print(', '.join(f'{count} {name}' for name, count in found.items()))
   if found['failed']:
     print(f'tracebacks: {folder / "errors"}; --retry_failed runs them again')

@@ -21,8 +21,8 @@ def check_on_image(value: Array, x: Array, name: str) -> None:
   """Raises a `ValueError` unless there is one number per pixel of ``x``."""
   if jnp.shape(value) != x.shape[:-1]:
     raise ValueError(
-      f'{name}: got shape {jnp.shape(value)}, expected one number a pixel of '
-      f'the images {x.shape}: {x.shape[:-1]}'
+      f'{name}: got shape {jnp.shape(value)}, expected one number per pixel of '
+      f'the images, {x.shape[:-1]}'
     )
 
 

@@ -77,7 +77,7 @@ def shape_bias(decisions: Array, shapes: Array, textures: Array) -> Bias:
   if not decisions.shape == shapes.shape == textures.shape:
     raise ValueError(
       f'decisions, shapes, textures: got shapes {decisions.shape}, '
-      f'{shapes.shape}, {textures.shape}, expected three alike'
+      f'{shapes.shape}, {textures.shape}, expected equal shapes'
     )
   conflict = shapes != textures
   by_shape = (conflict & (decisions == shapes)).sum()

@@ -68,7 +68,7 @@ def co_occurrence(
   if min(grey.shape[-2:]) <= max(distances):
     raise ValueError(
       f'grey: got shape {grey.shape}, expected more than {max(distances)} '
-      'pixels a side'
+      'pixels per side'
     )
   shade = jnp.clip(jnp.floor(grey * levels), 0, levels - 1).astype(jnp.int32)
   each = [
@@ -136,7 +136,7 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
   h, w = grey.shape[-2:]
   if min(h, w) < 2 * bins:
     raise ValueError(
-      f'grey: got shape {grey.shape}, expected at least {2 * bins} pixels a '
+      f'grey: got shape {grey.shape}, expected at least {2 * bins} pixels per '
       f'side for {bins} rings'
     )
   # A window of two more samples, without its zeros at both ends.

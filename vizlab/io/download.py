@@ -80,7 +80,7 @@ def download(
       break
     left = tries if _size(part) > before else left - 1
     if not left:
-      raise ValueError(f'url: {url}: {reason}; run it again to go on from here')
+      raise ValueError(f'url: {url}: {reason}; run it again to resume')
   write_text(record, _accept(part, path, sha256 or stated, url))
   return path
 

@@ -89,7 +89,7 @@ def lock(path: str | os.PathLike, owner: Any) -> None:
         return  # a file system without locks
       if error.errno not in (errno.EACCES, errno.EAGAIN):
         raise
-      raise BlockingIOError('another process writes there') from error
+      raise BlockingIOError('another process uses it') from error
 
 
 def sha256(path: str | os.PathLike) -> str:

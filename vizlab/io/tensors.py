@@ -56,7 +56,7 @@ def write_tensors(
 def _damaged(path: pathlib.Path, why: object) -> ValueError:
   reason = ' '.join(str(why).split())[:200]
   return ValueError(
-    f'path: {path} is damaged or not what its name says: {reason}'
+    f'path: {path} is damaged or does not match its suffix: {reason}'
   )
 
 

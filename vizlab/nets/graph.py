@@ -57,7 +57,7 @@ def infer_shapes(ops: Iterable[Layer], shape: Shape) -> dict[str, Shape]:
     if min(out) < 1:
       raise ValueError(
         f'x: got images of {shape[0]}x{shape[1]} pixels, too small for this '
-        f'net: nothing is left at {op.name!r}'
+        f'network: the output of {op.name!r} is empty'
       )
     shapes[op.name] = out
   del shapes[None]

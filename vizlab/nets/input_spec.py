@@ -35,14 +35,14 @@ class InputSpec:
     if self.order not in ('rgb', 'bgr'):
       raise ValueError(f"order: got {self.order!r}, expected 'rgb' or 'bgr'")
     if not isinstance(self.size, int) or self.size < 1:
-      raise ValueError(f'size: got {self.size!r}, expected pixels')
+      raise ValueError(f'size: got {self.size!r}, expected a positive int')
     numbers = (*self.mean, *self.std, self.scale)
     if not all(isinstance(v, int | float) for v in numbers):
       raise ValueError(f'mean, std, scale: got {numbers}, expected numbers')
     if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
       raise ValueError(
         f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each, '
-        'the deviations not 0'
+        'std not 0'
       )
 
   def __call__(self, image: Array) -> Array:

@@ -260,8 +260,7 @@ def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
   edited = edit(act)
   if jnp.shape(edited) != act.shape:
     raise ValueError(
-      f'edits: {name!r} was given shape {act.shape} and returned '
-      f'{jnp.shape(edited)}, expected the same'
+      f'edits: got shape {jnp.shape(edited)} for {name!r}, expected {act.shape}'
     )
   return edited
 
@@ -272,5 +271,5 @@ def _check_image(net: Network, x: Array) -> None:
   if x.dtype not in (jnp.float32, jnp.float64):
     raise ValueError(f'x: got {x.dtype}, expected float32 in [0, 1]')
   if math.prod(x.shape[:-3]) == 0:
-    raise ValueError(f'x: got an empty batch, shape {x.shape}')
+    raise ValueError(f'x: got an empty batch {x.shape}, expected an image')
   infer_shapes(net.ops, x.shape[-3:])

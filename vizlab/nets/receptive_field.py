@@ -51,7 +51,9 @@ class Field:
   def union(self, other: 'Field') -> 'Field':
     """Smallest field that contains both; their strides must be equal."""
     if self.stride != other.stride:
-      raise ValueError(f'fields of strides {self.stride} and {other.stride}')
+      raise ValueError(
+        f'other: got stride {other.stride}, expected {self.stride}'
+      )
     start = min(self.offset, other.offset)
     stop = max(self.offset + self.size, other.offset + other.size)
     return Field(stop - start, self.stride, start)

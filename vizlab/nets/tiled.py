@@ -48,7 +48,7 @@ class _Tiled:
   def __call__(self, x: Array, edits: Edits | None = None) -> tuple[None, Acts]:
     """Runs the network on images ``[..., H, W, 3]``."""
     if edits:
-      raise ValueError(f'edits: got {[*edits]}, expected none of a tiled net')
+      raise ValueError(f'edits: got {[*edits]}, expected none for tiles')
     far = _reach([field for _, field in self.fields], self.step)
     rows, columns = (
       _cuts(n, self.side, self.step, far) for n in x.shape[-3:-1]
@@ -113,12 +113,13 @@ def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
   """
   check_layers(net, names)
   if not names:
-    raise ValueError('names: got none, expected some layers')
+    raise ValueError('names: got none, expected at least one layer')
   rows = {row.name: row for row in layer_info(net)}
   for name in names:
     if rows[name].field is None:
       raise ValueError(
-        f'names: got {name!r}, which sees the whole image; expected maps'
+        f'names: got {name!r}, which sees the whole image, expected a layer '
+        'that gives a map'
       )
   fields = tuple((name, rows[name].field) for name in names)
   step = math.lcm(*(field.stride for _, field in fields))

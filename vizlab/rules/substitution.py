@@ -72,9 +72,9 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
   )
   if not found:
     raise ValueError(
-      f'net: {type(net).__name__} has no attribute `rules`, so no backward '
-      'rule can be put in; give it `rules = vizlab.rules.Rules()` and call '
-      '`self.rules.relu` where it calls jax.nn.relu'
+      f'net: {type(net).__name__} has no attribute `rules`, expected '
+      '`rules = vizlab.rules.Rules()` and calls of `self.rules.relu` instead '
+      'of jax.nn.relu'
     )
   return new
 
@@ -111,8 +111,7 @@ def run(net: Callable, *args: Any) -> Any:
   for (_, name), holder in missing.items():
     raise ValueError(
       f'{name}: {holder} holds rules but never calls `rules.{name}`, so its '
-      f'backward would stay as it is; expected `self.rules.{name}` where '
-      f'{holder} computes it'
+      f'gradient would not change; expected calls of `self.rules.{name}`'
     )
   return result
 

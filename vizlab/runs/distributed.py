@@ -64,7 +64,9 @@ def connect(coordinator: str, count: int, index: int) -> None:
   try:
     jax.distributed.initialize(**where, heartbeat_timeout_seconds=_HEARTBEAT)
   except (RuntimeError, ValueError) as error:
-    hint = '' if where else ' Expected HOST:PORT where no cluster tells.'
+    hint = (
+      '' if where else ' Expected HOST:PORT outside of a supported cluster.'
+    )
     raise ValueError(f'coordinator: {coordinator}: {error}{hint}') from error
   if jax.process_count() > 1:
     stopping.before_leaving(_part)
@@ -127,7 +129,7 @@ def check() -> None:
 
 def _part() -> None:
   """Notifies the other processes that this one ends, and waits for them."""
-  _tell('processes: another one was stopped; the same commands go on')
+  _tell('processes: another one was stopped; the same commands resume')
   # The first process relays messages, so it leaves after the others have read.
   with contextlib.suppress(jax.errors.JaxRuntimeError):
     _client().wait_at_barrier('leave', _PATIENCE)

@@ -57,7 +57,7 @@ def load_file(
     name, pathlib.Path(path).absolute()
   )
   if spec is None:
-    raise ValueError('expected a file in .py')
+    raise ValueError('expected a .py file')
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module
@@ -106,7 +106,7 @@ def renamed(name: str) -> str:
 
 def _check_known(argument: str, name: str) -> None:
   if (now := renamed(name)) and name not in known():
-    raise ValueError(f'{argument}: {name!r} is called {now!r} now')
+    raise ValueError(f'{argument}: {name!r} was renamed to {now!r}')
   check_name(argument, name, known())
 
 

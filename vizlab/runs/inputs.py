@@ -61,8 +61,8 @@ def load_other(
 def _classifier(net: nets.Network, name: str, weights: str) -> nets.Network:
   if not net.has_classifier:
     raise ValueError(
-      f'config.{name}: {weights} holds no classifier, and this experiment asks '
-      'for classes'
+      f'config.{name}: {weights} holds no classifier, expected a network with '
+      'classes'
     )
   return net
 

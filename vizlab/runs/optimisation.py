@@ -152,7 +152,8 @@ def optimize_resumable(
     )
   for i in np.flatnonzero(failed >= 0):
     tqdm.write(
-      f'{name}: image {i} was not finite at step {failed[i]}, and is as before'
+      f'{name}: image {i} was not finite at step {failed[i]}; its last finite '
+      'state is kept'
     )
   return found
 

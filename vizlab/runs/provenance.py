@@ -69,8 +69,8 @@ def check_files(
     if now.get(name) != before:
       what = 'another file' if name in now else 'not there'
       raise ValueError(
-        f'{flag}: {name} is {what}; the run read one of SHA-256 '
-        f'{before[:12]}...'
+        f'{flag}: {name} is {what}, expected the file that the run has read, '
+        f'with SHA-256 {before[:12]}...'
       )
 
 

@@ -85,7 +85,8 @@ class Recorder:
     count = jax.process_count()
     if count > 1 and not shared:
       raise ValueError(
-        f'processes: got {count}, expected 1: this experiment is not shared out'
+        f'processes: got {count}, expected 1: this experiment does not support '
+        'several processes'
       )
     leads = jax.process_index() == 0
     distributed.together('open', self._begin if leads else None)
@@ -119,9 +120,9 @@ class Recorder:
       time.sleep(1)
     else:
       raise ValueError(
-        f'workdir: {self.workdir} is another one in process '
-        f'{jax.process_index()} than in process 0; expected a directory that '
-        'all processes see'
+        f'workdir: {self.workdir} differs between process '
+        f'{jax.process_index()} and process 0, expected a directory that all '
+        'processes share'
       )
     self._overwrite = False
     self._look()
@@ -139,8 +140,8 @@ class Recorder:
     old = json.loads(text)
     if 'experiment' not in old:
       raise ValueError(
-        f'workdir: {self.workdir} holds files that are not of a run; expected '
-        'a new or empty directory'
+        f'workdir: {self.workdir} holds files that do not belong to a run, '
+        'expected a new or empty directory'
       )
     if self._overwrite:
       return
@@ -148,9 +149,9 @@ class Recorder:
     changed = sorted(k for k in old | new if old.get(k) != new.get(k))
     if changed:
       raise ValueError(
-        f'workdir: {self.workdir} is of a run with another config (they differ '
-        f'in {", ".join(changed[:5])}); choose another directory, or start '
-        'anew with --overwrite'
+        f'workdir: {self.workdir} belongs to a run with another config (they '
+        f'differ in {", ".join(changed[:5])}); choose another directory, or '
+        'start again with --overwrite'
       )
     if {files.DONE, files.REPORT} <= names:
       self.results = json.loads(self._path(files.DONE).read_text())

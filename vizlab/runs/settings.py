@@ -168,10 +168,10 @@ def _check_value(name: str, value: Any, default: Any) -> None:
     )
   if isinstance(value, int) and not isinstance(default, float):
     if not _INTS.min <= value <= _INTS.max:
-      raise ValueError(f'{name}: got {value}, expected an int of 32 bits')
+      raise ValueError(f'{name}: got {value}, expected a 32-bit int')
   if isinstance(default, float) and not _holds(value):
     raise ValueError(
-      f'{name}: got {value}, expected a finite number that float32 holds'
+      f'{name}: got {value}, expected a finite number in the range of float32'
     )
   if isinstance(value, tuple) and default and name not in _CLASSES:
     for part in value:

@@ -36,7 +36,7 @@ PATIENCE = 3.0
 _TOGETHER = 0.5
 # Seconds for pending writes, a last checkpoint and other processes.
 _GRACE = 30.0
-_MESSAGE = 'stopped; the same command goes on'
+_MESSAGE = 'stopped; the same command resumes'
 
 _lock = threading.RLock()  # held while files are written
 _leaving = (
@@ -135,7 +135,7 @@ class _Listener:
         for save in reversed(_savers):
           save()
       except Exception as error:  # such as a full disk
-        line = f'\nstopped; what was done last is not saved: {error}'
+        line = f'\nstopped; the last state could not be saved: {error}'
       finally:
         leave(128 + self.first, line)
 

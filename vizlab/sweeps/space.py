@@ -90,7 +90,7 @@ class Adder:
     if len({len(part) for part in each}) > 1:
       raise ValueError(
         f'zip: got parts of {[len(part) for part in each]} values, expected '
-        'all equally long'
+        'equal lengths'
       )
     return [_merged(some) for some in zip(*each, strict=True)]
 

@@ -55,7 +55,7 @@ class Sweep:
         p for p in self.folder.iterdir() if p.name != files.LOCK
       ]:
         raise ValueError(
-          f'workdir: {self.folder} holds files that are not of a sweep; '
+          f'workdir: {self.folder} holds files that do not belong to a sweep, '
           'expected a new or empty directory'
         )
       io.lock(self.folder / files.LOCK, self)
@@ -78,20 +78,20 @@ class Sweep:
     changed = sorted(k for k in was | now if was.get(k) != now.get(k))
     if changed:
       raise ValueError(
-        f'workdir: {self.folder} is of a sweep over another config; they '
+        f'workdir: {self.folder} belongs to a sweep of another config; they '
         f'differ in {", ".join(changed[:5])}'
       )
     pairs = zip(old['trials'], new['trials'], strict=False)
     for i, (before, after) in enumerate(pairs):
       if before != after:
         raise ValueError(
-          f'workdir: {self.folder} is of another sweep: its trial {i} is '
-          f'{before["overrides"]}, and now {after["overrides"]}'
+          f'workdir: {self.folder} belongs to another sweep: its trial {i} is '
+          f'{before["overrides"]}, expected {after["overrides"]}'
         )
     if len(old['trials']) != len(new['trials']):
       raise ValueError(
-        f'workdir: {self.folder} is of a sweep of {len(old["trials"])} trials, '
-        f'and now there are {len(new["trials"])}'
+        f'workdir: {self.folder} belongs to a sweep of {len(old["trials"])} '
+        f'trials, expected one of {len(new["trials"])}'
       )
 
   def workdir(self, trial: Trial) -> pathlib.Path:

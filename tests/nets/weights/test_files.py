@@ -125,7 +125,9 @@ def test_damaged_and_missing_files(squeezenet, tmp_path):
   cut.write_bytes(path.read_bytes()[:50_000])
   with pytest.raises(ValueError, match='path: .*cut.safetensors is damaged'):
     nets.load(cut)
-  with pytest.raises(ValueError, match="source: got 'vgg19', expected a file"):
+  with pytest.raises(
+    ValueError, match="source: got 'vgg19', expected a weight"
+  ):
     nets.load('vgg19')
   with pytest.raises(ValueError, match="arch: got 'vgg99', expected one of"):
     nets.load(tmp_path / 'vgg99.safetensors', arch='vgg99')
@@ -144,7 +146,7 @@ SPEC = {'size': 224, 'mean': [0, 0, 0], 'std': [1, 1, 1], 'order': 'rgb'}
   ('header', 'message'),
   [
     ({'input': '{"size": "no'}, 'damaged header'),
-    ({'input': json.dumps(SPEC | {'std': [1, 0, 1]})}, 'deviations not 0'),
+    ({'input': json.dumps(SPEC | {'std': [1, 0, 1]})}, 'std not 0'),
     ({'input': json.dumps(SPEC | {'size': -1})}, 'size: got -1'),
     ({'input': json.dumps(SPEC | {'scale': None})}, 'scale: got'),
     ({'input': json.dumps(SPEC | {'order': 'xyz'})}, "order: got 'xyz'"),

@@ -121,7 +121,7 @@ def test_what_json_does_not_hold_is_not_written(tmp_path):
   ('change', 'message'),
   [
     ({'kind': 'Cone'}, "got the class 'Cone', expected one of .* 'Conv'"),
-    ({'kind': 'os:getcwd'}, "'os:getcwd' is no class of layers"),
+    ({'kind': 'os:getcwd'}, "'os:getcwd', expected a subclass of Layer"),
     ({'kind': 'os:gone'}, "class 'gone' of 'os', which cannot be imported"),
     ({'kind': 'PoolWindow', 'size': 5}, 'PoolWindow has no field'),
     ({'features': 5}, r'misshapen .: conv2/kernel \(3, 3, 4, 4\), expected'),

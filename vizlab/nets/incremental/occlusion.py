@@ -116,7 +116,7 @@ def _check(
     if wrong or not len(spans):
       raise ValueError(
         f'{name}: got {wrong[0] if wrong else "none"}, expected (first, one '
-        f'past the last) with some of the {n} pixels between'
+        f'past the last) that covers some of the {n} pixels'
       )
 
 

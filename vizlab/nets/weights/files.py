@@ -84,8 +84,8 @@ def load(
   word = isinstance(source, str) and not pathlib.PurePath(source).suffix
   if source not in EMBEDDED and word and '/' not in source:
     raise ValueError(
-      f'source: got {source!r}, expected a file of its weights, or one of '
-      f'{EMBEDDED}, which ship with vizlab{did_you_mean(source, EMBEDDED)}'
+      f'source: got {source!r}, expected a weight file or one of {EMBEDDED}'
+      f'{did_you_mean(source, EMBEDDED)}'
     )
   source = str(shipped(source) or source)
   tensors, header = read_tensors(source)

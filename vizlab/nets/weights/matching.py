@@ -46,7 +46,7 @@ def best_fit(
   if look.faults == 0:
     message.append(f'these look like {look.arch.name} weights')
   elif look.faults < best.faults and look.faults < len(tensors) / 2:
-    message.append(f'the nearest net is {look.arch.name}')
+    message.append(f'the most similar architecture is {look.arch.name}')
   raise ValueError('; '.join(message))
 
 

@@ -55,7 +55,7 @@ def layers_from_json(
   try:
     found = tuple(_read(part, given) for part in json.loads(text))
   except (AttributeError, KeyError, TypeError) as error:
-    raise ValueError(f'layers: not as written: {error}') from error
+    raise ValueError(f'layers: got malformed JSON: {error}') from error
   for layer in found:
     if not isinstance(layer, Layer):
       raise ValueError(f'layers: got {layer!r}, expected a layer')
@@ -76,8 +76,8 @@ def _written(value: Any, layer: str) -> Any:
     return [_written(part, layer) for part in value]
   if not isinstance(value, _PLAIN):
     raise ValueError(
-      f'net: layer {layer!r} has a field of {value!r}, expected numbers, texts '
-      'and tuples of them, which a file can hold'
+      f'net: layer {layer!r} has a field of {value!r}, expected numbers, '
+      'strings and tuples of them'
     )
   return value
 
@@ -121,5 +121,5 @@ def _kind(name: str, given: Mapping[str, type]) -> type:
       f'imported ({error}); expected layers=[{inner}], the class itself'
     ) from error
   if not isinstance(found, type) or not issubclass(found, Layer):
-    raise ValueError(f'layers: {name!r} is no class of layers')
+    raise ValueError(f'layers: got {name!r}, expected a subclass of Layer')
   return found
