@@ -18,12 +18,12 @@ from vizlab.objectives import logit, probability, score
 NOT_METHODS = {
   'FullGradient',
   'Occluder',
-  'Taps',
+  'LayerGradients',
   'activation_and_gradient',
   'blurred',
   'full_gradient',
   'random_baselines',
-  'taps',
+  'layer_gradients',
 }
 each_method = pytest.mark.parametrize('name', METHODS)
 

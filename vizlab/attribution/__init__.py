@@ -21,6 +21,11 @@ from vizlab.attribution.integrated import (
   integrated_gradients,
   random_baselines,
 )
+from vizlab.attribution.layer_gradients import (
+  LayerGradients,
+  activation_and_gradient,
+  layer_gradients,
+)
 from vizlab.attribution.occlusion import (
   Occluder,
   occlusion,
@@ -28,12 +33,11 @@ from vizlab.attribution.occlusion import (
 )
 from vizlab.attribution.score_cam import score_cam
 from vizlab.attribution.smoothgrad import smoothgrad
-from vizlab.attribution.taps import Taps, activation_and_gradient, taps
 
 __all__ = [
   'FullGradient',
+  'LayerGradients',
   'Occluder',
-  'Taps',
   'activation_and_gradient',
   'blurred',
   'cam',
@@ -49,11 +53,11 @@ __all__ = [
   'hires_cam',
   'integrated_gradients',
   'layer_cam',
+  'layer_gradients',
   'occlusion',
   'occlusion_scores',
   'random_baselines',
   'saliency',
   'score_cam',
   'smoothgrad',
-  'taps',
 ]

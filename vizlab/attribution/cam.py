@@ -21,7 +21,10 @@ import jax.numpy as jnp
 from vizlab import extrema
 from vizlab.attribution.base import need_map
 from vizlab.attribution.gradient import guided_backprop
-from vizlab.attribution.taps import activation_and_gradient, taps
+from vizlab.attribution.layer_gradients import (
+  activation_and_gradient,
+  layer_gradients,
+)
 from vizlab.objectives import Score
 from vizlab.types import Array
 
@@ -246,7 +249,7 @@ def cam(
   Reference:
     Zhou, Khosla, Lapedriza, Oliva & Torralba 2016, equation 2.
   """
-  acts, gradients, _ = taps(score, x, [layer, pooled])
+  acts, gradients, _ = layer_gradients(score, x, [layer, pooled])
   a, weight = need_map(acts, layer, x), gradients[pooled]
   if weight.shape != (*x.shape[:-3], a.shape[-1]):
     raise ValueError(

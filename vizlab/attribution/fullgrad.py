@@ -10,7 +10,7 @@ from vizlab.attribution.base import (
   unit_range,
 )
 from vizlab.attribution.cam import upsample
-from vizlab.attribution.taps import taps
+from vizlab.attribution.layer_gradients import layer_gradients
 from vizlab.objectives import Score
 from vizlab.types import Array
 
@@ -72,7 +72,7 @@ def full_gradient(score: Score, x: Array) -> FullGradient:
     )
   biases = dict(score.net.biases())
   shift = biases.pop('input', jnp.zeros(x.shape[-1:], x.dtype))
-  _, gradients, dx = taps(score, x, list(biases))
+  _, gradients, dx = layer_gradients(score, x, list(biases))
 
   def part(g: Array, bias: Array) -> Array:
     bias = bias.reshape((1,) * (g.ndim - 1) + bias.shape)

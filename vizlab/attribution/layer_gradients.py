@@ -19,11 +19,11 @@ from vizlab.lookup import check_name
 from vizlab.objectives import Score
 from vizlab.types import Array
 
-__all__ = ['Taps', 'activation_and_gradient', 'taps']
+__all__ = ['LayerGradients', 'activation_and_gradient', 'layer_gradients']
 
 
-class Taps(NamedTuple):
-  """Output of `taps`.
+class LayerGradients(NamedTuple):
+  """Output of `layer_gradients`.
 
   Attributes:
     acts: Activations ``{layer: [..., H', W', C']}``, or ``[..., C']`` for
@@ -37,7 +37,9 @@ class Taps(NamedTuple):
   input: Array
 
 
-def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
+def layer_gradients(
+  score: Score, x: Array, layers: Sequence[str]
+) -> LayerGradients:
   """Computes activations ``A`` of layers and the gradients ``dy / dA``.
 
   The gradient is taken at zero with respect to an offset added to the layer.
@@ -48,8 +50,8 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     layers: Names of layers.
 
   Returns:
-    A `Taps`. Gradients are NaN where the score of the image is NaN or infinite.
-    Under ``jit`` unused parts are not computed.
+    A `LayerGradients`. Gradients are NaN where the score of the image is NaN or
+    infinite. Under ``jit`` unused parts are not computed.
 
   Raises:
     ValueError: A layer is unknown, or ``score`` does not give one number per
@@ -82,8 +84,8 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
           f'score: its network applied the edit of {name!r} {calls[name]} '
           'times, expected once'
         )
-    found = {name: jax.lax.stop_gradient(acts[name]) for name in layers}
-    return y.sum(), (y, found)
+    named = {name: jax.lax.stop_gradient(acts[name]) for name in layers}
+    return y.sum(), (y, named)
 
   x = vary_with(score, x)
   zeros = {
@@ -91,10 +93,10 @@ def taps(score: Score, x: Array, layers: Sequence[str]) -> Taps:
     for name in layers
   }
   differentiate = jax.grad(total, argnums=(0, 1), has_aux=True)
-  (dx, gradients), (y, found) = differentiate(x, zeros)
+  (dx, gradients), (y, named) = differentiate(x, zeros)
 
   gradients = {n: nan_where_undefined(g, y) for n, g in gradients.items()}
-  return Taps(found, gradients, nan_where_undefined(dx, y))
+  return LayerGradients(named, gradients, nan_where_undefined(dx, y))
 
 
 def activation_and_gradient(
@@ -114,7 +116,7 @@ def activation_and_gradient(
     ValueError: The layer is unknown or gives a vector, or ``score`` does not
       give one number per image.
   """
-  acts, gradients, _ = taps(score, x, [layer])
+  acts, gradients, _ = layer_gradients(score, x, [layer])
   return need_map(acts, layer, x), gradients[layer]
 
 
