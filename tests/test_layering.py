@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 _LOW = {'extrema', 'lookup', 'rules', 'terms', 'types'}
 _MIDDLE = {
   *_LOW,
+  'batching',
   'image',
   'penalties',
   'objectives',
@@ -20,6 +21,7 @@ _MIDDLE = {
 }
 ALLOWED = {
   'lookup': set(),
+  'batching': {'types'},
   'types': set(),
   'extrema': {'types'},
   'terms': {'types'},
@@ -37,7 +39,7 @@ ALLOWED = {
   'synthesis': {*_MIDDLE, 'synthesis'},
   'style': {*_MIDDLE, 'synthesis', 'style'},
   'adversarial': {*_MIDDLE, 'adversarial'},
-  'evaluate': {*_MIDDLE, 'attribution', 'evaluate'},
+  'evaluate': {*_MIDDLE, 'evaluate'},
 }
 # What runs experiments may use all that experiments use.
 ALLOWED['runs'] = {*ALLOWED, 'runs'}

@@ -4,14 +4,14 @@ import pytest
 from vizlab import render
 
 
-def test_unit_scale():
+def test_percentile_scale():
   np.testing.assert_allclose(
-    render.unit_scale(np.array([-4.0, 0, 2]), 100), [-1, 0, 0.5]
+    render.percentile_scale(np.array([-4.0, 0, 2]), 100), [-1, 0, 0.5]
   )
-  assert not render.unit_scale(np.zeros((3, 3))).any()
+  assert not render.percentile_scale(np.zeros((3, 3))).any()
   lone = np.zeros(10_000)
   lone[3] = 7
-  assert render.unit_scale(lone)[3] == 1, 'a lone peak is not lost'
+  assert render.percentile_scale(lone)[3] == 1, 'a lone peak is not lost'
 
 
 @pytest.mark.parametrize('show', [render.heat, render.signed])

@@ -18,12 +18,12 @@ __all__ = [
   'grid',
   'heat',
   'overlay',
+  'percentile_scale',
   'resize',
   'rgb',
   'signed',
   'table',
   'to_uint8',
-  'unit_scale',
 ]
 
 # Evenly spaced control points of the two colour maps, 0 to 255.
@@ -67,7 +67,9 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
   return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
 
 
-def unit_scale(values: np.ndarray, percentile: float = 99.5) -> np.ndarray:
+def percentile_scale(
+  values: np.ndarray, percentile: float = 99.5
+) -> np.ndarray:
   """Divides by a high percentile of ``|values|`` and clips to [-1, 1].
 
   Args:
@@ -86,17 +88,17 @@ def unit_scale(values: np.ndarray, percentile: float = 99.5) -> np.ndarray:
 
 def heat(values: np.ndarray) -> np.ndarray:
   """Renders a nonnegative map ``[H, W]``, from black over red to yellow."""
-  return _colour(np.maximum(unit_scale(values), 0), _HEAT)
+  return _colour(np.maximum(percentile_scale(values), 0), _HEAT)
 
 
 def signed(values: np.ndarray) -> np.ndarray:
   """Renders a signed map ``[H, W]``: blue below, white at, red above zero."""
-  return _colour((unit_scale(values) + 1) / 2, _SIGNED)
+  return _colour((percentile_scale(values) + 1) / 2, _SIGNED)
 
 
 def rgb(values: np.ndarray) -> np.ndarray:
   """Renders a gradient ``[H, W, 3]``; zero is grey."""
-  return to_uint8(0.5 + unit_scale(values) / 2)
+  return to_uint8(0.5 + percentile_scale(values) / 2)
 
 
 def overlay(
@@ -110,7 +112,7 @@ def overlay(
     alpha: Opacity at the maximum of the map, in [0, 1].
   """
   grey = to_uint8(image).mean(-1, keepdims=True) * 0.8 + 25
-  strength = np.sqrt(np.maximum(unit_scale(values), 0))[..., None]
+  strength = np.sqrt(np.maximum(percentile_scale(values), 0))[..., None]
   mixed = grey * (1 - alpha * strength) + heat(values) * alpha * strength
   return mixed.round().astype(np.uint8)
 
@@ -128,7 +130,7 @@ def filters(
   each = [
     resize(rgb_of_kernel, side)
     for rgb_of_kernel in (
-      to_uint8(0.5 + unit_scale(k, 100) / 2)
+      to_uint8(0.5 + percentile_scale(k, 100) / 2)
       for k in np.moveaxis(np.asarray(kernel), -1, 0)
     )
   ]

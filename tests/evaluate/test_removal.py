@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vizlab import evaluate
+from vizlab.image.filters import blur
 
 KEY = jax.random.key(4)
 
@@ -70,7 +71,7 @@ def test_the_true_order_is_the_best(x, weight):
 
 def test_insertion_starts_from_the_blurred_image(x, weight):
   curve = evaluate.insertion(linear(weight), x, x.sum(-1), steps=2)
-  blurred = linear(weight)(evaluate.removal.blurred(x))
+  blurred = linear(weight)(blur(x, 8.0))
   np.testing.assert_allclose(curve.scores[:, 0], blurred, rtol=1e-5)
   np.testing.assert_allclose(curve.scores[:, 2], linear(weight)(x), rtol=1e-5)
 

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from vizlab import extrema
-from vizlab.attribution.base import need_map
+from vizlab.attribution.checks import need_map
 from vizlab.attribution.gradient import guided_backprop
 from vizlab.attribution.layer_gradients import (
   activation_and_gradient,

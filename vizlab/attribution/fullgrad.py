@@ -4,13 +4,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from vizlab.attribution.base import (
-  check_images,
-  need_score,
-  unit_range,
-)
 from vizlab.attribution.cam import upsample
+from vizlab.attribution.checks import need_score
 from vizlab.attribution.layer_gradients import layer_gradients
+from vizlab.image.checks import check_images
+from vizlab.image.scaling import minmax_scale
 from vizlab.objectives import Score
 from vizlab.types import Array
 
@@ -115,6 +113,6 @@ def fullgrad(score: Score, x: Array) -> Array:
   total = 0.0
   for part in (parts.input, *parts.biases.values()):
     if part.ndim == x.ndim:
-      size = unit_range(jnp.abs(part), (-3, -2, -1))
+      size = minmax_scale(jnp.abs(part), (-3, -2, -1))
       total += upsample(size.sum(-1), x.shape[-3:-1])
   return total

@@ -11,14 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from vizlab import extrema, rules
-from vizlab.attribution.base import (
-  check_images,
-  check_score,
-  nan_where_undefined,
-  need_score,
-  vary_with,
-)
+from vizlab.attribution.checks import nan_where_undefined, need_score
+from vizlab.batching import vary_with
+from vizlab.image.checks import check_images
 from vizlab.objectives import Score
+from vizlab.objectives.base import check_score
 from vizlab.types import Array, ScoreFn
 
 __all__ = [

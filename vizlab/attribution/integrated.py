@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
-from vizlab.attribution.mean import mean_over
+from vizlab.batching import mean_over
+from vizlab.image.checks import as_image, check_images
 from vizlab.image.filters import blur
 from vizlab.types import Array, ScoreFn, whole
 

@@ -7,16 +7,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import (
-  check_images,
-  check_score,
-  nan_where_undefined,
-  need_map,
-  need_score,
-  vary_with,
-)
+from vizlab.attribution.checks import nan_where_undefined, need_map, need_score
+from vizlab.batching import vary_with
+from vizlab.image.checks import check_images
 from vizlab.lookup import check_name
 from vizlab.objectives import Score
+from vizlab.objectives.base import check_score
 from vizlab.types import Array
 
 __all__ = ['LayerGradients', 'activation_and_gradient', 'layer_gradients']

@@ -12,13 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import (
-  as_image,
-  at_once,
-  check_images,
-  check_score,
-)
+from vizlab.batching import at_once
+from vizlab.image.checks import as_image, check_images
 from vizlab.objectives import Score
+from vizlab.objectives.base import check_score
 from vizlab.types import Array, ScoreFn
 
 __all__ = ['Occluder', 'occlusion', 'occlusion_scores']

@@ -4,18 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from vizlab import extrema
-from vizlab.attribution.base import (
-  as_image,
-  at_once,
-  check_images,
-  check_score,
-  need_map,
-  need_score,
-  unit_range,
-  vary_with,
-)
 from vizlab.attribution.cam import upsample, weigh
+from vizlab.attribution.checks import need_map, need_score
+from vizlab.batching import at_once, vary_with
+from vizlab.image.checks import as_image, check_images
+from vizlab.image.scaling import minmax_scale
 from vizlab.objectives import Score
+from vizlab.objectives.base import check_score
 from vizlab.types import Array
 
 __all__ = ['score_cam']
@@ -81,7 +76,7 @@ def score_cam(
     map_ = upsample(jnp.take(a, k, axis=-1), x.shape[-3:-1])[..., None]
     # Upsampling a constant map does not keep it constant to the last bit.
     some = jnp.take(marks, k, axis=-1)[..., None, None, None]
-    mask = jnp.where(some, unit_range(map_, (-3, -2)), 0)
+    mask = jnp.where(some, minmax_scale(map_, (-3, -2)), 0)
     return score(x0 + mask * (x - x0))
 
   def run(y: Array, item: tuple[Array, Array]) -> tuple[Array, None]:

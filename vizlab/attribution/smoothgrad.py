@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import extrema
-from vizlab.attribution.base import as_image, check_images
 from vizlab.attribution.gradient import gradient
-from vizlab.attribution.mean import mean_over
+from vizlab.batching import mean_over
+from vizlab.image.checks import as_image, check_images
 from vizlab.types import Array, ScoreFn, whole
 
 __all__ = ['smoothgrad']

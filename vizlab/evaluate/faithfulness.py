@@ -6,14 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from vizlab import extrema
-from vizlab.attribution.base import (
-  as_image,
-  at_once,
-  check_images,
-  check_score,
-)
-from vizlab.attribution.mean import mean_over
-from vizlab.evaluate.base import over_top
+from vizlab.batching import at_once, mean_over
+from vizlab.image.checks import as_image, check_images
+from vizlab.image.scaling import max_abs_scale
+from vizlab.objectives.base import check_score
 from vizlab.types import Array, ScoreFn
 
 __all__ = ['infidelity', 'max_sensitivity', 'sparseness']
@@ -72,7 +68,7 @@ def infidelity(
     )
   a = attribution.reshape(*x.shape[:-1], -1)
   if scale:  # the optimal b is applied below; this avoids over- and underflow
-    a = over_top(a, (-3, -2, -1))
+    a = max_abs_scale(a, (-3, -2, -1))
   y = score(x)
   check_score(y, x)
 
@@ -81,17 +77,19 @@ def infidelity(
       jax.random.fold_in(key, i), x.shape[-3:], x.dtype
     )
     change = as_image(change, x, 'change')
-    told = (change * a).sum((-3, -2, -1))
-    happened = y - score(x - change)
-    miss = told - happened
-    return jnp.stack([told * told, told * happened, happened**2, miss**2])
+    predicted = (change * a).sum((-3, -2, -1))
+    actual = y - score(x - change)
+    error = predicted - actual
+    return jnp.stack(
+      [predicted * predicted, predicted * actual, actual**2, error**2]
+    )
 
-  told2, both, happened2, miss2 = mean_over(
+  predicted2, cross, actual2, error2 = mean_over(
     one, samples, x, chunk, (score, attribution, key)
   )
   if not scale:
-    return miss2
-  rest = happened2 - both * (both / jnp.where(told2 > 0, told2, 1))
+    return error2
+  rest = actual2 - cross * (cross / jnp.where(predicted2 > 0, predicted2, 1))
   return jnp.where(
     rest < 0, 0, rest
   )  # rounding; the optimal b is cross / predicted2
@@ -135,8 +133,8 @@ def max_sensitivity(
     raise ValueError(
       f'radius, samples: got {radius}, {samples}, expected more than 0'
     )
-  before = explain(x)
-  axes = tuple(range(x.ndim - 3, before.ndim))
+  map_ = explain(x)
+  axes = tuple(range(x.ndim - 3, map_.ndim))
 
   def norm(values: Array) -> Array:
     return jnp.sqrt(jnp.square(values).sum(axes))
@@ -146,10 +144,10 @@ def max_sensitivity(
       jax.random.fold_in(key, i), x.shape[-3:], x.dtype, -radius, radius
     )
     change = as_image(change, x, 'change')
-    return norm(explain(x + change) - before)
+    return norm(explain(x + change) - map_)
 
   changes = jax.lax.map(one, jnp.arange(samples), batch_size=at_once(x, chunk))
-  size = norm(before)
+  size = norm(map_)
   return extrema.max_over(changes, 0) / jnp.where(size == 0, 1, size)
 
 
@@ -178,7 +176,7 @@ def sparseness(attribution: Array) -> Array:
       f'attribution: got shape {jnp.shape(attribution)}, expected [..., H, W]'
     )
   flat = jnp.abs(attribution.reshape(*attribution.shape[:-2], -1))
-  flat = over_top(flat, -1)
+  flat = max_abs_scale(flat, -1)
   rising = jnp.sort(flat, -1)
   n = flat.shape[-1]
   weight = 2 * jnp.arange(1, n + 1, dtype=flat.dtype) - n - 1

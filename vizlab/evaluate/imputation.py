@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from vizlab.evaluate.base import check_on_image
+from vizlab.evaluate.checks import check_on_image
 from vizlab.types import Array
 
 __all__ = ['impute']

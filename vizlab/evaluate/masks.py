@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vizlab import extrema
-from vizlab.evaluate.base import check_map, nan_where_nan
+from vizlab.evaluate.checks import check_map, nan_where_nan
 from vizlab.types import Array
 
 __all__ = ['energy_inside', 'iou', 'pointing_game']

@@ -9,15 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import extrema
-from vizlab.attribution.base import (
-  as_image,
-  at_once,
-  check_images,
-  check_score,
-)
-from vizlab.attribution.integrated import blurred
-from vizlab.evaluate.base import check_on_image, nan_where_nan, over_top
+from vizlab.batching import at_once
+from vizlab.evaluate.checks import check_on_image, nan_where_nan
 from vizlab.evaluate.imputation import impute
+from vizlab.image.checks import as_image, check_images
+from vizlab.image.filters import blur
+from vizlab.image.scaling import max_abs_scale
+from vizlab.objectives.base import check_score
 from vizlab.types import Array, ScoreFn
 
 __all__ = [
@@ -29,6 +27,8 @@ __all__ = [
   'removal_curve',
   'road',
 ]
+
+_BLUR = 8.0  # pixels: standard deviation of the baseline of insertion
 
 
 class Curve(NamedTuple):
@@ -193,7 +193,7 @@ def insertion(
     Petsiuk, Das & Saenko 2018 (RISE): the causal metrics.
   """
   check_images(x)
-  x0 = blurred(x) if baseline is None else as_image(baseline, x, 'baseline')
+  x0 = blur(x, _BLUR) if baseline is None else as_image(baseline, x, 'baseline')
   return removal_curve(
     score,
     x,
@@ -288,7 +288,7 @@ def drop_increase(
   check_images(x)
   check_on_image(attribution, x, 'attribution')
   x0 = as_image(baseline, x, 'baseline')
-  seen = over_top(extrema.positive(attribution), (-2, -1))
+  seen = max_abs_scale(extrema.positive(attribution), (-2, -1))
   before, after = score(x), score(x0 + seen[..., None] * (x - x0))
   check_score(before, x)
   drop = extrema.positive(before - after) / jnp.where(before > 0, before, 1)

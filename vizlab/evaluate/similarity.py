@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.stats as stats
 
-from vizlab.attribution.base import unit_range
-from vizlab.evaluate.base import check_map
+from vizlab.evaluate.checks import check_map
 from vizlab.image.descriptors import hog
+from vizlab.image.scaling import minmax_scale
 from vizlab.types import Array
 
 __all__ = ['hog_correlation', 'spearman', 'ssim']
@@ -32,7 +32,9 @@ def ssim(a: Array, b: Array) -> Array:
   check_map(b, a, 'b')
   if min(a.shape[-2:]) < 11:
     raise ValueError(f'a: got shape {a.shape}, expected at least 11 pixels')
-  flat = (unit_range(v, (-2, -1)).reshape(-1, *v.shape[-2:], 1) for v in (a, b))
+  flat = (
+    minmax_scale(v, (-2, -1)).reshape(-1, *v.shape[-2:], 1) for v in (a, b)
+  )
   with jax.numpy_dtype_promotion('standard'):  # dm-pix needs it
     return pix.ssim(*flat).reshape(a.shape[:-2])
 
@@ -87,7 +89,8 @@ def hog_correlation(a: Array, b: Array, *, cell: int = 8) -> Array:
   lead = a.shape[:-2]
   return _correlation(
     *(
-      hog(unit_range(v, (-2, -1)), cell=cell).reshape(*lead, -1) for v in (a, b)
+      hog(minmax_scale(v, (-2, -1)), cell=cell).reshape(*lead, -1)
+      for v in (a, b)
     )
   )
 

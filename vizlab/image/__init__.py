@@ -1,5 +1,6 @@
 """Image processing: colour, filters, descriptors, statistics of maps."""
 
+from vizlab.image.checks import as_image, check_images
 from vizlab.image.colour import (
   AXES,
   colour_axes,
@@ -22,16 +23,19 @@ from vizlab.image.filters import (
   sum_of_bands,
   tilt,
 )
+from vizlab.image.scaling import max_abs_scale, minmax_scale
 from vizlab.image.statistics import Moments, covariance, gram, moments
 
 __all__ = [
   'AXES',
   'Descriptor',
   'Moments',
+  'as_image',
   'as_net',
   'bands',
   'bilateral',
   'blur',
+  'check_images',
   'colour_axes',
   'covariance',
   'frequencies',
@@ -42,6 +46,8 @@ __all__ = [
   'luminance',
   'match_colours',
   'match_luminance',
+  'max_abs_scale',
+  'minmax_scale',
   'moments',
   'rescale',
   'resize',

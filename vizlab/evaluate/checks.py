@@ -2,10 +2,9 @@
 
 import jax.numpy as jnp
 
-from vizlab import extrema
 from vizlab.types import Array
 
-__all__ = ['check_map', 'check_on_image', 'nan_where_nan', 'over_top']
+__all__ = ['check_map', 'check_on_image', 'nan_where_nan']
 
 
 def check_map(value: Array, attribution: Array, name: str) -> None:
@@ -32,9 +31,3 @@ def nan_where_nan(values: Array, attribution: Array) -> Array:
   Sorting and thresholds would otherwise turn it into a plausible number.
   """
   return jnp.where(jnp.isnan(attribution).any((-2, -1)), jnp.nan, values)
-
-
-def over_top(values: Array, axes: int | tuple[int, ...]) -> Array:
-  """Divides values by their maximum absolute value; zeros stay zeros."""
-  top = extrema.max_over(jnp.abs(values), axes, keepdims=True)
-  return values / jnp.where(top == 0, 1, top)

@@ -1,4 +1,4 @@
-"""Means over many samples, in memory independent of the number of samples."""
+"""Batched evaluation of many variants of images, with bounded memory."""
 
 import math
 from collections.abc import Callable
@@ -7,10 +7,40 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vizlab.attribution.base import at_once, vary_with
 from vizlab.types import Array, whole
 
-__all__ = ['mean_over']
+__all__ = ['at_once', 'mean_over', 'vary_with']
+
+
+def at_once(x: Array, chunk: int) -> int:
+  """Number of variants of a batch ``[..., H, W, C]`` that fit in ``chunk``.
+
+  At least one. Raises a `ValueError` if ``chunk`` is less than 1.
+  """
+  if chunk < 1:
+    raise ValueError(f'chunk: got {chunk}, expected at least 1 image')
+  return max(1, chunk // math.prod(x.shape[:-3]))
+
+
+def vary_with(tree: Any, value: Array) -> Array:
+  """Gives a float array the device-varying type of the arrays in a pytree.
+
+  Under `jax.shard_map` a constant is replicated: a loop cannot accumulate
+  device-varying values in it, and a gradient with respect to it is summed over
+  the devices. A zero computed from an array varies like that array; the
+  compiler removes it.
+
+  Args:
+    tree: A pytree of arrays that vary over devices, such as a score.
+    value: The array to convert.
+  """
+  never = jnp.zeros((), bool)
+  for leaf in jax.tree.leaves(tree):
+    if isinstance(leaf, jax.Array) and leaf.size:
+      if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+      never |= (leaf.reshape(-1)[0] != 0) & False
+  return value + never.astype(value.dtype)
 
 
 def mean_over(
