@@ -27,10 +27,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import peers
-import style_race
-import turns
 from absl import app, flags, logging
+from benchmarks import baselines, style_race, timing
 
 from vizlab import attribution, io, nets, optimize, synthesis
 from vizlab.data import scenes
@@ -56,14 +54,14 @@ OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
 # Tasks in which all contenders must agree, and the tolerance of the mean. Adam
 # takes full steps even where a gradient is rounding error.
 AGREE = {'forward': 1e-3, 'ascent': 1e-2}
-OURS, SWEEP = 'vizlab', 'vizlab full sweep'
+OURS, WHOLE = 'vizlab', 'vizlab, whole images'
 STEPS = 'vizlab, step by step'
 # Tasks that run the network tens to hundreds of times: one image, at most three
 # runs, and no warm-up.
 LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion')
 
 
-def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
+def methods(work: baselines.Work) -> dict[str, Callable[[Score, Array], Any]]:
   """Tasks in vizlab, as functions of a score and images."""
   bind = functools.partial
   many = {'chunk': work.chunk}
@@ -71,7 +69,7 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
   window = {'patch': work.patch, 'stride': work.stride, 'fill': 0.0}
   layer = {'layer': work.layer}
   return {
-    'forward': lambda asked, x: asked.net(x)[0],
+    'forward': lambda score_fn, x: score_fn.net(x)[0],
     'saliency': attribution.saliency,
     'gradient_x_input': attribution.gradient_x_input,
     'guided_backprop': attribution.guided_backprop,
@@ -92,18 +90,18 @@ def methods(work: peers.Work) -> dict[str, Callable[[Score, Array], Any]]:
     'occlusion': bind(attribution.occlusion, **window, **many),
     'ascent': bind(ascent, work),
     # The seed is an argument: the compiler could evaluate a constant.
-    'scenes': lambda asked, x: scenes(
-      jax.random.key(asked.objective.target), 256
+    'scenes': lambda score_fn, x: scenes(
+      jax.random.key(score_fn.objective.target), 256
     ),
   }
 
 
-def ascent(work: peers.Work, asked: Score, x: Array) -> Array:
+def ascent(work: baselines.Work, score_fn: Score, x: Array) -> Array:
   """Runs a few steps of feature visualization on pixels."""
-  wish = score(asked.net, channel(work.excited, 7))
+  channel_score = score(score_fn.net, channel(work.excited, 7))
   image, optimizer = synthesis.pixels(x), optimize.adam(work.rate)
   progress = optimize.run(
-    wish,
+    channel_score,
     image,
     jax.random.key(0),
     steps=work.steps,
@@ -113,47 +111,52 @@ def ascent(work: peers.Work, asked: Score, x: Array) -> Array:
   return optimize.final(progress).image
 
 
-def step_by_step(work: peers.Work, asked: Score, x: Array) -> turns.Contender:
+def step_by_step(
+  work: baselines.Work, score_fn: Score, x: Array
+) -> timing.Contender:
   """Runs the steps of `ascent` without the loop, to measure its overhead."""
-  wish, tx = score(asked.net, channel(work.excited, 7)), optax.adam(work.rate)
+  channel_score, tx = (
+    score(score_fn.net, channel(work.excited, 7)),
+    optax.adam(work.rate),
+  )
 
-  def step(wish: Score, x: Array, state: Any) -> tuple[Array, Any]:
-    grad = jax.grad(lambda x: -wish(x).sum())(x)
+  def step(channel_score: Score, x: Array, state: Any) -> tuple[Array, Any]:
+    grad = jax.grad(lambda x: -channel_score(x).sum())(x)
     updates, state = tx.update(grad, state)
     return optax.apply_updates(x, updates), state
 
   first = tx.init(x)
-  run = jax.jit(step).lower(wish, x, first).compile()
+  run = jax.jit(step).lower(channel_score, x, first).compile()
 
   def call() -> Array:
     image, state = x, first
     for _ in range(work.steps):
-      image, state = run(wish, image, state)
+      image, state = run(channel_score, image, state)
     return image
 
-  return turns.called(call)
+  return timing.called(call)
 
 
 def ours(
-  name: str, fn: Callable, asked: Score, x: Array
-) -> dict[str, turns.Contender]:
+  name: str, fn: Callable, score_fn: Score, x: Array
+) -> dict[str, timing.Contender]:
   """Contenders of vizlab for a task."""
   if name == 'ascent':
     return {
-      OURS: turns.called(lambda: fn(asked, x)),
-      STEPS: step_by_step(fn.args[0], asked, x),
+      OURS: timing.called(lambda: fn(score_fn, x)),
+      STEPS: step_by_step(fn.args[0], score_fn, x),
     }
-  made = {OURS: turns.compiled(fn, asked, x)}
+  made = {OURS: timing.compiled(fn, score_fn, x)}
   if name == 'occlusion':
     # In a plain function, occlusion does not see the network.
-    made[SWEEP] = turns.compiled(
-      lambda asked, x: fn(lambda seen: asked(seen), x), asked, x
+    made[WHOLE] = timing.compiled(
+      lambda score_fn, x: fn(lambda seen: score_fn(seen), x), score_fn, x
     )
   return made
 
 
 def check_agreement(
-  contenders: dict[str, turns.Contender], within: float
+  contenders: dict[str, timing.Contender], within: float
 ) -> None:
   """Exits with an error unless all contenders agree."""
   first, *rest = (np.asarray(c.call()) for c in contenders.values())
@@ -163,26 +166,28 @@ def check_agreement(
       sys.exit(f'error: {label}: differs from vizlab by {error:.1%}')
 
 
-def note(name: str, asked: Score, x: Array, work: peers.Work) -> str:
+def note(name: str, score_fn: Score, x: Array, work: baselines.Work) -> str:
   """Remark on the ratios of a task, or ''."""
   if name == 'occlusion':
     occluder = attribution.Occluder(work.patch, work.stride)
     spans = occluder.spans(x.shape[-3])
     boxes = [(row, column) for row in spans for column in spans]
-    ops, shape = asked.net.ops, x.shape[-3:]
+    ops, shape = score_fn.net.ops, x.shape[-3:]
     plan = regions.plan(ops, shape, *zip(*boxes, strict=True))
     count = functools.partial(regions.multiplications, ops, shape)
     return (
-      f'{len(boxes)} places; by counted multiplications a full sweep takes '
-      f'{count() / count(plan):.2f} times as long'
+      f'{len(boxes)} positions; whole images take '
+      f'{count() / count(plan):.2f} times as many multiplications'
     )
   if name == 'score_cam':
-    read = jax.jit(lambda asked, x: asked.net(x)[1][work.layer])
-    a = read(asked, x)
+    read = jax.jit(lambda score_fn, x: score_fn.net(x)[1][work.layer])
+    a = read(score_fn, x)
     marks = (a.max((-3, -2)) > a.min((-3, -2))).any(0)
-    return f'{marks.sum()} of {marks.size} maps mark something, and are run'
+    return f'{marks.sum()} of {marks.size} maps are not constant, and are run'
   if name == 'fullgrad':
-    return 'vizlab scales the maps of a layer together, pytorch-grad-cam each'
+    return (
+      'vizlab scales the maps of a layer jointly, pytorch-grad-cam separately'
+    )
   return ''
 
 
@@ -192,14 +197,14 @@ def forward_gflop(size: int) -> float:
   return 2 * regions.multiplications(ops, (size, size, 3)) / 1e9
 
 
-def run_task(name: str, contenders: dict[str, turns.Contender]) -> list[dict]:
+def run_task(name: str, contenders: dict[str, timing.Contender]) -> list[dict]:
   """Runs all turns of a task and returns its rows of results."""
   if name not in LONG:
     for contender in contenders.values():
       contender.call()  # warm-up
   for _ in range(min(3, REPEATS.value) if name in LONG else REPEATS.value):
     for contender in contenders.values():
-      turns.measure(contender)
+      timing.measure(contender)
   best = statistics.median(contenders[OURS].seconds)
   return [
     {
@@ -255,15 +260,15 @@ def main(argv: list[str]) -> None:
     if OUT.value:
       io.write_json(OUT.value, {'rows': rows})
     return
-  work = peers.Work(PATCH.value, STRIDE.value)
+  work = baselines.Work(PATCH.value, STRIDE.value)
   mine = methods(work)
   unknown = set(ONLY.value) - set(mine)
   if unknown:
     sys.exit(f'error: only: got {sorted(unknown)}, expected some of {[*mine]}')
   net, x = setting()
-  asked = score(net, logit(work.target))
-  others = peers.calls(net, np.asarray(x), work)
-  rate, load = turns.matmul_rate(), os.getloadavg()[0]
+  score_fn = score(net, logit(work.target))
+  others = baselines.calls(net, np.asarray(x), work)
+  rate, load = timing.matmul_rate(), os.getloadavg()[0]
   print(
     f'{os.cpu_count()} cores, load {load:.1f}, '
     f'matrix product {rate:.0f} GFLOP/s'
@@ -275,17 +280,17 @@ def main(argv: list[str]) -> None:
   rows, notes = [], {}
   for name in ONLY.value or mine:
     images = x[:1] if name in LONG else x
-    contenders = ours(name, mine[name], asked, images)
+    contenders = ours(name, mine[name], score_fn, images)
     for label, call in others.get(name, {}).items():
-      contenders[label] = turns.Contender(call)
+      contenders[label] = timing.Contender(call)
     if name in AGREE:
       check_agreement(contenders, AGREE[name])
     for row in run_task(name, contenders):
       rows.append(row)
       show(row)
-    if told := note(name, asked, images, work):
-      notes[name] = told
-      print(f'{name}: {told}')
+    if remark := note(name, score_fn, images, work):
+      notes[name] = remark
+      print(f'{name}: {remark}')
   report = {'batch': BATCH.value, 'rows': rows, 'notes': notes}
   report |= {'matmul_gflops': rate, 'load': load}
   forward = [r for r in rows if r['task'] == 'forward']

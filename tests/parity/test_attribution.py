@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.baselines import cam_library
 
-from scripts.peers import cam_library
 from vizlab import attribution, nets
 from vizlab.objectives import logit, score
 

@@ -1,23 +1,17 @@
-import pathlib
-import sys
-
 import jax
 import numpy as np
 import pytest
 
 from vizlab import nets
 
-sys.path.append(str(pathlib.Path(__file__).parents[2] / 'scripts'))
-
 
 def test_the_reference_has_our_loss():
   pytest.importorskip('torch')
-  import style_race
-  import torch_style
+  from benchmarks import style_race, torch_style
 
   net = nets.create('vgg11', pool='avg', preprocess='caffe', classifier=False)
   x, y, z = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3))
-  want = -float(style_race.wish(net, x, y, 1)(z))
+  want = -float(style_race.loss_score(net, x, y, 1)(z))
   runs = torch_style.references(net, np.asarray(x), np.asarray(y))
   for run in runs.values():
     assert run(1, np.asarray(z))[0] == pytest.approx(want, rel=1e-3)
@@ -25,7 +19,7 @@ def test_the_reference_has_our_loss():
 
 def test_all_begin_at_one_loss_and_the_first_to_pass_the_goal_is_told():
   pytest.importorskip('torch')
-  import style_race
+  from benchmarks import style_race
 
   net = nets.create('vgg11', pool='avg', preprocess='caffe', classifier=False)
   x, y = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))

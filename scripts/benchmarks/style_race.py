@@ -20,14 +20,14 @@ import numpy as np
 import optax
 from absl import flags
 from jax.tree_util import Partial
-from torch_style import ALPHA, BETA, DEEP, STYLES, references
 
+from benchmarks.torch_style import ALPHA, BETA, DEEP, STYLES, references
 from vizlab import io, nets, optimize, style, synthesis
 from vizlab.image.filters import resize
 from vizlab.objectives import Score, score
 from vizlab.types import Array
 
-__all__ = ['compare', 'race', 'wish']
+__all__ = ['compare', 'race', 'loss_score']
 
 CONTENT = flags.DEFINE_string(
   'content', 'sample:star_and_square', 'Content image of style_transfer.'
@@ -175,7 +175,7 @@ def _show(
   print(line, flush=True)
 
 
-def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
+def loss_score(net: nets.Network, x: Array, y: Array, share: float) -> Score:
   """Negative loss of the benchmark, at a fraction of the images' size."""
   x, y = (resize(v, [round(n * share) for n in v.shape[:2]]) for v in (x, y))
   settings = {'content_layer': DEEP, 'style_layers': STYLES}
@@ -188,26 +188,26 @@ def wish(net: nets.Network, x: Array, y: Array, share: float) -> Score:
 
 def _whole(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
   """Optimises at full size from the first step to the last."""
-  return _racer(wish(net, x, y, 1), x, optimizer)
+  return _racer(loss_score(net, x, y, 1), x, optimizer)
 
 
 def _coarse(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
   """Optimises at half size for a few steps, then at full size."""
   small = resize(x, [n // 2 for n in x.shape[:2]])
-  half = wish(net, x, y, 0.5)
+  half = loss_score(net, x, y, 0.5)
   racer = _racer(half, small, optimizer)
   begun = time.perf_counter()
   image = _steps(half, small, optimizer, 5 * TURN)[0]
   before = time.perf_counter() - begun
   start = jnp.clip(jax.image.resize(image, x.shape, 'cubic'), 0, 1)
-  fine = _racer(wish(net, x, y, 1), start, optimizer)
+  fine = _racer(loss_score(net, x, y, 1), start, optimizer)
   compiling = racer.compile_seconds + fine.compile_seconds
   return Racer(fine.run, compiling, before)
 
 
-def _racer(asked: Score, start: Array, optimizer: Partial) -> Racer:
+def _racer(score_fn: Score, start: Array, optimizer: Partial) -> Racer:
   def run(count: int) -> list[float]:
-    return _steps(asked, start, optimizer, count)[1]
+    return _steps(score_fn, start, optimizer, count)[1]
 
   begun = time.perf_counter()
   run(TURN)
@@ -217,12 +217,12 @@ def _racer(asked: Score, start: Array, optimizer: Partial) -> Racer:
 
 
 def _steps(
-  asked: Score, start: Array, optimizer: Partial, count: int
+  score_fn: Score, start: Array, optimizer: Partial, count: int
 ) -> tuple[Array, list[float]]:
   """Returns the image after ``count`` steps, and the loss before each."""
   losses: list[float] = []
   for now in optimize.run(
-    asked,
+    score_fn,
     synthesis.pixels(start),
     jax.random.key(0),
     steps=count,
