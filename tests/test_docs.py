@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / '.docs'
 PICTURES = sorted((DOCS / 'gallery').iterdir())
 # What the reference leaves out: helpers, and commands that --help describes.
-HELPERS = {'__init__', 'commands', 'extrema', 'lookup', 'trees'}
+HELPERS = {'__init__', 'batching', 'commands', 'extrema', 'lookup', 'trees'}
 
 
 def test_it_builds(tmp_path):

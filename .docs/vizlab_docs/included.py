@@ -16,7 +16,7 @@ PAGES = {
   '.github/your_own_model.md': 'guides/your_own_model',
   'CHANGELOG.md': 'changelog',
   'experiments/README.md': 'guides/run_and_sweep',
-  'scripts/README.md': 'speed',
+  'scripts/benchmarks/README.md': 'speed',
   'vizlab/README.md': 'guides/make_images',
   'vizlab/nets/README.md': 'networks',
   'vizlab/sweeps/README.md': 'guides/run_and_sweep',

@@ -26,7 +26,7 @@ def integrated_gradients(
     (x - x_0) \odot \int_0^1
     \frac{\partial y}{\partial x}(x_0 + a (x - x_0)) \, da
 
-  The integral is approximated at the midpoints of ``steps`` equal parts of [0, 1].
+  The integral is a mean over the midpoints of ``steps`` equal parts of [0, 1].
   The map sums to ``y(x) - y(x0)``, up to the error of the midpoint rule.
 
   Args:
