@@ -146,13 +146,13 @@ def ours(
       OURS: timing.called(lambda: fn(score_fn, x)),
       STEPS: step_by_step(fn.args[0], score_fn, x),
     }
-  made = {OURS: timing.compiled(fn, score_fn, x)}
+  contenders = {OURS: timing.compiled(fn, score_fn, x)}
   if name == 'occlusion':
     # In a plain function, occlusion does not see the network.
-    made[WHOLE] = timing.compiled(
+    contenders[WHOLE] = timing.compiled(
       lambda score_fn, x: fn(lambda seen: score_fn(seen), x), score_fn, x
     )
-  return made
+  return contenders
 
 
 def check_agreement(

@@ -142,19 +142,19 @@ def faults(
   """Lists the faults of a stop."""
   if status == 0 and seconds < 1:
     return []  # it had finished when the signal came
-  found = []
+  lines = []
   if status != due:
-    found.append(f'exit status {status}, expected {due}')
+    lines.append(f'exit status {status}, expected {due}')
   if seconds > LONGEST:
-    found.append(f'took {seconds:.1f} seconds')
+    lines.append(f'took {seconds:.1f} seconds')
   if said.rstrip().splitlines()[-1:] != [MESSAGE]:
-    found.append(f'said {said[-200:]!r}')
+    lines.append(f'said {said[-200:]!r}')
   for word in ('Traceback', 'Fatal', 'Segmentation'):
     if word in said:
-      found.append(f'{word}: {said[-500:]!r}')
+      lines.append(f'{word}: {said[-500:]!r}')
   if left := kills.unfinished(folder):
-    found.append(f'left {left[:3]}')
-  return found
+    lines.append(f'left {left[:3]}')
+  return lines
 
 
 def stops(name: str, count: int, draws: random.Random) -> Tally:
@@ -209,21 +209,21 @@ def main(argv: list[str]) -> None:
   loop = [sys.executable, '-c', 'while True: pass']
   busy = [subprocess.Popen(loop) for _ in range(BUSY.value)]
   try:
-    found = {
+    tallies = {
       name: stops(name, len(range(i, SIGNALS.value, len(names))), draws)
       for i, name in enumerate(names)
     }
   finally:
     for each in busy:
       each.kill()
-  for name, tally in found.items():
+  for name, tally in tallies.items():
     took = ', '.join(f'{f(tally.seconds):.2f}' for f in (min, max))
     print(
       f'{name}: {len(tally.seconds)} signals, ended in {took} seconds (least, '
       f'most), {tally.resumed} resumed runs, {len(tally.faults)} faults'
     )
     print(*(f'  {fault}\n' for fault in tally.faults), sep='', end='')
-  if any(tally.faults for tally in found.values()):
+  if any(tally.faults for tally in tallies.values()):
     sys.exit(1)
 
 

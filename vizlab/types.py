@@ -67,10 +67,10 @@ def pytree_dataclass(
   if cls is None:
     return functools.partial(pytree_dataclass, static=static)
   # eq=False: arrays do not compare to a bool, and identity makes it hashable.
-  made = dataclasses.dataclass(frozen=True, eq=False)(cls)
-  names = [field.name for field in dataclasses.fields(made)]
-  _register(made, [name for name in names if name not in static], static)
-  return made
+  frozen = dataclasses.dataclass(frozen=True, eq=False)(cls)
+  names = [field.name for field in dataclasses.fields(frozen)]
+  _register(frozen, [name for name in names if name not in static], static)
+  return frozen
 
 
 def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:
@@ -93,11 +93,12 @@ def _register(cls: type, data: Sequence[str], meta: Sequence[str]) -> None:
     return tuple(zip(keys, flatten(self)[0], strict=True)), structure(self)
 
   def unflatten(fixed: tuple[Any, ...], leaves: Iterable[Any]) -> Any:
-    made = object.__new__(cls)  # skips __post_init__: leaves may be anything
+    # Skips __post_init__: leaves may be anything.
+    instance = object.__new__(cls)
     values = (*zip(data, leaves, strict=True), *zip(meta, fixed, strict=True))
     for name, leaf in values:
-      object.__setattr__(made, name, leaf)
-    return made
+      object.__setattr__(instance, name, leaf)
+    return instance
 
   jax.tree_util.register_pytree_with_keys(
     cls, flatten_with_keys, unflatten, flatten

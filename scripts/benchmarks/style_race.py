@@ -139,7 +139,7 @@ def _figures(
   goals: list[int],
 ) -> dict[str, Any]:
   each = statistics.median(seconds)
-  found = {
+  figures = {
     'seconds': each,
     'spread': max(seconds) - min(seconds),
     'compile_seconds': racer.compile_seconds,
@@ -149,8 +149,8 @@ def _figures(
     goal = _NEAR * known[n - 1]
     count = next((i for i, v in enumerate(losses, 1) if v <= goal), None)
     took = None if count is None else racer.before + count * each
-    found[f'like {n}'] = {'evaluations': count, 'seconds': took}
-  return found
+    figures[f'like {n}'] = {'evaluations': count, 'seconds': took}
+  return figures
 
 
 def _show_head(goals: list[int]) -> None:

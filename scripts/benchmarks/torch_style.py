@@ -32,15 +32,15 @@ def references(
   except ModuleNotFoundError:
     print('torch is not installed: the reference is left out')
     return {}
-  found = {}
+  runs = {}
   for suffix, layout in (
     ('', torch.contiguous_format),
     (', channels_last', torch.channels_last),
   ):
     layers = list(_layers(torch, net, layout))
     maps = functools.partial(_maps, torch, layers, layout)
-    found[f'torch L-BFGS{suffix}'] = _reference(torch, maps, net.spec, x, y)
-  return found
+    runs[f'torch L-BFGS{suffix}'] = _reference(torch, maps, net.spec, x, y)
+  return runs
 
 
 def _layers(
@@ -60,13 +60,13 @@ def _maps(
 ) -> dict[str, Any]:
   """Computes the maps ``relu1_1`` ... of an image, with average pooling."""
   x = x.contiguous(memory_format=layout)
-  found, block = {}, '1'
+  maps, block = {}, '1'
   for name, kernel, bias in layers:
     if name[0] != block:
       x, block = torch.nn.functional.avg_pool2d(x, 2), name[0]
     x = torch.relu(torch.nn.functional.conv2d(x, kernel, bias, padding=1))
-    found[f'relu{name}'] = x
-  return found
+    maps[f'relu{name}'] = x
+  return maps
 
 
 def _reference(
@@ -78,7 +78,7 @@ def _reference(
 ) -> Callable[[int], list[float]]:
   """Returns a function from a number of L-BFGS evaluations to their losses."""
 
-  def seen(image: np.ndarray) -> Any:
+  def preprocessed(image: np.ndarray) -> Any:
     image = np.asarray(spec(jnp.asarray(image)))[None].transpose(0, 3, 1, 2)
     return torch.tensor(image.copy())
 
@@ -87,11 +87,13 @@ def _reference(
     return flat @ flat.T / flat.shape[1]
 
   with torch.no_grad():
-    content = maps(seen(x))[DEEP]
-    painted = {k: gram(a) for k, a in maps(seen(y)).items() if k in STYLES}
+    content = maps(preprocessed(x))[DEEP]
+    painted = {
+      k: gram(a) for k, a in maps(preprocessed(y)).items() if k in STYLES
+    }
 
   def run(count: int, start: np.ndarray = x) -> list[float]:
-    image = seen(start).requires_grad_()
+    image = preprocessed(start).requires_grad_()
     lbfgs = torch.optim.LBFGS(
       [image],
       max_iter=count,
@@ -104,10 +106,10 @@ def _reference(
 
     def evaluate() -> Any:
       lbfgs.zero_grad()
-      found = maps(image)
-      loss = ALPHA / 2 * (found[DEEP] - content).square().sum()
+      activations = maps(image)
+      loss = ALPHA / 2 * (activations[DEEP] - content).square().sum()
       for layer, wanted in painted.items():
-        apart = (gram(found[layer]) - wanted).square().sum()
+        apart = (gram(activations[layer]) - wanted).square().sum()
         loss = loss + BETA / len(STYLES) * apart / (4 * len(wanted) ** 2)
       loss.backward()
       losses.append(loss.item())

@@ -203,14 +203,14 @@ def occlusion(
   check_score(y, x)
   occluder = Occluder(patch, stride)
   shape = (*y.shape, *map(occluder.count, x.shape[-3:-1]))
-  seen = occlusion_scores(
+  occluded = occlusion_scores(
     score, x, patch=patch, stride=stride, fill=fill, chunk=chunk, places=places
   )
   if places is None:
-    drop = y[..., None, None] - seen
+    drop = y[..., None, None] - occluded
   else:
-    drop = jnp.zeros((*y.shape, math.prod(shape[-2:])), seen.dtype)
-    drop = drop.at[..., jnp.asarray(places)].set(y[..., None] - seen)
+    drop = jnp.zeros((*y.shape, math.prod(shape[-2:])), occluded.dtype)
+    drop = drop.at[..., jnp.asarray(places)].set(y[..., None] - occluded)
     drop = drop.reshape(shape)
 
   def cover(n: int) -> Array:  # [places, n], each column sums to 1

@@ -72,7 +72,7 @@ def score_cam(
   order = jnp.argsort(~runs, stable=True)
   order = jnp.pad(order, (0, -channels % maps), mode='edge')
 
-  def seen(k: Array) -> Array:
+  def masked_score(k: Array) -> Array:
     map_ = upsample(jnp.take(a, k, axis=-1), x.shape[-3:-1])[..., None]
     # Upsampling a constant map does not keep it constant to the last bit.
     some = jnp.take(marks, k, axis=-1)[..., None, None, None]
@@ -82,8 +82,10 @@ def score_cam(
   def run(y: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
     i, which = item
     there = i * maps < runs.sum()
-    found = jax.lax.cond(there, jax.vmap(seen), lambda which: y[which], which)
-    return y.at[which].set(found), None
+    scores = jax.lax.cond(
+      there, jax.vmap(masked_score), lambda which: y[which], which
+    )
+    return y.at[which].set(scores), None
 
   blank = score(jnp.broadcast_to(x0, x.shape))
   check_score(blank, x)

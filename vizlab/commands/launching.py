@@ -79,7 +79,7 @@ def prepare() -> str:
 
 def _with_paths(argv: list[str]) -> list[str]:
   """Replaces a name such as ``synthesis/dream:vgg19`` by the config's path."""
-  found = list(argv)
+  replaced = list(argv)
   for i, text in enumerate(argv):
     flag, equal, value = text.partition('=')
     if flag not in ('--config', '-config'):
@@ -90,8 +90,8 @@ def _with_paths(argv: list[str]) -> list[str]:
     )
     if name in experiments.known() and not pathlib.Path(name).is_file():
       path = f'{experiments.config_path(name)}{colon}{arg}'
-      found[at] = f'{flag}={path}' if equal else path
-  return found
+      replaced[at] = f'{flag}={path}' if equal else path
+  return replaced
 
 
 def _given() -> str:
@@ -112,12 +112,12 @@ def experiment(config: ConfigDict) -> ModuleType:
     ValueError: The experiment is unknown, or a setting is unknown, missing, of
       another type or out of range.
   """
-  found = experiments.find(config, folder())
+  module = experiments.find(config, folder())
   given = config_flags.get_config_filename(flags.FLAGS['config'])
   _, colon, arg = given.partition(':')
   reference = config_file().get_config(*[arg] if colon else [])
   experiments.check(config, reference)
-  return found
+  return module
 
 
 def folder() -> pathlib.Path:

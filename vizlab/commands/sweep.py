@@ -58,16 +58,16 @@ PICTURE = flags.DEFINE_string(
 
 def slurm() -> dict[str, Any]:
   """Parses the parameters of ``--slurm``, with Python literals evaluated."""
-  found = {}
+  parameters = {}
   for part in SLURM.value:
     name, equal, value = part.partition('=')
     if not equal:
       raise ValueError(f'slurm: got {part!r}, expected NAME=VALUE')
     try:
-      found[name] = ast.literal_eval(value)
+      parameters[name] = ast.literal_eval(value)
     except (SyntaxError, ValueError):  # a word
-      found[name] = value
-  return found
+      parameters[name] = value
+  return parameters
 
 
 def main(argv: list[str]) -> int:
@@ -117,7 +117,7 @@ def main(argv: list[str]) -> int:
   sweep.open()
   try:
     with launching.following(folder):
-      found = run(
+      totals = run(
         sweep,
         executor=EXECUTOR.value,
         options=options,
@@ -130,8 +130,8 @@ def main(argv: list[str]) -> int:
   known = report.pictures(sweep)
   if PICTURE.value and known and PICTURE.value not in known:
     print(f'picture: no trial has {PICTURE.value!r}, expected one of {known}')
-  print(', '.join(f'{count} {name}' for name, count in found.items()))
-  if found['failed']:
+  print(', '.join(f'{count} {name}' for name, count in totals.items()))
+  if totals['failed']:
     print(f'tracebacks: {folder / "errors"}; --retry_failed runs them again')
   print(f'report: {page}')
-  return 1 if found['failed'] else 0
+  return 1 if totals['failed'] else 0

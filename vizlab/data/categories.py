@@ -9,11 +9,11 @@ __all__ = ['SIXTEEN']
 
 def _ranges(text: str) -> tuple[int, ...]:
   """Expands ``'8 10-12'`` to numbers."""
-  found: list[int] = []
+  classes: list[int] = []
   for part in text.split():
     first, _, last = part.partition('-')
-    found += range(int(first), int(last or first) + 1)
-  return tuple(found)
+    classes += range(int(first), int(last or first) + 1)
+  return tuple(classes)
 
 
 SIXTEEN: dict[str, tuple[int, ...]] = {

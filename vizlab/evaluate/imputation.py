@@ -39,10 +39,10 @@ def impute(x: Array, gone: Array, *, tolerance: float = 1e-5) -> Array:
   check_on_image(gone, x, 'gone')
   hole = gone[..., None].astype(x.dtype)
   weight = _neighbours(jnp.ones((*x.shape[-3:-1], 1), x.dtype))
-  kept = (1 - hole).sum((-3, -2), keepdims=True)
+  count = (1 - hole).sum((-3, -2), keepdims=True)
   mean = jnp.where(
-    kept > 0,
-    ((1 - hole) * x).sum((-3, -2), keepdims=True) / jnp.maximum(kept, 1),
+    count > 0,
+    ((1 - hole) * x).sum((-3, -2), keepdims=True) / jnp.maximum(count, 1),
     x.mean((-3, -2), keepdims=True),
   )
   # The unknowns are differences from the mean colour, a good initial guess.

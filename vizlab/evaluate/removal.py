@@ -198,7 +198,7 @@ def insertion(
     score,
     x,
     attribution,
-    lambda x, seen: jnp.where(seen[..., None], x, x0),
+    lambda x, inserted: jnp.where(inserted[..., None], x, x0),
     shares=_even(steps),
     chunk=chunk,
   )
@@ -288,8 +288,8 @@ def drop_increase(
   check_images(x)
   check_on_image(attribution, x, 'attribution')
   x0 = as_image(baseline, x, 'baseline')
-  seen = max_abs_scale(extrema.positive(attribution), (-2, -1))
-  before, after = score(x), score(x0 + seen[..., None] * (x - x0))
+  mask = max_abs_scale(extrema.positive(attribution), (-2, -1))
+  before, after = score(x), score(x0 + mask[..., None] * (x - x0))
   check_score(before, x)
   drop = extrema.positive(before - after) / jnp.where(before > 0, before, 1)
   increase = (after > before).astype(x.dtype)

@@ -108,10 +108,10 @@ class Descriptor:
 
   def __call__(self, x: Array, edits: Edits | None = None) -> tuple[None, Acts]:
     """Describes images ``[..., H, W, 3]`` or ``[..., H, W, 1]``."""
-    made = self.descriptor(grey(x))
+    described = self.descriptor(grey(x))
     if edits and self.name in edits:
-      made = edits[self.name](made)
-    return None, {self.name: made}
+      described = edits[self.name](described)
+    return None, {self.name: described}
 
 
 def as_net(name: str, descriptor: Callable[[Array], Array]) -> Net:

@@ -123,15 +123,15 @@ def bands(x: Array, levels: int) -> list[Array]:
   Reference:
     Burt & Adelson 1983: the Laplacian pyramid.
   """
-  found = []
+  parts = []
   for _ in range(levels - 1):
     h, w = x.shape[-3:-1]
     if min(h, w) < 4:
       break
     low = resize(x, (-(-h // 2), -(-w // 2)))
-    found.append(x - resize(low, (h, w)))
+    parts.append(x - resize(low, (h, w)))
     x = low
-  return [*found, x]
+  return [*parts, x]
 
 
 def sum_of_bands(parts: Sequence[Array]) -> Array:

@@ -92,14 +92,14 @@ def _accept(
   if not expected:
     part.unlink()
     raise ValueError(f'url: {url}: no checksum is known, so it is not trusted')
-  found = file_sha256(part)
-  if not found.startswith(expected):
+  digest = file_sha256(part)
+  if not digest.startswith(expected):
     part.unlink()
     raise ValueError(
-      f'url: {url}: SHA-256 is {found}, expected {expected}; deleted'
+      f'url: {url}: SHA-256 is {digest}, expected {expected}; deleted'
     )
   os.replace(part, path)
-  return found
+  return digest
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

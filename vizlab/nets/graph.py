@@ -82,7 +82,7 @@ def init_params(
   shapes: dict[str | None, Shape] = {None: shape, **infer_shapes(ops, shape)}
   params = {}
   for i, (op, inputs) in enumerate(wiring(ops)):
-    made = op.init(jax.random.fold_in(key, i), shapes[inputs[0]])
-    if made:
-      params[op.name] = made
+    initial = op.init(jax.random.fold_in(key, i), shapes[inputs[0]])
+    if initial:
+      params[op.name] = initial
   return params

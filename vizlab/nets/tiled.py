@@ -182,9 +182,9 @@ def _joined(maps: Array, down: list[slice], across: list[slice]) -> Array:
 def _owned(cuts: _Cuts, stride: int, less: int) -> list[slice]:
   """Slices of the kept units that each tile contributes to the joined map."""
   ends = [*cuts.bounds[1:], None]
-  found = []
+  slices = []
   for start, first, end in zip(cuts.starts, cuts.bounds, ends, strict=True):
-    kept = start + (less * stride if start else 0)
-    last = None if end is None else (end - kept) // stride
-    found.append(slice((first - kept) // stride, last))
-  return found
+    offset = start + (less * stride if start else 0)
+    last = None if end is None else (end - offset) // stride
+    slices.append(slice((first - offset) // stride, last))
+  return slices

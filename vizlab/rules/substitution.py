@@ -64,13 +64,13 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
   for name, rule in rules.items():
     if not callable(rule):
       raise ValueError(f'{name}: got {rule!r}, expected a function')
-  new, found = _replaced(
+  new, count = _replaced(
     net,
     lambda old, holder: dataclasses.replace(
       old, **rules, required=old.required | set(rules)
     ),
   )
-  if not found:
+  if not count:
     raise ValueError(
       f'net: {type(net).__name__} has no attribute `rules`, expected '
       '`rules = vizlab.rules.Rules()` and calls of `self.rules.relu` instead '
@@ -102,8 +102,8 @@ def run(net: Callable, *args: Any) -> Any:
     number, changes = len(missing), {}
     for name in rules.required:
       missing[number, name] = holder
-      tell = functools.partial(missing.pop, (number, name), None)
-      changes[name] = _called(getattr(rules, name), tell)
+      report = functools.partial(missing.pop, (number, name), None)
+      changes[name] = _called(getattr(rules, name), report)
     return dataclasses.replace(rules, **changes) if changes else rules
 
   watched, _ = _replaced(net, reporting)
@@ -116,11 +116,11 @@ def run(net: Callable, *args: Any) -> Any:
   return result
 
 
-def _called(rule: Callable, tell: Callable[[], Any]) -> Callable:
+def _called(rule: Callable, report: Callable[[], Any]) -> Callable:
   """Wraps a rule so that it reports its calls."""
 
   def call(*args: Any) -> Array:
-    tell()
+    report()
     return rule(*args)
 
   return call
@@ -152,12 +152,12 @@ def _replaced(
     change: Function ``(rules, name of the class that holds them) -> rules``.
   """
   copies: dict[int, Any] = {}
-  found = 0
+  count = 0
 
   def visit(node: Any, holder: str = type(root).__name__) -> Any:
-    nonlocal found
+    nonlocal count
     if isinstance(node, Rules):
-      found += 1
+      count += 1
       return change(node, holder)
     if id(node) in copies:
       return copies[id(node)]
@@ -172,14 +172,14 @@ def _replaced(
       name = type(node).__name__
       new = {key: visit(child, name) for key, child in old.items()}
       if any(new[key] is not old[key] for key in old):
-        copies[id(node)] = made = copy.copy(node)
+        copies[id(node)] = clone = copy.copy(node)
         for key, child in new.items():
           # Bypasses __setattr__: a frozen dataclass rejects all changes, an NNX
           # module those within a trace in which it was not created.
-          object.__setattr__(made, key, child)
+          object.__setattr__(clone, key, child)
     return copies[id(node)]
 
-  return visit(root), found
+  return visit(root), count
 
 
 def _container(
@@ -192,9 +192,9 @@ def _container(
   if all(new[key] is old[key] for key in old):
     return node
   if isinstance(node, dict):
-    made = copy.copy(node)  # keeps the subclass
-    made.update(new)
-    return made
+    clone = copy.copy(node)  # keeps the subclass
+    clone.update(new)
+    return clone
   if hasattr(node, '_fields'):  # a named tuple
     return type(node)(*new.values())
   return type(node)(new.values())

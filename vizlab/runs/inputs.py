@@ -90,12 +90,12 @@ def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
   Raises:
     ValueError: There is no image, or a folder or pattern has none.
   """
-  found = [path for part in listed(config[name]) for path in _found(name, part)]
-  if not found:
+  paths = [path for part in listed(config[name]) for path in _found(name, part)]
+  if not paths:
     raise ValueError(
       f'config.{name}: got none, expected pictures, folders or patterns'
     )
-  return tuple(found)
+  return tuple(paths)
 
 
 def found_pictures(part: str) -> list[str]:

@@ -126,7 +126,7 @@ def optimize_resumable(
   """
 
   def run() -> dict[str, np.ndarray]:
-    made = _run(
+    result = _run(
       recorder,
       name,
       lambda state: optimize.run(
@@ -136,15 +136,15 @@ def optimize_resumable(
       functools.partial(_settled, span or chunk, patience),
       watch,
     )
-    return made._asdict()
+    return result._asdict()
 
-  found = OptimizedImages(**recorder.once(name, run))
+  optimized = OptimizedImages(**recorder.once(name, run))
   folder = _checkpoints(recorder, name)
   if folder.exists():
     shutil.rmtree(folder)
   with contextlib.suppress(OSError):  # not empty, or not there
     folder.parent.rmdir()
-  failed = np.ravel(found.failed)
+  failed = np.ravel(optimized.failed)
   if (failed >= 0).all():
     raise ValueError(
       f'{name}: its score was not finite at step {failed.max()}; the last '
@@ -155,7 +155,7 @@ def optimize_resumable(
       f'{name}: image {i} was not finite at step {failed[i]}; its last finite '
       'state is kept'
     )
-  return found
+  return optimized
 
 
 def _checkpoints(recorder: Recorder, name: str) -> pathlib.Path:
@@ -170,22 +170,22 @@ def _run(
   settled: Callable[[np.ndarray], bool],
   watch: Callable[[optimize.Progress], None] | None,
 ) -> OptimizedImages:
-  with checkpoints.opened(_checkpoints(recorder, name)) as kept:
+  with checkpoints.opened(_checkpoints(recorder, name)) as checkpointer:
     state, logs, first = None, [], 0
 
     def save(done: optimize.Progress | None) -> None:
       if done is not None:
-        checkpoints.save(kept, done.step, _tree(done, logs))
+        checkpoints.save(checkpointer, done.step, _tree(done, logs))
 
-    if kept.latest is not None:
-      first = kept.latest.step
-      saved = kept.load(first)
+    if checkpointer.latest is not None:
+      first = checkpointer.latest.step
+      saved = checkpointer.load(first)
       state = [saved['state'][k] for k in sorted(saved['state'])]
       logs = [(np.asarray(saved['scores']), np.asarray(saved['penalties']))]
     recorder.rewind(first, f'{name}/')
-    saved_at, seen = time.monotonic(), None
+    saved_at, watched = time.monotonic(), None
     bar = tqdm(total=steps, initial=first, desc=name, unit='step')
-    with bar, stopping.saving(lambda: save(seen)):
+    with bar, stopping.saving(lambda: save(watched)):
       for now in progress(state):
         bar.update(now.step - bar.n)
         bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
@@ -200,9 +200,9 @@ def _run(
         if done or settled(np.concatenate([s - p for s, p in logs])):
           break
         # Only watched chunks are saved, and never the last one.
-        seen = now
+        watched = now
         if time.monotonic() - saved_at > _EVERY:
-          save(seen)
+          save(watched)
           saved_at = time.monotonic()
         stopping.check()
   scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))

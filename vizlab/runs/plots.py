@@ -106,8 +106,8 @@ def _lines(
   if few:
     figure.legend(loc='outside right center', fontsize=8)
   else:
-    told = f'which of the {len(series)}, in order'
-    figure.colorbar(cm.ScalarMappable(span, colour), ax=axis, label=told)
+    label = f'index of the line, out of {len(series)}'
+    figure.colorbar(cm.ScalarMappable(span, colour), ax=axis, label=label)
   return figure
 
 

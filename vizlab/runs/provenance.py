@@ -87,15 +87,15 @@ def _revision() -> str | None:
 
 def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
   """SHA-256 of every file that a setting names, including shipped networks."""
-  found = {}
+  sums = {}
   for name, value in flatten(settings).items():
     for part in listed(value) if isinstance(value, str | tuple | list) else ():
       for file in _files(name, part):
         path = nets.shipped(file) or pathlib.Path(file).expanduser()
         if path.is_file():
           now = path.stat()
-          found[file] = _sum(path, now.st_size, now.st_mtime_ns)
-  return found
+          sums[file] = _sum(path, now.st_size, now.st_mtime_ns)
+  return sums
 
 
 def _files(setting: str, part: str) -> list[str]:

@@ -47,8 +47,8 @@ def load_run(folder: str | os.PathLike) -> Run:
     raise ValueError(f'folder: {folder}: no run has finished there')
   arrays = {}
   for path in sorted(folder.glob('*.npz')):
-    with np.load(path) as found:
-      arrays[path.stem] = dict(found)
+    with np.load(path) as file:
+      arrays[path.stem] = dict(file)
   record = folder / files.RECORD
   return Run(
     json.loads((folder / files.CONFIG).read_text()),

@@ -99,9 +99,8 @@ class Recorder:
       io.lock(self._path(files.LOCK), self)
       if self._overwrite:
         self._remove()
-      elif self._path(
-        files.RECORD
-      ).exists():  # earlier results must be of the same input files
+      elif self._path(files.RECORD).exists():
+        # Earlier results must be of the same input files.
         record = json.loads(self._path(files.RECORD).read_text())
         provenance.check_files(record['sha256'], self.settings, 'workdir')
       io.write_json(self._path(files.CONFIG), self.settings)
@@ -216,9 +215,9 @@ class Recorder:
         ``name/`` are removed once the file is written.
       make: Function that computes the arrays by name.
     """
-    found = self._item(name := flat(name), make)
+    arrays = self._item(name := flat(name), make)
     shutil.rmtree(self._path(files.ITEMS) / name, ignore_errors=True)
-    return found
+    return arrays
 
   def in_parts(
     self,
@@ -235,7 +234,7 @@ class Recorder:
       size: Number of rows per part; the last one may have fewer.
       make: Function that computes the arrays of a slice of rows.
     """
-    found = [
+    parts = [
       self._item(
         f'{files.ITEMS}/{name}/{rows.start:06d}_{rows.stop:06d}',
         functools.partial(make, rows),
@@ -243,7 +242,7 @@ class Recorder:
       for i in range(0, count, size)
       for rows in [slice(i, min(i + size, count))]
     ]
-    return {k: np.concatenate([part[k] for part in found]) for k in found[0]}
+    return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
 
   def _item(
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
@@ -253,8 +252,8 @@ class Recorder:
       stopping.check()
       self.arrays(name, **make())
       stopping.check()
-    with np.load(path) as found:
-      return dict(found)
+    with np.load(path) as file:
+      return dict(file)
 
   def picture(self, name: str, picture: np.ndarray) -> None:
     """Writes a uint8 picture as ``name.png``."""

@@ -68,17 +68,17 @@ def named(**settings: str) -> Iterator[None]:
 def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
   """Parses comma-separated integers from 0 to ``count - 1``."""
   try:
-    found = [int(value) for value in listed(config[name])]
+    values = [int(value) for value in listed(config[name])]
   except ValueError as error:
     raise ValueError(
       f'config.{name}: got {as_flag(config[name])!r}, expected numbers'
     ) from error
-  wrong = [k for k in found if not 0 <= k < count]
+  wrong = [k for k in values if not 0 <= k < count]
   if wrong:
     raise ValueError(
       f'config.{name}: got {wrong[0]}, expected 0 to {count - 1}'
     )
-  return found
+  return values
 
 
 def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:

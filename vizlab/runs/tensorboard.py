@@ -48,16 +48,16 @@ def following(folder: pathlib.Path) -> Iterator[None]:
         copies.setdefault(path.parent, _Copy(path.parent, Writer)).look()
 
   def follow() -> None:
-    told = False
+    reported = False
     last = False
     while not last:
       last = ended.wait(_EVERY)
       try:
         look()
       except OSError as error:  # a full or remote disk
-        if not told:
+        if not reported:
           tqdm.write(f'tensorboard: {error}')
-        told = True
+        reported = True
 
   thread = threading.Thread(target=follow, daemon=True)
   thread.start()

@@ -73,8 +73,8 @@ def run_trial(
   """
   pathlib.Path(error).unlink(missing_ok=True)
   try:
-    made = experiments.restored(config)
-    execute(experiments.find(made, beside), made, workdir)
+    settings = experiments.restored(config)
+    execute(experiments.find(settings, beside), settings, workdir)
   except BrokenPipeError:
     return False  # the parent is gone: the trial stays open
   except Exception as wrong:

@@ -108,10 +108,10 @@ def _grids(sweep: Sweep) -> list[dict[str, Any]]:
   values: dict[str, list[str]] = {}
   for trial in sweep.trials:
     for name, value in trial.overrides.items():
-      seen = values.setdefault(name, [])
-      if (text := _cell(value)) not in seen:
-        seen.append(text)
-  axes = [name for name, seen in values.items() if len(seen) > 1]
+      texts = values.setdefault(name, [])
+      if (text := _cell(value)) not in texts:
+        texts.append(text)
+  axes = [name for name, texts in values.items() if len(texts) > 1]
   if not axes or any(len(values[n]) == len(sweep.trials) > 12 for n in axes):
     return []
   row, column = axes[0] if len(axes) > 1 else '', axes[-1]
@@ -141,14 +141,14 @@ def _curves(sweep: Sweep) -> str | None:
   are losses and plotted as such, on a logarithmic axis.
   """
   read = {trial.name: _scores(sweep.workdir(trial)) for trial in sweep.trials}
-  found = {name: y for name, y in read.items() if y is not None and y.size}
-  if not found:
+  by_trial = {name: y for name, y in read.items() if y is not None and y.size}
+  if not by_trial:
     return ''
   if importlib.util.find_spec('matplotlib') is None:
     return None
-  losses = max(scores.max() for scores in found.values()) < 0
+  losses = max(scores.max() for scores in by_trial.values()) < 0
   lines = {}
-  for name, scores in found.items():
+  for name, scores in by_trial.items():
     few = np.unique(np.linspace(0, len(scores) - 1, _POINTS).astype(int))
     lines[name] = few + 1, (-scores if losses else scores)[few]
   drawn = plots.lines(lines, 'step', 'loss' if losses else 'score', log=losses)

@@ -164,17 +164,17 @@ def trials(module: ModuleType, name: str, config: ConfigDict) -> list[Trial]:
   getattr(module, f'sweep_{name}' if name else 'sweep')(adder)
   if not adder.found:
     raise ValueError(f'name: the sweep {name!r} of {module.__name__} is empty')
-  found = [Trial(i, _plain(o)) for i, o in enumerate(adder.found)]
-  seen: dict[str, Trial] = {}
-  for trial in found:
+  listed = [Trial(i, _plain(o)) for i, o in enumerate(adder.found)]
+  by_config: dict[str, Trial] = {}
+  for trial in listed:
     key = json.dumps(apply(trial, config).to_dict(), sort_keys=True)
-    if key in seen:
+    if key in by_config:
       raise ValueError(
-        f'sweep: trials {seen[key].number} and {trial.number} are both '
+        f'sweep: trials {by_config[key].number} and {trial.number} are both '
         f'{trial.overrides}'
       )
-    seen[key] = trial
-  return found
+    by_config[key] = trial
+  return listed
 
 
 def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
@@ -183,7 +183,7 @@ def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
   Raises:
     ValueError: A setting is unknown or of another type.
   """
-  made = config.copy_and_resolve_references()
+  changed = config.copy_and_resolve_references()
   each_of('sweep: setting', trial.overrides, flatten(config.to_dict()))
   try:
     assign(made, trial.overrides)
@@ -192,7 +192,7 @@ def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
     raise ValueError(
       f'sweep: trial {trial.number}, {trial.overrides}: {error}'
     ) from error
-  return made
+  return changed
 
 
 def _merged(parts: Iterable[Overrides]) -> Overrides:

@@ -155,10 +155,10 @@ def create(
   Raises:
     ValueError: The architecture, pooling or preprocessing is unknown.
   """
-  found = architecture(arch)
+  published = architecture(arch)
   if classes is not None and classes < 1:
     raise ValueError(f'classes: got {classes}, expected at least 1')
-  ops, spec = found.layers(classes, classifier), found.spec(preprocess)
+  ops, spec = published.layers(classes, classifier), published.spec(preprocess)
   key = jax.random.key(0) if key is None else key
   params = init_params(ops, (spec.size, spec.size, 3), key)
   return Network(arch, ops, spec, params, pooling_rules(pool))

@@ -131,8 +131,8 @@ def _in_chunks(fn: Callable[[Array], Any], places: Array, most: int) -> Any:
   chunks = math.ceil(count / max(2, most))
   size = max(2, math.ceil(count / chunks))
   filled = jnp.asarray(places)[np.minimum(np.arange(chunks * size), count - 1)]
-  found = lax.map(fn, filled.reshape(chunks, size))
-  return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:count], found)
+  results = lax.map(fn, filled.reshape(chunks, size))
+  return jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:])[:count], results)
 
 
 def _program(
@@ -221,9 +221,9 @@ def _laying(base: Array, have: Frames, want: Frames) -> Callable:
     def one(item: tuple[Array, Array, Array]) -> Array:
       value, (row, column), (i, j) = item
       size = (len(base), *sizes, base.shape[-1])
-      room = lax.dynamic_slice(padded, (0, row, column, 0), size)
-      room = lax.dynamic_update_slice(room, value, (0, i, j, 0))
-      return room[:, *crop]
+      frame = lax.dynamic_slice(padded, (0, row, column, 0), size)
+      frame = lax.dynamic_update_slice(frame, value, (0, i, j, 0))
+      return frame[:, *crop]
 
     return lax.map(one, (values, corners[places], inner[places]))
 

@@ -37,8 +37,8 @@ class Conv(Layer):
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(n + 2 padding - kernel) // stride + 1`` along each axis."""
-    room = 2 * self.padding - self.kernel
-    h, w = ((n + room) // self.stride + 1 for n in shapes[0][:2])
+    extent = 2 * self.padding - self.kernel
+    h, w = ((n + extent) // self.stride + 1 for n in shapes[0][:2])
     return h, w, self.features
 
   @property

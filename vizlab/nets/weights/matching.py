@@ -75,27 +75,27 @@ def _faults(origin: str, fit: Fit) -> list[str]:
   """Describes the faults of a fit as parts of an error message."""
   message = [f'{origin} does not hold the weights of {fit.arch.name}']
   for title in ('missing', 'extra', 'misshapen'):
-    if found := getattr(fit, title):
-      message.append(f'{title} {len(found)}: {_some(found)}')
+    if tensors := getattr(fit, title):
+      message.append(f'{title} {len(tensors)}: {_some(tensors)}')
   return message
 
 
 def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
   arch = architecture(name)
   for layout in LAYOUTS:
-    found = {
+    file_shapes = {
       key: value.shape
       for key, value in tensors.items()
       if not key.endswith(layout.ignore or ('\0',))
     }
     for classifier in (True, False):
-      if not classifier and _has_head(arch, layout, found):
+      if not classifier and _has_head(arch, layout, file_shapes):
         continue  # partly present, so the rest is missing
-      classes = _classes(arch, layout, found) if classifier else None
+      classes = _classes(arch, layout, file_shapes) if classifier else None
       ops = arch.layers(classes, classifier)
       entries = expected(layout, name, ops, arch.spec().size)
       if entries is not None:
-        yield _compared(arch, layout, ops, entries, found)
+        yield _compared(arch, layout, ops, entries, file_shapes)
 
 
 def _compared(
@@ -103,7 +103,7 @@ def _compared(
   layout: Layout,
   ops: tuple[Layer, ...],
   entries: Mapping[str, Entry],
-  found: Mapping[str, tuple[int, ...]],
+  file_shapes: Mapping[str, tuple[int, ...]],
 ) -> Fit:
   """Compares the shapes in a file with those that a network needs."""
   return Fit(
@@ -111,25 +111,25 @@ def _compared(
     layout,
     ops,
     entries,
-    missing=tuple(k for k in entries if k not in found),
-    extra=tuple(k for k in found if k not in entries),
+    missing=tuple(k for k in entries if k not in file_shapes),
+    extra=tuple(k for k in file_shapes if k not in entries),
     misshapen=tuple(
-      f'{key} {found[key]}, expected {entry.shape}'
+      f'{key} {file_shapes[key]}, expected {entry.shape}'
       for key, entry in entries.items()
-      if key in found and found[key] != entry.shape
+      if key in file_shapes and file_shapes[key] != entry.shape
     ),
   )
 
 
 def _has_head(
-  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
+  arch: Architecture, layout: Layout, file_shapes: Mapping[str, tuple[int, ...]]
 ) -> bool:
   """Returns True if the file holds a tensor of the classifier."""
   ops = arch.layers()
   places = layout.places(arch.name, ops) or {}
   body = {op.name for op in arch.layers(classifier=False)}
   return any(
-    layout.key(places[op.name], parameter) in found
+    layout.key(places[op.name], parameter) in file_shapes
     for op in ops
     if op.name not in body and op.name in places
     for parameter in op.param_shapes((1, 1, 1))
@@ -137,13 +137,13 @@ def _has_head(
 
 
 def _classes(
-  arch: Architecture, layout: Layout, found: Mapping[str, tuple[int, ...]]
+  arch: Architecture, layout: Layout, file_shapes: Mapping[str, tuple[int, ...]]
 ) -> int | None:
   """Number of classes: the length of the last bias."""
   ops = arch.layers()
   last = [op.name for op in ops if op.param_shapes((1, 1, 1))][-1]
   places = layout.places(arch.name, ops)
-  shape = places and found.get(layout.key(places[last], 'bias'))
+  shape = places and file_shapes.get(layout.key(places[last], 'bias'))
   return shape[0] if shape else None
 
 

@@ -53,13 +53,13 @@ def layers_from_json(
   """
   given = {kind.__qualname__: kind for kind in kinds}
   try:
-    found = tuple(_read(part, given) for part in json.loads(text))
+    ops = tuple(_read(part, given) for part in json.loads(text))
   except (AttributeError, KeyError, TypeError) as error:
     raise ValueError(f'layers: got malformed JSON: {error}') from error
-  for layer in found:
+  for layer in ops:
     if not isinstance(layer, Layer):
       raise ValueError(f'layers: got {layer!r}, expected a layer')
-  return found
+  return ops
 
 
 def _written(value: Any, layer: str) -> Any:
@@ -112,14 +112,14 @@ def _kind(name: str, given: Mapping[str, type]) -> type:
   if inner in given:
     return given[inner]
   try:
-    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    member: Any = sys.modules.get(module) or importlib.import_module(module)
     for part in inner.split('.'):
-      found = getattr(found, part)
+      member = getattr(member, part)
   except (ImportError, AttributeError) as error:
     raise ValueError(
       f'layers: got the class {inner!r} of {module!r}, which cannot be '
       f'imported ({error}); expected layers=[{inner}], the class itself'
     ) from error
-  if not isinstance(found, type) or not issubclass(found, Layer):
+  if not isinstance(member, type) or not issubclass(member, Layer):
     raise ValueError(f'layers: got {name!r}, expected a subclass of Layer')
-  return found
+  return member
