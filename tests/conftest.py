@@ -42,16 +42,24 @@ _module = None
 _peaks = {}
 
 
+def _resident():
+  """Gigabytes of memory that this process holds; 0 where it is not known."""
+  statm = pathlib.Path('/proc/self/statm')
+  if not statm.exists():
+    return 0.0
+  return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**30
+
+
 @pytest.fixture(autouse=True)
 def _few_programs(request):
-  """Forgets the compiled programs of the module before.
+  """Forgets the compiled programs of the module before, or when there are many.
 
   Each holds memory, of which a worker would take gigabytes, and mappings of
   memory, of which Linux allows a process 65,530. All tests of a module run in
   one worker (``--dist loadfile``), so few programs are compiled twice.
   """
   global _module
-  if request.path != _module:
+  if request.path != _module or _resident() > 0.9:
     _module = request.path
     jax.clear_caches()
     gc.collect()
@@ -62,6 +70,15 @@ def _few_programs(request):
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
   _peaks[node.gateway.id] = getattr(node, 'workeroutput', {}).get('peak', 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+  yield
+  if log := os.environ.get('VIZLAB_MEMORY_LOG'):
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    with open(log, 'a') as file:
+      file.write(f'{os.getpid()} {peak:.2f} {_resident():.2f} {item.nodeid}\n')
 
 
 def pytest_sessionfinish(session):

@@ -142,7 +142,7 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
       raise ValueError(f'config.{key}: {name} has no such setting{hint}')
   for key, default in want.items():
     if key not in have:
-      raise ValueError(f'config.{key}: missing, expected as in {name}')
+      raise ValueError(f'config.{key}: got none, expected a setting of {name}')
     if default is None:  # a placeholder
       default = _example(reference, key)
       if have[key] is None:

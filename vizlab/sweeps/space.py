@@ -186,8 +186,8 @@ def apply(trial: Trial, config: ConfigDict) -> ConfigDict:
   changed = config.copy_and_resolve_references()
   each_of('sweep: setting', trial.overrides, flatten(config.to_dict()))
   try:
-    assign(made, trial.overrides)
-    validate(made, config, 'the config')
+    assign(changed, trial.overrides)
+    validate(changed, config, 'the config')
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
       f'sweep: trial {trial.number}, {trial.overrides}: {error}'
