@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from vizlab import render
 
@@ -106,3 +109,37 @@ def test_crop_is_grey_outside(rows, columns):
       expected = picture[y, x] if inside else (128, 128, 128)
       np.testing.assert_array_equal(got[i, j], expected)
   assert got.shape == (rows[1] - rows[0], columns[1] - columns[0], 3)
+
+
+def test_a_notebook_shows_pictures():
+  image = np.random.default_rng(0).random((6, 7, 3)).astype(np.float32)
+  whole = render.to_uint8(image)
+  shown = [
+    whole,
+    render.heat(image[..., 0]),
+    render.overlay(image[..., 0], image),
+  ]
+  shown += [render.crop(whole, (1, 4), (0, 3)), render.resize(whole, 14)]
+  shown += [render.grid([[whole]]), render.table([[whole]], ['a'], ['b'], 40)]
+  for picture in shown:
+    decoded = Image.open(io.BytesIO(picture._repr_png_()))
+    np.testing.assert_array_equal(np.asarray(decoded), picture)
+  assert whole[..., 0]._repr_png_()[:4] == b'\x89PNG'
+  # Not a picture any more: it is shown as an array.
+  assert (whole / 2)._repr_png_() is None and whole[0, 0]._repr_png_() is None
+
+
+def test_images_are_taken_for_pictures():
+  image = np.random.default_rng(0).random((6, 7, 3)).astype(np.float32)
+  picture = render.to_uint8(image)
+  for show in (
+    lambda x: render.grid([[x, x]]),
+    lambda x: render.resize(x, 12),
+    lambda x: render.crop(x, (-1, 4), (2, 5)),
+    lambda x: render.table([[x]], ['a'], [''], 20),
+  ):
+    np.testing.assert_array_equal(show(image), show(picture))
+    with pytest.raises(ValueError, match='expected float32'):
+      show((255 * image).astype(np.int32))
+    with pytest.raises(ValueError, match='non-finite'):
+      show(np.full((6, 7, 3), np.nan))

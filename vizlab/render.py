@@ -1,18 +1,23 @@
 """Rendering of arrays as uint8 pictures ``[H, W, 3]``, with NumPy.
 
+A picture is an array that a notebook shows. Wherever one is expected, an image
+of floats in [0, 1] is converted.
+
 Methods return raw maps; scaling and colour are handled here. A constant map
 gives the colour of zero, never NaN. A map with non-finite numbers is an error,
 so that a picture cannot hide them.
 """
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vizlab.types import check_image, check_picture
+from vizlab.types import check_image
 
 __all__ = [
+  'Picture',
   'crop',
   'filters',
   'grid',
@@ -50,7 +55,19 @@ _SIGNED = (
 _GAP = 4  # pixels between pictures
 
 
-def to_uint8(image: np.ndarray) -> np.ndarray:
+class Picture(np.ndarray):
+  """uint8 array ``[H, W, 3]`` or ``[H, W]`` that a notebook shows."""
+
+  def _repr_png_(self) -> bytes | None:
+    colour = self.ndim == 3 and self.shape[-1] == 3
+    if self.dtype != np.uint8 or not (colour or self.ndim == 2):
+      return None  # it is shown as an array
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(self)).save(file, 'PNG')
+    return file.getvalue()
+
+
+def to_uint8(image: np.ndarray) -> Picture:
   """Converts an image ``[..., H, W, 3]`` to a uint8 picture, with clipping.
 
   Args:
@@ -61,10 +78,10 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
   """
   image = np.asarray(image)
   if image.dtype == np.uint8:
-    return image
+    return image.view(Picture)
   check_image(image, 'image')
   image = _finite(image)
-  return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+  return (np.clip(image, 0, 1) * 255).round().astype(np.uint8).view(Picture)
 
 
 def percentile_scale(
@@ -86,24 +103,24 @@ def percentile_scale(
   return np.clip(values / top, -1, 1) if top > 0 else np.zeros_like(values)
 
 
-def heat(values: np.ndarray) -> np.ndarray:
+def heat(values: np.ndarray) -> Picture:
   """Renders a nonnegative map ``[H, W]``, from black over red to yellow."""
   return _colour(np.maximum(percentile_scale(values), 0), _HEAT)
 
 
-def signed(values: np.ndarray) -> np.ndarray:
+def signed(values: np.ndarray) -> Picture:
   """Renders a signed map ``[H, W]``: blue below, white at, red above zero."""
   return _colour((percentile_scale(values) + 1) / 2, _SIGNED)
 
 
-def rgb(values: np.ndarray) -> np.ndarray:
+def rgb(values: np.ndarray) -> Picture:
   """Renders a gradient ``[H, W, 3]``; zero is grey."""
   return to_uint8(0.5 + percentile_scale(values) / 2)
 
 
 def overlay(
   values: np.ndarray, image: np.ndarray, alpha: float = 0.6
-) -> np.ndarray:
+) -> Picture:
   """Overlays a map ``[H, W]`` in colour on its image ``[H, W, 3]``.
 
   Args:
@@ -114,12 +131,10 @@ def overlay(
   grey = to_uint8(image).mean(-1, keepdims=True) * 0.8 + 25
   strength = np.sqrt(np.maximum(percentile_scale(values), 0))[..., None]
   mixed = grey * (1 - alpha * strength) + heat(values) * alpha * strength
-  return mixed.round().astype(np.uint8)
+  return mixed.round().astype(np.uint8).view(Picture)
 
 
-def filters(
-  kernel: np.ndarray, *, columns: int = 8, side: int = 40
-) -> np.ndarray:
+def filters(kernel: np.ndarray, *, columns: int = 8, side: int = 40) -> Picture:
   """Renders first-layer kernels side by side, each scaled separately.
 
   Args:
@@ -137,17 +152,17 @@ def filters(
   return grid([each[i : i + columns] for i in range(0, len(each), columns)])
 
 
-def resize(picture: np.ndarray, side: int) -> np.ndarray:
+def resize(picture: np.ndarray, side: int) -> Picture:
   """Resizes a picture so that its longer side is about ``side`` pixels.
 
   Enlarging keeps the pixels visible (nearest neighbour); shrinking smooths.
   """
-  check_picture(picture, 'picture')
+  picture = to_uint8(picture)
   height, width = picture.shape[:2]
   scale = side / max(height, width)
   size = max(1, round(width * scale)), max(1, round(height * scale))
   kind = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
-  return np.asarray(Image.fromarray(picture).resize(size, kind))
+  return _picture(Image.fromarray(picture).resize(size, kind))
 
 
 def crop(
@@ -155,7 +170,7 @@ def crop(
   rows: tuple[int, int],
   columns: tuple[int, int],
   fill: int = 128,
-) -> np.ndarray:
+) -> Picture:
   """Crops a picture ``[H, W, 3]``; pixels outside of it are grey.
 
   Args:
@@ -164,19 +179,19 @@ def crop(
     columns: First and one past the last column; they may lie outside.
     fill: Grey value of pixels outside of the picture, 0 to 255.
   """
-  check_picture(picture, 'picture')
+  picture = to_uint8(picture)
   pads = [
     (max(0, -start), max(0, stop - n))
     for (start, stop), n in zip((rows, columns), picture.shape, strict=False)
   ]
-  padded = np.pad(picture, (*pads, (0, 0)), constant_values=fill)
+  padded = _picture(np.pad(picture, (*pads, (0, 0)), constant_values=fill))
   top, left = rows[0] + pads[0][0], columns[0] + pads[1][0]
   return padded[
     top : top + rows[1] - rows[0], left : left + columns[1] - columns[0]
   ]
 
 
-def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = _GAP) -> np.ndarray:
+def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = _GAP) -> Picture:
   """Arranges pictures in rows and columns on white.
 
   Each column is as wide as its widest picture.
@@ -185,9 +200,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = _GAP) -> np.ndarray:
     rows: Rows of uint8 pictures ``[H, W, 3]``; they may have different lengths.
     gap: Pixels between pictures and around them.
   """
-  for row in rows:
-    for picture in row:
-      check_picture(picture, 'rows')
+  rows = [[to_uint8(picture) for picture in row] for row in rows]
   columns = max(len(row) for row in rows)
   widths = [
     max(row[j].shape[1] for row in rows if j < len(row)) for j in range(columns)
@@ -204,7 +217,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = _GAP) -> np.ndarray:
       sheet[y : y + h, x : x + w] = picture
       left += width + gap
     top += height + gap
-  return sheet
+  return sheet.view(Picture)
 
 
 def table(
@@ -213,7 +226,7 @@ def table(
   rows: Sequence[str],
   side: int = 128,
   width: int | None = None,
-) -> np.ndarray:
+) -> Picture:
   """Arranges pictures in a grid with column titles and row labels.
 
   If the grid is wrapped, each block begins with the first column.
@@ -248,7 +261,7 @@ def _wrapped(
   rows: Sequence[str],
   side: int,
   most: int,
-) -> np.ndarray:
+) -> Picture:
   """Stacks tables of the first column and at most ``most`` others each."""
   others = np.arange(1, len(columns))
   blocks = []
@@ -257,19 +270,16 @@ def _wrapped(
     part = [[row[j] for j in chosen] for row in pictures]
     blocks.append(table(part, [columns[j] for j in chosen], rows, side))
   wide = max(block.shape[1] for block in blocks)
-  return np.concatenate(
-    [
-      np.pad(
-        block,
-        ((0, 0), (0, wide - block.shape[1]), (0, 0)),
-        constant_values=255,
-      )
-      for block in blocks
-    ]
-  )
+  padded = [
+    np.pad(
+      block, ((0, 0), (0, wide - block.shape[1]), (0, 0)), constant_values=255
+    )
+    for block in blocks
+  ]
+  return _picture(np.concatenate(padded))
 
 
-def _text(text: str, size: tuple[int, int]) -> np.ndarray:
+def _text(text: str, size: tuple[int, int]) -> Picture:
   """Renders black text centred in a white box of (width, height) pixels."""
   box = Image.new('RGB', size, 'white')
   for points in (15, 13, 11, 9, 7):
@@ -280,15 +290,19 @@ def _text(text: str, size: tuple[int, int]) -> np.ndarray:
       break
   place = (size[0] - right - left) / 2, (size[1] - bottom - top) / 2
   draw.multiline_text(place, text, 'black', font, align='center')
-  return np.asarray(box)
+  return _picture(box)
 
 
-def _colour(values: np.ndarray, points: tuple) -> np.ndarray:
+def _colour(values: np.ndarray, points: tuple) -> Picture:
   """Applies a colour map to values in [0, 1]."""
   table = np.asarray(points, np.float64)
   places = np.linspace(0, 1, len(table))
   channels = [np.interp(values, places, table[:, c]) for c in range(3)]
-  return np.stack(channels, -1).round().astype(np.uint8)
+  return np.stack(channels, -1).round().astype(np.uint8).view(Picture)
+
+
+def _picture(values: Image.Image | np.ndarray) -> Picture:
+  return np.asarray(values).view(Picture)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -106,7 +106,7 @@ def _lines(
   if few:
     figure.legend(loc='outside right center', fontsize=8)
   else:
-    label = f'index of the line, out of {len(series)}'
+    label = f'index of the line, of the {len(series)}'
     figure.colorbar(cm.ScalarMappable(span, colour), ax=axis, label=label)
   return figure
 
