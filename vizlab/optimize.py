@@ -56,7 +56,7 @@ class Progress(NamedTuple):
       images as they were seen, before the step was taken.
     penalties: ``[n, ...]``, likewise.
     failed: int ``[...]``, as in `State`.
-    state: `run` goes on from it.
+    state: `run` resumes from it.
   """
 
   step: int
@@ -111,7 +111,7 @@ def run(
   The images of a batch are independent, unless the score compares them.
   Randomness at a step is ``fold_in(key, step)``, and of its draws after the
   first ``fold_in`` of that by their index: the result does not depend on the
-  chunk, and a run that goes on from a saved state equals an uninterrupted
+  chunk, and a run that resumes from a saved state equals an uninterrupted
   one. All but ``steps`` and ``chunk`` are values: for other weights, targets,
   penalties and learning rates of a `Partial` the same program runs.
 
@@ -184,8 +184,8 @@ def _advance(
 
   def body(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
     state, logs = carry
-    state, seen = _step(problem, key, state)
-    return state, logs.at[:, i].set(jnp.stack(seen))
+    state, values = _step(problem, key, state)
+    return state, logs.at[:, i].set(jnp.stack(values))
 
   # The number of steps is traced: a shorter last chunk is no new program.
   state, logs = jax.lax.fori_loop(0, count, body, (state, logs))
@@ -201,8 +201,8 @@ def _step(
 
   def loss(z: Any, key: Array) -> tuple[Array, tuple[Array, ...]]:
     image = problem.image.decode(z)
-    seen = image if problem.augment is None else problem.augment(key, image)
-    score = problem.score(seen)
+    viewed = image if problem.augment is None else problem.augment(key, image)
+    score = problem.score(viewed)
     free = problem.penalty is None
     penalty = jnp.zeros(lead) if free else problem.penalty(image)
     check_score(score, image)

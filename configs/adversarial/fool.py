@@ -31,10 +31,11 @@ def get_config(arg: str = '') -> ConfigDict:
   config.seed = 0
   config.net = blocks.net()
   config.images = ('sample:star_and_square', 'sample:crescent_and_cross')
-  config.targets = (0, 5, 9)  # what each shall become, by number or by name
+  # Class that each must become, by number or by name.
+  config.targets = (0, 5, 9)
   config.labels = placeholder(str)  # a JSON list of class names
   config.other = ''  # weights of another net: is it fooled, too?
-  config.enough = 5.0  # logits by which the class shall be ahead
+  config.enough = 5.0  # logits by which the class must be ahead
   config.rate = 0.001  # how much a pixel changes in a step, in the mean
   config.steps = 200  # at most
   config.every = 2  # steps between two points of the curve

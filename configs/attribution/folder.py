@@ -14,8 +14,8 @@ seconds a photo for the three default methods.
 Expected: for each batch of files one shard, maps-00000.npz and so on, with the
 arrays names, targets and probabilities (photos x classes), one array a method,
 and skipped and reasons, the files that could not be read. index.json tells
-which photo is in which shard; report.html shows the first photos and lists
-what was skipped. A killed run goes on after its last whole shard and ends with
+which photo is in which shard; report.html shows the first photos and lists what
+was skipped. An interrupted run resumes after its last whole shard and ends with
 the same files. Both samples light up where the shapes are.
 """
 

@@ -1,7 +1,7 @@
-"""Paints a new picture: the regions of a painting, laid out anew.
+"""Paints a new picture: the regions of a painting, in another layout.
 
 Champandard 2016 (semantic style transfer and doodles): a painting, a mask whose
-colours tell what is where in it, and a mask of what shall be where. Each region
+colours tell what is where in it, and a mask of the new layout. Each region
 gets the Gram matrices of its own in the painting (as in Gatys et al. 2017;
 Champandard matches patches).
 
@@ -13,8 +13,8 @@ Commands:
     --workdir=runs/doodle_vgg19
 
 Runtime: half a minute on 2 busy CPU cores; VGG-19 at 256 pixels two minutes. It
-can be killed and started again: it goes on from the last checkpoint, 20 seconds
-and 16 steps before at most.
+can be interrupted and started again: it resumes from the last checkpoint, 20
+seconds and 16 steps before at most.
 
 Expected: doodle.png, and report.html with the masks. With minivgg a tee has the
 disc's pattern and a flower the heart's colour, on the waves of the ground. With
@@ -36,7 +36,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net = blocks.net('avg')
   config.style = placeholder(str)  # a painting; a drawn scene
   config.style_mask = placeholder(str)  # colours tell its regions
-  config.target_mask = placeholder(str)  # the same colours, where they shall be
+  config.target_mask = placeholder(str)  # the same colours, in the new layout
   # Where a deep layer has few positions, regions lose their shapes.
   config.layers = ('relu1_1', 'relu2_1', 'relu3_1')
   config.weight = 1e6  # of the loss, against that of total variation

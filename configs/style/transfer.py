@@ -1,6 +1,6 @@
 """Paints a photo in the style of paintings.
 
-Gatys, Ecker & Bethge 2016: the activations of one layer shall be the photo's,
+Gatys, Ecker & Bethge 2016: the activations of one layer match the photo's,
 the Gram matrices of others those of the painting. The slopes of all layers are
 brought to one size (Johnson 2015), so that the same weights suit any net. The
 paper's own loss with VGG-19: ``--config.normalise=False --config.alpha=1
@@ -14,7 +14,7 @@ Commands:
     --config.styles=PAINTING --workdir=runs/style_vgg19
 
 Runtime: half a minute on 2 busy CPU cores; VGG-19 at 256 pixels two
-minutes. It can be killed and started again: it goes on from the last
+minutes. It can be interrupted and started again: it resumes from the last
 checkpoint, 20 seconds and 16 steps before at most.
 
 Expected: transfer.png, and report.html with the losses. With minivgg the sea,

@@ -15,8 +15,8 @@ strength (Laplacian-pyramid normalisation); ``--config.power=2``, DeepDream's
 own energy, also fills a smooth sky, with stripes.
 
 Runtime: half a minute on 2 busy CPU cores; VGG-19 with a photo of 400 pixels
-three to seven minutes. It can be killed and started again: it goes on with the
-next layer or frame.
+three to seven minutes. It can be interrupted and started again: it resumes with
+the next layer or frame.
 
 Expected: report.html with the picture and its dreams: dots, nets of lines,
 worms and eyes, and in relu5_2 brush strokes along the edges; with VGG-19 eyes,

@@ -6,7 +6,7 @@ Commands:
     --config.net.weights=vgg19.safetensors --workdir=runs/mixtures_vgg19
 
 Runtime: two minutes on 2 busy CPU cores; VGG-19 five minutes.
-It can be killed and started again: it goes on from the last checkpoint, 20
+It can be interrupted and started again: it resumes from the last checkpoint, 20
 seconds and 16 steps before at most.
 
 Expected: report.html with three pictures. Five images of a channel are alike
@@ -35,7 +35,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.size = 96  # side of the images in pixels
   config.steps = 200
   config.diversity = 1.0  # its weight, as a share of the unit's activation
-  config.against = 0.5  # weight of the unit that shall be silent
+  config.against = 0.5  # weight of the unit that must be silent
   config.alignment = 20.0  # weight of being like one's neighbours
   if blocks.another_net(config, arg):
     config.layer, config.compare = 'relu4_2', 'relu3_1'

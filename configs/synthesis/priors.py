@@ -9,7 +9,7 @@ Commands:
     --config.net.weights=vgg19.safetensors --workdir=runs/priors_vgg19
 
 Runtime: four minutes on 2 busy CPU cores; VGG-19 15 minutes beside other work.
-It can be killed and started again: it goes on from the last checkpoint, 20
+It can be interrupted and started again: it resumes from the last checkpoint, 20
 seconds and 16 steps before at most.
 
 Expected: report.html with five columns of images that show the same structure

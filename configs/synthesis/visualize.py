@@ -10,7 +10,7 @@ Commands:
     --workdir=runs/classes
 
 Runtime: five minutes on 2 busy CPU cores; VGG-19 28 minutes beside other work.
-It can be killed and started again: it goes on from the last checkpoint, 20
+It can be interrupted and started again: it resumes from the last checkpoint, 20
 seconds and 16 steps before at most.
 
 Expected: report.html with a sheet, a row a layer, and below each the images

@@ -4,7 +4,7 @@ Command:
   vizlab-run --config=training/minivgg --workdir=/tmp/minivgg
 
 Runtime: about 35 minutes on 2 CPU cores. It can be killed and started again:
-it goes on from its last checkpoint.
+it resumes from its last checkpoint.
 
 Expected: at least 97 % on 2,048 fresh one-object scenes (99.4 % for the net
 that ships; another machine or version rounds otherwise and ends near it). The

@@ -72,11 +72,11 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   before, after = (np.asarray(tell(net, v)) for v in (x, made['image']))
   sources = np.repeat(sources, len(wanted))
   lines = _lines(sources, names, targets, x, made, before, after)
-  columns = ['picture', 'was', '', 'shall be', '', 'mean change']
+  columns = ['picture', 'was', '', 'target', '', 'mean change']
   if other is not None:
-    seen = np.asarray(tell(other, made['image']))
+    predicted = np.asarray(tell(other, made['image']))
     columns += [f'{other.arch} says', '', f'{other.arch} is fooled']
-    for line, row, target in zip(lines, seen, targets, strict=True):
+    for line, row, target in zip(lines, predicted, targets, strict=True):
       line += [
         names[row.argmax()],
         float(row.max()),
@@ -85,14 +85,14 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   fooled = after.argmax(-1) == targets
   recorder.report(
     f'{net.arch} fooled',
-    f'{fooled.sum()} of {len(x)} pictures are taken for what they shall be, '
+    f'{fooled.sum()} of {len(x)} pictures are taken for their targets, '
     f'after at most {config.steps} steps. The mean change is in intensities '
     'from 0 to 1; one of 0.004 is a single step of an 8-bit picture.',
     [
       _pictures(x, made['image'], names, before, after),
       Figure(
         'curves',
-        'The probability of the class that it shall be, along the steps',
+        'The probability of the target, along the steps',
         plots.curves(
           {
             'probability': {
@@ -115,7 +115,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     **(
       {}
       if other is None
-      else {'other_fooled': float((seen.argmax(-1) == targets).mean())}
+      else {'other_fooled': float((predicted.argmax(-1) == targets).mean())}
     ),
   }
 

@@ -159,7 +159,7 @@ def _check_shards(job: Job) -> None:
     if not old or sorted(old['names'] + old['skipped']) != wanted[path]:
       raise ValueError(
         f'config.folder: {job.config.folder} holds other files than when this '
-        f'run wrote {path.name}; choose another work directory, or start anew '
+        f'run wrote {path.name}; choose another work directory, or start again '
         'with --overwrite'
       )
 

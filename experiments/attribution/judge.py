@@ -163,10 +163,12 @@ def _by_score(
   """A jitted function ``(net, images, targets, key) -> {metric: [B]}``."""
 
   def judge(net: nets.Network, x: Array, target: Array, key: Array) -> dict:
-    asked, chance = (score(net, f(target)) for f in (logit, probability))
+    class_score, probability_score = (
+      score(net, f(target)) for f in (logit, probability)
+    )
 
     def explain(x: Array) -> Array:
-      return method.explain(asked, x, options)
+      return method.explain(class_score, x, options)
 
     raw = explain(x)
     road_key, noise_key, change_key = jax.random.split(key, 3)
@@ -174,21 +176,27 @@ def _by_score(
     chunk = {'chunk': config.chunk}
     curves = {
       'deletion': evaluate.deletion(
-        chance, x, map_, steps=config.steps, **chunk
+        probability_score, x, map_, steps=config.steps, **chunk
       ),
       'insertion': evaluate.insertion(
-        chance, x, map_, steps=config.steps, **chunk
+        probability_score, x, map_, steps=config.steps, **chunk
       ),
     }
-    seen = evaluate.drop_increase(chance, x, map_)
+    drops = evaluate.drop_increase(probability_score, x, map_)
     return {
       **{name: curve.area for name, curve in curves.items()},
       **{f'{name}_curve': curve.scores for name, curve in curves.items()},
-      'road': evaluate.road(chance, x, map_, road_key, **chunk),
-      'drop': seen.drop,
-      'increase': seen.increase,
+      'road': evaluate.road(probability_score, x, map_, road_key, **chunk),
+      'drop': drops.drop,
+      'increase': drops.increase,
       'infidelity': evaluate.infidelity(
-        asked, x, raw, noise_key, sigma=0.05, samples=config.samples, **chunk
+        class_score,
+        x,
+        raw,
+        noise_key,
+        sigma=0.05,
+        samples=config.samples,
+        **chunk,
       ),
       'sensitivity': evaluate.max_sensitivity(
         explain, x, change_key, samples=config.changes

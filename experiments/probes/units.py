@@ -129,8 +129,8 @@ def _projector(
       objective = neuron(layer, each, (places[:, 0], places[:, 1]))
     else:
       objective = channel(layer, jnp.asarray(k))
-    asked = score(net, objective)
-    return {name: method(asked, x) for name, method in PROJECTIONS.items()}
+    score_fn = score(net, objective)
+    return {name: method(score_fn, x) for name, method in PROJECTIONS.items()}
 
   return jax.jit(project)
 

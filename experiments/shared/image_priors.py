@@ -165,7 +165,7 @@ def settings_of(config: ConfigDict) -> dict[str, Any]:
 def make_pictures(
   recorder: Recorder,
   name: str,
-  wish: ScoreFn,
+  score_fn: ScoreFn,
   image: ImageParam,
   config: ConfigDict,
 ) -> tuple[list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -184,7 +184,7 @@ def make_pictures(
   made = optimize_resumable(
     recorder,
     name,
-    wish,
+    score_fn,
     image,
     jax.random.key(config.seed),
     steps=config.steps,

@@ -267,9 +267,9 @@ def possible_methods(
   left = tuple(name for name in methods if name != 'cam')
   if not left:
     raise ValueError(f'config.methods: {why}')
-  told = f'Left out: {why}.'
-  tqdm.write(told, sys.stderr)
-  return left, f' {told}'
+  note = f'Left out: {why}.'
+  tqdm.write(note, sys.stderr)
+  return left, f' {note}'
 
 
 class Explaining(NamedTuple):

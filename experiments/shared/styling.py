@@ -52,7 +52,7 @@ class Job:
   Attributes:
     config: The settings.
     net: The net.
-    seen: What reads images: the net, or tile by tile if so wished.
+    reader: The net, or the net on tiles if ``config.tile`` is set.
     settings: Names of the settings of the style's layers, for errors.
   """
 
@@ -89,23 +89,23 @@ class Job:
     for setting, names in layers.items():
       check_layers(self.net, setting, names)
     self.settings = {name: setting for name in ('layer', 'layers', 'names')}
-    self.seen: Net = self.net
+    self.reader: Net = self.net
     if config.tile:
       every = list(dict.fromkeys(itertools.chain(*layers.values())))
       with named(side='tile', **self.settings):
-        self.seen = nets.tiled(self.net, every, config.tile)
+        self.reader = nets.tiled(self.net, every, config.tile)
 
   def minimise(self, loss: Objective, net: Net | None = None) -> Score:
     """The score that is maximised to lower a loss, its gradients normalised."""
     return style.score_of(
-      self.seen if net is None else net, loss, normalise=self.config.normalise
+      self.reader if net is None else net, loss, normalise=self.config.normalise
     )
 
   def coarse_to_fine(
     self,
     recorder: Recorder,
     name: str,
-    wish_at: Callable[[tuple[int, int]], Score],
+    score_at: Callable[[tuple[int, int]], Score],
     start_at: At,
     where: Sequence[tuple[int, int]],
     shown: Callable[[np.ndarray], np.ndarray] = np.asarray,
@@ -115,7 +115,7 @@ class Job:
     Args:
       recorder: The recorder of the run.
       name: Name of the results.
-      wish_at: What is maximised at a size.
+      score_at: What is maximised at a size.
       start_at: Where the first one starts.
       where: Heights and widths, the smallest first.
       shown: What snapshots show of an image.
@@ -130,7 +130,7 @@ class Job:
       made = optimize_resumable(
         recorder,
         _named(name, size),
-        wish_at(size),
+        score_at(size),
         synthesis.pixels(jnp.asarray(start)),
         jax.random.key(config.seed),
         steps=later if octave else config.steps,
@@ -155,13 +155,13 @@ class Job:
 
   def check(
     self,
-    wish_at: Callable[[tuple[int, int]], Score],
+    score_at: Callable[[tuple[int, int]], Score],
     start_at: At,
     where: Sequence[tuple[int, int]],
   ) -> None:
     """Raises a `ValueError` unless they fit; nothing is optimised."""
     with named(x='size', **self.settings):
-      check(wish_at(where[0]), synthesis.pixels(start_at(where[0])))
+      check(score_at(where[0]), synthesis.pixels(start_at(where[0])))
 
   def _snapshot(
     self,
@@ -235,7 +235,7 @@ def read_styles(config: ConfigDict, shorter: int) -> list[np.ndarray]:
 
 
 def noise(config: ConfigDict, size: tuple[int, int]) -> np.ndarray:
-  """Grey with noise, in no place alike."""
+  """Grey with noise."""
   draw = np.random.default_rng(config.seed).normal
   return (0.5 + 0.1 * draw(size=(*size, 3))).astype(np.float32)
 

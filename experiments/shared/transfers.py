@@ -24,8 +24,8 @@ STARTS = ('content', 'noise', 'style')
 
 
 @jax.jit
-def _read(wish: Score, x: jax.Array) -> dict[str, jax.Array]:
-  return wish(x)
+def _read(score_fn: Score, x: jax.Array) -> dict[str, jax.Array]:
+  return score_fn(x)
 
 
 class Transfer:
@@ -71,7 +71,7 @@ class Transfer:
       'masks': self.masks,
     }
     return style.transfer_loss(
-      self.job.seen, self.picture, self.painted, size, **settings | changes
+      self.job.reader, self.picture, self.painted, size, **settings | changes
     )
 
   def start(self, size: tuple[int, int]) -> np.ndarray:
@@ -86,15 +86,15 @@ class Transfer:
 
   def check(self) -> None:
     """Raises a `ValueError` unless all fits."""
-    self.job.check(self._wish_with(1.0), self.start, self.where)
+    self.job.check(self._score_with(1.0), self.start, self.where)
 
   def paint(
     self, recorder: Recorder, name: str, alpha: float, **changes: Any
   ) -> tuple[np.ndarray, list[OptimizedImages]]:
     """The picture, and how it was made at every size; as `loss`."""
-    wish = self._wish_with(alpha, **changes)
+    score_at = self._score_with(alpha, **changes)
     found = self.job.coarse_to_fine(
-      recorder, name, wish, self.start, self.where, self._coloured
+      recorder, name, score_at, self.start, self.where, self._coloured
     )
     return self._coloured(found[-1].images), found
 
@@ -115,10 +115,10 @@ class Transfer:
       name: self.loss(size, alpha, beta=beta)
       for name, (alpha, beta) in weights.items()
     }
-    found = _read(score(self.job.seen, each), jnp.asarray(image))
+    found = _read(score(self.job.reader, each), jnp.asarray(image))
     return {name: float(value) for name, value in found.items()}
 
-  def _wish_with(
+  def _score_with(
     self, alpha: float, **changes: Any
   ) -> Callable[[tuple[int, int]], Score]:
     return lambda size: self.job.minimise(self.loss(size, alpha, **changes))

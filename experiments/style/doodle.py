@@ -1,4 +1,4 @@
-"""A new painting from a painting, what is where in it, and what shall be."""
+"""A new painting from a painting, its regions, and a new layout of them."""
 
 import functools
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Inputs(NamedTuple):
   config: ConfigDict
   job: Job
   painting: Painting
-  wish: Callable[[tuple[int, int]], Score]
+  score_at: Callable[[tuple[int, int]], Score]
   start: Callable[[tuple[int, int]], np.ndarray]
   where: list[tuple[int, int]]
 
@@ -59,16 +59,16 @@ def prepare(config: ConfigDict) -> Inputs:
   height, width = painting.wanted.shape[:2]
   scale = config.size / min(height, width)
   where = sizes(config, round(height * scale), round(width * scale))
-  wish = functools.partial(_wish, job, painting)
+  score_at = functools.partial(_score_at, job, painting)
   start = functools.partial(_start, config, painting)
-  job.check(wish, start, where)
-  return Inputs(config, job, painting, wish, start, where)
+  job.check(score_at, start, where)
+  return Inputs(config, job, painting, score_at, start, where)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Paints and writes the report."""
-  config, job, painting, wish, start, where = inputs
-  found = job.coarse_to_fine(recorder, 'doodle', wish, start, where)
+  config, job, painting, score_at, start, where = inputs
+  found = job.coarse_to_fine(recorder, 'doodle', score_at, start, where)
   image = render.to_uint8(found[-1].images)
   recorder.picture('doodle', image)
   count = painting.own.shape[-1]
@@ -79,8 +79,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     [
       Figure(
         'pictures',
-        'The painting and what is where in it; what shall be where, and the '
-        'new painting',
+        'The painting and its regions; the new layout, and the new painting',
         render.table(
           [
             [
@@ -111,9 +110,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   return {'regions': count, 'start': first, 'end': last}
 
 
-def _wish(job: Job, painting: Painting, size: tuple[int, int]) -> Score:
+def _score_at(job: Job, painting: Painting, size: tuple[int, int]) -> Score:
   loss = style.doodle_loss(
-    job.seen,
+    job.reader,
     painting.image,
     painting.own,
     painting.wanted,

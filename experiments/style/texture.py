@@ -68,7 +68,9 @@ def prepare(config: ConfigDict) -> Inputs:
   where = sizes(config, config.size, config.size)
   start = functools.partial(noise, config)
   for model in models:
-    job.check(functools.partial(_wish, job, pictures[0], model), start, where)
+    job.check(
+      functools.partial(_score_at, job, pictures[0], model), start, where
+    )
   return Inputs(config, job, layers, models, names, pictures, start, where)
 
 
@@ -79,13 +81,13 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   for i, (name, picture) in enumerate(zip(names, pictures, strict=True)):
     row = [render.to_uint8(picture)]
     for k, model in enumerate(models):
-      wish = functools.partial(_wish, job, picture, model)
+      score_at = functools.partial(_score_at, job, picture, model)
       key = f'{k}_{model.layers[-1]}_{model.count}'
       made = job.coarse_to_fine(
-        recorder, f'texture_{i}_{key}', wish, start, where
+        recorder, f'texture_{i}_{key}', score_at, start, where
       )[-1]
       row.append(render.to_uint8(made.images))
-      judged = _judged(job.seen, layers, picture, made.images)
+      judged = _judged(job.reader, layers, picture, made.images)
       found |= {f'{i}/{key}/{name}': v for name, v in judged.items()}
       ends = [-float(v) for v in made.ends]
       lines.append([name, _label(model), *ends, *judged.values()])
@@ -136,19 +138,19 @@ def _parsed(models: str) -> list[tuple[tuple[str, ...], int]]:
 def _count(net: nets.Network, layers: tuple[str, ...], components: int) -> int:
   """Number of entries of the Gram matrices of layers."""
   widths = [layer_info(net, layer).shape[-1] for layer in layers]
-  kept = [min(n, components or n) for n in widths]
-  return sum(n * (n + 1) // 2 for n in kept)
+  counts = [min(n, components or n) for n in widths]
+  return sum(n * (n + 1) // 2 for n in counts)
 
 
 def _label(model: Model) -> str:
   return f'{model.layers[-1]}, {model.count:,}'
 
 
-def _wish(
+def _score_at(
   job: Job, picture: np.ndarray, model: Model, size: tuple[int, int]
 ) -> Score:
   net, loss = style.texture_loss(
-    job.seen,
+    job.reader,
     picture,
     size,
     model.layers,

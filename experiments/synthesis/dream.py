@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
   net: nets.Network
   layers: tuple[str, ...]
   picture: np.ndarray
-  wishes: dict[str, ScoreFn]
+  score_fns: dict[str, ScoreFn]
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -69,27 +69,27 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError('config.layers: got none, expected some')
   picture = _start(config)
   with named(x='size', layer='layers'):
-    wishes = {layer: _wish(config, net, layer) for layer in layers}
-    _check_tile(config, wishes)
-    _check_octaves(config, picture, wishes)
-  return Inputs(config, net, layers, picture, wishes)
+    score_fns = {layer: _score_fn(config, net, layer) for layer in layers}
+    _check_tile(config, score_fns)
+    _check_octaves(config, picture, score_fns)
+  return Inputs(config, net, layers, picture, score_fns)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Dreams and writes the pictures."""
-  config, net, layers, picture, wishes = inputs
+  config, net, layers, picture, score_fns = inputs
   found, lines = {}, []
-  read = jax.jit(lambda wish, x: wish(x))
-  for layer, wish in (bar := tqdm(wishes.items())):
+  read = jax.jit(lambda score_fn, x: score_fn(x))
+  for layer, score_fn in (bar := tqdm(score_fns.items())):
     bar.set_description(f'dreaming {layer}')
     found[layer] = recorder.once(
       f'dream_{layer}',
-      lambda wish=wish: {'image': _dream(config, wish, picture, 0)},
+      lambda score_fn=score_fn: {'image': _dream(config, score_fn, picture, 0)},
     )['image']
-    ends = (float(read(wish, x)) for x in (picture, found[layer]))
+    ends = (float(read(score_fn, x)) for x in (picture, found[layer]))
     lines.append([layer, *ends])
     recorder.picture(f'dream_{layer}', render.to_uint8(found[layer]))
-  frames = _zoom(config, recorder, wishes[layers[-1]], found[layers[-1]])
+  frames = _zoom(config, recorder, score_fns[layers[-1]], found[layers[-1]])
   parts = [
     Figure(
       'dreams',
@@ -124,22 +124,22 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _check_octaves(
-  config: ConfigDict, picture: np.ndarray, wishes: dict[str, ScoreFn]
+  config: ConfigDict, picture: np.ndarray, score_fns: dict[str, ScoreFn]
 ) -> None:
   """Raises a `ValueError` unless all read the smallest octave."""
   size, *_ = synthesis.octave_sizes(
     *picture.shape[:2], config.octaves, config.scale
   )
   smallest = jax.ShapeDtypeStruct((*size, 3), np.float32)
-  for wish in wishes.values():
-    jax.eval_shape(wish, smallest)
+  for score_fn in score_fns.values():
+    jax.eval_shape(score_fn, smallest)
 
 
-def _check_tile(config: ConfigDict, wishes: dict[str, ScoreFn]) -> None:
+def _check_tile(config: ConfigDict, score_fns: dict[str, ScoreFn]) -> None:
   tile = jax.ShapeDtypeStruct((config.tile, config.tile, 3), np.float32)
-  for wish in wishes.values() if config.tile else ():
+  for score_fn in score_fns.values() if config.tile else ():
     try:
-      jax.eval_shape(wish, tile)
+      jax.eval_shape(score_fn, tile)
     except ValueError as error:
       raise ValueError(f'config.tile: got {config.tile}; {error}') from error
 
@@ -159,7 +159,7 @@ def _start(config: ConfigDict) -> np.ndarray:
   return np.clip(0.5 + 0.1 * total / total.std(), 0, 1)
 
 
-def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
+def _score_fn(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
   """The layer's energy, chosen channels of it, or the guide's features."""
   with named(power='power'):
     objective: Objective = layer_energy(layer, config.power)
@@ -181,17 +181,17 @@ def _wish(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
     vectors = a.reshape(-1, a.shape[-1])
     chosen = np.random.default_rng(config.seed).permutation(len(vectors))
     objective = guide(layer, vectors[chosen[: config.guides]])
-  wish = score(net, objective)
-  wish(jnp.full((1, 64, 64, 3), 0.5))  # raises if it cannot be read
-  return synthesis.tiled(wish, config.tile) if config.tile else wish
+  score_fn = score(net, objective)
+  score_fn(jnp.full((1, 64, 64, 3), 0.5))  # raises if it cannot be read
+  return synthesis.tiled(score_fn, config.tile) if config.tile else score_fn
 
 
 def _dream(
-  config: ConfigDict, wish: ScoreFn, x: np.ndarray, frame: int
+  config: ConfigDict, score_fn: ScoreFn, x: np.ndarray, frame: int
 ) -> np.ndarray:
   key = jax.random.fold_in(jax.random.key(config.seed), frame)
   dream = synthesis.dream(
-    wish,
+    score_fn,
     x,
     key,
     octaves=config.octaves if frame == 0 else config.frame_octaves,
@@ -212,7 +212,7 @@ def _ascent(levels: int) -> Callable[[Any], Any]:
 
 
 def _zoom(
-  config: ConfigDict, recorder: Recorder, wish: ScoreFn, x: np.ndarray
+  config: ConfigDict, recorder: Recorder, score_fn: ScoreFn, x: np.ndarray
 ) -> Sequence[np.ndarray]:
   """Frames of a zoom into a dream, each dreamed on; also as a GIF."""
   frames = []
@@ -221,7 +221,7 @@ def _zoom(
 
     def next_frame(x: Array = x, i: int = i) -> dict[str, np.ndarray]:
       start = np.asarray(zoom(jnp.asarray(x), config.zoom))
-      return {'image': _dream(config, wish, start, i + 1)}
+      return {'image': _dream(config, score_fn, start, i + 1)}
 
     x = recorder.once(f'frame_{i:04d}', next_frame)['image']
     frames.append(render.to_uint8(x))

@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from vizlab import nets, render, synthesis
-from vizlab.image import descriptors
+from vizlab.image import colour, descriptors
 from vizlab.runs.inputs import (
   check_layers,
   load_net,
@@ -64,10 +64,10 @@ def prepare(config: ConfigDict) -> Inputs:
     [read_square('images', name, config.size) for name in names]
   )
   for layer in layers:
-    reader, seen = _representation(net, layer, pictures)
+    reader, images = _representation(net, layer, pictures)
     with named(x='size', image='size'):
-      wish = synthesis.inversion(reader, layer, jnp.asarray(seen))
-      check(wish.score, synthesis.pixels(seen), penalty=wish.penalty)
+      problem = synthesis.inversion(reader, layer, jnp.asarray(images))
+      check(problem.score, synthesis.pixels(images), penalty=problem.penalty)
   return Inputs(config, net, layers, names, strengths, pictures)
 
 
@@ -151,8 +151,8 @@ def _representation(
   """The net that gives a layer, and the pictures as it sees them."""
   if layer not in DESCRIPTORS:
     return net, pictures
-  seen = np.asarray(descriptors.grey(jnp.asarray(pictures)))[..., None]
-  return descriptors.as_net(layer, DESCRIPTORS[layer]), seen
+  images = np.asarray(colour.grey(jnp.asarray(pictures)))[..., None]
+  return descriptors.as_net(layer, DESCRIPTORS[layer]), images
 
 
 def _picture(image: np.ndarray) -> np.ndarray:
@@ -204,8 +204,8 @@ def _several(
   tv = np.float32(strengths[len(strengths) // 2])
   rows = []
   for layer in layers:
-    reader, seen = _representation(net, layer, picture[None])
-    x = jnp.asarray(np.repeat(seen, config.seeds, 0))
+    reader, images = _representation(net, layer, picture[None])
+    x = jnp.asarray(np.repeat(images, config.seeds, 0))
     name = f'{layer}_starts'
     images = _optimise(config, recorder, name, reader, layer, x, tv)
     rows.append([_picture(image) for image in images])
@@ -221,17 +221,17 @@ def _optimise(
   x: Array,
   tv: np.ndarray,
 ) -> np.ndarray:
-  wish = synthesis.inversion(net, layer, x, tv=tv)
+  problem = synthesis.inversion(net, layer, x, tv=tv)
   make_optimizer, rate = OPTIMIZERS[config.optimizer]
   made = optimize_resumable(
     recorder,
     name,
-    wish.score,
+    problem.score,
     synthesis.pixels(jnp.full(x.shape, 0.5), noise=config.noise),
     jax.random.key(config.seed),
     steps=config.steps,
     patience=config.patience,
-    penalty=wish.penalty,
+    penalty=problem.penalty,
     optimizer=Partial(make_optimizer, config.learning_rate or rate),
   )
   return np.clip(made.images, 0, 1)

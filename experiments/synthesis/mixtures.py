@@ -1,8 +1,8 @@
 """Diverse images of a unit, and interpolation between two units.
 
-Diversity: several images of one unit that shall differ. Joint units: two at
+Diversity: several different images of one unit. Joint units: two at
 once, and one against the other. Interpolation: from one unit to another, with
-neighbours held alike.
+neighbours aligned.
 """
 
 from collections.abc import Sequence
@@ -147,7 +147,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       Figure(
         'interpolation',
         f'From channel {first} to {second}, each image by itself, and with '
-        'neighbours held alike',
+        'neighbours aligned',
         render.table(
           [row(apart), row(held)],
           [f'{share:.2f}' for share in t],
@@ -186,11 +186,11 @@ class _Maker:
     self, name: str, objective: Objective, count: int
   ) -> OptimizedImages:
     kind = IMAGES[self.config.image]
-    wish = score(self.net, objective)
+    score_fn = score(self.net, objective)
     return optimize_resumable(
       self.recorder,
       name,
-      wish.with_rules(relu=rules.redirected_relu),
+      score_fn.with_rules(relu=rules.redirected_relu),
       kind.make((count, self.config.size, self.config.size, 3)),
       jax.random.key(self.config.seed),
       steps=self.config.steps,

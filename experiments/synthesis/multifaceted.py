@@ -27,7 +27,7 @@ class Inputs(NamedTuple):
   config: ConfigDict
   net: nets.Network
   cases: Cases
-  wish: Score
+  score_fn: Score
   shape: tuple[int, ...]
 
 
@@ -52,17 +52,19 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.top, config.facets: got {config.top}, {config.facets}, expected '
       f'at most {len(cases.images)} pictures, and fewer facets than pictures'
     )
-  wish = score(net, unit(net, config.layer, np.int32(config.channel)))
+  score_fn = score(net, unit(net, config.layer, np.int32(config.channel)))
   shape = (config.facets, config.size, config.size, 3)
   with named(x='size', shape='size'):
-    check(wish, synthesis.fourier(shape), augment=synthesis.robust(config.size))
-  return Inputs(config, net, cases, wish, shape)
+    check(
+      score_fn, synthesis.fourier(shape), augment=synthesis.robust(config.size)
+    )
+  return Inputs(config, net, cases, score_fn, shape)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Finds the facets, and makes an image of each."""
-  config, net, cases, wish, shape = inputs
-  values, codes = _look(config, wish, cases.images)
+  config, net, cases, score_fn, shape = inputs
+  values, codes = _look(config, score_fn, cases.images)
   best = np.argsort(-values, kind='stable')[: config.top]
   found = recorder.once('facets', lambda: _facets(config, codes[best]))
   groups = [best[near[near >= 0]] for near in found['near']]
@@ -71,7 +73,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   made = optimize_resumable(
     recorder,
     'images',
-    wish.with_rules(relu=rules.redirected_relu),
+    score_fn.with_rules(relu=rules.redirected_relu),
     synthesis.fourier(shape, start=starts, noise=0.0),
     jax.random.key(config.seed),
     steps=config.steps,
@@ -86,8 +88,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     ]
     for group, start, image in zip(groups, starts, made.images, strict=True)
   ]
-  alike, told = _alike(
-    codes[best], found['label'], _look(config, wish, made.images)[1]
+  alike, note = _alike(
+    codes[best], found['label'], _look(config, score_fn, made.images)[1]
   )
   sizes = np.bincount(found['label'], minlength=config.facets)
   recorder.report(
@@ -98,7 +100,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     'pictures nearest to a centre is where its image starts. The last picture '
     'of each row should show another kind of thing, that of the three pictures '
     'beside it; images that differ in colour and place only show one kind.'
-    + told,
+    + note,
     [
       Figure(
         'facets',
@@ -133,19 +135,19 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _look(
-  config: ConfigDict, wish: Score, images: np.ndarray
+  config: ConfigDict, score_fn: Score, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """The unit's value ``[N]`` and the codes ``[N, D]`` of pictures."""
 
   @jax.jit
-  def look(wish: Score, x: Array) -> tuple[Array, Array]:
-    logits, acts = wish.net(x)
+  def look(score_fn: Score, x: Array) -> tuple[Array, Array]:
+    logits, acts = score_fn.net(x)
     codes = acts[config.codes]
     codes = codes if codes.ndim == 2 else codes.mean((1, 2))
-    return wish.read(logits, acts), codes
+    return score_fn.read(logits, acts), codes
 
   found = [
-    look(wish, images[i : i + config.batch])
+    look(score_fn, images[i : i + config.batch])
     for i in range(0, len(images), config.batch)
   ]
   return tuple(

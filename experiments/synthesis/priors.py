@@ -53,7 +53,7 @@ class Inputs(NamedTuple):
   families: tuple[str, ...]
   net: nets.Network
   channels: Sequence[int]
-  wish: Score
+  score_fn: Score
   priors: dict[str, Prior]
 
 
@@ -74,25 +74,25 @@ def prepare(config: ConfigDict) -> Inputs:
   net = load_net(config)
   check_layers(net, 'layer', [config.layer])
   channels = chosen_channels(config, net, config.layer)
-  wish = score(net, unit(net, config.layer, np.array(channels)))
+  score_fn = score(net, unit(net, config.layer, np.array(channels)))
   shape = (len(channels), config.size, config.size, 3)
   with named(x='size', shape='size'):
     priors = {family: FAMILIES[family](config, shape) for family in families}
     for prior in priors.values():
-      check(wish, prior.image, penalty=prior.penalty, augment=prior.augment)
-  return Inputs(config, families, net, channels, wish, priors)
+      check(score_fn, prior.image, penalty=prior.penalty, augment=prior.augment)
+  return Inputs(config, families, net, channels, score_fn, priors)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Makes the images and writes the picture."""
-  config, families, net, channels, wish, priors = inputs
+  config, families, net, channels, score_fn, priors = inputs
   rows, lines = [], []
-  excite = jax.jit(lambda wish, x: wish(x))
+  excite = jax.jit(lambda score_fn, x: score_fn(x))
   for family, prior in priors.items():
     made = optimize_resumable(
       recorder,
       family,
-      wish.with_rules(relu=rules.redirected_relu),
+      score_fn.with_rules(relu=rules.redirected_relu),
       prior.image,
       jax.random.key(config.seed),
       steps=config.steps,
@@ -102,7 +102,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     )
     rows.append([render.to_uint8(x) for x in made.images])
     fine = _share_of_fine_detail(made.images)
-    end = np.asarray(excite(wish, jnp.asarray(made.images)))
+    end = np.asarray(excite(score_fn, jnp.asarray(made.images)))
     lines.append([family, float(end.mean()), fine])
   recorder.report(
     f'{config.layer} of {net.arch} under {len(families)} families of priors',
@@ -194,7 +194,7 @@ def _laplacian_optimizer(rate: Array) -> Any:
 
 
 def _laplacian(config: ConfigDict, shape: Shape) -> Prior:
-  """Mordvintsev 2015: every frequency of the gradient alike."""
+  """Mordvintsev 2015: all frequencies of the gradient at equal strength."""
   return Prior(
     _pixels(config, shape),
     Partial(_laplacian_optimizer, config.rate),

@@ -1,6 +1,6 @@
 """Feature visualization: a contact sheet of images that excite channels.
 
-Beside each image stand the dataset's strongest and weakest pictures, if wished.
+The dataset's strongest and weakest pictures can be shown beside each image.
 """
 
 from collections.abc import Sequence
@@ -237,9 +237,9 @@ def _batch(
   kind: str,
 ) -> int:
   """Batch size that memory holds; the same when the run is resumed."""
-  wish, _ = _problem(config, net, layer, np.array(channels[:1]), 1.0)
+  score_fn, _ = _problem(config, net, layer, np.array(channels[:1]), 1.0)
   # Of three channels: it is measured without the augment that reads opacity.
-  one = wish, synthesis.fourier((1, config.size, config.size, 3))
+  one = score_fn, synthesis.fourier((1, config.size, config.size, 3))
   return int(
     recorder.once(
       f'{kind}_batch', lambda: {'batch': fitting(*one, len(channels))}
@@ -256,9 +256,9 @@ def _problem(
 ) -> tuple[Score, ImageParam]:
   """Score to maximise, and the images."""
   wanted = unit(net, layer, channels, config.objective, config.size)
-  wish = score(net, sign * wanted)
+  score_fn = score(net, sign * wanted)
   return (
-    wish.with_rules(relu=rules.redirected_relu),
+    score_fn.with_rules(relu=rules.redirected_relu),
     image_of(config, (len(channels), config.size, config.size, 3)),
   )
 

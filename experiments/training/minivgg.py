@@ -103,7 +103,7 @@ def _summary(config: ConfigDict, accuracy: float) -> str:
     labels = 'random labels' if config.random_labels else 'labels'
     return (
       f'The net has learned by heart the {labels} of {config.fixed_scenes} '
-      f'scenes: it names {accuracy:.2%} of them as it was told to.'
+      f'scenes: it names {accuracy:.2%} of them as it was taught.'
     )
   return (
     f'The net names {accuracy:.2%} of {config.eval_scenes} fresh one-object '
@@ -140,7 +140,7 @@ def _check(config: ConfigDict) -> None:
   if config.random_labels and not config.fixed_scenes:
     raise ValueError(
       'config.random_labels: got True without fixed_scenes; labels that are '
-      'drawn anew for fresh scenes cannot be learned'
+      'drawn again for fresh scenes cannot be learned'
     )
   for name in ('two_objects', 'correlation', 'noise'):
     if not 0 <= config[name] <= 1:
@@ -218,11 +218,13 @@ def _train(
     return State(trained, opt, state.window.at[step % _LOG_EVERY].set(row))
 
   steps = sum(steps for _, steps in config.stages)
-  with checkpoints.opened(recorder.workdir / files.CHECKPOINTS) as kept:
+  with checkpoints.opened(recorder.workdir / files.CHECKPOINTS) as checkpointer:
     first, seconds = 0, 0.0
-    if kept.latest is not None:
-      saved = kept.load(kept.latest.step, {'state': state, 'seconds': seconds})
-      first, seconds = kept.latest.step, float(saved['seconds'])
+    if checkpointer.latest is not None:
+      saved = checkpointer.load(
+        checkpointer.latest.step, {'state': state, 'seconds': seconds}
+      )
+      first, seconds = checkpointer.latest.step, float(saved['seconds'])
       state = saved['state']
     recorder.rewind(first)
     now = first, state  # one value, so that an interrupt finds a whole one
@@ -230,7 +232,7 @@ def _train(
 
     def save() -> None:
       tree = {'state': now[1], 'seconds': time.perf_counter() - begun}
-      checkpoints.save(kept, now[0], tree)
+      checkpoints.save(checkpointer, now[0], tree)
 
     with stopping.saving(save):
       for step in tqdm(range(first, steps), 'training', steps, initial=first):

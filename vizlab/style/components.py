@@ -24,8 +24,10 @@ class _Projected:
   ) -> tuple[Array | None, Acts]:
     """Runs the net; its logits stay as they are."""
     logits, acts = run_net(self.net, x, edits)
-    seen = {layer: acts[layer] @ basis for layer, basis in self.bases.items()}
-    return logits, {**acts, **seen}
+    projected = {
+      layer: acts[layer] @ basis for layer, basis in self.bases.items()
+    }
+    return logits, {**acts, **projected}
 
 
 def principal(net: Net, image: Array, layers: Sequence[str], count: int) -> Net:

@@ -37,7 +37,7 @@ STATISTICS = {
 
 
 def content_loss(net: Net, image: Array, layer: str = 'relu4_2') -> Objective:
-  """``||F - P||^2 / 2``: the activations of a layer shall be the image's.
+  """``||F - P||^2 / 2``: distance of a layer's activations from the image's.
 
   Args:
     net: A net.
@@ -63,7 +63,7 @@ def style_loss(
   mask: Array | None = None,
   wanted: Mapping[str, Array] | None = None,
 ) -> Objective:
-  """``sum_l w_l E_l``: the statistics of some layers shall be the image's.
+  """``sum_l w_l E_l``: distance of layers' statistics from the image's.
 
   Args:
     net: A net.
@@ -167,9 +167,9 @@ def total_loss(
     style_weights: Weight of each style layer; else 1 over their number.
     alpha: Weight of the content.
     beta: Weight of the style.
-    shares: Of each style; else all alike, and their sum 1.
-    masks: ``[H, W, S]``: for each of S styles, how much of each pixel of the
-      content it shall have; else all of it.
+    shares: Of each style; equal, with a sum of 1, if ``None``.
+    masks: ``[H, W, S]``: for each of S styles, its share of each pixel of the
+      content; the whole content if ``None``.
     statistic: As of `style_loss`.
 
   Raises:

@@ -49,7 +49,7 @@ class Tiled:
       )
       return self.score(tile)
 
-    # One tile at a time: its activations are made anew on the way back.
+    # One tile at a time: its activations are computed again on the way back.
     return jax.lax.map(jax.checkpoint(one), places).mean(0)
 
 

@@ -64,10 +64,10 @@ def inversion(
   >>> import jax
   >>> from vizlab import nets, optimize, synthesis
   >>> x = jax.random.uniform(jax.random.key(0), (32, 32, 3))
-  >>> wish = synthesis.inversion(nets.load('minivgg'), 'conv1_1', x, tv=0.0)
+  >>> score_fn = synthesis.inversion(nets.load('minivgg'), 'conv1_1', x, tv=0.0)
   >>> found = optimize.final(optimize.run(
-  ...     wish.score, synthesis.pixels(0 * x + 0.5), jax.random.key(1),
-  ...     steps=60, optimizer=optimize.adam(0.03), penalty=wish.penalty))
+  ...     score_fn.score, synthesis.pixels(0 * x + 0.5), jax.random.key(1),
+  ...     steps=60, optimizer=optimize.adam(0.03), penalty=score_fn.penalty))
   >>> bool(found.scores[-1] > -0.02)
   True
   """

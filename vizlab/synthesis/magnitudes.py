@@ -125,5 +125,5 @@ def whitened(magnitude: np.ndarray, rows: int = 64) -> np.ndarray:
   """
   n = len(magnitude)
   level = np.asarray(magnitude) * frequencies(n, n)[..., None] / n
-  kept = np.fft.fftfreq(rows, 1 / rows).astype(int)
-  return level[kept, : rows // 2 + 1].astype(np.float16)
+  indices = np.fft.fftfreq(rows, 1 / rows).astype(int)
+  return level[indices, : rows // 2 + 1].astype(np.float16)
