@@ -38,7 +38,7 @@ jax.config.update('jax_platforms', 'cpu')
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-_module = None
+_module, _floor = None, 0.0
 _peaks = {}
 
 
@@ -58,13 +58,14 @@ def _few_programs(request):
   memory, of which Linux allows a process 65,530. All tests of a module run in
   one worker (``--dist loadfile``), so few programs are compiled twice.
   """
-  global _module
-  if request.path != _module or _resident() > 0.9:
+  global _module, _floor
+  if request.path != _module or _resident() > _floor + 0.4:
     _module = request.path
     jax.clear_caches()
     gc.collect()
     if sys.platform == 'linux':
       ctypes.CDLL(None).malloc_trim(0)
+    _floor = _resident()
 
 
 @pytest.hookimpl(optionalhook=True)

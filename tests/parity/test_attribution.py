@@ -11,6 +11,8 @@ from benchmarks.baselines import cam_library
 from vizlab import attribution, nets
 from vizlab.objectives import logit, score
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip('torch')
 captum = pytest.importorskip('captum.attr')
 torch_nets = pytest.importorskip('torch_nets')

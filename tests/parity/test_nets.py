@@ -7,6 +7,8 @@ import pytest
 
 from vizlab import nets
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip('torch')
 torch_nets = pytest.importorskip('torch_nets')
 

@@ -7,6 +7,8 @@ import pytest
 from vizlab import nets, style
 from vizlab.objectives import score
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip('torch')
 torch_nets = pytest.importorskip('torch_nets')
 

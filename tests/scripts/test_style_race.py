@@ -4,6 +4,8 @@ import pytest
 
 from vizlab import nets
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_reference_has_our_loss():
   pytest.importorskip('torch')

@@ -205,6 +205,7 @@ REAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('name', 'suffix'), REAL)
 def test_real_weights_name_real_photos(name, suffix, assets, tmp_path):
   if suffix != 'safetensors':

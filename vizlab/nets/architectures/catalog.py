@@ -159,9 +159,10 @@ def create(
   if classes is not None and classes < 1:
     raise ValueError(f'classes: got {classes}, expected at least 1')
   ops, spec = published.layers(classes, classifier), published.spec(preprocess)
+  by_pooling = pooling_rules(pool)
   key = jax.random.key(0) if key is None else key
   params = init_params(ops, (spec.size, spec.size, 3), key)
-  return Network(arch, ops, spec, params, pooling_rules(pool))
+  return Network(arch, ops, spec, params, by_pooling)
 
 
 def pooling_rules(pool: str) -> Rules:
