@@ -1,11 +1,9 @@
 """Settings of the whole suite, and the nets and images that tests share."""
 
-import ctypes
 import gc
 import os
 import pathlib
 import resource
-import sys
 
 # Most of the suite's time is compilation, of thousands of programs that then
 # run for milliseconds; without what makes them fast it takes less than half as
@@ -21,7 +19,7 @@ os.environ.setdefault('JAX_TRACEBACK_IN_LOCATIONS_LIMIT', '0')
 import jax
 import jax.numpy as jnp
 import pytest
-from tools import make_tiny
+from tools import forget_programs, make_tiny, resident
 
 from vizlab import nets
 from vizlab.data.scenes import scenes
@@ -38,34 +36,20 @@ jax.config.update('jax_platforms', 'cpu')
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-_module, _floor = None, 0.0
+_module = None
 _peaks = {}
-
-
-def _resident():
-  """Gigabytes of memory that this process holds; 0 where it is not known."""
-  statm = pathlib.Path('/proc/self/statm')
-  if not statm.exists():
-    return 0.0
-  return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**30
 
 
 @pytest.fixture(autouse=True)
 def _few_programs(request):
   """Forgets the compiled programs of the module before, or when there are many.
 
-  Each holds memory, of which a worker would take gigabytes, and mappings of
-  memory, of which Linux allows a process 65,530. All tests of a module run in
-  one worker (``--dist loadfile``), so few programs are compiled twice.
+  All tests of a module run in one worker (``--dist loadfile``), so few programs
+  are compiled twice.
   """
-  global _module, _floor
-  if request.path != _module or _resident() > _floor + 0.4:
-    _module = request.path
-    jax.clear_caches()
-    gc.collect()
-    if sys.platform == 'linux':
-      ctypes.CDLL(None).malloc_trim(0)
-    _floor = _resident()
+  global _module
+  forget_programs(0.4 if request.path == _module else 0.0)
+  _module = request.path
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,7 +63,7 @@ def pytest_runtest_protocol(item):
   if log := os.environ.get('VIZLAB_MEMORY_LOG'):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     with open(log, 'a') as file:
-      file.write(f'{os.getpid()} {peak:.2f} {_resident():.2f} {item.nodeid}\n')
+      file.write(f'{os.getpid()} {peak:.2f} {resident():.2f} {item.nodeid}\n')
 
 
 def pytest_sessionfinish(session):

@@ -2,10 +2,13 @@
 
 import ast
 import contextlib
+import ctypes
 import dataclasses
+import gc
 import inspect
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +23,32 @@ from vizlab.nets.layers import Conv, Dense, GlobalPool, Pool, ReLU
 from vizlab.nets.network import Network
 from vizlab.runs import execute, experiments
 from vizlab.runs.settings import assign
+
+_floor = 0.0
+
+
+def resident():
+  """Gigabytes of memory that this process holds; 0 where it is not known."""
+  statm = pathlib.Path('/proc/self/statm')
+  if not statm.exists():
+    return 0.0
+  return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**30
+
+
+def forget_programs(growth):
+  """Forgets compiled programs if memory has grown by some gigabytes since.
+
+  Each holds memory, of which a process would take gigabytes, and mappings of
+  memory, of which Linux allows 65,530.
+  """
+  global _floor
+  if resident() < _floor + growth:
+    return
+  jax.clear_caches()
+  gc.collect()
+  if sys.platform == 'linux':
+    ctypes.CDLL(None).malloc_trim(0)
+  _floor = resident()
 
 
 def make_tiny(seed):

@@ -157,6 +157,7 @@ def large():
   return jax.random.uniform(jax.random.key(9), (SIDE, SIDE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('metric', 'wanted'),
   [

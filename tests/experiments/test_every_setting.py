@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
-from tools import write_pictures
+from tools import forget_programs, write_pictures
 
 from vizlab import io, nets
 from vizlab.runs import execute, experiments, plots
@@ -596,6 +596,7 @@ def test_every_setting_has_its_effect(name, files, tmp_path, monkeypatch):
     }
     key = draws, repr(sorted(filled.items()))
     if key not in made:
+      forget_programs(0.3)
       config = changed(base_of(name), filled)
       with monkeypatch.context() as patch:
         if not draws:  # reports take longer than what they tell of
