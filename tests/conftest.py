@@ -4,6 +4,7 @@ import gc
 import os
 import pathlib
 import resource
+import tempfile
 
 # Most of the suite's time is compilation, of thousands of programs that then
 # run for milliseconds; without what makes them fast it takes less than half as
@@ -14,6 +15,12 @@ os.environ.setdefault(
   '--xla_llvm_disable_expensive_passes=true '
   '--xla_cpu_parallel_codegen_split_count=1',
 )
+# Workers share what they compile: a third of the programs are compiled twice.
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+  _cache = tempfile.TemporaryDirectory()  # gone with the process
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = _cache.name
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+  os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 # Nobody reads from which lines a compiled operation came.
 os.environ.setdefault('JAX_TRACEBACK_IN_LOCATIONS_LIMIT', '0')
 import jax

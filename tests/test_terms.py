@@ -1,14 +1,23 @@
 """Decorated functions as pytrees, and their arithmetic."""
 
 import inspect
+import pickle
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab import penalties
-from vizlab.objectives import index, objective, score
+from vizlab import penalties, synthesis
+from vizlab.objectives import (
+  content,
+  direction,
+  features,
+  index,
+  logit,
+  objective,
+  score,
+)
 from vizlab.terms import at_least, decorator, numbers
 from vizlab.types import whole
 
@@ -111,3 +120,56 @@ def test_an_objective_of_ones_own_goes_through_a_score(minivgg, images):
   np.testing.assert_allclose(
     read(images), acts[..., [1, 5]].max((1, 2, 3)), rtol=1e-5
   )
+
+
+@objective
+def through(logits, acts, layers, function=jax.nn.relu, flag=False):
+  y = sum(function(acts[layer]).sum(-1) for layer in layers)
+  return -y if flag else y
+
+
+def test_functions_and_lists_of_names_are_structure():
+  read = jax.jit(lambda term: term(None, ACTS))
+  for function in (jax.nn.relu, jnp.abs, abs):
+    np.testing.assert_allclose(read(through(['a', 'b'], function)), [5, 5])
+  np.testing.assert_allclose(
+    read(through(('a',), flag=np.bool_(True))), [-3, -3]
+  )
+  assert not jax.tree.leaves(through(['a', 'b']))
+
+
+def test_a_partial_has_leaves():
+  def scaled(weight, x):
+    return weight * x
+
+  @jax.jit
+  def read(weight):
+    partial = jax.tree_util.Partial(scaled, weight)
+    return through(['a'], partial)(None, ACTS)
+
+  np.testing.assert_allclose(read(2.0), [6, 6])
+
+
+def test_a_tuple_of_functions_and_terms():
+  mixed = synthesis.compose(lambda key, x: 2 * x, synthesis.noise(0.0))
+  x = jnp.ones((4, 4, 3))
+  call = jax.jit(lambda augment, x: augment(jax.random.key(0), x))
+  np.testing.assert_allclose(call(mixed, x), 2 * x)
+  assert len(jax.tree.leaves(mixed)) == 1
+
+
+def test_lists_of_numbers_are_arrays():
+  acts = {'v': jnp.array([3.0, 4.0]), 'm': jnp.ones((2, 2, 2))}
+  logits = jnp.zeros(3)
+  np.testing.assert_allclose(features('v', [3.0, 0.0])(logits, acts), 16 / 9)
+  np.testing.assert_allclose(content('v', (3.0, 0.0))(logits, acts), 8)
+  np.testing.assert_allclose(direction('m', (1, 2))(logits, acts), 3)
+
+
+def test_terms_are_pickled():
+  term = 2.0 * logit(1) - energy('a', 3.0)
+  again = pickle.loads(pickle.dumps(term))
+  assert repr(again) == repr(term) and 'Objective.Sum' in repr(term)
+  assert jax.tree.structure(again) == jax.tree.structure(term)
+  noise = pickle.loads(pickle.dumps(synthesis.robust(12)))
+  assert jax.tree.structure(noise) == jax.tree.structure(synthesis.robust(12))

@@ -4,8 +4,8 @@ An objective, a penalty or an augmentation is one decorated function. Its first
 parameters are its inputs, the others its settings, and the decorator makes of
 it a function of the settings alone: ``channel(layer, 7)`` is then a function of
 ``(logits, acts)``. Numbers and arrays among the settings are leaves of the
-pytree, so that other ones never recompile; names, flags, whole numbers and
-functions are structure.
+pytree, so that other ones never recompile; names, flags and functions are
+structure, and so is an ``int`` that `vizlab.types.whole` returned.
 """
 
 import functools
@@ -83,7 +83,7 @@ def _sum(base: type) -> type:
       """Adds the two."""
       return self.first(*inputs) + self.second(*inputs)
 
-  return Sum
+  return _placed(Sum, base)
 
 
 def _scaled(base: type) -> type:
@@ -99,44 +99,61 @@ def _scaled(base: type) -> type:
       y = self.inner(*inputs)
       return jnp.asarray(self.weight).astype(y.dtype) * y
 
-  return Scaled
+  return _placed(Scaled, base)
 
 
 def _applied(base: type) -> type:
-  @pytree_dataclass(static=('fn', 'structure'))
+  @pytree_dataclass(static=('make', 'fn', 'structure'))
   class Applied(base):
     """Function with its settings.
 
     Attributes:
+      make: The decorated function, which made it.
       fn: The function.
       structure: Settings that are no numbers, ``((name, value), ...)``.
       leaves: Settings that are numbers and arrays, by name.
     """
 
+    make: Callable[..., Any]
     fn: Callable[..., Any]
     structure: tuple[tuple[str, Any], ...]
     leaves: Mapping[str, Any]
 
     def __call__(self, *inputs: Any) -> Any:
       """Calls the function."""
-      return self.fn(*inputs, **dict(self.structure), **self.leaves)
+      return self.fn(*inputs, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+      return _joined(vars(self)['structure'], vars(self)['leaves'])
 
     def __getattr__(self, name: str) -> Any:
       """A setting by its name."""
-      settings = {
-        **dict(vars(self).get('structure', ())),
-        **vars(self).get('leaves', {}),
-      }
-      if name not in settings:
+      known = 'leaves' in vars(self) and not name.startswith('__')
+      if not known or name not in (settings := self._settings()):
         raise AttributeError(f'{type(self).__name__} has no {name!r}')
       return settings[name]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+      return _restored, (self.make, self.structure, dict(self.leaves))
+
     def __repr__(self) -> str:
-      settings = {**dict(self.structure), **self.leaves}
+      settings = self._settings()
       listed = ', '.join(f'{k}={v!r}' for k, v in settings.items())
       return f'{self.fn.__name__}({listed})'
 
-  return Applied
+  return _placed(Applied, base)
+
+
+def _restored(make: Callable[..., Any], structure: Any, leaves: Any) -> Any:
+  """A function with its settings, as it was pickled."""
+  return make.applied(make, make.fn, structure, leaves)
+
+
+def _placed(cls: type, base: type) -> type:
+  """A class under the name by which it is found: ``Objective.Sum``."""
+  cls.__module__ = base.__module__
+  cls.__qualname__ = f'{base.__qualname__}.{cls.__name__}'
+  return cls
 
 
 def decorator(base: type, inputs: int) -> Callable[..., Any]:
@@ -180,13 +197,11 @@ def decorator(base: type, inputs: int) -> Callable[..., Any]:
       }
       if check:
         check(**values)
-      structure = tuple((k, v) for k, v in values.items() if _is_static(v))
-      names = dict(structure)
-      leaves = {k: v for k, v in values.items() if k not in names}
-      return applied(fn, structure, leaves)
+      return applied(make, fn, *_split(values))
 
     del make.__wrapped__  # it has another signature
     make.__signature__ = settings
+    make.applied, make.fn = applied, fn
     return make
 
   return decorate
@@ -203,15 +218,67 @@ def numbers(tree: Any, name: str) -> Any:
 
 
 def _converted(value: Any, name: str) -> Any:
-  """A number as float32; anything else as it is."""
-  plain = int | float | list | np.ndarray | np.generic
-  if isinstance(value, plain) and not isinstance(value, bool):
-    return number(value, name)
+  """A number, or a list of some, as float32; anything else as it is."""
+  if isinstance(value, np.bool_):
+    return bool(value)
+  if isinstance(value, str | bool | jax.Array) or value is None:
+    return value
+  if isinstance(value, int | float | list | np.ndarray | np.generic):
+    if np.asarray(value).dtype.kind in 'iuf' and np.size(value):
+      return number(value, name)
   return value
 
 
 def _is_static(value: Any) -> bool:
-  if type(value) is tuple:
+  """True for what is structure: no array, and no pytree with one."""
+  if type(value) in (tuple, list):
     return all(map(_is_static, value))
-  plain = isinstance(value, str | bool | int | functools.partial)
-  return value is None or plain or inspect.isroutine(value)
+  if value is None or isinstance(value, str | bool | int):
+    return True
+  # A function that is a pytree, such as a term or a Partial, has leaves.
+  return callable(value) and jax.tree_util.all_leaves([value])
+
+
+def _split(values: Mapping[str, Any]) -> tuple[Any, Any]:
+  """Settings as structure and as leaves.
+
+  A tuple of both, such as functions and terms, is structure with its static
+  parts and holes for the others.
+  """
+  structure, leaves = [], {}
+  for name, value in values.items():
+    if _is_static(value):
+      structure.append((name, _hashable(value)))
+    elif type(value) is tuple and any(map(_is_static, value)):
+      static = tuple(v if _is_static(v) else _HOLE for v in value)
+      structure.append((name, _Mixed(static)))
+      leaves[name] = [v for v in value if not _is_static(v)]
+    else:
+      leaves[name] = value
+  return tuple(structure), leaves
+
+
+def _joined(structure: Any, leaves: Mapping[str, Any]) -> dict[str, Any]:
+  """The settings that `_split` has split."""
+  joined = {**dict(structure), **leaves}
+  for name, value in structure:
+    if isinstance(value, _Mixed):
+      rest = iter(leaves[name])
+      joined[name] = tuple(
+        next(rest) if part is _HOLE else part for part in value
+      )
+  return joined
+
+
+class _Mixed(tuple):
+  """Static parts of a tuple, with holes."""
+
+
+_HOLE = object()
+
+
+def _hashable(value: Any) -> Any:
+  """Lists as tuples."""
+  if type(value) in (tuple, list):
+    return tuple(map(_hashable, value))
+  return value

@@ -2,7 +2,7 @@
 
 Every array of the API is one of these:
 
-* * image: ``[..., H, W, 3]``, RGB, float32 in [0, 1]. ``...`` is any leading
+* image: ``[..., H, W, 3]``, RGB, float32 in [0, 1]. ``...`` is any leading
   batch, usually one axis ``[B]``. A network includes its preprocessing, so
   every network takes the same image.
 * logits: ``[..., K]``, one number per class, before the softmax. ``None`` for a

@@ -9,7 +9,7 @@ it resumes from its last checkpoint.
 Expected: at least 97 % on 2,048 fresh one-object scenes (99.4 % for the net
 that ships; another machine or version rounds otherwise and ends near it). The
 work directory holds minivgg.safetensors and record.json; the ones in
-vizlab/nets/data are copies of such.
+vizlab/nets/weights/data are copies of such.
 """
 
 from ml_collections import ConfigDict

@@ -24,7 +24,7 @@ from tools import forget_programs, write_pictures
 from vizlab import io, nets
 from vizlab.runs import execute, experiments, plots
 from vizlab.runs.recorder import Recorder
-from vizlab.runs.settings import flatten
+from vizlab.runs.settings import flatten, parse_tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,7 @@ def changed(config, changes):
     for folder in folders:
       place = place[folder]
     if isinstance(place[last], tuple) and isinstance(value, str):
-      value = (value,) * bool(value)
+      value = parse_tuple(value, place[last])
     with place.ignore_type():
       place[last] = value
   return config

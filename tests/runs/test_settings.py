@@ -61,3 +61,28 @@ def test_least_values():
     settings.need_positive(config(rate=0.0), 'rate')
   with pytest.raises(ValueError, match='config.rate: got -1.0, expected 0 or'):
     settings.need_not_negative(config(rate=-1.0), 'rate')
+
+
+@pytest.mark.parametrize(
+  ('text', 'default', 'parsed'),
+  [
+    ('/x/a.png,b c.png', ('d',), ('/x/a.png', 'b c.png')),
+    ('sample:swirls,sample:star', (), ('sample:swirls', 'sample:star')),
+    (
+      'photos/001.png,photos/002.png',
+      ('a',),
+      ('photos/001.png', 'photos/002.png'),
+    ),
+    ('2024', ('a',), ('2024',)),
+    ('3,5', (1, 2), (3, 5)),
+    ('3', (1, 2), (3,)),
+    ("('a,b','c')", ('d',), ('a,b', 'c')),
+    ('0.5, 1', (0.1,), (0.5, 1)),
+    ('', ('a',), ()),
+  ],
+)
+def test_a_text_for_a_tuple(text, default, parsed):
+  assert settings.parse_tuple(text, default) == parsed
+  config = ConfigDict({'some': default})
+  settings.assign(config, {'some': text})
+  assert config.some == parsed

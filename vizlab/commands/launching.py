@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import sys
 import threading
 import traceback
@@ -13,7 +14,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from vizlab.commands.flag_errors import in_one_line, wrong_file, wrong_flag
-from vizlab.runs import experiments, stopping
+from vizlab.runs import experiments, settings, stopping
 
 __all__ = [
   'CONFIG',
@@ -44,7 +45,7 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'Folder for results.')
 def _parse(argv: list[str]) -> list[str]:
   """Parses flags; reports a wrong flag in one line without a traceback."""
   logging.set_verbosity(logging.ERROR)  # a missing config is reported below
-  argv = _with_paths(argv)
+  argv = _with_tuples(_with_paths(argv))
   try:
     left = flags.FLAGS(argv)
   except Exception as error:  # a config file may raise anything
@@ -91,6 +92,31 @@ def _with_paths(argv: list[str]) -> list[str]:
     if name in experiments.known() and not pathlib.Path(name).is_file():
       path = f'{experiments.config_path(name)}{colon}{arg}'
       replaced[at] = f'{flag}={path}' if equal else path
+  return replaced
+
+
+def _with_tuples(argv: list[str]) -> list[str]:
+  """Replaces ``--config.images=a.png,b.png`` by a tuple, as the config has it.
+
+  Flags parse tuples as Python, in which a path is no text.
+  """
+  given = next((a for a in argv if re.match('--?config=', a)), '')
+  path, colon, arg = given.partition('=')[2].partition(':')
+  try:
+    config = experiments.load_file(path).get_config(*[arg] if colon else [])
+    defaults = settings.flatten(config.to_dict())
+  except Exception:  # of a config file, which is reported when it is parsed
+    return argv
+  replaced = list(argv)
+  for i, text in enumerate(argv):
+    flag, equal, value = text.partition('=')
+    name = re.sub(r'^--?config\.', '', flag)
+    at = i if equal else i + 1
+    known = name != flag and isinstance(defaults.get(name), tuple)
+    if known and at < len(argv):
+      value = value if equal else ''.join(argv[at:][:1])
+      parts = repr(settings.parse_tuple(value, defaults[name]))
+      replaced[at] = f'{flag}={parts}' if equal else parts
   return replaced
 
 

@@ -12,12 +12,12 @@ from vizlab.objectives.base import (
 )
 from vizlab.objectives.units import position_index
 from vizlab.terms import at_least
-from vizlab.types import Acts, Array, whole
+from vizlab.types import Acts, Array, number, whole
 
 __all__ = ['alignment', 'caricature', 'direction', 'diversity', 'guide']
 
 
-@objective(position=position_index)
+@objective(vector=number, position=position_index)
 def direction(
   logits: Array | None,
   acts: Acts,
@@ -57,7 +57,7 @@ def direction(
   return (dot * cosine ** _as(power, a)).mean((-2, -1))
 
 
-@objective
+@objective(target=number)
 def caricature(
   logits: Array | None,
   acts: Acts,
@@ -101,7 +101,7 @@ def caricature(
   return scaled / (a.shape[-3] * a.shape[-2])
 
 
-@objective
+@objective(vectors=number)
 def guide(
   logits: Array | None,
   acts: Acts,

@@ -18,7 +18,7 @@ from vizlab.objectives.base import (
   objective,
 )
 from vizlab.terms import numbers
-from vizlab.types import Acts, Array
+from vizlab.types import Acts, Array, number
 
 __all__ = [
   'content',
@@ -34,7 +34,7 @@ Weights = Mapping[str, float] | None
 Masks = Mapping[str, Array] | None
 
 
-@objective(target=numbers)
+@objective(target=number)
 def features(
   logits: Array | None, acts: Acts, layer: str, target: Array
 ) -> Array:
@@ -58,7 +58,7 @@ def features(
   return jnp.square(apart).sum(axes) / jnp.where(size > 0, size, 1)
 
 
-@objective(target=numbers)
+@objective(target=number)
 def content(
   logits: Array | None,
   acts: Acts,

@@ -175,4 +175,7 @@ def restored(values: Mapping[str, Any]) -> ConfigDict:
   """
   config = ConfigDict(settings.tupled(dict(values)))
   check(config)
-  return config
+  if (typed := _reference(config.get('experiment', ''))) is None:
+    return config
+  settings.assign(typed, values)  # placeholders keep their types
+  return typed

@@ -1,5 +1,6 @@
 """Parsing and validation of the settings of a config."""
 
+import ast
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
   'need_not_negative',
   'need_positive',
   'numbers',
+  'parse_tuple',
   'tupled',
   'validate',
 ]
@@ -39,6 +41,24 @@ def listed(value: Any) -> tuple[str, ...]:
   parts = parts if isinstance(parts, tuple | list) else (parts,)
   texts = ','.join(map(str, parts)).split(',')
   return tuple(text.strip() for text in texts if text.strip())
+
+
+def parse_tuple(text: str, default: tuple[Any, ...]) -> tuple[Any, ...]:
+  """A text as a tuple: ``a.png,b.png``, ``3,5`` or ``('a', 'b')``.
+
+  Args:
+    text: The text.
+    default: The setting's default, whose elements have the type of the result.
+  """
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return listed(text)
+  value = tuple(value) if isinstance(value, tuple | list) else (value,)
+  texts = default and isinstance(default[0], str)
+  if texts and not all(isinstance(part, str) for part in value):
+    return listed(text)
+  return value
 
 
 def as_flag(value: Any) -> str:
@@ -71,7 +91,8 @@ def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
     values = [int(value) for value in listed(config[name])]
   except ValueError as error:
     raise ValueError(
-      f'config.{name}: got {as_flag(config[name])!r}, expected numbers'
+      f'config.{name}: got {as_flag(config[name])!r}, expected '
+      'comma-separated numbers'
     ) from error
   wrong = [k for k in values if not 0 <= k < count]
   if wrong:
@@ -111,7 +132,7 @@ def need_not_negative(config: ConfigDict, *names: str) -> None:
 def assign(config: ConfigDict, changes: Mapping[str, Any]) -> None:
   """Assigns settings by name, ``net.weights`` too, as flags do.
 
-  Lists become tuples, and a text for a tuple is a tuple of it.
+  Lists become tuples, and a text for a tuple is parsed by `parse_tuple`.
 
   Raises:
     KeyError: There is no such setting.
@@ -120,7 +141,7 @@ def assign(config: ConfigDict, changes: Mapping[str, Any]) -> None:
   flat = flatten(config.to_dict())
   config.update_from_flattened_dict(
     {
-      name: (value,) * bool(value)
+      name: parse_tuple(value, flat[name])
       if isinstance(value, str) and isinstance(flat.get(name), tuple)
       else tupled(value)
       for name, value in flatten(changes).items()

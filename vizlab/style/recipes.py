@@ -15,8 +15,10 @@ from jax.tree_util import Partial
 from vizlab import optimize, penalties
 from vizlab.image import colour
 from vizlab.image.filters import resize
+from vizlab.lookup import check_name
 from vizlab.objectives import Score
 from vizlab.style.scores import (
+  COLOURS,
   doodle_loss,
   score_of,
   texture_loss,
@@ -109,6 +111,11 @@ def transfer(
     color); from coarse to fine as in Gatys et al. 2017.
   """
   check_image(image, 'image')
+  for each in styles:
+    check_image(each, 'styles')
+  check_name('colours', colours, COLOURS)
+  if start is not None:
+    check_image(start, 'start')
   first = image if start is None else start
   if colours == 'luminance':
     first = colour.luminance(jnp.asarray(first))

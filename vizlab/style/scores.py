@@ -94,6 +94,8 @@ def transfer_loss(
     content = colour.luminance(content)
     styles = [colour.match_luminance(x, content) for x in styles]
   masks = None if masks is None else resize(masks, size)
+  if 'style_layers' in settings:
+    settings['style_layers'] = tuple(settings['style_layers'])
   return _total_loss(net, content, styles, masks=masks, **settings)
 
 
