@@ -121,7 +121,7 @@ def test_a_net_can_learn_random_labels_by_heart(tmp_path):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'random_labels': True}, 'random_labels: got True with fixed_scenes 0'),
+    ({'random_labels': True}, 'random_labels: got True without fixed_scenes'),
     ({'fixed_scenes': -1}, 'fixed_scenes: got -1'),
   ],
 )

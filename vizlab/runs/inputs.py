@@ -93,7 +93,8 @@ def picture_paths(config: ConfigDict, name: str) -> tuple[str, ...]:
   paths = [path for part in listed(config[name]) for path in _found(name, part)]
   if not paths:
     raise ValueError(
-      f'config.{name}: got none, expected pictures, folders or patterns'
+      f'config.{name}: got none, expected comma-separated images, folders or '
+      'patterns'
     )
   return tuple(paths)
 

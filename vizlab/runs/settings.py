@@ -53,11 +53,11 @@ def parse_tuple(text: str, default: tuple[Any, ...]) -> tuple[Any, ...]:
   try:
     value = ast.literal_eval(text)
   except (ValueError, SyntaxError):
-    return listed(text)
+    return listed(text) or (text,) * bool(text.strip())
   value = tuple(value) if isinstance(value, tuple | list) else (value,)
   texts = default and isinstance(default[0], str)
   if texts and not all(isinstance(part, str) for part in value):
-    return listed(text)
+    return listed(text) or (text,) * bool(text.strip())
   return value
 
 
