@@ -223,7 +223,7 @@ def test_similarity_has_the_slope_of_finite_differences(embedding, x):
 
   @jax.jit
   def rise_and_slope(net, x, step):
-    reference = net(x[::-1])[1]['embedding']  # one an image; x[1] has its own
+    reference = net(x[::-1])[1]['embedding']  # one per image; x[1] has its own
     asked = score(net, embedding.similarity('embedding', reference))
     rise = (asked(x + step) - asked(x - step)) / 2
     slope = (attribution.gradient(asked, x) * step).sum((1, 2, 3))

@@ -145,7 +145,7 @@ _sparseness = jax.jit(evaluate.sparseness)
 
 @jax.jit
 def _by_mask(maps: Array, masks: Array) -> dict[str, Array]:
-  """Metrics of maps ``[B, E, H, W]``, one number an image and class."""
+  """Metrics of maps ``[B, E, H, W]``, one number per image and class."""
   energy = evaluate.energy_inside(maps, masks)
   other = evaluate.energy_inside(maps, masks[:, ::-1])
   return {

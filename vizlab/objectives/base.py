@@ -150,7 +150,7 @@ def index(value: Any, name: str) -> np.ndarray | Array:
 
 
 def pick(values: Array, i: Array, name: str) -> Array:
-  """``values[..., i]`` with one index for all, or one an image.
+  """``values[..., i]`` with one index for all, or one per image.
 
   Args:
     values: ``[..., K]``.
@@ -175,8 +175,8 @@ def pick(values: Array, i: Array, name: str) -> Array:
     where = jnp.broadcast_to(jnp.asarray(i), batch)[..., None]
   except ValueError as error:
     raise ValueError(
-      f'{name}: got shape {jnp.shape(i)}, expected one number, or one an image '
-      f'({batch})'
+      f'{name}: got shape {jnp.shape(i)}, expected one number, or one per '
+      f'image ({batch})'
     ) from error
   where = jnp.where(where < 0, size, where)  # or it would count from the end
   return jnp.take_along_axis(values, where, axis=-1, mode='fill')[..., 0]
@@ -195,16 +195,16 @@ def beside(target: Array, value: Array) -> Array:
 
 
 def check_score(y: Array, x: Array, name: str = 'score') -> None:
-  """Raises a `ValueError` unless ``y`` is one number an image of ``x``."""
+  """Raises a `ValueError` unless ``y`` is one number per image of ``x``."""
   if not hasattr(y, 'shape'):
     raise ValueError(
-      f'{name}: gave a {type(y).__name__}, expected one number an image: '
+      f'{name}: gave a {type(y).__name__}, expected one number per image: '
       f'{x.shape[:-3]}'
     )
   if jnp.shape(y) != x.shape[:-3]:
     raise ValueError(
       f'{name}: gave shape {jnp.shape(y)} for images {x.shape}, expected one '
-      f'number an image: {x.shape[:-3]}'
+      f'number per image: {x.shape[:-3]}'
     )
 
 
@@ -225,10 +225,10 @@ def at_position(a: Array, row: Array, column: Array) -> Array:
   Args:
     a: Maps.
     row: int, one for all images or one for each.
-    column: Likewise.
+    column: int, one for all images or one for each.
 
   Raises:
-    ValueError: As in `pick`.
+    ValueError: The position is concrete and outside of the map.
   """
   rows = pick(jnp.moveaxis(a, -3, -1), for_each(row, 2), 'row')
   return pick(rows.swapaxes(-1, -2), for_each(column, 1), 'column')

@@ -117,7 +117,8 @@ def guide(
     vectors: ``[K, C]``.
 
   Raises:
-    ValueError: As in `direction`.
+    ValueError: The vectors are not finite, or not of the layer's channels (the
+      latter when it is read).
 
   Reference:
     Mordvintsev, Olah & Tyka 2015 (DeepDream): controlling dreams.

@@ -170,7 +170,7 @@ def total_loss(
     shares: Of each style; equal, with a sum of 1, if ``None``.
     masks: ``[H, W, S]``: for each of S styles, its share of each pixel of the
       content; the whole content if ``None``.
-    statistic: As of `style_loss`.
+    statistic: One of `STATISTICS`.
 
   Raises:
     ValueError: As `content_loss` and `style_loss`; no style; or other shares or

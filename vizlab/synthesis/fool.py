@@ -33,7 +33,7 @@ def fool(
   Args:
     net: A net with a classifier.
     x: Images ``[..., H, W, 3]`` in [0, 1], which the result stays in.
-    target: Class, one number or one an image.
+    target: Class, one number or one per image.
     enough: Logits by which the class must be ahead: 5 is a probability of
       more than 0.99 against any single other class.
     rate: How much a pixel changes in a step, in the mean.

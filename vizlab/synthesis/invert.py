@@ -46,7 +46,7 @@ def inversion(
     net: A net, or a descriptor such as HOG by `descriptors.as_net`.
     layer: Name of the layer that is inverted, a map or a vector.
     x: Images ``[..., H, W, C]`` whose activations are wanted.
-    tv: ``l_V``: one number, or one an image.
+    tv: ``l_V``: one number, or one per image.
     range_weight: ``l_a``, likewise.
     alpha: Exponent of ``R_a``, `vizlab.penalties.alpha_norm`.
     beta: Exponent of ``R_V``, `vizlab.penalties.tv`.
@@ -87,7 +87,7 @@ def inversion(
 def normalised_error(
   net: Net, layer: str, x: Array, x0: Array, *, scale: Array | None = None
 ) -> Array:
-  """``||Phi(x) - Phi(x0)|| / ||Phi(x0)||``, one number an image.
+  """``||Phi(x) - Phi(x0)|| / ||Phi(x0)||``, one number per image.
 
   Args:
     net: A net.
