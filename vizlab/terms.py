@@ -103,50 +103,51 @@ def _scaled(base: type) -> type:
 
 
 def _applied(base: type) -> type:
-  @pytree_dataclass(static=('make', 'fn', 'structure'))
+  @pytree_dataclass(static=('make',))
   class Applied(base):
     """Function with its settings.
 
     Attributes:
-      make: The decorated function, which made it.
-      fn: The function.
-      structure: Settings that are no numbers, ``((name, value), ...)``.
-      leaves: Settings that are numbers and arrays, by name.
+      make: The decorated function, which has the plain one as ``make.fn``.
+      settings: By name; what is structure is `_Static`.
     """
 
     make: Callable[..., Any]
-    fn: Callable[..., Any]
-    structure: tuple[tuple[str, Any], ...]
-    leaves: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+      """The function of the inputs and all settings."""
+      return self.make.fn
+
+    def _values(self) -> dict[str, Any]:
+      settings = vars(self).get('settings', {})  # none while it is made
+      return {name: _unwrapped(value) for name, value in settings.items()}
 
     def __call__(self, *inputs: Any) -> Any:
       """Calls the function."""
-      return self.fn(*inputs, **self._settings())
-
-    def _settings(self) -> dict[str, Any]:
-      return _joined(vars(self)['structure'], vars(self)['leaves'])
+      return self.fn(*inputs, **self._values())
 
     def __getattr__(self, name: str) -> Any:
       """A setting by its name."""
-      known = 'leaves' in vars(self) and not name.startswith('__')
-      if not known or name not in (settings := self._settings()):
+      values = self._values()
+      if name not in values:
         raise AttributeError(f'{type(self).__name__} has no {name!r}')
-      return settings[name]
+      return values[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
-      return _restored, (self.make, self.structure, dict(self.leaves))
+      return _restored, (self.make, self.settings)
 
     def __repr__(self) -> str:
-      settings = self._settings()
-      listed = ', '.join(f'{k}={v!r}' for k, v in settings.items())
+      listed = ', '.join(f'{k}={v!r}' for k, v in self._values().items())
       return f'{self.fn.__name__}({listed})'
 
   return _placed(Applied, base)
 
 
-def _restored(make: Callable[..., Any], structure: Any, leaves: Any) -> Any:
+def _restored(make: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
   """A function with its settings, as it was pickled."""
-  return make.applied(make, make.fn, structure, leaves)
+  return make.applied(make, settings)
 
 
 def _placed(cls: type, base: type) -> type:
@@ -197,7 +198,7 @@ def decorator(base: type, inputs: int) -> Callable[..., Any]:
       }
       if check:
         check(**values)
-      return applied(make, fn, *_split(values))
+      return applied(make, {k: _wrapped(v) for k, v in values.items()})
 
     del make.__wrapped__  # it has another signature
     make.__signature__ = settings
@@ -229,56 +230,25 @@ def _converted(value: Any, name: str) -> Any:
   return value
 
 
-def _is_static(value: Any) -> bool:
-  """True for what is structure: no array, and no pytree with one."""
+@pytree_dataclass(static=('value',))
+class _Static:
+  """Pytree without leaves: a name, a flag, a function."""
+
+  value: Any
+
+
+def _wrapped(value: Any) -> Any:
+  """A setting whose parts are arrays, pytrees, or `_Static`."""
   if type(value) in (tuple, list):
-    return all(map(_is_static, value))
-  if value is None or isinstance(value, str | bool | int):
-    return True
+    return tuple(map(_wrapped, value))
   # A function that is a pytree, such as a term or a Partial, has leaves.
-  return callable(value) and jax.tree_util.all_leaves([value])
-
-
-def _split(values: Mapping[str, Any]) -> tuple[Any, Any]:
-  """Settings as structure and as leaves.
-
-  A tuple of both, such as functions and terms, is structure with its static
-  parts and holes for the others.
-  """
-  structure, leaves = [], {}
-  for name, value in values.items():
-    if _is_static(value):
-      structure.append((name, _hashable(value)))
-    elif type(value) is tuple and any(map(_is_static, value)):
-      static = tuple(v if _is_static(v) else _HOLE for v in value)
-      structure.append((name, _Mixed(static)))
-      leaves[name] = [v for v in value if not _is_static(v)]
-    else:
-      leaves[name] = value
-  return tuple(structure), leaves
-
-
-def _joined(structure: Any, leaves: Mapping[str, Any]) -> dict[str, Any]:
-  """The settings that `_split` has split."""
-  joined = {**dict(structure), **leaves}
-  for name, value in structure:
-    if isinstance(value, _Mixed):
-      rest = iter(leaves[name])
-      joined[name] = tuple(
-        next(rest) if part is _HOLE else part for part in value
-      )
-  return joined
-
-
-class _Mixed(tuple):
-  """Static parts of a tuple, with holes."""
-
-
-_HOLE = object()
-
-
-def _hashable(value: Any) -> Any:
-  """Lists as tuples."""
-  if type(value) in (tuple, list):
-    return tuple(map(_hashable, value))
+  function = callable(value) and jax.tree_util.all_leaves([value])
+  if value is None or isinstance(value, str | bool | int) or function:
+    return _Static(value)
   return value
+
+
+def _unwrapped(value: Any) -> Any:
+  if type(value) is tuple:
+    return tuple(map(_unwrapped, value))
+  return value.value if isinstance(value, _Static) else value

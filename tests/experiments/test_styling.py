@@ -218,4 +218,4 @@ def test_gradients_are_normalised_where_the_setting_says_so(normalise):
   config.normalise = normalise
   job = styling.Job(config, {'content_layer': ['relu2_1']})
   wish = job.minimise(content('relu2_1', np.zeros((24, 24, 24), np.float32)))
-  assert ('inner' in wish.objective.inner.leaves) == normalise
+  assert ('inner' in wish.objective.inner.settings) == normalise

@@ -122,7 +122,7 @@ def position_index(value: Any, name: str) -> Any:
   if value is None:
     return None
   row, column = value
-  return [index(row, 'row'), index(column, 'column')]
+  return index(row, 'row'), index(column, 'column')
 
 
 @objective(channel=index, position=position_index)
