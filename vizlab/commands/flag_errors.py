@@ -11,7 +11,7 @@ from vizlab.lookup import did_you_mean
 from vizlab.runs import experiments
 from vizlab.runs.experiments import load_file
 
-__all__ = ['in_one_line', 'wrong_file', 'wrong_flag']
+__all__ = ['given_config', 'in_one_line', 'wrong_file', 'wrong_flag']
 
 # Messages of absl for values of a wrong type, and the expected type.
 _KINDS = {
@@ -51,7 +51,7 @@ def wrong_file(argv: list[str]) -> str:
 
   Loads the file again, so it is called only after an error.
   """
-  given = _given(argv)
+  given = given_config(argv)
   if given is None:
     return ''
   name, colon, arg = given.partition(':')
@@ -81,7 +81,7 @@ def wrong_file(argv: list[str]) -> str:
   return ''
 
 
-def _given(argv: list[str]) -> str | None:
+def given_config(argv: list[str]) -> str | None:
   """Value of ``--config=X`` or ``--config X``; None if it is not given."""
   for i, text in enumerate(argv):
     name, equal, value = text.partition('=')

@@ -7,13 +7,18 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from vizlab.commands.flag_errors import in_one_line, wrong_file, wrong_flag
+from vizlab.commands.flag_errors import (
+  given_config,
+  in_one_line,
+  wrong_file,
+  wrong_flag,
+)
 from vizlab.runs import experiments, settings, stopping
 
 __all__ = [
@@ -45,7 +50,7 @@ WORKDIR = flags.DEFINE_string('workdir', None, 'Folder for results.')
 def _parse(argv: list[str]) -> list[str]:
   """Parses flags; reports a wrong flag in one line without a traceback."""
   logging.set_verbosity(logging.ERROR)  # a missing config is reported below
-  argv = _with_tuples(_with_paths(argv))
+  argv = _with_tuples(_replaced(argv, _with_path))
   try:
     left = flags.FLAGS(argv)
   except Exception as error:  # a config file may raise anything
@@ -78,21 +83,34 @@ def prepare() -> str:
   return cache
 
 
-def _with_paths(argv: list[str]) -> list[str]:
-  """Replaces a name such as ``synthesis/dream:vgg19`` by the config's path."""
+def _replaced(argv: list[str], change: Callable[[str, str], str]) -> list[str]:
+  """Changes the values of flags, in ``--flag=value`` and ``--flag value``.
+
+  Args:
+    argv: The command line.
+    change: ``(flag, value) -> value``, of a flag without its dashes.
+  """
   replaced = list(argv)
   for i, text in enumerate(argv):
     flag, equal, value = text.partition('=')
-    if flag not in ('--config', '-config'):
-      continue
     at = i if equal else i + 1
-    name, colon, arg = (value if equal else ''.join(argv[at:][:1])).partition(
-      ':'
-    )
-    if name in experiments.known() and not pathlib.Path(name).is_file():
-      path = f'{experiments.config_path(name)}{colon}{arg}'
-      replaced[at] = f'{flag}={path}' if equal else path
+    if not re.match('--?[a-z]', flag) or at == len(argv):
+      continue
+    before = value if equal else argv[at]
+    after = change(flag.lstrip('-'), before)
+    if after != before:
+      replaced[at] = f'{flag}={after}' if equal else after
   return replaced
+
+
+def _with_path(flag: str, value: str) -> str:
+  """The config's path for a name such as ``synthesis/dream:vgg19``."""
+  name, colon, arg = value.partition(':')
+  if flag != 'config' or pathlib.Path(name).is_file():
+    return value
+  if name not in experiments.known():
+    return value
+  return f'{experiments.config_path(name)}{colon}{arg}'
 
 
 def _with_tuples(argv: list[str]) -> list[str]:
@@ -100,24 +118,22 @@ def _with_tuples(argv: list[str]) -> list[str]:
 
   Flags parse tuples as Python, in which a path is no text.
   """
-  given = next((a for a in argv if re.match('--?config=', a)), '')
-  path, colon, arg = given.partition('=')[2].partition(':')
+  if not any(re.match(r'--?config\.', text) for text in argv):
+    return argv
+  path, colon, arg = (given_config(argv) or '').partition(':')
   try:
     config = experiments.load_file(path).get_config(*[arg] if colon else [])
     defaults = settings.flatten(config.to_dict())
   except Exception:  # of a config file, which is reported when it is parsed
     return argv
-  replaced = list(argv)
-  for i, text in enumerate(argv):
-    flag, equal, value = text.partition('=')
-    name = re.sub(r'^--?config\.', '', flag)
-    at = i if equal else i + 1
-    known = name != flag and isinstance(defaults.get(name), tuple)
-    if known and at < len(argv):
-      value = value if equal else ''.join(argv[at:][:1])
-      parts = repr(settings.parse_tuple(value, defaults[name]))
-      replaced[at] = f'{flag}={parts}' if equal else parts
-  return replaced
+
+  def as_tuple(flag: str, value: str) -> str:
+    default = defaults.get(flag.removeprefix('config.'))
+    if not flag.startswith('config.') or not isinstance(default, tuple):
+      return value
+    return repr(settings.parse_tuple(value, default))
+
+  return _replaced(argv, as_tuple)
 
 
 def _given() -> str:

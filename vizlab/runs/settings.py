@@ -50,15 +50,16 @@ def parse_tuple(text: str, default: tuple[Any, ...]) -> tuple[Any, ...]:
     text: The text.
     default: The setting's default, whose elements have the type of the result.
   """
+  # What holds commas alone stays, for an error that shows it.
+  texts = listed(text) or (text,) * bool(text.strip())
   try:
     value = ast.literal_eval(text)
   except (ValueError, SyntaxError):
-    return listed(text) or (text,) * bool(text.strip())
-  value = tuple(value) if isinstance(value, tuple | list) else (value,)
-  texts = default and isinstance(default[0], str)
-  if texts and not all(isinstance(part, str) for part in value):
-    return listed(text) or (text,) * bool(text.strip())
-  return value
+    return texts
+  parts = tuple(value) if isinstance(value, tuple | list) else (value,)
+  if default and isinstance(default[0], str):
+    return parts if all(isinstance(part, str) for part in parts) else texts
+  return parts
 
 
 def as_flag(value: Any) -> str:
