@@ -39,7 +39,7 @@ __all__ = [
 
 
 # The least side of what is made, in pixels: below it deep layers see nothing.
-LEAST = 16
+LEAST = style.LEAST
 # Steps between two looks at the clock, and pictures in a strip, at most.
 _CHUNK, _SHOWN = 16, 10
 
@@ -214,10 +214,7 @@ def losses(
 
 def sizes(config: ConfigDict, height: int, width: int) -> list[tuple[int, int]]:
   """Sizes from coarse to fine, each half of the next."""
-  found = [
-    (round(height / 2**i), round(width / 2**i))
-    for i in reversed(range(config.octaves))
-  ]
+  found = synthesis.octave_sizes(height, width, config.octaves, least=0)
   if min(found[0]) < LEAST:
     raise ValueError(
       f'config.size, config.octaves: got {config.size}, {config.octaves}: the '

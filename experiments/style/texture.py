@@ -68,9 +68,7 @@ def prepare(config: ConfigDict) -> Inputs:
   where = sizes(config, config.size, config.size)
   start = functools.partial(noise, config)
   for model in models:
-    job.check(
-      functools.partial(_score_at, job, pictures[0], model), start, where
-    )
+    job.check(_score_at(job, pictures[0], model), start, where)
   return Inputs(config, job, layers, models, names, pictures, start, where)
 
 
@@ -81,7 +79,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   for i, (name, picture) in enumerate(zip(names, pictures, strict=True)):
     row = [render.to_uint8(picture)]
     for k, model in enumerate(models):
-      score_at = functools.partial(_score_at, job, picture, model)
+      score_at = _score_at(job, picture, model)
       key = f'{k}_{model.layers[-1]}_{model.count}'
       made = job.coarse_to_fine(
         recorder, f'texture_{i}_{key}', score_at, start, where
@@ -147,17 +145,17 @@ def _label(model: Model) -> str:
 
 
 def _score_at(
-  job: Job, picture: np.ndarray, model: Model, size: tuple[int, int]
-) -> Score:
-  net, loss = style.texture_loss(
-    job.reader,
-    picture,
-    size,
-    model.layers,
-    components=model.components,
-    statistic=job.config.statistic,
-  )
-  return job.minimise(job.config.weight * loss, net)
+  job: Job, picture: np.ndarray, model: Model
+) -> Callable[[tuple[int, int]], Score]:
+  net = style.texture_net(job.reader, picture, model.layers, model.components)
+
+  def score_at(size: tuple[int, int]) -> Score:
+    loss = style.texture_loss(
+      net, picture, size, model.layers, statistic=job.config.statistic
+    )
+    return job.minimise(job.config.weight * loss, net)
+
+  return score_at
 
 
 def _judged(

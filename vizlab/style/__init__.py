@@ -19,15 +19,19 @@ from vizlab.style.recipes import (
 )
 from vizlab.style.scores import (
   COLOURS,
+  LEAST,
   doodle_loss,
   score_of,
   shrink,
+  shrunk_size,
   texture_loss,
+  texture_net,
   transfer_loss,
 )
 
 __all__ = [
   'COLOURS',
+  'LEAST',
   'OPTIMIZERS',
   'STATISTICS',
   'adam_in_range',
@@ -40,9 +44,11 @@ __all__ = [
   'principal',
   'score_of',
   'shrink',
+  'shrunk_size',
   'style_loss',
   'texture',
   'texture_loss',
+  'texture_net',
   'total_loss',
   'transfer',
   'transfer_loss',

@@ -21,7 +21,9 @@ from vizlab.style.scores import (
   COLOURS,
   doodle_loss,
   score_of,
+  shrunk_size,
   texture_loss,
+  texture_net,
   transfer_loss,
 )
 from vizlab.synthesis.images import pixels
@@ -190,13 +192,12 @@ def texture(
   height, width = image.shape[:2] if size is None else size
   sizes = octave_sizes(height, width, octaves)
 
+  reader = texture_net(net, image, layers, components)
+
   def score_at(at: tuple[int, int]) -> Score:
     # The example keeps its scale relative to the texture's octaves.
-    share = at[0] / height
-    example = tuple(max(16, round(n * share)) for n in image.shape[:2])
-    reader, loss = texture_loss(
-      net, image, example, layers, components=components, statistic=statistic
-    )
+    example = shrunk_size(image, at[0] / height)
+    loss = texture_loss(reader, image, example, layers, statistic=statistic)
     return score_of(reader, loss, normalise=normalise)
 
   return _painted(

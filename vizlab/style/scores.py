@@ -16,9 +16,12 @@ from vizlab.types import Array, Net
 
 __all__ = [
   'COLOURS',
+  'LEAST',
   'doodle_loss',
   'score_of',
   'shrink',
+  'shrunk_size',
+  'texture_net',
   'texture_loss',
   'transfer_loss',
 ]
@@ -27,7 +30,7 @@ __all__ = [
 # the style's brought to the content's mean and covariance.
 COLOURS = ('free', 'luminance', 'matched')
 # Least side of an example in pixels: below it deep layers see nothing.
-_LEAST = 16
+LEAST = 16
 
 Size = tuple[int, int]
 
@@ -53,10 +56,15 @@ def score_of(net: Net, loss: Objective, *, normalise: bool = True) -> Score:
   return score(net, -1.0 * (normalised(loss) if normalise else loss))
 
 
+def shrunk_size(image: Array, share: float) -> Size:
+  """Height and width of an image at a share of its size, `LEAST` at least."""
+  height, width = (max(LEAST, round(n * share)) for n in image.shape[:2])
+  return height, width
+
+
 def shrink(image: Array, share: float) -> Array:
-  """An image ``[H, W, C]`` (or masks) at a share of its size, 16 at least."""
-  size = [max(_LEAST, round(n * share)) for n in image.shape[:2]]
-  return resize(jnp.asarray(image), size)
+  """An image ``[H, W, C]`` (or masks) at a share of its size."""
+  return resize(jnp.asarray(image), shrunk_size(image, share))
 
 
 def transfer_loss(
@@ -99,35 +107,43 @@ def transfer_loss(
   return _total_loss(net, content, styles, masks=masks, **settings)
 
 
+def texture_net(
+  net: Net, image: Array, layers: Sequence[str], components: int = 0
+) -> Net:
+  """The net whose maps a texture matches.
+
+  Args:
+    net: A net.
+    image: ``[H, W, 3]`` in [0, 1], whole: a small one has too few positions for
+      its components.
+    layers: Names of layers that give maps.
+    components: Principal components that are kept of each layer (Gatys et al.
+      2015, section 4.2); 0 for all channels, the net as it is.
+  """
+  if not components:
+    return net
+  return _principal(net, jnp.asarray(image), tuple(layers), components)
+
+
 def texture_loss(
   net: Net,
   image: Array,
   size: Size,
   layers: Sequence[str],
   *,
-  components: int = 0,
   statistic: str = 'gram',
-) -> tuple[Net, Objective]:
-  """The loss of a texture, and the net that reads it.
+) -> Objective:
+  """`style_loss` of an image of another size.
 
   Args:
-    net: A net.
+    net: A net, by `texture_net`.
     image: ``[H, W, 3]`` in [0, 1].
-    size: Height and width of what is made, in pixels; the image is resized.
+    size: Height and width to which the image is resized, in pixels.
     layers: Names of layers that give maps.
-    components: Principal components that are matched of each layer (Gatys et
-      al. 2015, section 4.2); 0 for all channels.
     statistic: One of `STATISTICS`.
-
-  Returns:
-    The net, whose maps are projected if ``components`` are given, and the loss.
   """
-  layers = tuple(layers)
-  if components:
-    # Of the whole image: a small one has too few positions for them.
-    net = _principal(net, jnp.asarray(image), layers, components)
-  small = resize(jnp.asarray(image), size)
-  return net, _style_loss(net, small, layers=layers, statistic=statistic)
+  image = resize(jnp.asarray(image), size)
+  return _style_loss(net, image, layers=tuple(layers), statistic=statistic)
 
 
 def doodle_loss(
