@@ -7,7 +7,10 @@ names what is used instead.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-__all__ = ['another_net', 'net', 'painting']
+__all__ = ['STYLE_LAYERS', 'another_net', 'explaining', 'net', 'painting']
+
+# Of the paper, in a VGG of any depth.
+STYLE_LAYERS = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
 
 
 def net(pool: str = 'max') -> ConfigDict:
@@ -27,6 +30,15 @@ def another_net(config: ConfigDict, arch: str) -> bool:
   config.net.weights = f'{arch}.safetensors'
   config.net.arch = arch
   return True
+
+
+def explaining(config: ConfigDict, *, samples: int, chunk: int) -> None:
+  """Adds the settings of the methods, `vizlab.attribution`."""
+  config.layer = placeholder(str)  # of CAMs; the last map of the network
+  # Of occlusion, in pixels; a sixth of the image's side.
+  config.patch = placeholder(int)
+  config.samples = samples  # of the noisy methods and of infidelity
+  config.chunk = chunk  # images at once, where a method evaluates many
 
 
 def painting(

@@ -46,12 +46,7 @@ def get_config(arg: str = '') -> ConfigDict:
     'guided_grad_cam',
     'occlusion',
   )  # or 'all'; a wrong name lists them
-  # Of Grad-CAM; the last map before the classifier.
-  config.layer = placeholder(str)
-  # Of occlusion, in pixels; a sixth of the image.
-  config.patch = placeholder(int)
-  config.samples = 32  # of SmoothGrad and Integrated Gradients
-  config.chunk = 16  # images at once, where a method evaluates many
+  blocks.explaining(config, samples=32, chunk=16)
   if blocks.another_net(config, arg):
     config.images = ()
     config.scenes = 0

@@ -36,12 +36,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.classes = 1  # how many of the most probable classes to explain
   config.labels = placeholder(str)  # a JSON list of class names
   config.methods = ('saliency', 'guided_backprop', 'grad_cam')  # or 'all'
-  # Of Grad-CAM; the last map before the classifier.
-  config.layer = placeholder(str)
-  # Of occlusion, in pixels; a sixth of the image.
-  config.patch = placeholder(int)
-  config.samples = 32  # of SmoothGrad and Integrated Gradients
-  config.chunk = 16  # images a device evaluates at once, where there are many
+  blocks.explaining(config, samples=32, chunk=16)
   config.half = True  # maps in float16 where it holds them
   config.shown = 8  # photos in the report
   if blocks.another_net(config, arg):

@@ -54,16 +54,11 @@ def get_config(arg: str = '') -> ConfigDict:
     'integrated_gradients',
     'score_cam',
   )  # or 'all'; the slow ones come last
-  # Of the CAMs; the last map before the classifier.
-  config.layer = placeholder(str)
-  # Of occlusion, in pixels; a sixth of the image.
-  config.patch = placeholder(int)
-  config.samples = 16  # of SmoothGrad, Integrated Gradients and infidelity
+  blocks.explaining(config, samples=16, chunk=64)
   config.faithful = 64  # pictures that are judged by their scores, too
   config.steps = 16  # of deletion and insertion
   config.changes = 4  # small changes of a picture, for the sensitivity
   config.batch = 64  # pictures explained at once
-  config.chunk = 64  # images that a method evaluates at once
   if blocks.another_net(config, arg):
     config.methods = (
       'saliency',

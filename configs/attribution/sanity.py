@@ -58,13 +58,8 @@ def get_config() -> ConfigDict:
     'score_cam',
     'occlusion',
   )  # or 'all'
-  # Of the CAMs; the last map before the classifier.
-  config.layer = placeholder(str)
-  # Of occlusion, in pixels; a sixth of the image.
-  config.patch = placeholder(int)
-  config.samples = 16  # of SmoothGrad and Integrated Gradients
+  blocks.explaining(config, samples=16, chunk=64)
   config.batch = 32  # pictures explained at once
-  config.chunk = 64  # images that a method evaluates at once
   return config
 
 

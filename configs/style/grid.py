@@ -44,13 +44,7 @@ def get_config(arg: str = '') -> ConfigDict:
   blocks.painting(config, steps=80, tv=1.0)
   if blocks.another_net(config, arg):
     config.content_layer = 'relu4_2'
-    config.style_layers = (
-      'relu1_1',
-      'relu2_1',
-      'relu3_1',
-      'relu4_1',
-      'relu5_1',
-    )
+    config.style_layers = blocks.STYLE_LAYERS
     config.beta = 1000.0
     config.tv = 0.0
     config.ratios = (0.01, 0.1, 1.0, 10.0)
