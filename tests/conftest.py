@@ -15,7 +15,7 @@ os.environ.setdefault(
   '--xla_llvm_disable_expensive_passes=true '
   '--xla_cpu_parallel_codegen_split_count=1',
 )
-# Workers share what they compile: a third of the programs are compiled twice.
+# Workers and modules share what they compile, much of which is the same.
 if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
   _cache = tempfile.TemporaryDirectory()  # gone with the process
   os.environ['JAX_COMPILATION_CACHE_DIR'] = _cache.name

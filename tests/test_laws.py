@@ -150,7 +150,7 @@ def test_nan_in_is_nan_out_and_only_there(name, tiny, x):
 
 
 def run_alone(program, flags):
-  """What a program of this folder prints, under other compiler flags."""
+  """Output of a program of this folder, under other compiler flags."""
   here = pathlib.Path(__file__).parent
   done = subprocess.run(
     [sys.executable, here / program],

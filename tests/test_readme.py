@@ -1,4 +1,4 @@
-"""What the README and its page show is what works."""
+"""The examples, links and tables of the README and the pages."""
 
 import pathlib
 import re

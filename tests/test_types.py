@@ -24,7 +24,7 @@ class Two:
 
 
 def test_classes_alike_in_all_but_name_have_other_structures():
-  """Which `jax.tree_util.register_dataclass` does not see in jax 0.10."""
+  """A difference that `register_dataclass` does not see in jax 0.10."""
   values = [
     *(One('a', 1.0), One('b', 1.0), Two('a', 1.0), logit(1), probability(1)),
     *(layer_energy('a'), penalties.l2(), penalties.tv(2.0)),

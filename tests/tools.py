@@ -103,7 +103,7 @@ def defaults(package):
 
 
 def definitions(page, name):
-  """What the one example that defines ``name`` imports and defines, unrun."""
+  """Imports and definitions of the one example that defines ``name``."""
   keep = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
   found = []
   for example in examples(page):

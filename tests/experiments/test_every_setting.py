@@ -11,14 +11,11 @@ import functools
 import hashlib
 import itertools
 import json
-import os
 import re
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 from tools import forget_programs, write_pictures
 
 from vizlab import io, nets
@@ -528,26 +525,6 @@ NET = {
   'preprocess': 'caffe',
   'pool': 'avg',
 }
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _programs(tmp_path_factory):
-  """Runs that compile the same program share it."""
-  if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
-    yield
-    return
-  settings = {
-    'jax_compilation_cache_dir': str(tmp_path_factory.mktemp('programs')),
-    'jax_persistent_cache_min_compile_time_secs': 0.0,
-    'jax_persistent_cache_min_entry_size_bytes': -1,
-  }
-  before = {name: getattr(jax.config, name) for name in settings}
-  for now in (settings, before):
-    for name, value in now.items():
-      jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    if now is settings:
-      yield
 
 
 @pytest.fixture(scope='module')

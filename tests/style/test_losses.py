@@ -82,7 +82,7 @@ def test_an_image_has_its_own_style_and_content(tiny, content, statistic):
 
 
 def test_a_region_has_the_style_of_the_same_region(tiny, content, painting):
-  """Of a net of 1x1 places: what is outside of a region does not matter."""
+  """Pixels outside of a region do not matter to a net of 1x1 kernels."""
 
   def net(x, edits=None):
     return None, {'pixels': x}
@@ -105,7 +105,7 @@ def test_a_region_has_the_style_of_the_same_region(tiny, content, painting):
 
 
 def test_masks_of_the_image_are_resized_to_each_layer(tiny, painting):
-  """Of a style's regions, at the places of a layer of half the size."""
+  """Masks of a style's regions, at a layer of half the size."""
   mask = jax.random.uniform(jax.random.key(4), (24, 18, 2))
   own = jax.random.uniform(jax.random.key(5), (16, 20, 2))
   y = jax.random.uniform(jax.random.key(6), (16, 20, 3))

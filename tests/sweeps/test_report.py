@@ -54,7 +54,7 @@ def test_pictures_are_those_of_finished_trials(tmp_path):
 
 
 def in_browser(page, script, tmp_path):
-  """What a script finds in a page that has been opened from disk."""
+  """Result of a script in a page that has been opened from disk."""
   told = (
     f'<script>addEventListener("load", () => {{ const told = {{}}; {script}'
   )

@@ -1,4 +1,4 @@
-"""What a sweep is: trials, their names, and settings drawn at random."""
+"""Trials of a sweep, their names, and settings drawn at random."""
 
 import json
 import types

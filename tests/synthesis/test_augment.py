@@ -76,7 +76,7 @@ def test_the_slope_is_that_of_finite_differences(name, x):
 
 
 def look(augment, count=64, h=21, w=27):
-  """What an augment does to places, read from images of their coordinates.
+  """Positions after an augment, read from images of their coordinates.
 
   Returns:
     For each of many keys, the place that the middle of the result shows,
@@ -275,7 +275,7 @@ def test_scale_enlarges_about_the_centre():
 
 
 def test_a_resized_crop_is_a_part_enlarged():
-  """Of two ramps: where it lies and how large it is can be read from them."""
+  """Two ramps, from which the place and size of a part can be read."""
   size = h, w = 12, 14
   rows, columns = np.mgrid[:h, :w]
   image = np.stack([rows, columns, np.ones(size)], -1).astype(np.float32)

@@ -143,7 +143,7 @@ def test_the_default_is_as_colourful_as_photos(minivgg):
 
 @pytest.mark.parametrize('draws', [1, 3])
 def test_transparency_sums_absolute_gradients(draws):
-  """Of a linear score of shifted images, shifts taken one by one in numpy."""
+  """The same for a linear score, with the shifts one by one in numpy."""
   weight = np.asarray(jax.random.normal(KEY, (4, 5, 3)))
   start = np.full((4, 5, 3), 0.5, np.float32)
   plain = synthesis.pixels(start)
