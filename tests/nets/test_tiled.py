@@ -24,7 +24,7 @@ KEY = jax.random.key(0)
 def test_tiles_give_the_maps_and_slopes_of_the_whole(
   arch, size, side, names, tiny
 ):
-  net = tiny if arch == 'tiny' else nets.create(arch)
+  net = tiny if arch == 'tiny' else nets.create(arch, classifier=False)
   x = jax.random.uniform(KEY, (2, *size, 3))
   cut = nets.tiled(net, names, side)
 
@@ -56,7 +56,7 @@ def test_tiles_give_the_maps_and_slopes_of_the_whole(
   ],
 )
 def test_maps_of_nets_without_padding_have_their_shapes(arch, side, names):
-  net = nets.create(arch)
+  net = nets.create(arch, classifier=False)
   cut = nets.tiled(net, names, side)
   step = max(field.stride for _, field in cut.fields)
   for length in range(side + 1, side + 2 * step + 1):
