@@ -222,8 +222,6 @@ def _converted(value: Any, name: str) -> Any:
   """A number, or a list of some, as float32; anything else as it is."""
   if isinstance(value, np.bool_):
     return bool(value)
-  if isinstance(value, str | bool | jax.Array) or value is None:
-    return value
   if isinstance(value, int | float | list | np.ndarray | np.generic):
     if np.asarray(value).dtype.kind in 'iuf' and np.size(value):
       return number(value, name)
