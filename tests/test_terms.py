@@ -10,6 +10,7 @@ import pytest
 
 from vizlab import penalties, synthesis
 from vizlab.objectives import (
+  Objective,
   content,
   direction,
   features,
@@ -39,6 +40,7 @@ def test_settings_are_those_after_the_inputs():
   assert [*inspect.signature(energy).parameters] == [
     *('layer', 'power', 'shift', 'squared')
   ]
+  assert inspect.signature(energy).return_annotation is Objective
   assert energy.__doc__ == 'The energy.' and energy.__name__ == 'energy'
   np.testing.assert_allclose(energy('a')(None, ACTS), [6, 10])
   np.testing.assert_allclose(energy('a', 1.0, shift=3)(None, ACTS), [6, 6])
@@ -173,3 +175,22 @@ def test_terms_are_pickled():
   assert jax.tree.structure(again) == jax.tree.structure(term)
   noise = pickle.loads(pickle.dumps(synthesis.robust(12)))
   assert jax.tree.structure(noise) == jax.tree.structure(synthesis.robust(12))
+
+
+def test_numbers_without_a_conversion_are_float32():
+  @objective
+  def kept(logits, acts, value):
+    return value
+
+  for value in (3, 0.5, np.int64(3), np.ones(2), [1, 2]):
+    (leaf,) = jax.tree.leaves(kept(value))
+    assert leaf.dtype == np.float32 and leaf.shape == np.shape(value)
+  array = jnp.arange(3)
+  assert jax.tree.leaves(kept(array))[0] is array
+  for value in (True, None, 'a', [], np.str_('a')):
+    term = kept(value)
+    assert not jax.tree.leaves(term)
+    assert term.value == (() if value == [] else value)
+  assert kept(np.bool_(True)).value is True
+  with pytest.raises(ValueError, match='value: got nan, expected finite'):
+    kept(np.nan)

@@ -73,7 +73,10 @@ def test_conflicts_are_painted(pictures, tmp_path):
 @pytest.mark.parametrize(
   ('changes', 'message'),
   [
-    ({'images': ''}, 'config.images: got none, expected comma-separated images'),
+    (
+      {'images': ''},
+      'config.images: got none, expected comma-separated images',
+    ),
     ({'images': 'sample:star_and_square'}, 'expected a name as airplane1'),
     (
       {'images': 'cow1-disc2.png'},

@@ -3,9 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from tools import defaults
 
-from vizlab import io, optimize, style
+from vizlab import io, optimize, style, synthesis
 from vizlab.image import colour, statistics
 from vizlab.image.filters import resize
 
@@ -122,3 +124,87 @@ def test_examples_shrink_with_what_is_made(minivgg, painting):
   assert small.shape == (32, 32, 3)
   np.testing.assert_allclose(small, resize(painting, (32, 32)), atol=1e-6)
   assert style.shrink(painting, 0.01).shape == (16, 16, 3)
+
+
+PAPERS = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
+DEFAULTS = {
+  'adam_in_range': {'learning_rate': 0.02},
+  'lbfgs_in_range': {'learning_rate': 0.05},
+  'content_loss': {'layer': 'relu4_2'},
+  'style_loss': {'statistic': 'gram'},
+  'doodle_loss': {'statistic': 'gram'},
+  'texture_loss': {'statistic': 'gram'},
+  'texture_net': {'components': 0},
+  'transfer_loss': {'colours': 'free'},
+  'total_loss': {
+    'content_layer': 'relu4_2',
+    'style_layers': PAPERS,
+    'alpha': 1.0,
+    'beta': 10.0,
+    'statistic': 'gram',
+  },
+  'transfer': {
+    **{'octaves': 1, 'steps': 150, 'alpha': 0.05, 'beta': 1.0, 'tv': 0.0},
+    **{'colours': 'free', 'chunk': 16},
+  },
+  'texture': {
+    **{'layers': PAPERS, 'components': 0, 'statistic': 'gram', 'octaves': 3},
+    **{'steps': 300, 'tv': 0.0, 'chunk': 16},
+  },
+  'doodle': {
+    **{'layers': PAPERS[:3], 'statistic': 'gram', 'octaves': 3},
+    **{'steps': 120, 'tv': 0.0, 'chunk': 16},
+  },
+}
+
+
+def test_defaults_are_those_that_pictures_were_made_with():
+  assert defaults(style) == DEFAULTS
+
+
+@pytest.mark.parametrize('name', ['adam', 'lbfgs'])
+def test_optimizers_keep_pixels_in_range(name):
+  make, rate = style.OPTIMIZERS[name]
+  plain = {
+    'adam': optax.adam(0.02),
+    'lbfgs': synthesis.lbfgs(0.05, 0.05, smooth=0.5),
+  }[name]
+  assert rate == {'adam': 0.02, 'lbfgs': 0.05}[name]
+  start = jax.random.uniform(KEY, (6, 6, 3))
+  target = 3 * start - 1
+
+  def ends(optimizer):
+    progress = optimize.run(
+      lambda x: -jnp.square(x - target).sum((-3, -2, -1)),
+      synthesis.pixels(start),
+      KEY,
+      steps=12,
+      optimizer=optimizer,
+    )
+    return optimize.final(progress).image
+
+  got = ends(make(rate))
+  np.testing.assert_array_equal(
+    got, ends(optax.chain(plain, synthesis.project()))
+  )
+  assert got.min() > -1e-6 and got.max() < 1 + 1e-6
+  assert ends(plain).max() > 1.01
+
+
+def test_a_texture_has_the_size_of_its_example(minivgg, painting):
+  progress = style.texture(
+    minivgg, painting[:40, :32], KEY, layers=LAYERS, octaves=1, steps=1
+  )
+  assert optimize.final(progress).image.shape == (40, 32, 3)
+
+
+def test_a_region_of_one_pixel_is_filled_with_it():
+  image = jax.random.uniform(KEY, (8, 8, 3))
+  one = jnp.zeros((8, 8, 1)).at[2, 5].set(1.0)
+  mask = jnp.concatenate([1 - one, one], -1)
+  wanted = jnp.broadcast_to(mask[2, 5], (4, 4, 2))
+  start = style.doodle_start(KEY, image, mask, wanted)
+  np.testing.assert_allclose(start, jnp.broadcast_to(image[2, 5], (4, 4, 3)))
+  nowhere = jnp.broadcast_to(jnp.array([1.0, 0.0]), (8, 8, 2))
+  grey = style.doodle_start(KEY, image, nowhere, wanted)
+  assert 0.3 < float(grey.mean()) < 0.7 and float(grey.std()) < 0.2
