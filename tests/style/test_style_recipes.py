@@ -208,3 +208,21 @@ def test_a_region_of_one_pixel_is_filled_with_it():
   nowhere = jnp.broadcast_to(jnp.array([1.0, 0.0]), (8, 8, 2))
   grey = style.doodle_start(KEY, image, nowhere, wanted)
   assert 0.3 < float(grey.mean()) < 0.7 and float(grey.std()) < 0.2
+
+
+def test_colours_can_be_matched_first(minivgg, photo, painting):
+  free, matched = (
+    transfer(minivgg, photo, painting, alpha=0.0, colours=colours)[-1].image
+    for colours in ('free', 'matched')
+  )
+  near = [
+    float(jnp.abs((x - photo).mean((0, 1))).max()) for x in (free, matched)
+  ]
+  assert near[1] < 0.7 * near[0], 'the mean colour stays that of the photo'
+
+
+def test_a_style_goes_where_its_mask_is(minivgg, photo, painting):
+  masks = jnp.zeros((*photo.shape[:2], 1)).at[:, :24].set(1.0)
+  image = transfer(minivgg, photo, painting, alpha=0.0, masks=masks)[-1].image
+  moved = jnp.abs(image - photo).mean((0, 2))
+  assert moved[:16].min() > 0.01 > 1e-4 > moved[34:].max()
