@@ -17,7 +17,7 @@ DEFAULTS = {
   'laplacian_normalise': {'levels': 4},
   'lbfgs': {'first': 0.05, 'most': 0.05, 'memory': 20, 'smooth': 0.0},
   'normalise': {'power': 1.0},
-  'octave_sizes': {'least': 32},
+  'octave_sizes': {'scale': 2.0, 'least': 32},
   'on_noise': {'noise': 0.2},
   'pad': {'fill': 0.5},
   'pixels': {'noise': 0.0},
