@@ -62,7 +62,11 @@ def connect(coordinator: str, count: int, index: int) -> None:
       'process_id': index,
     }
   try:
-    jax.distributed.initialize(**where, heartbeat_timeout_seconds=_HEARTBEAT)
+    jax.distributed.initialize(
+      **where,
+      heartbeat_timeout_seconds=_HEARTBEAT,
+      shutdown_timeout_seconds=_PATIENCE // 1_000,
+    )
   except (RuntimeError, ValueError) as error:
     hint = (
       '' if where else ' Expected HOST:PORT outside of a supported cluster.'
@@ -130,9 +134,11 @@ def check() -> None:
 def _part() -> None:
   """Notifies the other processes that this one ends, and waits for them."""
   _tell('processes: another one was stopped; the same commands resume')
-  # The first process relays messages, so it leaves after the others have read.
+  # The first process relays messages, so it leaves after the others have read,
+  # and disconnects in order: a lost connection would abort the others.
   with contextlib.suppress(jax.errors.JaxRuntimeError):
     _client().wait_at_barrier('leave', _PATIENCE)
+    jax.distributed.shutdown()
 
 
 def _tell(reason: str) -> None:
