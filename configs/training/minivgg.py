@@ -36,7 +36,6 @@ def get_config(arg: str = '') -> ConfigDict:
   config.random_labels = False  # of the fixed set: there is nothing to learn
   config.calibration_batches = 16  # for the statistics that are folded in
   config.eval_scenes = 2048
-  config.checkpoint_every = 100
   if arg == 'random_labels':
     config.fixed_scenes = 512
     config.random_labels = True
@@ -55,7 +54,6 @@ def get_test_config() -> ConfigDict:
   config.warmup_steps = 1
   config.calibration_batches = 2
   config.eval_scenes = 16
-  config.checkpoint_every = 2
   return config
 
 

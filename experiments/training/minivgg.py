@@ -9,7 +9,6 @@ end the normalisation is folded into the kernels and biases.
 import functools
 import os
 import platform
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -17,16 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from vizlab import io, nets, render
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.nets.layers import Conv
-from vizlab.runs import checkpoints, files, stopping
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.runs.training import train_resumable
 from vizlab.types import Array
 from vizlab_experiments.shared import training_data
 from vizlab_experiments.shared.normalisation import (
@@ -38,6 +36,7 @@ from vizlab_experiments.shared.normalisation import (
 
 __all__ = ['prepare', 'run']
 
+_NAME = 'training'
 _LOG_EVERY = 25
 
 
@@ -53,13 +52,11 @@ class State(NamedTuple):
 
   Attributes:
     trained: Parameters and norms.
-    opt: What the optimiser remembers.
-    window: ``[25, 2]``, loss and accuracy since they were last written.
+    opt: State of the optimiser.
   """
 
   trained: Trained
   opt: Any
-  window: Array
 
 
 def prepare(config: ConfigDict) -> ConfigDict:
@@ -84,7 +81,7 @@ def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
     {
       'config': recorder.settings,
       'results': results,
-      'curve': read_metrics(recorder.workdir),
+      'curve': _curve(recorder),
       'machine': f'{os.cpu_count()} cores, {platform.machine()}, '
       f'{jax.default_backend()}',
       'jax': jax.__version__,
@@ -113,7 +110,6 @@ def _summary(config: ConfigDict, accuracy: float) -> str:
 
 def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
   kernel = nets.get_params(net)['conv1_1']['kernel']
-  rows = read_metrics(recorder.workdir)
   return [
     Figure(
       'filters',
@@ -123,8 +119,16 @@ def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
     Table(
       'Loss and accuracy while training, on scenes of one and two objects',
       ['step', 'loss', 'accuracy'],
-      [[row['step'], row['loss'], row['accuracy']] for row in rows],
+      [list(row.values()) for row in _curve(recorder)],
     ),
+  ]
+
+
+def _curve(recorder: Recorder) -> list[dict[str, float]]:
+  """Step, loss and accuracy of each row of the metrics."""
+  return [
+    {key.removeprefix(f'{_NAME}/'): value for key, value in row.items()}
+    for row in read_metrics(recorder.workdir)
   ]
 
 
@@ -135,7 +139,7 @@ def _check(config: ConfigDict) -> None:
       f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
     )
   need_positive(config, 'learning_rate', 'batch_size', 'eval_scenes')
-  need_positive(config, 'calibration_batches', 'checkpoint_every')
+  need_positive(config, 'calibration_batches')
   need_not_negative(config, 'fixed_scenes')
   if config.random_labels and not config.fixed_scenes:
     raise ValueError(
@@ -205,51 +209,28 @@ def _train(
 ) -> tuple[nets.Network, dict[str, Norm], float]:
   net, trained = initial(config)
   tx = optimiser(config)
-  state = State(trained, tx.init(trained), jnp.zeros((_LOG_EVERY, 2)))
 
-  @jax.jit
-  def train_step(state: State, step: Array, data: Scene) -> State:
+  def train_step(
+    state: State, data: Scene, step: Array
+  ) -> tuple[State, dict[str, Array]]:
+    del step
     differentiate = jax.value_and_grad(loss_fn, has_aux=True)
-    (value, hit), grads = differentiate(state.trained, net, data)
+    (loss, accuracy), grads = differentiate(state.trained, net, data)
     with jax.numpy_dtype_promotion('standard'):  # optax needs it
       updates, opt = tx.update(grads, state.opt, state.trained)
       trained = optax.apply_updates(state.trained, updates)
-    row = jnp.stack([value, hit])
-    return State(trained, opt, state.window.at[step % _LOG_EVERY].set(row))
+    return State(trained, opt), {'loss': loss, 'accuracy': accuracy}
 
-  steps = sum(steps for _, steps in config.stages)
-  with checkpoints.opened(recorder.workdir / files.CHECKPOINTS) as checkpointer:
-    first, seconds = 0, 0.0
-    if checkpointer.latest is not None:
-      saved = checkpointer.load(
-        checkpointer.latest.step, {'state': state, 'seconds': seconds}
-      )
-      first, seconds = checkpointer.latest.step, float(saved['seconds'])
-      state = saved['state']
-    recorder.rewind(first)
-    now = first, state  # one value, so that an interrupt finds a whole one
-    begun = time.perf_counter() - seconds
-
-    def save() -> None:
-      tree = {'state': now[1], 'seconds': time.perf_counter() - begun}
-      checkpoints.save(checkpointer, now[0], tree)
-
-    with stopping.saving(save):
-      for step in tqdm(range(first, steps), 'training', steps, initial=first):
-        data = training_data.batch(config, step)
-        jax.block_until_ready(now[1])  # one step at most is under way
-        stopping.check()
-        done, state = step + 1, train_step(now[1], np.int32(step), data)
-        if done % _LOG_EVERY == 0 or done == steps:
-          rows = np.asarray(state.window)[: (done - 1) % _LOG_EVERY + 1]
-          loss, accuracy = rows.mean(0)
-          recorder.metrics(done, {'loss': loss, 'accuracy': accuracy})
-        now = done, state  # what is saved was logged
-        if done % config.checkpoint_every == 0:
-          save()
-    seconds = time.perf_counter() - begun
-    save()
-  trained = now[1].trained
+  trained, seconds = train_resumable(
+    recorder,
+    _NAME,
+    train_step,
+    State(trained, tx.init(trained)),
+    functools.partial(training_data.batch, config),
+    steps=sum(steps for _, steps in config.stages),
+    keep=lambda state: state.trained,
+    log_every=_LOG_EVERY,
+  )
   return nets.with_params(net, trained.params), trained.norms, seconds
 
 

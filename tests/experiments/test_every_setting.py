@@ -238,7 +238,6 @@ BASES = {
     'warmup_steps': 1,
     'calibration_batches': 1,
     'eval_scenes': 4,
-    'checkpoint_every': 100,
   },
   'probes/units': {
     'layer': 'relu1_1',
@@ -473,7 +472,6 @@ TABLE = {
     'calibration_batches': 2,
     # It changes the accuracy, which is 0 after two steps.
     'eval_scenes': Change(0, {}, 'config.eval_scenes: got 0'),
-    'checkpoint_every': Change(1, {}, 'nothing'),
   },
   'probes/units': {
     'seed': Change(5, {}, 'pictures'),

@@ -85,8 +85,8 @@ def test_the_last_metrics_are_the_mean_of_the_steps_since_others(
   every = read_metrics(tmp_path / 'every')
   assert few['step'] == len(every) > 1
   for name in ('loss', 'accuracy'):
-    mean = np.mean([row[name] for row in every])
-    np.testing.assert_allclose(few[name], mean, rtol=1e-5)
+    mean = np.mean([row[f'training/{name}'] for row in every])
+    np.testing.assert_allclose(few[f'training/{name}'], mean, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tools import start
 
 from vizlab import optimize, penalties, synthesis
 from vizlab.objectives import channel, score
-from vizlab.runs import optimisation
+from vizlab.runs import loop, optimisation
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 from vizlab_experiments.configs.synthesis import (
@@ -47,7 +47,7 @@ def grow(recorder, steps=12, wish=None, **settings):
 def test_a_killed_run_ends_as_an_undisturbed_one(after, recorder, monkeypatch):
   whole = grow(recorder)
   (recorder.workdir / 'grown.npz').unlink()
-  monkeypatch.setattr(optimisation, '_EVERY', 0.0)
+  monkeypatch.setattr(loop, '_EVERY', 0.0)
   run, chunks = optimize.run, []
 
   def killing(*args, **settings):
@@ -146,7 +146,7 @@ def test_patience_stops_a_resumed_run_where_it_stops_another(
   assert told[-1]['grown/penalty'] == whole.penalties[-1].mean()
   assert told[-1]['step'] == len(whole.scores)
   (recorder.workdir / 'grown.npz').unlink()
-  monkeypatch.setattr(optimisation, '_EVERY', 0.0)
+  monkeypatch.setattr(loop, '_EVERY', 0.0)
   run, count = optimize.run, []
 
   def killing(*args, **settings):

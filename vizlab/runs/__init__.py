@@ -19,6 +19,7 @@ _WHERE = {
   'load_run': 'reader',
   'optimize_resumable': 'optimisation',
   'read_metrics': 'reader',
+  'train_resumable': 'training',
 }
 __all__ = [
   'Figure',
@@ -29,6 +30,7 @@ __all__ = [
   'load_run',
   'optimize_resumable',
   'read_metrics',
+  'train_resumable',
 ]
 
 

@@ -1,11 +1,7 @@
 """Resumable optimization of images, with a progress bar."""
 
-import contextlib
 import functools
 import os
-import pathlib
-import shutil
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -14,14 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from vizlab import optimize
-from vizlab.runs import checkpoints, files, stopping
-from vizlab.runs.recorder import Recorder, flat
+from vizlab.runs import loop
+from vizlab.runs.recorder import Recorder
 from vizlab.types import Array, ImageParam, ScoreFn
 
 __all__ = ['OptimizedImages', 'check', 'fitting', 'optimize_resumable']
-
-# Seconds between checkpoints: an interruption loses at most this and a chunk.
-_EVERY = 20.0
 
 
 class OptimizedImages(NamedTuple):
@@ -125,25 +118,37 @@ def optimize_resumable(
       finite.
   """
 
-  def run() -> dict[str, np.ndarray]:
-    result = _run(
-      recorder,
-      name,
-      lambda state: optimize.run(
-        score_fn, image, key, steps=steps, chunk=chunk, state=state, **settings
-      ),
-      steps,
-      functools.partial(_settled, span or chunk, patience),
-      watch,
-    )
-    return result._asdict()
+  settled = functools.partial(_settled, span or chunk, patience)
 
-  optimized = OptimizedImages(**recorder.once(name, run))
-  folder = _checkpoints(recorder, name)
-  if folder.exists():
-    shutil.rmtree(folder)
-  with contextlib.suppress(OSError):  # not empty, or not there
-    folder.parent.rmdir()
+  def chunks(leaves: list[np.ndarray] | None) -> Iterator[loop.Chunk]:
+    scores, penalties, *state = leaves or (None, None)
+    for now in optimize.run(
+      score_fn,
+      image,
+      key,
+      steps=steps,
+      chunk=chunk,
+      state=state or None,
+      **settings,
+    ):
+      scores = _joined(scores, now.scores)
+      penalties = _joined(penalties, now.penalties)
+      _log(recorder, name, now)
+      if watch is not None:
+        watch(now)
+      yield loop.Chunk(
+        now.step,
+        (scores, penalties, now.state),
+        OptimizedImages(now.image, scores, penalties, now.failed),
+        text=f'score {now.scores[-1].mean():.4g}',
+        last=(now.failed >= 0).all() or settled(scores - penalties),
+      )
+
+  def run() -> dict[str, np.ndarray]:
+    result = loop.resumable(recorder, name, chunks, steps)
+    return result._replace(images=np.asarray(result.images))._asdict()
+
+  optimized = OptimizedImages(**loop.once(recorder, name, run))
   failed = np.ravel(optimized.failed)
   if (failed >= 0).all():
     raise ValueError(
@@ -158,68 +163,16 @@ def optimize_resumable(
   return optimized
 
 
-def _checkpoints(recorder: Recorder, name: str) -> pathlib.Path:
-  return recorder.workdir / files.CHECKPOINTS / flat(name)
+def _joined(before: np.ndarray | None, after: np.ndarray) -> np.ndarray:
+  return after if before is None else np.concatenate([before, after])
 
 
-def _run(
-  recorder: Recorder,
-  name: str,
-  progress: Callable[[Any], Iterator[optimize.Progress]],
-  steps: int,
-  settled: Callable[[np.ndarray], bool],
-  watch: Callable[[optimize.Progress], None] | None,
-) -> OptimizedImages:
-  with checkpoints.opened(_checkpoints(recorder, name)) as checkpointer:
-    state, logs, first = None, [], 0
-
-    def save(done: optimize.Progress | None) -> None:
-      if done is not None:
-        checkpoints.save(checkpointer, done.step, _tree(done, logs))
-
-    if checkpointer.latest is not None:
-      first = checkpointer.latest.step
-      saved = checkpointer.load(first)
-      state = [saved['state'][k] for k in sorted(saved['state'])]
-      logs = [(np.asarray(saved['scores']), np.asarray(saved['penalties']))]
-    recorder.rewind(first, f'{name}/')
-    saved_at, watched = time.monotonic(), None
-    bar = tqdm(total=steps, initial=first, desc=name, unit='step')
-    with bar, stopping.saving(lambda: save(watched)):
-      for now in progress(state):
-        bar.update(now.step - bar.n)
-        bar.set_postfix_str(f'score {now.scores[-1].mean():.4g}')
-        if (good := now.failed < 0).any():
-          last = {'score': now.scores[-1], 'penalty': now.penalties[-1]}
-          means = {f'{name}/{k}': v[good].mean() for k, v in last.items()}
-          recorder.metrics(now.step, means)
-        logs.append((now.scores, now.penalties))
-        if watch is not None:
-          watch(now)
-        done = now.step == steps or (now.failed >= 0).all()
-        if done or settled(np.concatenate([s - p for s, p in logs])):
-          break
-        # Only watched chunks are saved, and never the last one.
-        watched = now
-        if time.monotonic() - saved_at > _EVERY:
-          save(watched)
-          saved_at = time.monotonic()
-        stopping.check()
-  scores, penalties = (np.concatenate(v) for v in zip(*logs, strict=True))
-  return OptimizedImages(np.asarray(now.image), scores, penalties, now.failed)
-
-
-def _tree(done: optimize.Progress, logs: list) -> dict[str, Any]:
-  # NumPy arrays: those of JAX would be bound to the devices of this machine.
-  leaves = {
-    f'{i:04d}': np.asarray(leaf)
-    for i, leaf in enumerate(jax.tree.leaves(done.state))
-  }
-  # An interruption may come after a chunk is logged and before it is watched.
-  scores, penalties = (
-    np.concatenate(v)[: done.step] for v in zip(*logs, strict=True)
-  )
-  return {'state': leaves, 'scores': scores, 'penalties': penalties}
+def _log(recorder: Recorder, name: str, now: optimize.Progress) -> None:
+  """Writes the mean of the last score and penalty over the finite images."""
+  if (good := now.failed < 0).any():
+    last = {'score': now.scores[-1], 'penalty': now.penalties[-1]}
+    means = {f'{name}/{key}': v[good].mean() for key, v in last.items()}
+    recorder.metrics(now.step, means)
 
 
 def _settled(span: int, patience: float, values: np.ndarray) -> bool:

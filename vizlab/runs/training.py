@@ -1,0 +1,108 @@
+"""Resumable training, with metrics and a progress bar."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.runs import loop
+from vizlab.runs.recorder import Recorder
+from vizlab.types import Array
+
+__all__ = ['Training', 'train_resumable']
+
+
+class Training(NamedTuple):
+  """Result of a training.
+
+  Attributes:
+    result: Pytree of arrays, the part of the final state that was kept.
+    seconds: Time that the steps took, those before an interruption included.
+  """
+
+  result: Any
+  seconds: float
+
+
+def train_resumable(
+  recorder: Recorder,
+  name: str,
+  train_step: Callable[[Any, Any, Array], tuple[Any, Mapping[str, Array]]],
+  state: Any,
+  batch: Callable[[int], Any],
+  *,
+  steps: int,
+  keep: Callable[[Any], Any] = lambda state: state,
+  log_every: int = 25,
+) -> Training:
+  """Trains from a state, or resumes or reads an earlier training.
+
+  A training that is interrupted and resumed equals an uninterrupted one to the
+  bit, on the same device.
+
+  Args:
+    recorder: Recorder of the run; what is kept is saved there as ``name.npz``,
+      by the paths of its leaves.
+    name: Name of the training, unique within the run.
+    train_step: Pure function ``(state, batch, step) -> (state, metrics)`` of a
+      step, compiled here. Each metric is one number.
+    state: Pytree of arrays before the first step.
+    batch: Data of a step, as a pure function of its index.
+    steps: Number of steps.
+    keep: Part of the final state that is the result; all of it by default.
+    log_every: Steps over which the metrics ``name/metric`` are averaged.
+  """
+
+  @jax.jit
+  def advance(
+    carry: tuple[Any, Any], data: Any, step: Array
+  ) -> tuple[Any, Any]:
+    state, window = carry
+    state, metrics = train_step(state, data, step)
+    at = step % log_every
+    return state, {key: window[key].at[at].set(metrics[key]) for key in window}
+
+  def chunks(leaves: list[np.ndarray] | None) -> Iterator[loop.Chunk]:
+    first = 0 if leaves is None else int(leaves[0])
+    data = batch(first)
+    _, like = jax.eval_shape(train_step, state, data, np.int32(first))
+    window = {key: jnp.zeros(log_every, like[key].dtype) for key in like}
+    begin = np.int64(first), np.float64(0), (state, window)
+    if leaves is not None:
+      begin = jax.tree.unflatten(jax.tree.structure(begin), leaves)
+    _, seconds, carry = begin
+    begun = time.perf_counter() - float(seconds)
+    for step in range(first, steps):
+      data = data if step == first else batch(step)
+      jax.block_until_ready(carry)  # one step at most is under way
+      carry = advance(carry, data, np.int32(step))
+      done = step + 1
+      if done % log_every == 0 or done == steps:
+        count = (done - 1) % log_every + 1
+        rows = {key: np.asarray(v)[:count] for key, v in carry[1].items()}
+        recorder.metrics(
+          done, {f'{name}/{key}': v.mean() for key, v in rows.items()}
+        )
+      seconds = np.float64(time.perf_counter() - begun)
+      now = np.int64(done), seconds, carry
+      yield loop.Chunk(done, now, result=now)
+
+  def run() -> dict[str, np.ndarray]:
+    _, seconds, (final, _) = loop.resumable(recorder, name, chunks, steps)
+    leaves = jax.tree.leaves_with_path(jax.block_until_ready(keep(final)))
+    return {'seconds': seconds, **{_path(p): np.asarray(v) for p, v in leaves}}
+
+  kept = jax.eval_shape(keep, state)
+  paths = [_path(p) for p, _ in jax.tree.leaves_with_path(kept)]
+  arrays = loop.once(recorder, name, run)
+  result = jax.tree.unflatten(
+    jax.tree.structure(kept), [jnp.asarray(arrays[path]) for path in paths]
+  )
+  return Training(result, float(arrays['seconds']))
+
+
+def _path(keys: tuple[Any, ...]) -> str:
+  return jax.tree_util.keystr(keys, simple=True, separator='/')
