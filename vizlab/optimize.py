@@ -1,4 +1,4 @@
-"""The one loop: every image that is optimised goes through `run`.
+"""The one loop: every image that is optimized goes through `run`.
 
 It maximises ``score(augment(key, image)) - penalty(image)`` over the parameters
 ``z`` of ``image = decode(z)``. To minimise a distance, give its negative.

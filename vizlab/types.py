@@ -10,7 +10,7 @@ Every array of the API is one of these:
 * acts: ``{name: [..., H', W', C]}`` for maps, ``{name: [..., C]}`` for vectors:
   every named activation of a network.
 * score: ``[...]``, one number per image: the quantity that a method explains or
-  optimises.
+  optimizes.
 
 The six nouns:
 
@@ -212,11 +212,11 @@ class ImageParam(Protocol):
   """Parameterization of images; a pytree.
 
   Every array of ``z`` has the leading batch axes of the images, so that the
-  images of a batch are optimised independently.
+  images of a batch are optimized independently.
   """
 
   def init(self, key: Array) -> Any:
-    """Draws the initial parameters ``z`` of the optimisation."""
+    """Draws the initial parameters ``z`` of the optimization."""
 
   def decode(self, z: Any) -> Array:
     """Decodes parameters to images ``[..., H, W, C]``, usually in [0, 1]."""

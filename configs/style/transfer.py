@@ -75,7 +75,7 @@ def sweep(add) -> None:
 
 
 def sweep_optimizer(add) -> None:
-  """Optimisers and their rates, from two starts; with the paper's loss.
+  """Optimizers and their rates, from two starts; with the paper's loss.
 
   Its weights are flags, as above.
   """

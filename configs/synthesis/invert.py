@@ -102,7 +102,7 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """Optimisers with the rates that suit them, from little and much noise."""
+  """Optimizers with the rates that suit them, from little and much noise."""
   add(
     add.product(
       add.zip(

@@ -2,7 +2,7 @@
 
 Nguyen, Yosinski & Clune 2016: the unit's best pictures, their activations,
 principal components, t-SNE, k-means; the mean picture of each cluster is where
-the optimisation starts.
+the optimization starts.
 
 Commands:
   vizlab-run --config=synthesis/multifaceted --workdir=runs/facets

@@ -66,10 +66,10 @@ class Job:
   stream: Callable[..., Iterator[Batch]]
 
   @property
-  def shards(self) -> list[pathlib.Path]:
-    """The file of each batch, whether it is there or not."""
+  def shards(self) -> list[str]:
+    """Names of the items of the run, one for each batch."""
     count = math.ceil(len(self.files) / self.config.batch_size)
-    return [self.recorder.workdir / f'maps-{k:05d}.npz' for k in range(count)]
+    return [f'maps-{k:05d}' for k in range(count)]
 
   def batch(self, k: int) -> list[str]:
     """The files of a batch."""
@@ -153,10 +153,11 @@ def _folder(
 
 def _check_shards(job: Job) -> None:
   """Raises unless the shards of an earlier run are of the same files."""
-  wanted = {path: job.batch(k) for k, path in enumerate(job.shards)}
+  wanted = {name: job.batch(k) for k, name in enumerate(job.shards)}
   for path in sorted(job.recorder.workdir.glob('maps-*.npz')):
-    old = _read(path, 'names', 'skipped') if path in wanted else {}
-    if not old or sorted(old['names'] + old['skipped']) != wanted[path]:
+    known = path.stem in wanted
+    old = _read(job, path.stem, 'names', 'skipped') if known else {}
+    if not old or sorted(old['names'] + old['skipped']) != wanted[path.stem]:
       raise ValueError(
         f'config.folder: {job.config.folder} holds other files than when this '
         f'run wrote {path.name}; choose another work directory, or start again '
@@ -168,7 +169,7 @@ def _explain(job: Job) -> None:
   """Writes the shards of this process that are not there."""
   shards, rows = job.shards, min(job.config.batch_size, len(job.files))
   mine = distributed.mine(len(shards))
-  first = next((k for k in mine if not shards[k].exists()), None)
+  first = next((k for k in mine if not job.recorder.has(shards[k])), None)
   if first is None:
     return
   net = replicate(job.net)
@@ -176,15 +177,17 @@ def _explain(job: Job) -> None:
   bar = tqdm(total=len(mine), initial=mine.index(first), desc='batches')
   left = job.stream(start=first, step=mine.step)
   with contextlib.closing(left) as stream, bar:
-    for path, batch in zip(shards[first :: mine.step], stream, strict=True):
+    for shard_name, batch in zip(
+      shards[first :: mine.step], stream, strict=True
+    ):
       stopping.check()
       distributed.check()
-      if not path.exists():
+      if not job.recorder.has(shard_name):
         n, x = len(batch.images), shard(batch.images, rows)
         chances, targets = predict(net, x)
         maps = {name: fn(net, x, targets) for name, fn in explain.items()}
         job.recorder.arrays(
-          path.stem,
+          shard_name,
           names=np.array(batch.names, str),
           skipped=np.array([name for name, _ in batch.skipped], str),
           reasons=np.array([reason for _, reason in batch.skipped], str),
@@ -228,9 +231,9 @@ def _packed(maps: np.ndarray, half: bool) -> np.ndarray:
   return maps.astype(np.float16) if half and fits.all() else maps
 
 
-def _read(path: pathlib.Path, *names: str) -> dict[str, Any]:
+def _read(job: Job, shard_name: str, *names: str) -> dict[str, Any]:
   """Some arrays of a shard, those of texts as lists."""
-  with np.load(path) as file:
+  with np.load(job.recorder.workdir / f'{shard_name}.npz') as file:
     arrays = {name: file[name] for name in names}
   return {
     name: value.tolist() if value.dtype.kind == 'U' else value
@@ -241,9 +244,9 @@ def _read(path: pathlib.Path, *names: str) -> dict[str, Any]:
 def _index(job: Job) -> tuple[dict[str, list[str]], list[list[str]]]:
   """The photos of each shard; and name and reason of what was skipped."""
   index, skipped = {}, []
-  for path in job.shards:
-    part = _read(path, 'names', 'skipped', 'reasons')
-    index[path.name] = part['names']
+  for name in job.shards:
+    part = _read(job, name, 'names', 'skipped', 'reasons')
+    index[f'{name}.npz'] = part['names']
     skipped += zip(part['skipped'], part['reasons'], strict=True)
   return index, [[_shown(text) for text in row] for row in skipped]
 
@@ -292,8 +295,9 @@ def _first(job: Job) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
   left = job.config.shown
   keys = 'targets', 'probabilities', *job.methods
   with contextlib.closing(job.stream()) as stream:
-    for path, batch in zip(job.shards, stream, strict=True):
-      names, part = _read(path, 'names')['names'], _read(path, *keys)
+    for shard_name, batch in zip(job.shards, stream, strict=True):
+      names = _read(job, shard_name, 'names')['names']
+      part = _read(job, shard_name, *keys)
       images = dict(zip(batch.names, batch.images, strict=True))
       for i, name in enumerate(names):
         if name in images and left:  # it may have been damaged since

@@ -17,7 +17,10 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_positive
 from vizlab.types import Array
-from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.labelled_images import (
+  LabelledImages,
+  load_labelled_images,
+)
 from vizlab_experiments.shared.methods import (
   METHODS,
   Explaining,
@@ -56,7 +59,7 @@ class Inputs(NamedTuple):
 
   config: ConfigDict
   explaining: Explaining
-  cases: Cases
+  labelled: LabelledImages
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -64,19 +67,19 @@ def prepare(config: ConfigDict) -> Inputs:
   plots.need_matplotlib()
   explaining = load_explaining(config)
   need_positive(config, 'faithful', 'steps', 'changes', 'batch')
-  cases = load_cases(config, explaining.net)
-  return Inputs(config, explaining, cases)
+  labelled = load_labelled_images(config, explaining.net)
+  return Inputs(config, explaining, labelled)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Judges every method of the config and writes the tables."""
-  config, explaining, cases = inputs
+  config, explaining, labelled = inputs
   net, methods, options, left_out = explaining
   judged = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'judging {name}')
     judge = functools.partial(
-      _judge, config, METHODS[name], options, net, cases, recorder, name
+      _judge, config, METHODS[name], options, net, labelled, recorder, name
     )
     judged[name] = recorder.once(f'judged_{name}', judge)
   metrics = [m for m in (*BY_MASK, *BY_SCORE) if m in judged[methods[0]]]
@@ -86,11 +89,11 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   }
   recorder.report(
     f'Attribution methods judged with {net.arch}',
-    _summary(cases, config) + left_out,
+    _summary(labelled, config) + left_out,
     [
-      _table(means, cases),
+      _table(means, labelled),
       _curves(judged),
-      _extremes(judged, cases),
+      _extremes(judged, labelled),
     ],
   )
   return {f'{m}/{n}': v for n, row in means.items() for m, v in row.items()}
@@ -101,7 +104,7 @@ def _judge(
   method: Method,
   options: Options,
   net: nets.Network,
-  cases: Cases,
+  labelled: LabelledImages,
   recorder: Recorder,
   name: str,
 ) -> dict[str, np.ndarray]:
@@ -110,26 +113,30 @@ def _judge(
   judge = _by_score(config, method, options)
 
   def by_mask(rows: slice) -> dict[str, np.ndarray]:
-    maps = explain(net, cases.images[rows], cases.targets[rows])
+    maps = explain(net, labelled.images[rows], labelled.targets[rows])
     values = as_map(method, maps, 4)
-    found = {} if cases.masks is None else _by_mask(values, cases.masks[rows])
+    found = (
+      {} if labelled.masks is None else _by_mask(values, labelled.masks[rows])
+    )
     found |= {'sparseness': _sparseness(values), 'maps': maps[:, 0]}
     return {k: np.asarray(v) for k, v in found.items()}
 
   def by_score(rows: slice) -> dict[str, np.ndarray]:
     # The same noise for all pictures, however many are judged at once.
     key = jax.random.key(config.seed)
-    found = judge(net, cases.images[rows], cases.targets[rows, 0], key)
+    found = judge(net, labelled.images[rows], labelled.targets[rows, 0], key)
     return {k: np.asarray(v) for k, v in found.items()}
 
-  n, item = len(cases.images), f'judged_{name}'
+  n, item = len(labelled.images), f'judged_{name}'
   scores = recorder.in_parts(f'{item}/masks', n, config.batch, by_mask)
   maps = scores.pop('maps')
   scores |= recorder.in_parts(
     f'{item}/scores', min(config.faithful, n), min(config.batch, 16), by_score
   )
   quality = (
-    scores['energy'][:, 0] if cases.masks is not None else (-scores['deletion'])
+    scores['energy'][:, 0]
+    if labelled.masks is not None
+    else (-scores['deletion'])
   )
   order = np.argsort(-quality, kind='stable')
   extremes = np.concatenate([order[:_SHOWN], order[-_SHOWN:]])
@@ -206,10 +213,10 @@ def _by_score(
   return jax.jit(judge)
 
 
-def _summary(cases: Cases, config: ConfigDict) -> str:
-  n, e = cases.targets.shape
+def _summary(labelled: LabelledImages, config: ConfigDict) -> str:
+  n, e = labelled.targets.shape
   text = f'{n} pictures, {e} class{"es" * (e > 1)} of each explained. '
-  if cases.masks is not None:
+  if labelled.masks is not None:
     text += (
       'By the masks, which are known: does the peak lie inside the object '
       'that is asked about (pointing), how much of the map (energy), how much '
@@ -225,12 +232,14 @@ def _summary(cases: Cases, config: ConfigDict) -> str:
   )
 
 
-def _table(means: Mapping[str, Mapping[str, float]], cases: Cases) -> Table:
+def _table(
+  means: Mapping[str, Mapping[str, float]], labelled: LabelledImages
+) -> Table:
   metrics = list(next(iter(means.values())))
   signs = BY_MASK | BY_SCORE
   rows = [[name, *row.values()] for name, row in means.items()]
-  if cases.masks is not None:
-    share = float(cases.masks.mean())
+  if labelled.masks is not None:
+    share = float(labelled.masks.mean())
     flat = {'pointing': share, 'energy': share, 'on the other': share}
     flat |= {'own share': 0.5, 'iou': share}
     rows.insert(0, ['a flat map', *(flat.get(m, '') for m in metrics)])
@@ -256,17 +265,19 @@ def _curves(judged: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 
 def _extremes(
-  judged: Mapping[str, Mapping[str, np.ndarray]], cases: Cases
+  judged: Mapping[str, Mapping[str, np.ndarray]], labelled: LabelledImages
 ) -> Figure:
   rows = []
   for name, found in judged.items():
     row = []
     for i, map_ in zip(found['extremes'], found['maps'], strict=True):
-      image = cases.images[i]
+      image = labelled.images[i]
       row += [render.to_uint8(image), METHODS[name].show(map_, image)]
     rows.append(row)
   titles = [f'{k} {i + 1}' for k in ('best', 'worst') for i in range(_SHOWN)]
-  what = 'energy inside the object' if cases.masks is not None else 'deletion'
+  what = (
+    'energy inside the object' if labelled.masks is not None else 'deletion'
+  )
   return Figure(
     'extremes',
     f'The best and the worst pictures of each method by {what}',

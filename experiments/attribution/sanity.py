@@ -14,7 +14,10 @@ from vizlab.runs.inputs import load_other
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_positive
-from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.labelled_images import (
+  LabelledImages,
+  load_labelled_images,
+)
 from vizlab_experiments.shared.methods import (
   METHODS,
   Explaining,
@@ -39,7 +42,7 @@ class Inputs(NamedTuple):
 
   config: ConfigDict
   explaining: Explaining
-  cases: Cases
+  labelled: LabelledImages
   other: nets.Network | None
 
 
@@ -48,7 +51,7 @@ def prepare(config: ConfigDict) -> Inputs:
   plots.need_matplotlib()
   need_positive(config, 'batch')
   explaining = load_explaining(config)
-  cases = load_cases(config, explaining.net)
+  labelled = load_labelled_images(config, explaining.net)
   other = None
   if config.random_labels:
     other = load_other(config, 'random_labels', config.random_labels)
@@ -57,18 +60,18 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.random_labels: {config.random_labels} is a {other.arch}, '
       f"expected a {explaining.net.arch}, or '' for none"
     )
-  return Inputs(config, explaining, cases, other)
+  return Inputs(config, explaining, labelled, other)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Checks every method of the config and writes who passed."""
-  config, explaining, cases, other = inputs
+  config, explaining, labelled, other = inputs
   net, methods, options, left_out = explaining
   checked = {}
   for name in (bar := tqdm(methods)):
     bar.set_description(f'checking {name}')
     checker = Checker(name, options, net, config.batch, recorder)
-    compute = functools.partial(check, config, checker, other, cases)
+    compute = functools.partial(check, config, checker, other, labelled)
     checked[name] = recorder.once(f'checked_{name}', compute)
   order = layer_order(net)
   verdicts = {name: _verdict(found) for name, found in checked.items()}
@@ -80,7 +83,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       _edges(checked),
       _curves(checked, 'cascading', order),
       _curves(checked, 'independent', order),
-      _pictures(checked, order, cases),
+      _pictures(checked, order, labelled),
     ],
   )
   return {
@@ -171,9 +174,9 @@ def _curves(
 def _pictures(
   checked: Mapping[str, Mapping[str, np.ndarray]],
   order: Sequence[str],
-  cases: Cases,
+  labelled: LabelledImages,
 ) -> Figure:
-  image = cases.images[0]
+  image = labelled.images[0]
   rows = [
     [
       METHODS[name].show(map_, image)

@@ -15,7 +15,10 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import each_of, need_positive, numbers
 from vizlab.types import Array
-from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.labelled_images import (
+  LabelledImages,
+  load_labelled_images,
+)
 from vizlab_experiments.shared.methods import chosen_layer
 
 __all__ = ['prepare', 'run']
@@ -34,7 +37,7 @@ class Inputs(NamedTuple):
   net: nets.Network
   info: nets.LayerInfo
   channels: list[int]
-  cases: Cases
+  labelled: LabelledImages
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -44,14 +47,14 @@ def prepare(config: ConfigDict) -> Inputs:
   info = chosen_layer(config, net)
   each_of('config.unit', [config.unit], UNITS)
   channels = numbers(config, 'channels', info.shape[-1])
-  cases = load_cases(config, net)
-  return Inputs(config, net, info, channels, cases)
+  labelled = load_labelled_images(config, net)
+  return Inputs(config, net, info, channels, labelled)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Shows the strongest pictures of channels and what of them is projected."""
-  config, net, info, channels, cases = inputs
-  values, places = _peaks(recorder, net, info.name, cases, config.batch)
+  config, net, info, channels, labelled = inputs
+  values, places = _peaks(recorder, net, info.name, labelled, config.batch)
   if not channels:
     channels = np.argsort(-values.max(0), kind='stable')[: config.count]
   project = _projector(config.unit, info.name)
@@ -60,17 +63,17 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     top = np.argsort(-values[:, k], kind='stable')[: config.top]
 
     def some(part: slice, k: int = k, top: Any = top) -> dict[str, np.ndarray]:
-      found = project(net, cases.images[top[part]], k, places[top[part], k])
+      found = project(net, labelled.images[top[part]], k, places[top[part], k])
       return {name: np.asarray(map_) for name, map_ in found.items()}
 
     maps = recorder.in_parts(f'channels/{k}', len(top), config.batch, some)
     boxes = [_box(config.unit, info, place) for place in places[top, k]]
-    rows.append(_row(cases.images[top], maps, boxes))
+    rows.append(_row(labelled.images[top], maps, boxes))
     lines.append([k, *map(float, values[top[[0, -1]], k])])
   what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'
   recorder.report(
     f'{info.name} of {net.arch}',
-    f'The {config.top} pictures out of {len(cases.images)} in which each '
+    f'The {config.top} pictures out of {len(labelled.images)} in which each '
     f'channel fires most strongly, and what {" and ".join(PROJECTIONS)} send '
     f'back from the {what}'
     + (', cropped to the pixels that the unit sees. ' if boxes[0] else '. ')
@@ -97,7 +100,11 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _peaks(
-  recorder: Recorder, net: nets.Network, layer: str, cases: Cases, batch: int
+  recorder: Recorder,
+  net: nets.Network,
+  layer: str,
+  labelled: LabelledImages,
+  batch: int,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Each picture's peak in every channel ``[N, C]``, and its place."""
 
@@ -109,10 +116,10 @@ def _peaks(
     return flat.max(1), jnp.stack([at // a.shape[2], at % a.shape[2]], -1)
 
   def some(rows: slice) -> dict[str, np.ndarray]:
-    values, places = map(np.asarray, peaks(net, cases.images[rows]))
+    values, places = map(np.asarray, peaks(net, labelled.images[rows]))
     return {'values': values, 'places': places}
 
-  found = recorder.in_parts('peaks', len(cases.images), batch, some)
+  found = recorder.in_parts('peaks', len(labelled.images), batch, some)
   return found['values'], found['places']
 
 

@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from ml_collections import ConfigDict
 
 from vizlab import io, optimize, penalties, render, synthesis
-from vizlab.runs.optimisation import optimize_resumable
+from vizlab.runs.optimization import optimize_resumable
 from vizlab.runs.recorder import Recorder, flat
 from vizlab.runs.settings import each_of, need_not_negative, need_positive
 from vizlab.synthesis.maco import Tracked
@@ -169,7 +169,7 @@ def make_pictures(
   image: ImageParam,
   config: ConfigDict,
 ) -> tuple[list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-  """Optimises images as `making.make`; transparent ones are laid on white.
+  """Optimizes images; transparent ones are laid on white.
 
   Returns:
     Pictures uint8 ``[H, W, 3]``, and their first and last scores.

@@ -13,7 +13,7 @@ from vizlab import evaluate, nets
 from vizlab.runs.recorder import Recorder
 from vizlab.types import Array
 from vizlab_experiments.shared import training_data
-from vizlab_experiments.shared.cases import Cases
+from vizlab_experiments.shared.labelled_images import LabelledImages
 from vizlab_experiments.shared.methods import (
   METHODS,
   Options,
@@ -78,11 +78,11 @@ def check(
   config: ConfigDict,
   checker: Checker,
   other: nets.Network | None,
-  cases: Cases,
+  labelled: LabelledImages,
 ) -> dict[str, np.ndarray]:
   """Similarities of a method's maps ``[layers, measures]``, and some maps."""
   params = nets.get_params(checker.net)
-  images, targets = cases.images, cases.targets[:, :1]
+  images, targets = labelled.images, labelled.targets[:, :1]
 
   def explain(rows: slice) -> dict[str, np.ndarray]:
     return {'maps': checker.maps(params, images[rows], targets[rows])}
@@ -98,7 +98,7 @@ def check(
     ('independent', evaluate.independent),
   ):
     walked = walk(params, _fresh(config, checker.net), layer_order(checker.net))
-    found |= _walked(checker, kind, walked, cases, trained)
+    found |= _walked(checker, kind, walked, labelled, trained)
   edges = np.asarray(edge_map(images))
   found['edges'] = checker.alike(edges, trained).mean(0)
   if other is not None:
@@ -117,11 +117,11 @@ def _walked(
   checker: Checker,
   kind: str,
   walked: Iterable[tuple[str, Mapping]],
-  cases: Cases,
+  labelled: LabelledImages,
   trained: np.ndarray,
 ) -> dict[str, np.ndarray]:
   """The similarity to the trained maps, and the first map, at each layer."""
-  images, targets, layers = cases.images, cases.targets[:, :1], []
+  images, targets, layers = labelled.images, labelled.targets[:, :1], []
   for layer, params in walked:
 
     def some(rows: slice, params: Any = params) -> dict[str, np.ndarray]:

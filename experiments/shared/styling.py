@@ -18,7 +18,7 @@ from vizlab.runs.inputs import (
   picture_paths,
   read_picture,
 )
-from vizlab.runs.optimisation import OptimizedImages, check, optimize_resumable
+from vizlab.runs.optimization import OptimizedImages, check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -47,7 +47,7 @@ At = Callable[[tuple[int, int]], np.ndarray]
 
 
 class Job:
-  """Images by one way of optimising, each from coarse to fine.
+  """Images by one way of optimizing, each from coarse to fine.
 
   Attributes:
     config: The settings.
@@ -159,7 +159,7 @@ class Job:
     start_at: At,
     where: Sequence[tuple[int, int]],
   ) -> None:
-    """Raises a `ValueError` unless they fit; nothing is optimised."""
+    """Raises a `ValueError` unless they fit; nothing is optimized."""
     with named(x='size', **self.settings):
       check(score_at(where[0]), synthesis.pixels(start_at(where[0])))
 

@@ -14,7 +14,7 @@ from vizlab.image import colour
 from vizlab.image.filters import resize
 from vizlab.objectives import Objective, Score, score
 from vizlab.runs import Recorder
-from vizlab.runs.optimisation import OptimizedImages
+from vizlab.runs.optimization import OptimizedImages
 from vizlab.runs.settings import each_of, listed, need_not_negative
 from vizlab_experiments.shared.styling import Job, noise, sizes
 

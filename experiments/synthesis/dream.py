@@ -183,7 +183,11 @@ def _score_fn(config: ConfigDict, net: nets.Network, layer: str) -> ScoreFn:
     objective = guide(layer, vectors[chosen[: config.guides]])
   score_fn = score(net, objective)
   score_fn(jnp.full((1, 64, 64, 3), 0.5))  # raises if it cannot be read
-  return synthesis.tiled(score_fn, config.tile) if config.tile else score_fn
+  return (
+    synthesis.mean_over_tiles(score_fn, config.tile)
+    if config.tile
+    else score_fn
+  )
 
 
 def _dream(

@@ -19,7 +19,7 @@ from vizlab.runs.inputs import (
   picture_paths,
   read_square,
 )
-from vizlab.runs.optimisation import check, optimize_resumable
+from vizlab.runs.optimization import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -178,7 +178,7 @@ def _invert(
   reader, pictures = _representation(net, layer, pictures)
   x = jnp.asarray(np.tile(pictures, (len(strengths), 1, 1, 1)))
   tv = np.repeat(np.float32(strengths), n)
-  images = _optimise(config, recorder, layer, reader, layer, x, tv)
+  images = _optimize(config, recorder, layer, reader, layer, x, tv)
   error = jax.jit(synthesis.normalised_error, static_argnums=1)
   scales = [None]
   if n > 1:
@@ -207,12 +207,12 @@ def _several(
     reader, images = _representation(net, layer, picture[None])
     x = jnp.asarray(np.repeat(images, config.seeds, 0))
     name = f'{layer}_starts'
-    images = _optimise(config, recorder, name, reader, layer, x, tv)
+    images = _optimize(config, recorder, name, reader, layer, x, tv)
     rows.append([_picture(image) for image in images])
   return rows
 
 
-def _optimise(
+def _optimize(
   config: ConfigDict,
   recorder: Recorder,
   name: str,

@@ -20,7 +20,7 @@ from vizlab.objectives import (
   score,
 )
 from vizlab.runs.inputs import check_layers, load_net
-from vizlab.runs.optimisation import OptimizedImages, check, optimize_resumable
+from vizlab.runs.optimization import OptimizedImages, check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -74,106 +74,6 @@ def prepare(config: ConfigDict) -> Inputs:
   return Inputs(config, net, compare, channels)
 
 
-def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
-  """Makes the three pictures."""
-  config, net, compare, channels = inputs
-  maker = _Maker(config, recorder, net)
-  a, b = (unit(net, config.layer, np.int32(k)) for k in channels)
-
-  plain = maker('alone', a, config.count)
-  # What makes images unlike counts as a share of what the unit gives.
-  size = float(np.abs(plain.scores[-1]).mean())
-  unlike = maker(
-    'unlike', a + config.diversity * size * diversity(compare), config.count
-  )
-  mixed = [
-    maker(name, objective, 1)
-    for name, objective in (
-      ('first', a),
-      ('second', b),
-      ('both', a + b),
-      ('first_not_second', a - config.against * b),
-      ('second_not_first', b - config.against * a),
-    )
-  ]
-  t = np.linspace(0, 1, config.count, dtype=np.float32)
-  way = (1 - t) * a + t * b
-  apart = maker('way', way, config.count)
-  held = maker('aligned', way + config.alignment * alignment(compare), t.size)
-
-  def row(made: OptimizedImages) -> list[np.ndarray]:
-    return [render.to_uint8(x) for x in made.images]
-
-  side = min(224, config.size + 32)
-  differ = {
-    name: float(_mean_cosine(net, compare, made.images))
-    for name, made in (('alone', plain), ('unlike', unlike))
-  }
-  steps = {
-    name: float(np.square(np.diff(made.images, axis=0)).mean() ** 0.5)
-    for name, made in (('apart', apart), ('held alike', held))
-  }
-  first, second = channels
-  recorder.report(
-    f'{config.layer} of {net.arch}: channels {first} and {second}',
-    f'{config.steps} steps each, by the parameterisation {config.image}.',
-    [
-      Figure(
-        'diversity',
-        f'Channel {first} from several starts, and the same with diversity',
-        render.table(
-          [row(plain), row(unlike)],
-          [''] * config.count,
-          ['alone', 'unlike\neach other'],
-          side,
-        ),
-      ),
-      Figure(
-        'joint',
-        'One, the other, both, and each against the other',
-        render.table(
-          [[row(made)[0] for made in mixed]],
-          [
-            f'{first}',
-            f'{second}',
-            f'{first} + {second}',
-            f'{first} - {second}',
-            f'{second} - {first}',
-          ],
-          [''],
-          side,
-        ),
-      ),
-      Figure(
-        'interpolation',
-        f'From channel {first} to {second}, each image by itself, and with '
-        'neighbours aligned',
-        render.table(
-          [row(apart), row(held)],
-          [f'{share:.2f}' for share in t],
-          ['apart', 'held alike'],
-          side,
-        ),
-      ),
-      Table(
-        'How alike the images are',
-        ['of', 'what', 'value'],
-        [
-          *(
-            ['diversity', f'mean cosine of the Grams, {n}', v]
-            for n, v in differ.items()
-          ),
-          *(
-            ['interpolation', f'change from image to image, {n}', v]
-            for n, v in steps.items()
-          ),
-        ],
-      ),
-    ],
-  )
-  return {**differ, **steps}
-
-
 class _Maker:
   """Makes images by an objective, all in one way."""
 
@@ -197,6 +97,140 @@ class _Maker:
       optimizer=optimize.adam(kind.rate),
       augment=kind.augment(self.config.size),
     )
+
+
+class _Mixtures(NamedTuple):
+  """Images of each part of the report.
+
+  Attributes:
+    alone: Of the first channel, from several starts.
+    unlike: The same, made unlike each other.
+    joint: Of both channels, by themselves and together, one each.
+    apart: On the way from the first channel to the second.
+    aligned: The same, held alike.
+  """
+
+  alone: OptimizedImages
+  unlike: OptimizedImages
+  joint: list[OptimizedImages]
+  apart: OptimizedImages
+  aligned: OptimizedImages
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Makes the three pictures."""
+  config, net, compare, (first, second) = inputs
+  mixtures = _mixtures(inputs, _Maker(config, recorder, net))
+  cosines = {
+    name: float(_mean_cosine(net, compare, mixture.images))
+    for name, mixture in (
+      ('alone', mixtures.alone),
+      ('unlike', mixtures.unlike),
+    )
+  }
+  steps = {
+    name: float(np.square(np.diff(mixture.images, axis=0)).mean() ** 0.5)
+    for name, mixture in (
+      ('apart', mixtures.apart),
+      ('held alike', mixtures.aligned),
+    )
+  }
+  recorder.report(
+    f'{config.layer} of {net.arch}: channels {first} and {second}',
+    f'{config.steps} steps each, by the parameterization {config.image}.',
+    [*_figures(inputs, mixtures), _table(cosines, steps)],
+  )
+  return {**cosines, **steps}
+
+
+def _mixtures(inputs: Inputs, maker: _Maker) -> _Mixtures:
+  config, net, compare, channels = inputs
+  a, b = (unit(net, config.layer, np.int32(k)) for k in channels)
+  alone = maker('alone', a, config.count)
+  # Diversity counts as a share of what the unit gives.
+  size = config.diversity * float(np.abs(alone.scores[-1]).mean())
+  unlike = maker('unlike', a + size * diversity(compare), config.count)
+  joint = {
+    'first': a,
+    'second': b,
+    'both': a + b,
+    'first_not_second': a - config.against * b,
+    'second_not_first': b - config.against * a,
+  }
+  t = _shares(config)
+  way = (1 - t) * a + t * b
+  return _Mixtures(
+    alone,
+    unlike,
+    [maker(name, objective, 1) for name, objective in joint.items()],
+    maker('way', way, t.size),
+    maker('aligned', way + config.alignment * alignment(compare), t.size),
+  )
+
+
+def _shares(config: ConfigDict) -> np.ndarray:
+  """Share of the second channel in each image of the interpolation."""
+  return np.linspace(0, 1, config.count, dtype=np.float32)
+
+
+def _figures(inputs: Inputs, mixtures: _Mixtures) -> list[Figure]:
+  config, (first, second) = inputs.config, inputs.channels
+  side = min(224, config.size + 32)
+
+  def row(mixture: OptimizedImages) -> list[np.ndarray]:
+    return [render.to_uint8(x) for x in mixture.images]
+
+  return [
+    Figure(
+      'diversity',
+      f'Channel {first} from several starts, and the same with diversity',
+      render.table(
+        [row(mixtures.alone), row(mixtures.unlike)],
+        [''] * config.count,
+        ['alone', 'unlike\neach other'],
+        side,
+      ),
+    ),
+    Figure(
+      'joint',
+      'One, the other, both, and each against the other',
+      render.table(
+        [[row(mixture)[0] for mixture in mixtures.joint]],
+        [
+          f'{first}',
+          f'{second}',
+          f'{first} + {second}',
+          f'{first} - {second}',
+          f'{second} - {first}',
+        ],
+        [''],
+        side,
+      ),
+    ),
+    Figure(
+      'interpolation',
+      f'From channel {first} to {second}, each image by itself, and with '
+      'neighbours aligned',
+      render.table(
+        [row(mixtures.apart), row(mixtures.aligned)],
+        [f'{share:.2f}' for share in _shares(config)],
+        ['apart', 'held alike'],
+        side,
+      ),
+    ),
+  ]
+
+
+def _table(cosines: dict[str, float], steps: dict[str, float]) -> Table:
+  rows = [
+    ['diversity', f'mean cosine of the Grams, {name}', value]
+    for name, value in cosines.items()
+  ]
+  rows += [
+    ['interpolation', f'change from image to image, {name}', value]
+    for name, value in steps.items()
+  ]
+  return Table('How alike the images are', ['of', 'what', 'value'], rows)
 
 
 def _mean_cosine(net: nets.Network, layer: str, images: np.ndarray) -> float:

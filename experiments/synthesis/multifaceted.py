@@ -1,5 +1,6 @@
 """The facets of a unit: one image for each kind of picture that excites it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,12 +11,15 @@ from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import Score, score
 from vizlab.runs import plots
 from vizlab.runs.inputs import check_layers, layer_info, load_net
-from vizlab.runs.optimisation import check, optimize_resumable
+from vizlab.runs.optimization import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import named, need_positive
 from vizlab.types import Array
-from vizlab_experiments.shared.cases import Cases, load_cases
+from vizlab_experiments.shared.labelled_images import (
+  LabelledImages,
+  load_labelled_images,
+)
 from vizlab_experiments.synthesis.visualize import unit
 
 __all__ = ['prepare', 'run']
@@ -26,7 +30,7 @@ class Inputs(NamedTuple):
 
   config: ConfigDict
   net: nets.Network
-  cases: Cases
+  labelled: LabelledImages
   score_fn: Score
   shape: tuple[int, ...]
 
@@ -46,11 +50,11 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.channel: got {config.channel}, expected 0 to '
       f'{info.shape[-1] - 1}'
     )
-  cases = load_cases(config, net)
-  if config.top > len(cases.images) or config.facets > config.top - 1:
+  labelled = load_labelled_images(config, net)
+  if config.top > len(labelled.images) or config.facets > config.top - 1:
     raise ValueError(
       f'config.top, config.facets: got {config.top}, {config.facets}, expected '
-      f'at most {len(cases.images)} pictures, and fewer facets than pictures'
+      f'at most {len(labelled.images)} pictures, and fewer facets than pictures'
     )
   score_fn = score(net, unit(net, config.layer, np.int32(config.channel)))
   shape = (config.facets, config.size, config.size, 3)
@@ -58,17 +62,17 @@ def prepare(config: ConfigDict) -> Inputs:
     check(
       score_fn, synthesis.fourier(shape), augment=synthesis.robust(config.size)
     )
-  return Inputs(config, net, cases, score_fn, shape)
+  return Inputs(config, net, labelled, score_fn, shape)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Finds the facets, and makes an image of each."""
-  config, net, cases, score_fn, shape = inputs
-  values, codes = _look(config, score_fn, cases.images)
+  config, net, labelled, score_fn, shape = inputs
+  values, codes = _look(config, score_fn, labelled.images)
   best = np.argsort(-values, kind='stable')[: config.top]
   found = recorder.once('facets', lambda: _facets(config, codes[best]))
   groups = [best[near[near >= 0]] for near in found['near']]
-  starts = np.stack([cases.images[group].mean(0) for group in groups])
+  starts = np.stack([labelled.images[group].mean(0) for group in groups])
   starts = np.asarray(jax.image.resize(starts, shape, 'linear'))
   made = optimize_resumable(
     recorder,
@@ -80,38 +84,23 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     optimizer=optimize.adam(config.learning_rate),
     augment=synthesis.robust(config.size),
   )
-  rows = [
-    [
-      *(render.to_uint8(cases.images[n]) for n in np.resize(group, 3)),
-      render.to_uint8(start),
-      render.to_uint8(image),
-    ]
-    for group, start, image in zip(groups, starts, made.images, strict=True)
-  ]
   alike, note = _alike(
     codes[best], found['label'], _look(config, score_fn, made.images)[1]
   )
   sizes = np.bincount(found['label'], minlength=config.facets)
+  table = _pictures(labelled.images, groups, starts, made.images, sizes)
+  ends = zip(sizes, *made.ends, strict=True)
   recorder.report(
     f'Facets of channel {config.channel} of {config.layer} of {net.arch}',
-    f'The {config.top} pictures of {len(cases.images)} that excite it most, by '
-    f'their activations in {config.codes}: principal components, t-SNE, '
+    f'The {config.top} pictures of {len(labelled.images)} that excite it most, '
+    f'by their activations in {config.codes}: principal components, t-SNE, '
     f'{config.facets} clusters by k-means. The mean of the {config.near} '
     'pictures nearest to a centre is where its image starts. The last picture '
     'of each row should show another kind of thing, that of the three pictures '
     'beside it; images that differ in colour and place only show one kind.'
     + note,
     [
-      Figure(
-        'facets',
-        'A row a facet',
-        render.table(
-          rows,
-          ['a picture', 'another', 'a third', 'their mean', 'the facet'],
-          [f'facet {i + 1}\n{n} pictures' for i, n in enumerate(sizes)],
-          min(224, config.size + 32),
-        ),
-      ),
+      Figure('facets', 'A row a facet', table),
       Figure(
         'map',
         'The pictures by t-SNE, coloured by facet',
@@ -122,7 +111,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ['facet', 'pictures', 'at the start', 'in the end'],
         [
           [i + 1, int(n), float(a), float(b)]
-          for i, (n, a, b) in enumerate(zip(sizes, *made.ends, strict=True))
+          for i, (n, a, b) in enumerate(ends)
         ],
       ),
     ],
@@ -132,6 +121,26 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     'risen': int((made.ends[1] > made.ends[0]).sum()),
     **alike,
   }
+
+
+def _pictures(
+  images: np.ndarray,
+  groups: Sequence[np.ndarray],
+  starts: np.ndarray,
+  made: np.ndarray,
+  sizes: np.ndarray,
+) -> np.ndarray:
+  """A row for each facet: three pictures, their mean and the facet."""
+  rows = [
+    [*images[np.resize(group, 3)], start, image]
+    for group, start, image in zip(groups, starts, made, strict=True)
+  ]
+  return render.table(
+    [[render.to_uint8(image) for image in row] for row in rows],
+    ['a picture', 'another', 'a third', 'their mean', 'the facet'],
+    [f'facet {i + 1}\n{n} pictures' for i, n in enumerate(sizes)],
+    min(224, made.shape[-2] + 32),
+  )
 
 
 def _look(

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from vizlab import nets, optimize, penalties, render, rules, synthesis
 from vizlab.objectives import Score, score
 from vizlab.runs.inputs import check_layers, load_net
-from vizlab.runs.optimisation import check, optimize_resumable
+from vizlab.runs.optimization import check, optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (

@@ -25,7 +25,7 @@ from vizlab.objectives import (
 )
 from vizlab.objectives.base import Objective
 from vizlab.runs.inputs import check_layers, layer_info, load_net
-from vizlab.runs.optimisation import check, fitting
+from vizlab.runs.optimization import check, fitting
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -38,13 +38,16 @@ from vizlab.runs.settings import (
   numbers,
 )
 from vizlab.types import Array, ImageParam
-from vizlab_experiments.shared.cases import Cases, load_cases
 from vizlab_experiments.shared.classes import chosen_classes, class_names
 from vizlab_experiments.shared.image_priors import (
   check_priors,
   image_of,
   make_pictures,
   settings_of,
+)
+from vizlab_experiments.shared.labelled_images import (
+  LabelledImages,
+  load_labelled_images,
 )
 
 __all__ = ['OBJECTIVES', 'chosen_channels', 'prepare', 'run', 'unit']
@@ -79,7 +82,7 @@ class Inputs(NamedTuple):
   net: nets.Network
   whole: bool
   chosen: dict[str, Sequence[int]]
-  cases: Cases | None
+  labelled: LabelledImages | None
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -109,18 +112,18 @@ def prepare(config: ConfigDict) -> Inputs:
     layer: [0] if whole else chosen_channels(config, net, layer)
     for layer in layers
   }
-  cases = load_cases(config, net) if config.examples else None
+  labelled = load_labelled_images(config, net) if config.examples else None
   with named(x='size', shape='size', image='start'):
     check(
       *_problem(config, net, layers[0], np.array(chosen[layers[0]]), 1.0),
       **settings_of(config),
     )
-  return Inputs(config, net, whole, chosen, cases)
+  return Inputs(config, net, whole, chosen, labelled)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Makes the images and writes the sheet."""
-  config, net, whole, chosen, cases = inputs
+  config, net, whole, chosen, labelled = inputs
   rows, lines, titles = [], [], []
   for layer, channels in chosen.items():
     images, scores = _excite(config, recorder, net, layer, channels, 1.0)
@@ -133,8 +136,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       before = _before_relu(net, layer)
       rows.append(_excite(config, recorder, net, before, channels, -1.0)[0])
       titles.append(f'{before}\nnegative')
-    if cases is not None:
-      rows += _examples(config, net, layer, channels, cases.images)
+    if labelled is not None:
+      rows += _examples(config, net, layer, channels, labelled.images)
       titles += [f'{layer}\nstrongest', f'{layer}\nweakest']
   wide = max(map(len, chosen.values()))
   first, *rest = chosen.values()

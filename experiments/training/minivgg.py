@@ -37,7 +37,6 @@ from vizlab_experiments.shared.normalisation import (
 __all__ = ['prepare', 'run']
 
 _NAME = 'training'
-_LOG_EVERY = 25
 
 
 class Trained(NamedTuple):
@@ -52,7 +51,7 @@ class State(NamedTuple):
 
   Attributes:
     trained: Parameters and norms.
-    opt: State of the optimiser.
+    opt: State of the optimizer.
   """
 
   trained: Trained
@@ -157,7 +156,7 @@ def _check(config: ConfigDict) -> None:
     )
 
 
-def optimiser(config: ConfigDict) -> optax.GradientTransformation:
+def optimizer(config: ConfigDict) -> optax.GradientTransformation:
   """AdamW with a warm-up and a cosine; only kernels decay."""
   steps = sum(steps for _, steps in config.stages)
   schedule = optax.warmup_cosine_decay_schedule(
@@ -208,7 +207,7 @@ def _train(
   config: ConfigDict, recorder: Recorder
 ) -> tuple[nets.Network, dict[str, Norm], float]:
   net, trained = initial(config)
-  tx = optimiser(config)
+  tx = optimizer(config)
 
   def train_step(
     state: State, data: Scene, step: Array
@@ -229,7 +228,6 @@ def _train(
     functools.partial(training_data.batch, config),
     steps=sum(steps for _, steps in config.stages),
     keep=lambda state: state.trained,
-    log_every=_LOG_EVERY,
   )
   return nets.with_params(net, trained.params), trained.norms, seconds
 

@@ -187,12 +187,12 @@ def loss_score(net: nets.Network, x: Array, y: Array, share: float) -> Score:
 
 
 def _whole(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
-  """Optimises at full size from the first step to the last."""
+  """Optimizes at full size from the first step to the last."""
   return _racer(loss_score(net, x, y, 1), x, optimizer)
 
 
 def _coarse(optimizer: Partial, net: nets.Network, x: Array, y: Array) -> Racer:
-  """Optimises at half size for a few steps, then at full size."""
+  """Optimizes at half size for a few steps, then at full size."""
   small = resize(x, [n // 2 for n in x.shape[:2]])
   half = loss_score(net, x, y, 0.5)
   racer = _racer(half, small, optimizer)

@@ -22,7 +22,7 @@ def test_photos_say_their_class(files, message, tmp_path):
 
 
 def test_the_best_pictures_come_first(tmp_path):
-  whole = start('attribution/judge', tmp_path / 'whole')
+  whole = start('attribution/judge', tmp_path / 'whole', methods='cam,saliency')
   assert whole['energy/cam'] > whole['energy/saliency'] > 0
   assert whole['energy/cam'] > 3 * whole['on the other/cam']
   with np.load(tmp_path / 'whole' / 'judged_cam.npz') as found:

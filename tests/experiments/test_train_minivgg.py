@@ -5,7 +5,6 @@ import pytest
 
 from vizlab import nets
 from vizlab.runs import execute
-from vizlab.runs.reader import read_metrics
 from vizlab_experiments.configs.training import minivgg as configs
 from vizlab_experiments.shared import normalisation, training_data
 from vizlab_experiments.training import minivgg as training
@@ -75,20 +74,6 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
   assert logs[0] == logs[1]
 
 
-def test_the_last_metrics_are_the_mean_of_the_steps_since_others(
-  config, tmp_path, monkeypatch
-):
-  execute(training, config, tmp_path / 'few')
-  (few,) = read_metrics(tmp_path / 'few')
-  monkeypatch.setattr(training, '_LOG_EVERY', 1)
-  execute(training, config, tmp_path / 'every')
-  every = read_metrics(tmp_path / 'every')
-  assert few['step'] == len(every) > 1
-  for name in ('loss', 'accuracy'):
-    mean = np.mean([row[f'training/{name}'] for row in every])
-    np.testing.assert_allclose(few[f'training/{name}'], mean, rtol=1e-5)
-
-
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
@@ -106,6 +91,7 @@ def test_bad_settings_are_named(change, message, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_a_net_can_learn_random_labels_by_heart(tmp_path):
   config = configs.get_config('random_labels')
   config.fixed_scenes, config.batch_size = 6, 12

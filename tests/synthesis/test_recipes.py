@@ -192,16 +192,16 @@ def test_the_score_of_tiles_is_the_mean_of_theirs(tiny):
   wish = score(tiny, channel('relu2', 1))
   parts = [wish(x[i : i + 8, j : j + 8]) for i in (0, 8) for j in (0, 8, 16)]
   np.testing.assert_allclose(
-    synthesis.tiled(wish, 8)(x), jnp.mean(jnp.array(parts)), rtol=1e-5
+    synthesis.mean_over_tiles(wish, 8)(x), jnp.mean(jnp.array(parts)), rtol=1e-5
   )
 
 
 @pytest.mark.parametrize('size', [7, 16, 64])
 def test_tiles_cover_the_image_and_their_mean_is_the_score(tiny, x, size):
-  wish = synthesis.tiled(lambda x: x.sum((-3, -2, -1)), size)
+  wish = synthesis.mean_over_tiles(lambda x: x.sum((-3, -2, -1)), size)
   covered = jax.grad(lambda x: wish(x).sum())(x)
   assert float(covered.min()) > 0
-  whole = synthesis.tiled(score(tiny, channel('relu2', 1)), 64)
+  whole = synthesis.mean_over_tiles(score(tiny, channel('relu2', 1)), 64)
   np.testing.assert_allclose(
     whole(x), score(tiny, channel('relu2', 1))(x), rtol=1e-5
   )
@@ -216,7 +216,7 @@ def test_tiles_take_less_memory(minivgg):
     return compiled.memory_analysis().temp_size_in_bytes
 
   wish = score(minivgg, layer_energy('relu3_2'))
-  assert used(synthesis.tiled(wish, 64)) < 0.3 * used(wish)
+  assert used(synthesis.mean_over_tiles(wish, 64)) < 0.3 * used(wish)
 
 
 def test_zoom_enlarges_the_middle():
@@ -338,7 +338,7 @@ def test_tiles_dream_as_much_in_the_middle_as_at_the_corners(tiny, side):
 
   whole, tiled = (
     centre_by_corners(wish),
-    centre_by_corners(synthesis.tiled(wish, side)),
+    centre_by_corners(synthesis.mean_over_tiles(wish, side)),
   )
   assert abs(tiled / whole - 1) < 0.1
 
@@ -355,7 +355,7 @@ def test_a_gradient_of_tiles_is_the_mean_over_those_that_cover(tiny):
       place = slice(row, row + 16), slice(column, column + 16)
       want[place] += np.asarray(jax.grad(wish)(x[place]))
       covers[place] += 1
-  got = jax.grad(synthesis.tiled(wish, 16))(x)
+  got = jax.grad(synthesis.mean_over_tiles(wish, 16))(x)
   np.testing.assert_allclose(got, want / covers / 4, atol=1e-6)
 
 

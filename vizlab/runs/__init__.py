@@ -17,7 +17,7 @@ _WHERE = {
   'Table': 'report',
   'execute': 'execution',
   'load_run': 'reader',
-  'optimize_resumable': 'optimisation',
+  'optimize_resumable': 'optimization',
   'read_metrics': 'reader',
   'train_resumable': 'training',
 }

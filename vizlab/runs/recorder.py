@@ -205,6 +205,10 @@ class Recorder:
         self._path(f'{name}.npz'), lambda file: np.savez(file, **arrays)
       )
 
+  def has(self, name: str) -> bool:
+    """Returns True if ``name.npz`` is written, by this or an earlier run."""
+    return self._path(f'{name}.npz').exists()
+
   def once(
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
@@ -248,7 +252,7 @@ class Recorder:
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]
   ) -> dict[str, np.ndarray]:
     path = self._path(f'{name}.npz')
-    if not path.exists():
+    if not self.has(name):
       stopping.check()
       self.arrays(name, **make())
       stopping.check()

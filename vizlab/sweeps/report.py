@@ -156,7 +156,7 @@ def _curves(sweep: Sweep) -> str | None:
 
 
 def _scores(folder: pathlib.Path) -> np.ndarray | None:
-  """Mean score at each step of a trial's optimisations, concatenated."""
+  """Mean score at each step of a trial's optimizations, concatenated."""
   parts = []
   for path in sorted(folder.glob('*.npz'), key=lambda p: p.stat().st_mtime_ns):
     with np.load(path) as arrays:

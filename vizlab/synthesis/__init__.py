@@ -13,7 +13,7 @@ from vizlab.synthesis.augment import (
 )
 from vizlab.synthesis.augmentation import Augmentation, augment
 from vizlab.synthesis.cppn import cppn
-from vizlab.synthesis.dream import dream, tiled, zoom
+from vizlab.synthesis.dream import dream, mean_over_tiles, zoom
 from vizlab.synthesis.fool import fool
 from vizlab.synthesis.images import (
   fourier,
@@ -68,6 +68,7 @@ __all__ = [
   'lbfgs',
   'maco',
   'magnitude_of',
+  'mean_over_tiles',
   'noise',
   'noisy_crops',
   'normalise',
@@ -86,7 +87,6 @@ __all__ = [
   'rotate',
   'scale',
   'shared',
-  'tiled',
   'track',
   'tracked',
   'zoom',

@@ -23,12 +23,12 @@ from vizlab.types import (
   whole,
 )
 
-__all__ = ['Tiled', 'dream', 'tiled', 'zoom']
+__all__ = ['Tiled', 'dream', 'mean_over_tiles', 'zoom']
 
 
 @pytree_dataclass(static=('size',))
 class Tiled:
-  """See `tiled`."""
+  """See `mean_over_tiles`."""
 
   score: ScoreFn
   size: int
@@ -53,7 +53,7 @@ class Tiled:
     return jax.lax.map(jax.checkpoint(one), places).mean(0)
 
 
-def tiled(score: ScoreFn, size: int = 512) -> Tiled:
+def mean_over_tiles(score: ScoreFn, size: int = 512) -> Tiled:
   """The score of images larger than memory, as the mean over square tiles.
 
   Tiles that do not fit overlap. The gradient at a pixel is the mean over the
@@ -94,7 +94,8 @@ def dream(
 
   Args:
     score: ``[..., H, W, C] -> [...]``, for images of any size:
-      ``score(net, layer_energy('relu4_2'))``; see `tiled` for large ones.
+      ``score(net, layer_energy('relu4_2'))``; see
+      `mean_over_tiles` for large ones.
     x: Pictures ``[..., H, W, 3]`` in [0, 1].
     key: A JAX random key, for the shifts.
     octaves: How many sizes.

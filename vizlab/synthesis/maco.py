@@ -93,7 +93,7 @@ class Tracked:
 
 
 def maco(shape: Shape, *, magnitude: Array | None = None) -> Maco:
-  """Spectra whose magnitudes are fixed; only the phases are optimised.
+  """Spectra whose magnitudes are fixed; only the phases are optimized.
 
   The magnitudes are those of the image's values along the colour axes, before
   the sigmoid. Where a coefficient is its own mirror image (the mean and, of

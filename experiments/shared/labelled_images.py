@@ -13,10 +13,10 @@ from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.runs.inputs import picture_paths, read_square
 from vizlab.runs.settings import need_positive
 
-__all__ = ['Cases', 'load_cases']
+__all__ = ['LabelledImages', 'load_labelled_images']
 
 
-class Cases(NamedTuple):
+class LabelledImages(NamedTuple):
   """``N`` images and ``E`` classes of each.
 
   Attributes:
@@ -30,7 +30,9 @@ class Cases(NamedTuple):
   masks: np.ndarray | None
 
 
-def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
+def load_labelled_images(
+  config: ConfigDict, net: nets.Network
+) -> LabelledImages:
   """The pictures that ``config.scenes`` and ``config.photos`` ask for.
 
   Scenes of two objects, drawn from ``config.seed``; or all photos of a folder
@@ -48,12 +50,12 @@ def load_cases(config: ConfigDict, net: nets.Network) -> Cases:
     )
   key = jax.random.key(config.seed)
   drawn = scenes(key, config.scenes, objects=2, size=net.spec.size)
-  return Cases(
+  return LabelledImages(
     *(np.asarray(v) for v in (drawn.image, drawn.labels, drawn.masks))
   )
 
 
-def _photos(config: ConfigDict, net: nets.Network) -> Cases:
+def _photos(config: ConfigDict, net: nets.Network) -> LabelledImages:
   paths = picture_paths(config, 'photos')
   gone = [
     path for path in paths if not pathlib.Path(path).expanduser().exists()
@@ -72,4 +74,6 @@ def _photos(config: ConfigDict, net: nets.Network) -> Cases:
       f'as 282_cat.png that begin with a class below {count}'
     )
   images = [read_square('photos', path, net.spec.size) for path, _ in named]
-  return Cases(np.stack(images), np.array([[t] for _, t in named]), None)
+  return LabelledImages(
+    np.stack(images), np.array([[t] for _, t in named]), None
+  )

@@ -18,7 +18,7 @@ __all__ = ['OptimizedImages', 'check', 'fitting', 'optimize_resumable']
 
 
 class OptimizedImages(NamedTuple):
-  """Result of an optimisation of images.
+  """Result of an optimization of images.
 
   Attributes:
     images: The images ``[..., H, W, C]``.
@@ -94,7 +94,7 @@ def optimize_resumable(
   watch: Callable[[optimize.Progress], None] | None = None,
   **settings: Any,
 ) -> OptimizedImages:
-  """Optimises images, or resumes or reads an earlier optimisation.
+  """Optimizes images, or resumes or reads an earlier optimization.
 
   Args:
     recorder: Recorder of the run; the result is saved there as ``name.npz``.

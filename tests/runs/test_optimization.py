@@ -10,7 +10,7 @@ from tools import start
 
 from vizlab import optimize, penalties, synthesis
 from vizlab.objectives import channel, score
-from vizlab.runs import loop, optimisation
+from vizlab.runs import loop, optimization
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 from vizlab_experiments.configs.synthesis import (
@@ -29,7 +29,7 @@ def recorder(tmp_path):
 
 def grow(recorder, steps=12, wish=None, **settings):
   """Images of which each step depends on all before it, and on chance."""
-  return optimisation.optimize_resumable(
+  return optimization.optimize_resumable(
     recorder,
     'grown',
     wish or (lambda x: jnp.sin(7 * x).sum((1, 2, 3))),
@@ -91,7 +91,7 @@ def test_ctrl_c_keeps_all_chunks(recorder, monkeypatch):
 
 
 def test_names_with_slashes_are_flat_files(recorder):
-  made = optimisation.optimize_resumable(
+  made = optimization.optimize_resumable(
     recorder,
     'fire2/concat_0',
     lambda x: x.sum((1, 2, 3)),
@@ -106,7 +106,7 @@ def test_names_with_slashes_are_flat_files(recorder):
 
 def test_a_batch_chosen_by_memory_is_kept(tmp_path, monkeypatch):
   settings = {'batch': 0, 'negative': False, 'examples': False}
-  make, free = optimisation.optimize_resumable, optimisation._free_bytes
+  make, free = optimization.optimize_resumable, optimization._free_bytes
   priors = importlib.import_module('vizlab_experiments.shared.image_priors')
 
   def killed(*args, **settings):
@@ -116,7 +116,7 @@ def test_a_batch_chosen_by_memory_is_kept(tmp_path, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     start('synthesis/visualize', tmp_path / 'run', **settings)
   monkeypatch.setattr(priors, 'optimize_resumable', make)
-  monkeypatch.setattr(optimisation, '_free_bytes', lambda: 0)
+  monkeypatch.setattr(optimization, '_free_bytes', lambda: 0)
   start('synthesis/visualize', tmp_path / 'run', **settings)
   assert (tmp_path / 'run' / 'relu2_1_0.npz').exists()
   assert not (tmp_path / 'run' / 'relu2_1_1.npz').exists(), 'two at once'
@@ -170,17 +170,17 @@ def test_an_interrupt_where_patience_ends_changes_nothing(
 ):
   whole = grow(recorder, steps=400, patience=1e-2)
   (recorder.workdir / 'grown.npz').unlink()
-  settled = optimisation._settled
+  settled = optimization._settled
 
   def interrupted(span, patience, values):
     if len(values) == len(whole.scores):
       raise KeyboardInterrupt
     return settled(span, patience, values)
 
-  monkeypatch.setattr(optimisation, '_settled', interrupted)
+  monkeypatch.setattr(optimization, '_settled', interrupted)
   with pytest.raises(KeyboardInterrupt):
     grow(recorder, steps=400, patience=1e-2)
-  monkeypatch.setattr(optimisation, '_settled', settled)
+  monkeypatch.setattr(optimization, '_settled', settled)
   again = grow(recorder, steps=400, patience=1e-2)
   np.testing.assert_array_equal(again.scores, whole.scores)
 
@@ -210,11 +210,11 @@ def test_a_score_that_is_not_finite_is_named_with_its_step(recorder):
 def test_as_many_images_as_fit(tiny, monkeypatch):
   wish = score(tiny, channel('relu2', 1))
   image = synthesis.pixels(jnp.zeros((1, 32, 32, 3)))
-  assert optimisation.fitting(wish, image, 5) == 5, 'there is memory for these'
-  monkeypatch.setattr(optimisation, '_free_bytes', lambda: 0)
-  assert optimisation.fitting(wish, image, 5) == 1
+  assert optimization.fitting(wish, image, 5) == 5, 'there is memory for these'
+  monkeypatch.setattr(optimization, '_free_bytes', lambda: 0)
+  assert optimization.fitting(wish, image, 5) == 1
   # Half of a mebibyte holds many small images and fewer large ones.
-  monkeypatch.setattr(optimisation, '_free_bytes', lambda: 2**20)
+  monkeypatch.setattr(optimization, '_free_bytes', lambda: 2**20)
   larger = synthesis.pixels(jnp.zeros((1, 64, 64, 3)))
-  counts = [optimisation.fitting(wish, each, 1000) for each in (image, larger)]
+  counts = [optimization.fitting(wish, each, 1000) for each in (image, larger)]
   assert 1 < 2 * counts[1] < counts[0] < 1000, counts
