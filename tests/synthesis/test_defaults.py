@@ -25,7 +25,7 @@ DEFAULTS = {
   'pyramid': {'levels': 5, 'noise': 0.01},
   'rotate': {'degrees': 10.0, 'fill': 0.5},
   'scale': {'low': 0.9, 'high': 1.1, 'fill': 0.5},
-  'tiled': {'size': 512},
+  'mean_over_tiles': {'size': 512},
   'zoom': {'factor': 1.05},
 }
 DREAM = {'octaves': 4, 'scale': 1.4, 'steps': 10, 'rate': 0.006, 'jitter': 32}

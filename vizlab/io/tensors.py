@@ -20,9 +20,9 @@ def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
   """Reads the tensors and the header of a file.
 
   Args:
-    path: A ``.safetensors``, ``.pth``/``.pt`` (a state dict, read with
-      ``weights_only``, so that no code of the file runs; needs torch) or Keras
-      ``.h5`` file (needs h5py).
+    path: A ``.safetensors``, ``.npz``, ``.pth``/``.pt`` (a state dict, read
+      with ``weights_only``, so that no code of the file runs; needs torch) or
+      Keras ``.h5`` file (needs h5py).
 
   Returns:
     ``{name: array}``, and the header ``{key: text}`` (empty for formats
@@ -69,6 +69,14 @@ def _read_safetensors(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
     raise _damaged(path, error) from error
 
 
+def _read_numpy(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
+  try:
+    with path.open('rb') as raw, np.load(raw, allow_pickle=False) as file:
+      return dict(file), {}
+  except Exception as error:  # NumPy and zipfile raise many types
+    raise _damaged(path, error) from error
+
+
 def _read_torch(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
   torch = _need('torch', path)
   try:
@@ -112,6 +120,7 @@ _READERS: dict[
   str, Callable[[pathlib.Path], tuple[Tensors, dict[str, str]]]
 ] = {
   '.safetensors': _read_safetensors,
+  '.npz': _read_numpy,
   '.pth': _read_torch,
   '.pt': _read_torch,
   '.h5': _read_keras,

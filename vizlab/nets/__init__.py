@@ -19,7 +19,13 @@ from vizlab.nets.network import (
 )
 from vizlab.nets.receptive_field import Field
 from vizlab.nets.tiled import tiled
-from vizlab.nets.weights.files import from_tensors, load, save, shipped
+from vizlab.nets.weights.files import (
+  from_layers,
+  from_tensors,
+  load,
+  save,
+  shipped,
+)
 from vizlab.nets.weights.sources import SOURCES, Source
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
   'architecture',
   'check_layers',
   'create',
+  'from_layers',
   'from_tensors',
   'get_params',
   'is_chain',

@@ -26,6 +26,8 @@ CASES = [
   pytest.param(('vgg19', (48, 57), 7, 7), marks=pytest.mark.slow),
   ('squeezenet11', (59, 66), 13, 9),
   ('resnet18', (65, 48), 12, 10),
+  ('resnet20', (32, 27), 7, 5),
+  ('googlenet', (50, 67), 18, 13),
   ('minivgg', (21, 17), 1, 1),
   ('minivgg', (33, 64), 32, 27),
 ]
@@ -66,7 +68,7 @@ def check(net, objective, x, *, patch, stride, fill=0.5, **settings):
 @pytest.mark.parametrize('case', CASES, ids=str)
 def test_equals_whole_images(case):
   arch, size, patch, stride = case
-  head = arch in ('alexnet', 'minivgg', 'resnet18')
+  head = arch in ('alexnet', 'minivgg', 'resnet18', 'resnet20')
   net = nets.create(arch, key=jax.random.key(1), classifier=head)
   x = jax.random.uniform(jax.random.key(0), (1, *size, 3))
   objective = logit(3)

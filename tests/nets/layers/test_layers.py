@@ -2,7 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.nets.layers import LRN, AdaptivePool
+from vizlab.nets.layers import LRN, AdaptivePool, Subsample
+from vizlab.rules import Rules
 
 
 def test_lrn_equals_a_slow_replica():
@@ -23,3 +24,13 @@ def test_adaptive_pool_by_hand():
   np.testing.assert_allclose(got, [0.5, 2.0, 3.5])
   same = jnp.ones((1, 3, 3, 2))
   assert AdaptivePool('pool', 3)({}, None, same) is same
+
+
+def test_subsampling_by_hand():
+  x = np.arange(1.0, 31.0, dtype=np.float32).reshape(1, 5, 3, 2)
+  layer = Subsample('shortcut', 5)
+  y = np.asarray(layer({}, Rules(), x))
+  assert y.shape == (1, *layer.out_shape((5, 3, 2))) == (1, 3, 2, 5)
+  np.testing.assert_array_equal(y[..., [0, 3, 4]], 0)
+  for i, j, c in np.ndindex(3, 2, 2):
+    assert y[0, i, j, 1 + c] == x[0, 2 * i, 2 * j, c]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vizlab import io, nets
+from vizlab.nets.layers import BatchNorm, Conv, Dense, Flatten, Pool, ReLU
 from vizlab.nets.weights.layouts import LAYOUTS, expected
 
 
@@ -119,6 +120,106 @@ def test_keras_file(tmp_path):
     np.testing.assert_array_equal(a, b)
 
 
+def test_numpy_file_in_the_layout_of_torch(tmp_path):
+  net = nets.create('resnet20', key=jax.random.key(3))
+  torch_names = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean'}
+  torch_names['var'] = 'running_var'
+  axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+  tensors = {'bn1.num_batches_tracked': np.int64(7)}
+  for layer, params in nets.get_params(net).items():
+    for key, value in params.items():
+      name = f'{layer}.{torch_names.get(key, key)}'
+      tensors[name] = np.transpose(value, axes[value.ndim])
+  np.savez(tmp_path / 'net.npz', **tensors)
+  again = nets.load(tmp_path / 'net.npz')
+  assert again.arch == 'resnet20' and again.spec.size == 32
+  jax.tree.map(np.testing.assert_array_equal, again, net)
+
+
+def test_damaged_numpy_files(tmp_path):
+  path = tmp_path / 'net.npz'
+  np.savez(path, a=np.zeros(10_000))
+  path.write_bytes(path.read_bytes()[:5_000])
+  with pytest.raises(ValueError, match='path: .*net.npz is damaged'):
+    nets.load(path)
+  np.savez(path, a=np.array([{}], object))  # a pickle, which could run code
+  with pytest.raises(ValueError, match='path: .*net.npz is damaged'):
+    nets.load(path)
+
+
+OWN = (
+  Conv('conv1', 6),
+  BatchNorm('norm1'),
+  ReLU('relu1'),
+  Pool('pool1'),
+  Flatten('flat'),
+  Dense('fc', 3),
+)
+
+
+def own_tensors():
+  rng = np.random.default_rng(0)
+  shapes = {
+    'body.0.weight': (6, 3, 3, 3),
+    'body.0.bias': (6,),
+    'body.1.weight': (6,),
+    'body.1.bias': (6,),
+    'body.1.running_mean': (6,),
+    'body.1.running_var': (6,),
+    'fc.weight': (3, 6 * 4 * 4),
+    'fc.bias': (3,),
+  }
+  tensors = {k: rng.uniform(0.1, 1, s) for k, s in shapes.items()}
+  return tensors | {'body.1.num_batches_tracked': np.int64(1)}
+
+
+def test_own_layers_and_tensors(tmp_path):
+  names = {'conv1': 'body.0', 'norm1': 'body.1'}
+  spec = nets.InputSpec(size=8, mean=(0.5,) * 3)
+  tensors = own_tensors()
+  net = nets.from_layers(OWN, spec, tensors, names=names, arch='mine')
+  params = nets.get_params(net)
+  ours = params['conv1']['kernel']
+  np.testing.assert_allclose(
+    ours, tensors['body.0.weight'].transpose(2, 3, 1, 0), rtol=1e-6
+  )
+  # Torch flattens channels first, vizlab last.
+  dense = tensors['fc.weight'].reshape(3, 6, 4, 4).transpose(2, 3, 1, 0)
+  np.testing.assert_allclose(
+    params['fc']['kernel'], dense.reshape(96, 3), rtol=1e-6
+  )
+  again = nets.load(nets.save(net, tmp_path / 'mine.safetensors'))
+  assert again.arch == 'mine' and again.spec == spec and again.ops == OWN
+  jax.tree.map(np.testing.assert_array_equal, again, net)
+  flat = {f'{k}/{p}': v for k, d in params.items() for p, v in d.items()}
+  same = nets.from_layers(OWN, spec, flat, arch='mine')
+  jax.tree.map(np.testing.assert_array_equal, same, net)
+  assert nets.from_layers(OWN, spec, flat, pool='avg').rules != same.rules
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'names': {'conv9': 'body.0'}}, "names: got 'conv9', expected one of"),
+    ({'names': None}, 'tensors: does not hold .* mine; missing 6: conv1'),
+    ({'ops': OWN[:3]}, 'tensors: does not hold .* extra 2: fc.weight, fc.bias'),
+    ({'ops': (*OWN, OWN[0])}, "ops: got two layers named 'conv1'"),
+    ({'spec': nets.InputSpec(size=16)}, r'misshapen 1: fc.weight \(3, 96\)'),
+    ({'pool': 'min'}, "pool: got 'min'"),
+  ],
+)
+def test_own_layers_need_their_tensors(change, message):
+  arguments = {
+    'ops': OWN,
+    'spec': nets.InputSpec(size=8),
+    'tensors': own_tensors(),
+    'names': {'conv1': 'body.0', 'norm1': 'body.1'},
+    **change,
+  }
+  with pytest.raises(ValueError, match=message):
+    nets.from_layers(**arguments, arch='mine')
+
+
 def test_damaged_and_missing_files(squeezenet, tmp_path):
   path = write(squeezenet, tmp_path / 'a.safetensors')
   cut = tmp_path / 'cut.safetensors'
@@ -205,6 +306,36 @@ REAL = {
 }
 
 
+def top(net, photos):
+  """Numbers of photos whose class comes first, and among the first five."""
+  x = jnp.stack([io.read_image(p, shorter=256, crop=224) for p in photos])
+  labels = np.array([int(pathlib.Path(p).name[:3]) for p in photos])
+  logits = jax.jit(lambda net, x: net(x)[0])(net, x)
+  best = np.argsort(-np.asarray(logits), -1)[:, :5]
+  hits = best == labels[:, None]
+  return int(hits[:, 0].sum()), int(hits.any(1).sum())
+
+
+@pytest.mark.slow
+def test_googlenet_of_caffe_names_real_photos(assets):
+  net = nets.load(assets / 'weights' / 'googlenet_bvlc.npz')
+  assert net.arch == 'googlenet' and net.spec.order == 'bgr'
+  assert top(net, sorted((assets / 'images' / 'labelled').iterdir())) == (
+    18,
+    22,
+  )
+
+
+@pytest.mark.slow
+def test_resnet20_names_images_of_cifar(assets):
+  net = nets.load(assets / 'weights' / 'cifar' / 'plain_resnet20.npz')
+  with np.load(assets / 'data' / 'cifar10_5000.npz') as file:
+    x, labels = file['x_test'] / np.float32(255), file['y_test']
+  logits = jax.lax.map(lambda x: net(x)[0], x, batch_size=250)
+  hits = np.asarray(logits).argmax(-1) == labels
+  assert abs(hits.mean() - 0.915) <= 1e-3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(('name', 'suffix'), REAL)
 def test_real_weights_name_real_photos(name, suffix, assets, tmp_path):
@@ -216,11 +347,6 @@ def test_real_weights_name_real_photos(name, suffix, assets, tmp_path):
   net = nets.load(source, preprocess='caffe')
   source.unlink()
   photos = sorted((assets / 'images' / 'labelled').iterdir())
-  x = jnp.stack([io.read_image(p, shorter=256, crop=224) for p in photos])
-  labels = np.array([int(pathlib.Path(p).name[:3]) for p in photos])
-  logits = jax.jit(lambda net, x: net(x)[0])(net, x)
-  best = np.argsort(-np.asarray(logits), -1)[:, :5]
-  hits = best == labels[:, None]
-  first, five = REAL[name, suffix]
-  assert abs(int(hits[:, 0].sum()) - first) <= 1
-  assert abs(int(hits.any(1).sum()) - five) <= 1
+  first, five = top(net, photos)
+  assert abs(first - REAL[name, suffix][0]) <= 1
+  assert abs(five - REAL[name, suffix][1]) <= 1

@@ -10,6 +10,7 @@ from vizlab import rules
 from vizlab.lookup import check_name
 from vizlab.nets.architectures import (
   alexnet,
+  googlenet,
   minivgg,
   resnet,
   squeezenet,
@@ -30,6 +31,7 @@ CAFFE = InputSpec(
 )
 _CAFFE_227 = dataclasses.replace(CAFFE, size=227)
 _CAFFE_ROUND = dataclasses.replace(CAFFE, mean=(104.0, 117.0, 123.0))
+_CIFAR = dataclasses.replace(TORCHVISION, size=32)
 _SCENES = InputSpec(size=96, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 POOLS = {'max': rules.max_pool, 'avg': rules.avg_pool}
@@ -87,6 +89,9 @@ _CATALOG = {
       for name in vgg.DEPTHS
     ),
     Architecture(
+      'googlenet', googlenet.googlenet, 'pool5/7x7_s1', {'caffe': _CAFFE_ROUND}
+    ),
+    Architecture(
       'squeezenet11',
       squeezenet.squeezenet11,
       'conv10',
@@ -100,6 +105,16 @@ _CATALOG = {
         {'torchvision': TORCHVISION},
       )
       for name in resnet.DEPTHS
+    ),
+    *(
+      Architecture(
+        name,
+        functools.partial(resnet.cifar_resnet, name),
+        'avgpool',
+        {'torchvision': _CIFAR},
+        classes=10,
+      )
+      for name in resnet.CIFAR_DEPTHS
     ),
     Architecture(
       'minivgg', minivgg.minivgg, 'gap', {'scenes': _SCENES}, classes=16

@@ -1,4 +1,4 @@
-"""Layers that join or flatten maps."""
+"""Layers that join, subsample or flatten maps."""
 
 import dataclasses
 import math
@@ -6,10 +6,11 @@ import math
 import jax.numpy as jnp
 
 from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
+from vizlab.nets.receptive_field import Slide
 from vizlab.rules import Rules
 from vizlab.types import Array
 
-__all__ = ['Add', 'Concat', 'Flatten']
+__all__ = ['Add', 'Concat', 'Flatten', 'Subsample']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,37 @@ class Concat(Pointwise):
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Concatenates along the last axis."""
     return jnp.concatenate(xs, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subsample(Layer):
+  """Every other position, with zero channels on both sides.
+
+  The shortcut without parameters between stages of a ResNet (He et al. 2016,
+  option A).
+  """
+
+  features: int
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(ceil(H / 2), ceil(W / 2), features)``."""
+    h, w, _ = shapes[0]
+    return -(-h // 2), -(-w // 2), self.features
+
+  @property
+  def slide(self) -> Slide | None:
+    """Window of one position, at a stride of 2."""
+    return Slide(1, 2)
+
+  def without_padding(self, shape: Shape) -> 'Layer | None':
+    """The layer itself: it has no padding."""
+    return self
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Takes every other row and column, and adds channels of zeros."""
+    added = self.features - xs[0].shape[-1]
+    sides = (added // 2, added - added // 2)
+    return jnp.pad(xs[0][:, ::2, ::2], [(0, 0)] * 3 + [sides])
 
 
 @dataclasses.dataclass(frozen=True)

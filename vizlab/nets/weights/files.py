@@ -12,21 +12,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab.io import read_tensors, sha256, write_tensors
-from vizlab.lookup import did_you_mean
+from vizlab.lookup import check_name, did_you_mean
 from vizlab.nets.architectures.catalog import (
   POOLS,
   architecture,
   names,
   pooling_rules,
 )
-from vizlab.nets.graph import infer_shapes
+from vizlab.nets.graph import check_wiring, infer_shapes
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Layer
 from vizlab.nets.network import Network, get_params
 from vizlab.nets.weights.matching import Fit, best_fit, own_fit
 from vizlab.nets.weights.serial import layers_from_json, layers_to_json
+from vizlab.types import Array
 
-__all__ = ['EMBEDDED', 'from_tensors', 'load', 'save', 'shipped']
+__all__ = ['EMBEDDED', 'from_layers', 'from_tensors', 'load', 'save', 'shipped']
 
 EMBEDDED = ('minivgg', 'minivgg_random_labels')
 _FORMAT = 'vizlab-1'
@@ -51,8 +52,8 @@ def load(
     source: ``'minivgg'``, the network that ships with vizlab;
       ``'minivgg_random_labels'``, which memorised random labels of 512 scenes,
       for sanity checks; or the path of a file in vizlab's format
-      (``.safetensors``), with torchvision's names (``.safetensors``, ``.pth``)
-      or with Keras' names (``.h5``).
+      (``.safetensors``, ``.npz``), with torchvision's names
+      (``.safetensors``, ``.npz``, ``.pth``) or with Keras' names (``.h5``).
     arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
       it from the file.
     preprocess: ``'torchvision'`` or ``'caffe'``. ``None`` uses the header of
@@ -127,6 +128,62 @@ def from_tensors(
   return _assemble(tensors, {}, 'tensors:', arch, preprocess, pool, ())
 
 
+def from_layers(
+  ops: Iterable[Layer],
+  spec: InputSpec,
+  tensors: Mapping[str, np.ndarray],
+  *,
+  names: Mapping[str, str] | None = None,
+  arch: str = 'own',
+  pool: str = 'max',
+) -> Network:
+  """Builds a trained network from your own layers and tensors.
+
+  Args:
+    ops: The layers in the order they run; see `vizlab.nets.layers`.
+    spec: Input size and preprocessing.
+    tensors: Arrays by name: ``layer/kernel`` with axes ``[H, W, in, out]``, or
+      ``layer.weight`` as in a torch state dict. Names and shapes must match one
+      to one.
+    names: Name in ``tensors`` of each layer that is called otherwise there,
+      such as ``{'conv1': 'features.0'}``.
+    arch: Name of the network.
+    pool: ``'max'`` or ``'avg'``, for every pooling layer.
+
+  Returns:
+    A `Network`, in float32, which `save` and `load` write and read.
+
+  Raises:
+    ValueError: The tensors are not those of the layers, a layer in ``names`` is
+      unknown, or the layers do not fit together.
+
+  >>> import numpy as np
+  >>> from vizlab import nets
+  >>> from vizlab.nets.layers import Conv, Dense, GlobalPool, ReLU
+  >>> net = nets.from_layers(
+  ...     (Conv('conv1', 4), ReLU('relu1'), GlobalPool('gap'), Dense('fc', 2)),
+  ...     nets.InputSpec(size=32),
+  ...     {
+  ...         '0.weight': np.ones((4, 3, 3, 3)),
+  ...         '0.bias': np.zeros(4),
+  ...         'fc.weight': np.ones((2, 4)),
+  ...         'fc.bias': np.zeros(2),
+  ...     },
+  ...     names={'conv1': '0'},
+  ... )
+  >>> nets.param_count(net)
+  122
+  """
+  ops = tuple(ops)
+  check_wiring(ops)
+  for name in names or {}:
+    check_name('names', name, [op.name for op in ops])
+  fit = own_fit('tensors:', tensors, arch, ops, spec, names)
+  return Network(
+    arch, ops, spec, _params(fit, tensors, 'tensors:'), pooling_rules(pool)
+  )
+
+
 def _assemble(
   tensors: Mapping[str, np.ndarray],
   header: Mapping[str, str],
@@ -143,15 +200,23 @@ def _assemble(
     fit = _own(origin, tensors, header, kinds)
   else:
     fit = best_fit(origin, tensors, arch or header.get('arch'))
-  params: dict[str, dict[str, np.ndarray]] = {}
+  params = _params(fit, tensors, origin)
+  spec = _input_spec(origin, header, fit, preprocess)
+  rules = pooling_rules(pool or header.get('pool', 'max'))
+  return Network(fit.arch.name, fit.ops, spec, params, rules)
+
+
+def _params(
+  fit: Fit, tensors: Mapping[str, np.ndarray], origin: str
+) -> dict[str, dict[str, Array]]:
+  """Parameters of the layers from the tensors of a fit."""
+  params: dict[str, dict[str, Array]] = {}
   for name, entry in fit.entries.items():
     value = entry.to_ours(np.asarray(tensors[name], np.float32))
     if not np.isfinite(value).all():
       raise ValueError(f'{origin} has non-finite numbers in {name!r}')
     params.setdefault(entry.layer, {})[entry.parameter] = jnp.asarray(value)
-  spec = _input_spec(origin, header, fit, preprocess)
-  rules = pooling_rules(pool or header.get('pool', 'max'))
-  return Network(fit.arch.name, fit.ops, spec, params, rules)
+  return params
 
 
 def _own(

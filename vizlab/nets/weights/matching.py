@@ -56,16 +56,30 @@ def own_fit(
   arch: str,
   ops: tuple[Layer, ...],
   spec: InputSpec,
+  names: Mapping[str, str] | None = None,
 ) -> Fit:
-  """Matches the tensors of a file to given layers.
+  """Matches tensors, in the layout of vizlab or torch, to given layers.
+
+  Args:
+    origin: Where the tensors come from, for errors.
+    tensors: Arrays by name.
+    arch: Name of the network.
+    ops: Its layers.
+    spec: Its input specification.
+    names: Prefixes of the tensors of layers that have another name there.
 
   Raises:
     ValueError: The tensors are not those of the layers.
   """
   own = Architecture(arch, lambda classes: ops, '', {'of the file': spec})
-  shapes = {name: value.shape for name, value in tensors.items()}
-  entries = expected(LAYOUTS[0], arch, ops, spec.size)
-  fit = _compared(own, LAYOUTS[0], ops, entries, shapes)
+  places = {op.name: (names or {}).get(op.name, op.name) for op in ops}
+  fits = []
+  for layout in LAYOUTS[:2]:
+    placed = dataclasses.replace(layout, places=lambda *_: places)
+    entries = expected(placed, arch, ops, spec.size)
+    shapes = _shapes(tensors, layout)
+    fits.append(_compared(own, layout, ops, entries, shapes))
+  fit = min(fits, key=lambda fit: fit.faults)
   if fit.faults:
     raise ValueError('; '.join(_faults(origin, fit)))
   return fit
@@ -83,11 +97,7 @@ def _faults(origin: str, fit: Fit) -> list[str]:
 def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
   arch = architecture(name)
   for layout in LAYOUTS:
-    file_shapes = {
-      key: value.shape
-      for key, value in tensors.items()
-      if not key.endswith(layout.ignore or ('\0',))
-    }
+    file_shapes = _shapes(tensors, layout)
     for classifier in (True, False):
       if not classifier and _has_head(arch, layout, file_shapes):
         continue  # partly present, so the rest is missing
@@ -96,6 +106,18 @@ def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
       entries = expected(layout, name, ops, arch.spec().size)
       if entries is not None:
         yield _compared(arch, layout, ops, entries, file_shapes)
+
+
+def _shapes(
+  tensors: Mapping[str, np.ndarray], layout: Layout
+) -> dict[str, tuple[int, ...]]:
+  """Shapes of the tensors that a layout does not ignore."""
+  ignored = layout.ignore or ('\0',)
+  return {
+    key: value.shape
+    for key, value in tensors.items()
+    if not key.endswith(ignored)
+  }
 
 
 def _compared(
