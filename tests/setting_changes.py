@@ -276,6 +276,14 @@ TABLE = {
     # It changes the accuracy, which is 0 after two steps.
     'eval_scenes': Change(0, {}, 'config.eval_scenes: got 0'),
   },
+  'probes/filters': {
+    'ordered': Change(False, {}, 'pictures'),
+    'shared': Change(True, {}, 'pictures'),
+    'layers': 'conv3_1',
+    'channels': '5',
+    'count': 2,
+    'inputs': 2,
+  },
   'probes/units': {
     'seed': Change(5, {}, 'pictures'),
     'layer': Change('relu2_1', {}, 'pictures'),

@@ -39,6 +39,7 @@ ALLOWED = {
   'synthesis': {*_MIDDLE, 'synthesis'},
   'style': {*_MIDDLE, 'synthesis', 'style'},
   'adversarial': {*_MIDDLE, 'adversarial'},
+  'probes': {*_MIDDLE, 'probes'},
   'evaluate': {*_MIDDLE, 'evaluate'},
 }
 # What runs experiments may use all that experiments use.

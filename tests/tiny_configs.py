@@ -104,6 +104,7 @@ BASES = {
     'calibration_batches': 1,
     'eval_scenes': 4,
   },
+  'probes/filters': {'layers': 'conv2_1', 'count': 1, 'inputs': 1},
   'probes/units': {
     'layer': 'relu1_1',
     'scenes': 4,

@@ -134,21 +134,28 @@ def overlay(
   return mixed.round().astype(np.uint8).view(Picture)
 
 
-def filters(kernel: np.ndarray, *, columns: int = 8, side: int = 40) -> Picture:
-  """Renders first-layer kernels side by side, each scaled separately.
+def filters(
+  kernel: np.ndarray,
+  *,
+  columns: int = 8,
+  side: int = 40,
+  shared: bool = False,
+) -> Picture:
+  """Renders first-layer kernels side by side.
 
   Args:
     kernel: Kernels ``[k, k, 3, D]``; zero is grey.
     columns: Number of kernels per row.
     side: Side of each rendered kernel in pixels.
+    shared: Whether all kernels have one scale, so that weak ones are grey; by
+      default each is scaled separately.
   """
-  each = [
-    resize(rgb_of_kernel, side)
-    for rgb_of_kernel in (
-      to_uint8(0.5 + percentile_scale(k, 100) / 2)
-      for k in np.moveaxis(np.asarray(kernel), -1, 0)
-    )
-  ]
+  kernels = np.moveaxis(np.asarray(kernel), -1, 0)
+  if shared:
+    kernels = percentile_scale(kernels, 100)
+  if not shared:
+    kernels = [percentile_scale(k, 100) for k in kernels]
+  each = [resize(to_uint8(0.5 + k / 2), side) for k in kernels]
   return grid([each[i : i + columns] for i in range(0, len(each), columns)])
 
 

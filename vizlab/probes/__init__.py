@@ -1,0 +1,35 @@
+"""Probes of what a network has learned: its weights and activations.
+
+Pure functions over any network ``net(x, edits) -> (logits, acts)`` and over
+plain arrays of kernels ``[K, h, w, C]`` and activations ``[B, H, W, C]``.
+"""
+
+from vizlab.probes.activations import (
+  Activity,
+  activity,
+  combined,
+  histogram,
+  log_edges,
+)
+from vizlab.probes.filters import (
+  Grating,
+  aliasing,
+  cropped,
+  expanded_weights,
+  filter_order,
+  grating,
+)
+
+__all__ = [
+  'Activity',
+  'Grating',
+  'activity',
+  'aliasing',
+  'combined',
+  'cropped',
+  'expanded_weights',
+  'filter_order',
+  'grating',
+  'histogram',
+  'log_edges',
+]
