@@ -47,7 +47,7 @@ def test_every_public_method_has_a_row():
 
 @each_method
 def test_batch_equals_loop(name, tiny, x):
-  call = METHODS[name].call
+  call = jax.jit(METHODS[name].call)
   batch = call(score(tiny, logit(TARGETS)), x)
   for i, target in enumerate(TARGETS):
     one = call(score(tiny, logit(target)), x[i : i + 1])
@@ -57,7 +57,7 @@ def test_batch_equals_loop(name, tiny, x):
 @each_method
 @pytest.mark.parametrize('lead', [(), (1,), (5, 1), (1, 5)], ids=str)
 def test_any_leading_batch(name, lead, tiny, x):
-  call = METHODS[name].call
+  call = jax.jit(METHODS[name].call)
   n = int(np.prod(lead))
   images, targets = x[:n], TARGETS[:n]
   flat = call(score(tiny, logit(targets)), images)
@@ -82,13 +82,12 @@ def test_jit_equals_eager_in_value_shape_and_dtype(name, tiny, x):
 @each_method
 def test_under_vmap_and_inside_scan(name, tiny, x):
   call = METHODS[name].call
-  asked = score(tiny, logit(TARGETS))
-  plain = call(asked, x)
+  plain = jax.jit(call)(score(tiny, logit(TARGETS)), x)
 
   def one(target, image):
     return call(score(tiny, logit(target)), image)
 
-  close(jax.vmap(one)(TARGETS, x), plain)
+  close(jax.jit(jax.vmap(one))(TARGETS, x), plain)
   _, scanned = jax.lax.scan(
     lambda carry, item: (carry, one(*item)), 0, (TARGETS, x)
   )

@@ -95,12 +95,12 @@ def test_batch_equals_loop_and_jit_equals_eager(name, case):
 
 @each_metric
 def test_any_leading_batch_and_vmap(name, case):
-  metric = METRICS[name]
+  metric = jax.jit(METRICS[name])
   flat = metric(*case)
   nested = metric(*(v.reshape(5, 1, *v.shape[1:]) for v in case))
   assert nested.shape == (5, 1)
   np.testing.assert_allclose(nested[:, 0], flat, atol=1e-5)
-  np.testing.assert_allclose(jax.vmap(metric)(*case), flat, atol=1e-5)
+  np.testing.assert_allclose(jax.jit(jax.vmap(metric))(*case), flat, atol=1e-5)
 
 
 @each_metric
@@ -108,7 +108,7 @@ def test_a_map_with_nan_is_nan_and_the_others_are_not(name, case):
   if name in ('impute', 'max_sensitivity'):
     return  # they judge no given map
   x, a, mask = case
-  got = METRICS[name](x, a.at[2, 3, 4].set(jnp.nan), mask)
+  got = jax.jit(METRICS[name])(x, a.at[2, 3, 4].set(jnp.nan), mask)
   assert jnp.isnan(got[2])
   assert jnp.isfinite(got[jnp.array([0, 1, 3, 4])]).all()
 
@@ -125,7 +125,7 @@ SCORED = (
 @pytest.mark.parametrize('name', SCORED)
 def test_a_score_with_nan_is_nan_and_the_others_are_not(name, case):
   x, a, mask = case
-  got = METRICS[name](x.at[2, 5, 4].set(jnp.nan), a, mask)
+  got = jax.jit(METRICS[name])(x.at[2, 5, 4].set(jnp.nan), a, mask)
   assert jnp.isnan(got).tolist() == [False, False, True, False, False]
 
 
@@ -208,6 +208,7 @@ def _removed(a):
 @pytest.mark.parametrize('name', ['infidelity', 'sparseness', 'energy_inside'])
 def test_the_unit_of_a_map_does_not_matter(name, scale, case):
   x, a, mask = case
+  metric = jax.jit(METRICS[name])
   np.testing.assert_allclose(
-    METRICS[name](x, a * scale, mask), METRICS[name](x, a, mask), rtol=1e-3
+    metric(x, a * scale, mask), metric(x, a, mask), rtol=1e-3
   )

@@ -121,10 +121,10 @@ def test_a_unit_sees_its_receptive_field_and_no_more(name, layer, size):
   i, j = (n // 2 for n in row.shape[:2])
   x = jax.random.uniform(jax.random.key(0), (1, size, size, 3)) + 0.5
 
-  def unit(x):
+  def unit(x, net):
     return net(x)[1][layer][0, i, j].sum()
 
-  seen = np.abs(np.asarray(jax.grad(unit)(x)))[0].sum(-1) > 0
+  seen = np.abs(np.asarray(jax.jit(jax.grad(unit))(x, net)))[0].sum(-1) > 0
   for axis, at in ((1, i), (0, j)):
     lines = np.flatnonzero(seen.any(axis))
     start, stop = row.field.pixels(at)
