@@ -276,6 +276,16 @@ TABLE = {
     # It changes the accuracy, which is 0 after two steps.
     'eval_scenes': Change(0, {}, 'config.eval_scenes: got 0'),
   },
+  'probes/activations': {
+    'seed': 5,
+    'image': 'sample:crescent_and_cross',
+    'target': 7,
+    'layers': 'relu2_1',
+    'channels': 2,
+    'scenes': 3,
+    'photos': '{files}/labelled',
+    'batch': Change(1, {}, 'nothing'),
+  },
   'probes/filters': {
     'ordered': Change(False, {}, 'pictures'),
     'shared': Change(True, {}, 'pictures'),

@@ -104,6 +104,12 @@ BASES = {
     'calibration_batches': 1,
     'eval_scenes': 4,
   },
+  'probes/activations': {
+    'layers': 'relu1_1',
+    'channels': 1,
+    'scenes': 2,
+    'batch': 2,
+  },
   'probes/filters': {'layers': 'conv2_1', 'count': 1, 'inputs': 1},
   'probes/units': {
     'layer': 'relu1_1',

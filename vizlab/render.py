@@ -18,6 +18,7 @@ from vizlab.types import check_image
 
 __all__ = [
   'Picture',
+  'activations',
   'crop',
   'filters',
   'grid',
@@ -31,7 +32,7 @@ __all__ = [
   'to_uint8',
 ]
 
-# Evenly spaced control points of the two colour maps, 0 to 255.
+# Evenly spaced control points of the colour maps, 0 to 255.
 _HEAT = (
   (0, 0, 4),
   (40, 11, 84),
@@ -51,6 +52,7 @@ _SIGNED = (
   (209, 88, 72),
   (130, 13, 38),
 )
+_ON_BLACK = ((80, 140, 255), (0, 0, 0), (255, 255, 255))
 
 _GAP = 4  # pixels between pictures
 
@@ -156,6 +158,26 @@ def filters(
   if not shared:
     kernels = [percentile_scale(k, 100) for k in kernels]
   each = [resize(to_uint8(0.5 + k / 2), side) for k in kernels]
+  return grid([each[i : i + columns] for i in range(0, len(each), columns)])
+
+
+def activations(
+  maps: np.ndarray, *, columns: int = 8, side: int = 48
+) -> Picture:
+  """Renders the channels of a map ``[H, W, C]`` as tiles on one scale.
+
+  Zero is black, positive activations are white and negative ones blue.
+
+  Args:
+    maps: Activations or gradients ``[H, W, C]``.
+    columns: Number of tiles per row.
+    side: Longer side of each tile in pixels.
+  """
+  values = (percentile_scale(maps) + 1) / 2
+  each = [
+    resize(_colour(tile, _ON_BLACK), side)
+    for tile in np.moveaxis(values, -1, 0)
+  ]
   return grid([each[i : i + columns] for i in range(0, len(each), columns)])
 
 
