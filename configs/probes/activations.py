@@ -11,12 +11,13 @@ Commands:
     --config.net.weights=googlenet.safetensors --config.image=PHOTO \\
     --config.photos=FOLDER --workdir=runs/activations_googlenet
 
-Runtime: half a minute on 2 CPU cores; GoogLeNet with 300 photos two minutes. A
+Runtime: half a minute on 2 CPU cores; GoogLeNet with 300 photos one minute. A
 run that is stopped or killed resumes after the last 256 images.
 
 Expected: report.html with a row of maps for each layer: edges in the first
 ones, parts of the objects in later ones. In minivgg a third to a half of the
-places behind each ReLU are active, and no channel is dead.
+places behind each ReLU are active, in GoogLeNet on photos 47 % of the first and
+16 % of the last layer; no channel is dead.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,9 @@ Commands:
   vizlab-run --config=synthesis/dream:vgg19 \\
     --config.net.weights=vgg19.safetensors --config.image=PHOTO \\
     --workdir=runs/dream_vgg19
+  vizlab-run --config=synthesis/dream:googlenet --config.size=400 \\
+    --config.net.weights=googlenet.safetensors --config.image=PHOTO \\
+    --workdir=runs/dream_googlenet
 
 ``--config.image=noise`` starts from noise, in which early layers grow from a
 seed or two; ``--config.channels=7,12`` raises those channels of each layer;
@@ -20,8 +23,10 @@ the next layer or frame.
 
 Expected: report.html with the picture and its dreams: dots, nets of lines,
 worms and eyes, and in relu5_2 brush strokes along the edges; with VGG-19 eyes,
-snails and houses with bays and towers, under a smooth sky. The scores rise 6 to
-32 times, those of VGG-19 57 to 1300 times.
+snails and houses with bays and towers, under a smooth sky; with GoogLeNet's
+inception_4c towers, pagodas, cars and dogs, the pictures of the original
+(Mordvintsev et al. 2015). The scores rise 6 to 32 times, those of VGG-19 57 to
+1300 times.
 """
 
 from ml_collections import ConfigDict
@@ -58,6 +63,8 @@ def get_config(arg: str = '') -> ConfigDict:
     config.image = ''
     config.size = 320
     config.layers = ('relu3_3', 'relu4_3', 'relu5_3')
+  if arg == 'googlenet':
+    config.layers = tuple(f'inception_{k}/output' for k in ('3b', '4c', '4e'))
   return config
 
 

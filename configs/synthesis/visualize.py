@@ -8,6 +8,10 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.layers=fc8 \\
     --config.channels=130,340,949,417,282,1,980,970 --config.batch=4 \\
     --workdir=runs/classes
+  vizlab-run --config=synthesis/visualize:googlenet \\
+    --config.net.weights=googlenet.safetensors \\
+    --config.layers=loss3/classifier --config.channels=954,701,543 \\
+    --workdir=runs/classes_googlenet
 
 Runtime: five minutes on 2 busy CPU cores; VGG-19 28 minutes beside other work.
 It can be interrupted and started again: it resumes from the last checkpoint, 20
@@ -73,6 +77,9 @@ def get_config(arg: str = '') -> ConfigDict:
     config.count = config.batch = 5
     config.size = 224
     config.negative = config.examples = False
+  if arg == 'googlenet':
+    parts = ('3b', '4a', '4d', '5b')
+    config.layers = tuple(f'inception_{k}/output' for k in parts)
   return config
 
 
