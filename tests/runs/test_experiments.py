@@ -51,6 +51,22 @@ def test_ones_own_stands_beside_its_config(tmp_path):
       experiments.find(config)
 
 
+@pytest.mark.parametrize('lacks', ['prepare', 'run'])
+def test_ones_own_needs_both_functions(lacks, tmp_path):
+  code = 'def prepare(config): ...\ndef run(inputs, recorder): ...\n'
+  code = code.replace(f'def {lacks}', 'def other')
+  (tmp_path / 'mine.py').write_text(code)
+  with pytest.raises(ValueError, match=rf'mine.py has no function {lacks}\('):
+    experiments.find(ConfigDict({'experiment': 'mine'}), tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+  with pytest.raises(
+    ValueError, match=r"got 'mine', expected .* \(there is no .*/mine.py\)"
+  ):
+    experiments.find(ConfigDict({'experiment': 'mine'}), tmp_path)
+
+
 def test_settings_are_checked_against_those_of_the_file():
   reference = ConfigDict({'experiment': 'mine', 'rate': 0.5})
   experiments.check(ConfigDict({'experiment': 'mine', 'rate': 2}), reference)

@@ -100,7 +100,7 @@ def test_a_run_is_repeated_from_its_record(tmp_path):
   assert 'from: minivgg is another file' in changed.stderr
   nothing = call('run', f'--from={tmp_path}', f'--workdir={tmp_path / "x"}')
   assert nothing.returncode == 1
-  assert f'from: {tmp_path} is not the workdir of a run' in nothing.stderr
+  assert f'from: {tmp_path} cannot be repeated' in nothing.stderr
   assert len(nothing.stderr.splitlines()) == 1
 
 

@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from vizlab.runs import experiments
 from vizlab.sweeps import space
@@ -122,3 +123,12 @@ def test_numpy_numbers_and_dicts_are_trials():
 def test_an_unknown_sweep_is_named():
   with pytest.raises(ValueError, match="name: got 'optimiser'.*'optimizer'"):
     space.trials(style_transfer, 'optimiser', style_transfer.get_config())
+
+
+def test_a_config_without_a_sweep_is_told():
+  module = types.ModuleType('my_config')
+  with pytest.raises(ValueError, match='config: my_config defines no sweep'):
+    space.trials(module, '', ConfigDict())
+  module.sweep = lambda add: None
+  with pytest.raises(ValueError, match="name: got 'big', expected none: the"):
+    space.trials(module, 'big', ConfigDict())

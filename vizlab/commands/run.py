@@ -69,10 +69,16 @@ def wanted() -> tuple[ConfigDict, ModuleType]:
   path = pathlib.Path(FROM.value).expanduser() / files.CONFIG
   try:
     values = json.loads(path.read_text())
+    own = values.get('experiment', '')
+    if own and own not in experiments.known() and not experiments.renamed(own):
+      raise ValueError(
+        f'its experiment {own!r} does not come with vizlab; expected a run of '
+        'one that does'
+      )
     experiment = experiments.find(values)
   except (OSError, json.JSONDecodeError, ValueError) as error:
     raise ValueError(
-      f'from: {FROM.value} is not the workdir of a run: {error}'
+      f'from: {FROM.value} cannot be repeated: {error}'
     ) from error
   config = experiments.restored(values)
   record = path.with_name(files.RECORD)

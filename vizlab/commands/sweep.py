@@ -128,8 +128,9 @@ def main(argv: list[str]) -> int:
     with stopping.writing():
       page = report.write(sweep, PICTURE.value)
   known = report.pictures(sweep)
-  if PICTURE.value and known and PICTURE.value not in known:
-    print(f'picture: no trial has {PICTURE.value!r}, expected one of {known}')
+  if PICTURE.value and PICTURE.value not in known:
+    expected = f'expected one of {known}' if known else 'and no picture at all'
+    print(f'picture: no trial has {PICTURE.value!r}, {expected}')
   print(', '.join(f'{count} {name}' for name, count in totals.items()))
   if totals['failed']:
     print(f'tracebacks: {folder / "errors"}; --retry_failed runs them again')

@@ -142,10 +142,27 @@ def find(config: ConfigDict, beside: str | pathlib.Path = '') -> ModuleType:
   """
   name = config.get('experiment', '')
   own = pathlib.Path(beside) / f'{name}.py'
-  if beside and name and own.is_file() and name not in known():
-    return load_file(own, name)
+  if beside and name and name not in known():
+    if own.is_file():
+      return _checked(load_file(own, name), own)
+    if not renamed(name):
+      raise ValueError(
+        f'config.experiment: got {name!r}, expected the name of a file beside '
+        f'the config (there is no {own}) or one of {known()}'
+      )
   _check_known('config.experiment', name)
   return experiment_module(name)
+
+
+def _checked(module: ModuleType, path: pathlib.Path) -> ModuleType:
+  """Raises a `ValueError` unless a module has both functions."""
+  for function in ('prepare(config)', 'run(inputs, recorder)'):
+    if not callable(getattr(module, function.partition('(')[0], None)):
+      raise ValueError(
+        f'config.experiment: {path} has no function {function}, expected '
+        'prepare(config) and run(inputs, recorder)'
+      )
+  return module
 
 
 def _reference(name: str) -> ConfigDict | None:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ from vizlab import io, nets
 from vizlab.runs.inputs import found_pictures
 from vizlab.runs.settings import flatten, listed
 
-__all__ = ['check_files', 'command', 'record']
+__all__ = ['check_files', 'command', 'own_code', 'record']
 
 # Settings that name a few images, which may be folders or patterns.
 _LISTS = {'images', 'contents', 'styles', 'masks'}
@@ -47,6 +48,19 @@ def record(settings: Mapping[str, Any]) -> dict[str, Any]:
     'revision': _revision(),
     'sha256': _sums(settings),
   }
+
+
+def own_code(experiment: ModuleType) -> dict[str, str]:
+  """SHA-256 of the file of a user's experiment, by its name.
+
+  Empty for an experiment of vizlab, which the version and revision identify.
+  """
+  file = getattr(experiment, '__file__', None)
+  ours = getattr(experiment, '__name__', '').startswith('vizlab_experiments.')
+  if ours or file is None:
+    return {}
+  path = pathlib.Path(file)
+  return {path.name: io.sha256(path)}
 
 
 def command() -> str:

@@ -71,12 +71,16 @@ class Recorder:
     except (OSError, json.JSONDecodeError) as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 
-  def open(self, *, shared: bool = False) -> None:
+  def open(
+    self, *, shared: bool = False, code: Mapping[str, str] | None = None
+  ) -> None:
     """Starts writing, after removing an earlier run if requested.
 
     Args:
       shared: Whether several processes may work on the run. The first one opens
         the directory for all; each writes its own files.
+      code: SHA-256 of the user's own code, by file. If it has changed since an
+        interrupted run began, a warning tells that the results are of both.
 
     Raises:
       ValueError: Another process uses the directory, it is not writable, or
@@ -89,24 +93,33 @@ class Recorder:
         'several processes'
       )
     leads = jax.process_index() == 0
-    distributed.together('open', self._begin if leads else None)
+    begin = functools.partial(self._begin, code or {})
+    distributed.together('open', begin if leads else None)
     token = self._path(files.RECORD).read_text() if leads else ''
     token = distributed.from_first('record', token)
     distributed.together('join', None if leads else lambda: self._join(token))
 
-  def _begin(self) -> None:
+  def _begin(self, code: Mapping[str, str]) -> None:
+    record = {**provenance.record(self.settings), 'code': dict(code)}
     try:
       io.lock(self._path(files.LOCK), self)
       if self._overwrite:
         self._remove()
       elif self._path(files.RECORD).exists():
         # Earlier results must be of the same input files.
-        record = json.loads(self._path(files.RECORD).read_text())
-        provenance.check_files(record['sha256'], self.settings, 'workdir')
+        earlier = json.loads(self._path(files.RECORD).read_text())
+        provenance.check_files(earlier['sha256'], self.settings, 'workdir')
+        if (before := earlier.get('code', {})) != record['code']:
+          record['earlier code'] = [*earlier.get('earlier code', []), before]
+          print(
+            f'{", ".join(code)} has changed since this run began; its earlier '
+            'results are kept, --overwrite starts again',
+            file=sys.stderr,
+          )
       io.write_json(self._path(files.CONFIG), self.settings)
       io.write_json(self._path(files.OVERRIDES), sys.argv[1:])
       io.write_text(self._path(files.COMMAND), provenance.command() + '\n')
-      io.write_json(self._path(files.RECORD), provenance.record(self.settings))
+      io.write_json(self._path(files.RECORD), record)
     except OSError as error:
       raise ValueError(f'workdir: {self.workdir}: {error}') from error
 

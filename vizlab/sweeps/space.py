@@ -159,7 +159,18 @@ def trials(module: ModuleType, name: str, config: ConfigDict) -> list[Trial]:
     ValueError: The sweep is unknown or empty, two trials are equal, or an
       override is not valid for the config.
   """
-  each_of('name', [name], names(module))
+  defined = names(module)
+  if not defined:
+    raise ValueError(
+      f'config: {module.__name__} defines no sweep, expected a function '
+      'sweep(add)'
+    )
+  if name not in defined and '' in defined and len(defined) == 1:
+    raise ValueError(
+      f'name: got {name!r}, expected none: the only sweep of '
+      f'{module.__name__} has no name'
+    )
+  each_of('name', [name], defined)
   adder = Adder()
   getattr(module, f'sweep_{name}' if name else 'sweep')(adder)
   if not adder.found:
