@@ -10,12 +10,12 @@ Commands:
   vizlab-run --config=probes/filters:googlenet \\
     --config.net.weights=googlenet.safetensors --workdir=runs/filters_googlenet
 
-Runtime: fifteen seconds on 2 CPU cores, GoogLeNet a minute.
+Runtime: ten seconds on 2 CPU cores, GoogLeNet half a minute.
 
 Expected: report.html with the first layer (edges, waves and spots of colour,
 not noise), a row of expanded weights for each of the layers, and the strongest
-inputs of each unit. The table states which share of the first layer's energy
-its stride aliases (Zeiler & Fergus 2014, section 4.1).
+inputs of each unit. The summary states which share of the first layer's
+energy its stride aliases (Zeiler & Fergus 2014, section 4.1).
 """
 
 from ml_collections import ConfigDict

@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 
 from vizlab import attribution, nets, probes, render
 from vizlab.data.scenes import scenes
+from vizlab.nets.graph import wiring
+from vizlab.nets.layers import Concat, ReLU
 from vizlab.objectives import Objective, layer_energy, logit, score
 from vizlab.runs import plots, stopping
 from vizlab.runs.inputs import (
@@ -92,7 +94,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     for name in layers
   }
   dead = {name: int((v['high'] <= 0).sum()) for name, v in stats.items()}
-  rectified = [op.name for op in net.ops if type(op).__name__ == 'ReLU']
+  rectified = _rectified(net)
   rectified = [name for name in layers if name in rectified] or list(layers)
   active = {name: float(stats[name]['active'].mean()) for name in layers}
   recorder.report(
@@ -128,6 +130,16 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   }
 
 
+def _rectified(net: nets.Network) -> set[str]:
+  """Layers of ReLUs, and the concatenations of such."""
+  names: set[str | None] = set()
+  for op, reads in wiring(net.ops):
+    joined = isinstance(op, Concat) and names.issuperset(reads)
+    if isinstance(op, ReLU) or joined:
+      names.add(op.name)
+  return names
+
+
 def _shown(inputs: Inputs) -> dict[str, np.ndarray]:
   """Activations and gradients of the strongest channels for the image."""
   config, net, layers, image, _ = inputs
@@ -138,12 +150,14 @@ def _shown(inputs: Inputs) -> dict[str, np.ndarray]:
     if target is None:
       target = int(jax.jit(lambda net, x: net(x)[0])(net, x)[0].argmax())
   objective = _objective(net, target)
-  found = jax.jit(attribution.layer_gradients, static_argnums=2)(
+  gradients = jax.jit(attribution.layer_gradients, static_argnums=2)(
     score(net, objective), x, layers
   )
   arrays = {'target': np.array(target)}
   for name in layers:
-    act, slope = (np.asarray(v[name][0]) for v in (found.acts, found.gradients))
+    act, slope = (
+      np.asarray(v[name][0]) for v in (gradients.acts, gradients.gradients)
+    )
     peaks = np.abs(act).reshape(-1, act.shape[-1]).max(0)
     best = np.sort(np.argsort(-peaks, kind='stable')[: config.channels])
     arrays |= {

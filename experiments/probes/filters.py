@@ -41,6 +41,11 @@ def prepare(config: ConfigDict) -> Inputs:
   net = load_net(config)
   reads = {op.name: (op, inputs[0]) for op, inputs in wiring(net.ops)}
   first = next(op for op, before in reads.values() if before is None)
+  if not isinstance(first, Conv):
+    raise ValueError(
+      f'config.net.weights: {first.name!r} of {net.arch} reads the image, '
+      'expected a convolution first'
+    )
   layers = {}
   for name in listed(config.layers):
     with named(layer='layers'):
@@ -91,12 +96,12 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 def _first(net: nets.Network, first: Conv) -> dict[str, np.ndarray]:
   kernels = _expanded(net, first.name, np.arange(first.features))
-  found = probes.grating(kernels)
+  gratings = probes.grating(kernels)
   return {
     'kernels': kernels,
     'order': np.asarray(probes.filter_order(kernels)),
     'aliased': np.asarray(probes.aliasing(kernels, first.stride)),
-    **{key: np.asarray(value) for key, value in found._asdict().items()},
+    **{key: np.asarray(value) for key, value in gratings._asdict().items()},
   }
 
 

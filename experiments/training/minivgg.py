@@ -118,7 +118,7 @@ def _parts(net: nets.Network, recorder: Recorder) -> list[Figure | Table]:
     Table(
       'Loss and accuracy while training, on scenes of one and two objects',
       ['step', 'loss', 'accuracy'],
-      [list(row.values()) for row in _curve(recorder)],
+      [[row['step'], row['loss'], row['accuracy']] for row in _curve(recorder)],
     ),
   ]
 

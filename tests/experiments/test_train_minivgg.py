@@ -1,3 +1,6 @@
+import json
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,6 +75,12 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
     for name in ('whole', 'killed')
   ]
   assert logs[0] == logs[1]
+  record = json.loads((tmp_path / 'whole' / 'record.json').read_text())
+  (row,) = record['curve']
+  assert row['step'] == 4 and row['loss'] > 1 >= row['accuracy']
+  page = (tmp_path / 'whole' / 'report.html').read_text()
+  shown = re.findall(r'<td[^>]*>([^<]*)<', page)
+  assert f'{row["loss"]:.3f}' == shown[shown.index('4') + 1]
 
 
 @pytest.mark.parametrize(

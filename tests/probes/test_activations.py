@@ -62,7 +62,19 @@ def test_zero_has_a_bin_of_its_own():
   assert counts.tolist() == [1, 2, 1, 1, 1, 2]
 
 
-@pytest.mark.parametrize('wrong', [(4,), (24, 0.0), (24, 2.0, 1.0)])
+@pytest.mark.parametrize('dtype', [jnp.float16, jnp.bfloat16, jnp.int32])
+def test_other_types_are_computed_in_float32(dtype):
+  x = jnp.full((8, 64, 64, 4), 2, dtype).at[..., 0].set(0)
+  stats = probes.activity(x)
+  np.testing.assert_allclose(stats.active, [0, 1, 1, 1])
+  np.testing.assert_allclose(stats.mean, [0, 2, 2, 2])
+  assert stats.histogram.dtype == jnp.float32
+  np.testing.assert_allclose(np.sort(stats.histogram)[-2:], [0.25, 0.75])
+
+
+@pytest.mark.parametrize(
+  'wrong', [(4,), (24, 0.0), (24, 2.0, 1.0), (6, 1e-40), (6, 1.0, np.inf)]
+)
 def test_wrong_bins_are_named(wrong):
   with pytest.raises(ValueError, match='bins, low, high: got'):
     probes.log_edges(*wrong)
@@ -77,7 +89,7 @@ def test_wrong_activations_are_named(shape):
 def test_nan_shows_and_fills_no_bin():
   x = jnp.ones((2, 3, 3, 2)).at[0, 0, 0, 1].set(jnp.nan)
   stats = probes.activity(x)
-  for name in ('mean', 'square', 'low', 'high'):
+  for name in ('active', 'mean', 'square', 'low', 'high'):
     value = np.isnan(getattr(stats, name))
     assert value.tolist() == [False, True], name
   np.testing.assert_allclose(stats.histogram.sum(), 35 / 36, rtol=1e-6)

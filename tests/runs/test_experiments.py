@@ -41,7 +41,8 @@ def test_a_former_name_is_answered_with_the_new_one():
 
 def test_ones_own_stands_beside_its_config(tmp_path):
   for name, text in (('mine', 'X = 3'), ('dream', 'X = 4')):
-    (tmp_path / f'{name}.py').write_text(text)
+    both = 'prepare = run = print'
+    (tmp_path / f'{name}.py').write_text(f'{text}\n{both}\n')
   mine = ConfigDict({'experiment': 'mine'})
   assert experiments.find(mine, tmp_path).X == 3
   own = experiments.find(ConfigDict({'experiment': 'dream'}), tmp_path)

@@ -147,7 +147,7 @@ def test_metrics_survive_a_kill_and_rewind(tmp_path):
   assert read_metrics(tmp_path)[-1] == {'step': 3, 'loss': 9.0}
   assert len(read_metrics(tmp_path)) == 3
   recorder.metrics(3, {'fox/score': 1})
-  recorder.rewind(1, 'fox/')
+  recorder.rewind(1, 'fox')
   assert [row['step'] for row in read_metrics(tmp_path)] == [1, 2, 3]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from vizlab.runs import loop, training
+from vizlab.runs import checkpoints, loop, training
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 from vizlab_experiments.configs.training import minivgg as config_of_minivgg
@@ -89,7 +89,7 @@ def test_a_part_of_the_state_is_kept(new_recorder):
   kept = train(recorder, keep=lambda state: state[0]).result
   jax.tree.map(np.testing.assert_array_equal, kept, whole)
   with np.load(recorder.workdir / 'fit_line.npz') as file:
-    assert sorted(file) == ['b', 'seconds', 'w']
+    assert sorted(file) == ['result/b', 'result/w', 'seconds']
 
 
 @pytest.mark.parametrize('at', range(1, STEPS))
@@ -119,6 +119,119 @@ def test_an_interrupted_one_ends_the_same(at, every, new_recorder, monkeypatch):
   ]
   assert logs[0] == logs[1]
   assert resumed.seconds > 0
+
+
+def drift(state, data, step):
+  """A state of several types, one of them a number of Python at first."""
+  w = (state['w'] * state['rate']).astype(jnp.bfloat16)
+  state = {**state, 'w': w, 'seconds': state['seconds'] + 1}
+  return state, {'mean': w.astype(jnp.float32).mean()}
+
+
+def test_every_type_is_resumed_to_the_bit(new_recorder, monkeypatch):
+  monkeypatch.setattr(loop, '_EVERY', 0.0)
+  state = {
+    'w': jnp.linspace(0, 1, 7, dtype=jnp.bfloat16),
+    'rate': 0.9,
+    'seconds': 3,
+    'name': np.arange(2, dtype=np.int8),
+    'file': jnp.array([True, False]),
+  }
+
+  def drifting(recorder, batch):
+    return training.train_resumable(
+      recorder, 'drift', drift, state, batch, steps=6
+    ).result
+
+  with jax.numpy_dtype_promotion('standard'):
+    whole = drifting(new_recorder('whole'), lambda step: step)
+    recorder, asked = new_recorder('killed'), []
+
+    def killing(step):
+      asked.append(step)
+      if asked == [0, 1, 2]:
+        raise KeyboardInterrupt
+      return step
+
+    with pytest.raises(KeyboardInterrupt):
+      drifting(recorder, killing)
+    resumed = drifting(recorder, killing)
+    read = drifting(recorder, killing)
+  assert whole['w'].dtype == jnp.bfloat16 and whole['seconds'] == 9
+  for each in (resumed, read):
+    jax.tree.map(np.testing.assert_array_equal, each, whole)
+    assert [v.dtype for v in jax.tree.leaves(each)] == [
+      v.dtype for v in jax.tree.leaves(whole)
+    ]
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'steps': 0}, 'steps: got 0'),
+    ({'log_every': 0}, 'log_every: got 0'),
+    (
+      {'state': {'key': jax.random.key(0)}},
+      r"state: \['key'\] is a random key",
+    ),
+    (
+      {'train_step': lambda state, data, step: (state, {'a': data})},
+      r"train_step: got the metric 'a' of shape \(4, 3\)",
+    ),
+    (
+      {'train_step': lambda state, data, step: (state, {'a/b': step})},
+      "train_step: got the metric 'a/b'",
+    ),
+  ],
+)
+def test_wrong_arguments_are_named(change, message, new_recorder):
+  arguments = {
+    'train_step': lambda state, data, step: (state, {}),
+    'state': jnp.zeros(2),
+    'steps': 3,
+    **change,
+  }
+  with pytest.raises(ValueError, match=message):
+    training.train_resumable(new_recorder(), 'x', batch=batch, **arguments)
+
+
+def test_a_checkpoint_of_another_state_is_told(new_recorder):
+  recorder = new_recorder()
+
+  def killing(step):
+    if step == 3:
+      raise KeyboardInterrupt
+    return batch(step)
+
+  with pytest.raises(KeyboardInterrupt):
+    train(recorder, killing)
+  with pytest.raises(ValueError, match='fit/line: its checkpoint is of anothe'):
+    training.train_resumable(
+      recorder,
+      'fit/line',
+      lambda state, data, step: (state, {}),
+      jnp.zeros(2),
+      batch,
+      steps=STEPS,
+    )
+
+
+def test_a_checkpoint_of_another_version_is_told(new_recorder):
+  recorder = new_recorder()
+  folder = recorder.workdir / 'checkpoints' / 'old'
+  with checkpoints.opened(folder) as checkpointer:
+    checkpoints.save(checkpointer, 1, {'state': {'0000': np.zeros(2)}})
+  with pytest.raises(ValueError, match='checkpoints/old is a checkpoint of a'):
+    loop.resumable(recorder, 'old', lambda _: iter(()), 3)
+
+
+def test_a_loop_keeps_the_metrics_of_others(new_recorder):
+  recorder = new_recorder()
+  for name in ('a', 'a/b'):
+    recorder.metrics(1, {f'{name}/loss': 0.5})
+  chunk = loop.Chunk(1, np.zeros(2))
+  loop.resumable(recorder, 'a', lambda _: iter([chunk]), 1)
+  assert read_metrics(recorder.workdir) == [{'step': 1, 'a/b/loss': 0.5}]
 
 
 def test_a_loop_that_ends_early_is_an_error(new_recorder):

@@ -15,7 +15,7 @@ class Activity:
 
   Attributes:
     count: ``[]``, number of images.
-    active: ``[C]``, mean share of positions that are above zero.
+    active: ``[C]``, share of positions that are above zero.
     mean: ``[C]``, mean activation.
     square: ``[C]``, mean squared activation.
     low: ``[C]``, smallest activation.
@@ -43,12 +43,12 @@ def log_edges(
   above ``high``. Together with the smallest one, which ends at ``low``, the
   others divide what is positive.
   """
-  if bins < 5 or not 0 < low < high:
+  smallest = np.finfo(np.float32).tiny
+  if bins < 5 or not smallest < low < high < np.inf:
     raise ValueError(
       f'bins, low, high: got {bins}, {low}, {high}, expected at least 5 bins '
-      'and 0 < low < high'
+      f'and {smallest:.3g} < low < high'
     )
-  smallest = np.finfo(np.float32).tiny
   edges = [0, smallest, *np.geomspace(low, high, bins - 3)]
   return np.asarray(edges, np.float32)
 
@@ -56,8 +56,10 @@ def log_edges(
 def activity(acts: Array, edges: Array | None = None) -> Activity:
   """Statistics of activations ``[B, H, W, C]`` or ``[B, C]`` of a layer.
 
+  A channel with NaN has NaN in all but the histogram.
+
   Args:
-    acts: The activations.
+    acts: The activations; computed in float32 or float64.
     edges: Edges of the bins of the histogram, rising; `log_edges` by default.
 
   >>> import jax.numpy as jnp
@@ -68,10 +70,12 @@ def activity(acts: Array, edges: Array | None = None) -> Activity:
   if acts.ndim < 2 or not acts.size:
     raise ValueError(f'acts: got {acts.shape}, expected [B, ..., C]')
   edges = log_edges() if edges is None else edges
+  if acts.dtype not in (jnp.float32, jnp.float64):
+    acts = acts.astype(jnp.float32)
   axes = tuple(range(acts.ndim - 1))
   return Activity(
     jnp.float32(len(acts)),
-    (acts > 0).mean(axes, dtype=acts.dtype),
+    jnp.where(jnp.isnan(acts), acts, (acts > 0).astype(acts.dtype)).mean(axes),
     acts.mean(axes),
     jnp.square(acts).mean(axes),
     acts.min(axes),

@@ -1,5 +1,6 @@
 """Weights as pictures: first-layer filters and expanded weights."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -31,9 +32,10 @@ def expanded_weights(
 ) -> Array:
   """Weights from a map, or the image, to units of a layer above it.
 
-  The layers between are made linear: a ReLU is the identity, and pooling
-  averages, so that the weights are products of kernels, summed over all paths
-  from one unit to another. The unit is the one in the middle of its map.
+  The layers between are made linear: a ReLU and a local response normalisation
+  are the identity, and pooling averages, so that the weights are products of
+  kernels, summed over all paths from one unit to another. The unit is the one
+  in the middle of its map.
 
   Args:
     net: A network that calls the rules of its ReLUs and pooling layers, such as
@@ -46,8 +48,8 @@ def expanded_weights(
 
   Returns:
     ``[K, H, W, C]``, the derivative of each unit by ``lower`` (for the image,
-    per unit of brightness in [0, 1]); zero where a unit does not look. See
-    `cropped`.
+    per unit of brightness in [0, 1]); zero where a unit does not look, and
+    everywhere if it does not read ``lower``. See `cropped`.
 
   Raises:
     ValueError: A layer is unknown, ``upper`` is no map, or a channel is outside
@@ -57,7 +59,9 @@ def expanded_weights(
     Cammarata et al. 2020, "Thread: Circuits"; Voss et al. 2021, "Visualizing
     Weights".
   """
-  linear = rules.with_rules(net, relu=_identity, pool=rules.avg_pool)
+  linear = rules.with_rules(
+    net, relu=_identity, pool=rules.avg_pool, lrn=_identity
+  )
   image = jnp.full((1, *shape, 3), 0.5, jnp.float32)
   known = jax.eval_shape(lambda x: net(x)[1], image)
   for name in (upper, *([] if lower is None else [lower])):
@@ -85,7 +89,8 @@ def expanded_weights(
   return jax.lax.map(lambda row: pull(row)[0][0], rows)
 
 
-def _identity(x: Array) -> Array:
+def _identity(x: Array, normalise: Callable | None = None) -> Array:
+  del normalise
   return x
 
 
@@ -102,9 +107,9 @@ class Grating(NamedTuple):
   """The grating to which a filter is closest, and its colour.
 
   Attributes:
-    angle: ``[K]`` in [0, pi), from the horizontal axis to the direction in
-      which the filter changes most; along a vertical edge it is 0.
-    coherence: ``[K]`` in [0, 1]: 0 if it changes alike in all directions.
+    angle: ``[K]`` in [0, pi), of the direction in which the filter changes
+      most, clockwise from the horizontal; 0 for a vertical edge.
+    coherence: ``[K]`` in [0, 1]: 0 if it changes as much in all directions.
     colour: ``[K]`` in [0, 1], share of the energy that differs between the
       colour channels.
     hue: ``[K]`` in [0, 2 pi), direction of its strongest colour contrast.
@@ -119,8 +124,9 @@ class Grating(NamedTuple):
 def grating(kernels: Array) -> Grating:
   """Orientation and colour of filters ``[K, h, w, 3]`` over RGB.
 
-  The angle is that of the largest eigenvector of the structure tensor of the
-  strongest colour component.
+  The angle is that of the largest eigenvector of the structure tensor, of the
+  brightness, or of the strongest colour contrast of a filter whose energy is
+  mostly colour.
   """
   kernels = jnp.asarray(kernels)
   if kernels.ndim != 4 or kernels.shape[-1] != 3:
@@ -137,7 +143,7 @@ def grating(kernels: Array) -> Grating:
   along = u * jnp.cos(hue)[:, None, None] + v * jnp.sin(hue)[:, None, None]
   # An axis has two ends: that of the stronger half counts.
   opposite = jnp.power(along, 3).sum((1, 2)) < 0
-  hue = jnp.where(opposite, hue + jnp.pi, hue) % (2 * jnp.pi)
+  hue = _modulo(jnp.where(opposite, hue + jnp.pi, hue), 2 * np.pi)
   picture = jnp.where((colour > 0.5)[:, None, None], along, grey[..., 0])
   across, down = jnp.diff(picture, axis=2), jnp.diff(picture, axis=1)
   across = across[:, 1:] + across[:, :-1]  # both amid four positions
@@ -145,7 +151,14 @@ def grating(kernels: Array) -> Grating:
   xx, yy, xy = _moments(across, down)
   spread = jnp.sqrt(jnp.square(xx - yy) + 4 * jnp.square(xy))
   coherence = spread / jnp.where(xx + yy > 0, xx + yy, 1)
-  return Grating(_direction(xx, yy, xy) % jnp.pi, coherence, colour, hue)
+  angle = _modulo(_direction(xx, yy, xy), np.pi)
+  return Grating(angle, coherence, colour, hue)
+
+
+def _modulo(angle: Array, period: float) -> Array:
+  """Angle in [0, period); a hair below 0, which rounds to the period, is 0."""
+  turned = angle % period
+  return jnp.where(turned < np.float32(period) - 1e-5, turned, 0)
 
 
 def _moments(x: Array, y: Array) -> tuple[Array, Array, Array]:

@@ -19,6 +19,11 @@ __all__ = ['Rules', 'run', 'with_rules']
 _Net = TypeVar('_Net')
 
 
+def _normalized(x: Array, normalise: Callable[[Array], Array]) -> Array:
+  """Local response normalisation itself."""
+  return normalise(x)
+
+
 @dataclasses.dataclass(frozen=True)
 class Rules:
   """Backward rules of a network.
@@ -26,16 +31,19 @@ class Rules:
   Attributes:
     relu: Function ``x -> y`` of arrays of any shape.
     pool: Function ``([N, H, W, C], PoolWindow) -> [N, H', W', C]``.
+    lrn: Function ``(x, normalise) -> y`` of a map and the function that
+      normalises its local responses.
     required: Names of the rules that `with_rules` has replaced. `run` raises a
       `ValueError` if the module that holds them does not call them.
   """
 
   relu: Callable[[Array], Array] = relu
   pool: Callable[[Array, PoolWindow], Array] = max_pool
+  lrn: Callable[[Array, Callable[[Array], Array]], Array] = _normalized
   required: frozenset[str] = frozenset()
 
 
-_NAMES = ('relu', 'pool')
+_NAMES = ('relu', 'pool', 'lrn')
 
 
 def with_rules(net: _Net, **rules: Callable) -> _Net:
@@ -47,8 +55,9 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
   Args:
     net: A network that holds `Rules`: any network of `vizlab.nets`, or a module
       of your own that calls ``self.rules.relu``.
-    **rules: ``relu=``, a function ``x -> y``, and ``pool=``, a function ``([N,
-      H, W, C], PoolWindow) -> [N, H', W', C]``.
+    **rules: ``relu=``, a function ``x -> y``; ``pool=``, a function ``([N, H,
+      W, C], PoolWindow) -> [N, H', W', C]``; ``lrn=``, a function ``(x,
+      normalise) -> y``.
 
   Returns:
     The copy. A `vizlab.objectives.Score` of it raises a `ValueError` if the

@@ -19,7 +19,9 @@ __all__ = ['check', 'connect', 'from_first', 'mine', 'together']
 
 _GONE = 'gone'  # key of the reason for which a process ended early
 # Milliseconds: of one poll, and to wait for the others after a failure.
-_MOMENT, _PATIENCE = 1_000, 25_000
+_MOMENT, _PATIENCE = 1_000, 15_000
+# Seconds to disconnect; with the above less than `stopping` waits for an end.
+_DISCONNECT = 10
 # Seconds without a heartbeat after which a process counts as dead.
 _HEARTBEAT = 30
 
@@ -65,7 +67,7 @@ def connect(coordinator: str, count: int, index: int) -> None:
     jax.distributed.initialize(
       **where,
       heartbeat_timeout_seconds=_HEARTBEAT,
-      shutdown_timeout_seconds=_PATIENCE // 1_000,
+      shutdown_timeout_seconds=_DISCONNECT,
     )
   except (RuntimeError, ValueError) as error:
     hint = (

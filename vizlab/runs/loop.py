@@ -63,8 +63,13 @@ def resumable(
     if checkpointer.latest is not None:
       first = checkpointer.latest.step
       saved = checkpointer.load(first)
-      leaves = [np.asarray(saved[key]) for key in sorted(saved)]
-    recorder.rewind(first, f'{name}/')
+      if not all(key.isdigit() for key in saved):
+        raise ValueError(
+          f'workdir: {_folder(recorder, name)} is a checkpoint of another '
+          'version; start again with --overwrite'
+        )
+      leaves = [np.asarray(saved[key]) for key in sorted(saved, key=int)]
+    recorder.rewind(first, name)
 
     def save(chunk: Chunk | None) -> None:
       if chunk is not None:

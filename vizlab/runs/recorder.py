@@ -195,23 +195,25 @@ class Recorder:
     with stopping.writing(), self._path(files.METRICS).open('a') as file:
       file.write(json.dumps(line) + '\n')
 
-  def rewind(self, step: int, prefix: str = '') -> None:
+  def rewind(self, step: int, name: str = '') -> None:
     """Removes the metrics after ``step``, which a resumed run writes again.
 
     Args:
       step: Last step to keep.
-      prefix: Prefix of the names of the metrics to remove.
+      name: Name of the loop whose metrics ``name/metric`` are removed; those of
+        all by default.
     """
     rows = [
       row
       for row in read_metrics(self.workdir)
-      if row['step'] <= step or not any(k.startswith(prefix) for k in row)
+      if row['step'] <= step
+      or (name and not any(k.rpartition('/')[0] == name for k in row))
     ]
     text = ''.join(json.dumps(row) + '\n' for row in rows)
     with stopping.writing():
       io.write_text(self._path(files.METRICS), text)
 
-  def arrays(self, name: str, **arrays: np.ndarray) -> None:
+  def arrays(self, name: str, /, **arrays: np.ndarray) -> None:
     """Writes ``name.npz``."""
     with stopping.writing():
       io.write_atomic(

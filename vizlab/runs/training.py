@@ -10,7 +10,7 @@ import numpy as np
 
 from vizlab.runs import loop
 from vizlab.runs.recorder import Recorder
-from vizlab.types import Array
+from vizlab.types import Array, whole
 
 __all__ = ['Training', 'train_resumable']
 
@@ -48,13 +48,20 @@ def train_resumable(
       by the paths of its leaves.
     name: Name of the training, unique within the run.
     train_step: Pure function ``(state, batch, step) -> (state, metrics)`` of a
-      step, compiled here. Each metric is one number.
-    state: Pytree of arrays before the first step.
+      step, compiled here. Each metric is one number; its name has no slash.
+    state: Pytree of arrays and numbers before the first step. Random keys are
+      derived from the step instead, or stored as `jax.random.key_data`.
     batch: Data of a step, as a pure function of its index.
-    steps: Number of steps.
+    steps: Number of steps, at least 1.
     keep: Part of the final state that is the result; all of it by default.
     log_every: Steps over which the metrics ``name/metric`` are averaged.
+
+  Raises:
+    ValueError: A number is out of range, the state holds random keys, a metric
+      is not one number, or the checkpoint is of another state.
   """
+  steps, log_every = whole(steps, 'steps'), whole(log_every, 'log_every')
+  state = jax.tree.map_with_path(_strong, state)
 
   @jax.jit
   def advance(
@@ -69,10 +76,11 @@ def train_resumable(
     first = 0 if leaves is None else int(leaves[0])
     data = batch(first)
     _, like = jax.eval_shape(train_step, state, data, np.int32(first))
+    _check_metrics(like)
     window = {key: jnp.zeros(log_every, like[key].dtype) for key in like}
     begin = np.int64(first), np.float64(0), (state, window)
     if leaves is not None:
-      begin = jax.tree.unflatten(jax.tree.structure(begin), leaves)
+      begin = _restored(name, begin, leaves)
     _, seconds, carry = begin
     begun = time.perf_counter() - float(seconds)
     for step in range(first, steps):
@@ -92,17 +100,56 @@ def train_resumable(
 
   def run() -> dict[str, np.ndarray]:
     _, seconds, (final, _) = loop.resumable(recorder, name, chunks, steps)
-    leaves = jax.tree.leaves_with_path(jax.block_until_ready(keep(final)))
-    return {'seconds': seconds, **{_path(p): np.asarray(v) for p, v in leaves}}
+    leaves = jax.tree.leaves_with_path(keep(final))
+    return {'seconds': seconds, **{_path(p): _plain(v) for p, v in leaves}}
 
   kept = jax.eval_shape(keep, state)
-  paths = [_path(p) for p, _ in jax.tree.leaves_with_path(kept)]
   arrays = loop.once(recorder, name, run)
-  result = jax.tree.unflatten(
-    jax.tree.structure(kept), [jnp.asarray(arrays[path]) for path in paths]
+  result = jax.tree.map_with_path(
+    lambda path, leaf: jnp.asarray(arrays[_path(path)], leaf.dtype), kept
   )
   return Training(result, float(arrays['seconds']))
 
 
+def _strong(path: tuple[Any, ...], leaf: Any) -> Array:
+  """The leaf as an array whose type does not depend on what it meets."""
+  if jnp.issubdtype(getattr(leaf, 'dtype', float), jax.dtypes.prng_key):
+    raise ValueError(
+      f'state: {jax.tree_util.keystr(path)} is a random key, expected its '
+      'jax.random.key_data'
+    )
+  return jnp.asarray(leaf, jnp.result_type(leaf))
+
+
+def _check_metrics(metrics: Mapping[str, Any]) -> None:
+  for key, value in metrics.items():
+    if value.shape or '/' in key:
+      raise ValueError(
+        f'train_step: got the metric {key!r} of shape {value.shape}, expected '
+        'one number, and no slash in its name'
+      )
+
+
+def _restored(name: str, like: Any, leaves: list[np.ndarray]) -> Any:
+  """The state of a checkpoint, if it has the shapes and types of ``like``."""
+  kinds = [
+    [(np.shape(leaf), jnp.result_type(leaf)) for leaf in each]
+    for each in (jax.tree.leaves(like), leaves)
+  ]
+  if kinds[0] != kinds[1]:
+    raise ValueError(
+      f'{name}: its checkpoint is of another state; start again with '
+      '--overwrite'
+    )
+  return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _plain(value: Array) -> np.ndarray:
+  """An array of a type that NumPy's files know; bfloat16 as float32."""
+  return np.asarray(
+    value.astype(np.float32) if value.dtype == jnp.bfloat16 else value
+  )
+
+
 def _path(keys: tuple[Any, ...]) -> str:
-  return jax.tree_util.keystr(keys, simple=True, separator='/')
+  return f'result/{jax.tree_util.keystr(keys, simple=True, separator="/")}'

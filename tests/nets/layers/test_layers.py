@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vizlab.nets.layers import LRN, AdaptivePool, Subsample
 from vizlab.rules import Rules
@@ -14,7 +15,7 @@ def test_lrn_equals_a_slow_replica():
     near = x[0, i, j, max(0, c - 2) : c + 3]
     scale = 2.0 + 0.5 / 5 * np.square(near).sum()
     expected[0, i, j, c] = x[0, i, j, c] / scale**0.75
-  got = op({}, None, jnp.asarray(x))
+  got = op({}, Rules(), jnp.asarray(x))
   np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -24,6 +25,11 @@ def test_adaptive_pool_by_hand():
   np.testing.assert_allclose(got, [0.5, 2.0, 3.5])
   same = jnp.ones((1, 3, 3, 2))
   assert AdaptivePool('pool', 3)({}, None, same) is same
+
+
+def test_subsampling_keeps_all_channels():
+  with pytest.raises(ValueError, match="features: got 2 for 'shortcut', expe"):
+    Subsample('shortcut', 2).out_shape((8, 8, 4))
 
 
 def test_subsampling_by_hand():

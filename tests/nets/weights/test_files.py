@@ -201,6 +201,10 @@ def test_own_layers_and_tensors(tmp_path):
   ('change', 'message'),
   [
     ({'names': {'conv9': 'body.0'}}, "names: got 'conv9', expected one of"),
+    (
+      {'names': {'conv1': 'body.0', 'norm1': 'body.0'}},
+      "names: got 'body.0' for 'conv1' and 'norm1'",
+    ),
     ({'names': None}, 'tensors: does not hold .* mine; missing 6: conv1'),
     ({'ops': OWN[:3]}, 'tensors: does not hold .* extra 2: fc.weight, fc.bias'),
     ({'ops': (*OWN, OWN[0])}, "ops: got two layers named 'conv1'"),

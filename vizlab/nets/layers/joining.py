@@ -47,7 +47,12 @@ class Subsample(Layer):
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(ceil(H / 2), ceil(W / 2), features)``."""
-    h, w, _ = shapes[0]
+    h, w, channels = shapes[0]
+    if self.features < channels:
+      raise ValueError(
+        f'features: got {self.features} for {self.name!r}, expected at least '
+        f'the {channels} of its input'
+      )
     return -(-h // 2), -(-w // 2), self.features
 
   @property

@@ -36,12 +36,15 @@ class LRN(Pointwise):
   k: float = 1.0
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Normalises every position across channels."""
+    """Normalises every position across channels, by the rule."""
+    return rules.lrn(xs[0], self._normalized)
+
+  def _normalized(self, x: Array) -> Array:
     half = self.size // 2
-    squares = jnp.pad(jnp.square(xs[0]), [(0, 0)] * 3 + [(half, half)])
-    channels = xs[0].shape[-1]
+    squares = jnp.pad(jnp.square(x), [(0, 0)] * 3 + [(half, half)])
+    channels = x.shape[-1]
     near = sum(squares[..., i : i + channels] for i in range(self.size))
-    return xs[0] * (self.k + self.alpha / self.size * near) ** -self.beta
+    return x * (self.k + self.alpha / self.size * near) ** -self.beta
 
 
 @dataclasses.dataclass(frozen=True)

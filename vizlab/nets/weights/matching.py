@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from vizlab.nets.architectures.catalog import Architecture, architecture, names
+from vizlab.nets.graph import param_shapes
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Layer
 from vizlab.nets.weights.layouts import LAYOUTS, Entry, Layout, expected
@@ -73,6 +74,14 @@ def own_fit(
   """
   own = Architecture(arch, lambda classes: ops, '', {'of the file': spec})
   places = {op.name: (names or {}).get(op.name, op.name) for op in ops}
+  image = (spec.size, spec.size, 3)
+  taken: dict[str, str] = {}
+  for name in param_shapes(ops, image):
+    if (first := taken.setdefault(places[name], name)) != name:
+      raise ValueError(
+        f'names: got {places[name]!r} for {first!r} and {name!r}, expected a '
+        'name for each'
+      )
   fits = []
   for layout in LAYOUTS[:2]:
     placed = dataclasses.replace(layout, places=lambda *_: places)
