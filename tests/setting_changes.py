@@ -294,6 +294,17 @@ TABLE = {
     'count': 2,
     'inputs': 2,
   },
+  'probes/neighbours': {
+    'seed': 5,
+    'layer': 'relu2_1',
+    'metric': 'euclidean',
+    'images': 'sample:crescent_and_cross',
+    'count': 2,
+    'neighbours': 2,
+    'scenes': 4,
+    'photos': '{files}/labelled',
+    'batch': Change(1, {}, 'nothing'),
+  },
   'probes/units': {
     'seed': Change(5, {}, 'pictures'),
     'layer': Change('relu2_1', {}, 'pictures'),

@@ -111,6 +111,12 @@ BASES = {
     'batch': 2,
   },
   'probes/filters': {'layers': 'conv2_1', 'count': 1, 'inputs': 1},
+  'probes/neighbours': {
+    'layer': 'relu1_1',
+    'scenes': 6,
+    'count': 1,
+    'neighbours': 1,
+  },
   'probes/units': {
     'layer': 'relu1_1',
     'scenes': 4,

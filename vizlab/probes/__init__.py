@@ -19,10 +19,12 @@ from vizlab.probes.filters import (
   filter_order,
   grating,
 )
+from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
 
 __all__ = [
   'Activity',
   'Grating',
+  'Neighbours',
   'activity',
   'aliasing',
   'combined',
@@ -32,4 +34,6 @@ __all__ = [
   'grating',
   'histogram',
   'log_edges',
+  'nearest',
+  'no_neighbours',
 ]
