@@ -34,7 +34,8 @@ def get_config(arg: str = '') -> ConfigDict:
   # Class that each must become, by number or by name.
   config.targets = (0, 5, 9)
   config.labels = placeholder(str)  # a JSON list of class names
-  config.other = ''  # weights of another net: is it fooled, too?
+  # Weights of another net, which may be fooled, too; none.
+  config.other = placeholder(str)
   config.enough = 5.0  # logits by which the class must be ahead
   config.rate = 0.001  # how much a pixel changes in a step, in the mean
   config.steps = 200  # at most

@@ -33,7 +33,9 @@ def get_config() -> ConfigDict:
   config.experiment = 'attribution/sanity'
   config.seed = 0
   config.net = blocks.net()
-  config.random_labels = 'minivgg_random_labels'  # or a file; '' for none
+  # The net that learned random labels: shipped, or a file; none.
+  config.random_labels = placeholder(str)
+  config.random_labels = 'minivgg_random_labels'
   config.learned = ConfigDict()  # the scenes that it learned by heart
   config.learned.seed = 0
   config.learned.scenes = 512

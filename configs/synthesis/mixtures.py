@@ -17,6 +17,7 @@ which neighbours stay alike. With VGG-19 the Grams' cosine falls from 0.99 to
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from vizlab_experiments.configs import blocks
 
@@ -29,7 +30,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net = blocks.net()
   config.layer = 'relu5_2'
   config.channels = (18, 108)  # two numbers
-  config.compare = 'relu4_2'  # where images are compared; '' for the layer
+  config.compare = placeholder(str)  # where images are compared; the layer
+  config.compare = 'relu4_2'
   config.count = 5  # images of the unit, and on the way
   config.image = 'fourier'  # 'pyramid', 'cppn', 'maco'
   config.size = 96  # side of the images in pixels
