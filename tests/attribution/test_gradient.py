@@ -9,6 +9,7 @@ from vizlab import attribution, nets
 from vizlab.nets.graph import wiring
 from vizlab.nets.layers import LRN, Conv, Pool, ReLU
 from vizlab.objectives import logit, neuron, peak, score
+from vizlab.rules import Rules
 
 
 def test_gradient_of_a_linear_score_is_its_weight(linear):
@@ -71,7 +72,7 @@ def slow_deconvnet(net, x, layer, channel):
     elif isinstance(op, Pool):
       signal = unpool(signal, below, op.window)
     elif isinstance(op, LRN):
-      forward = functools.partial(op, {}, None)
+      forward = functools.partial(op, {}, Rules())
       _, backward = jax.vjp(forward, jnp.asarray(below[None], jnp.float32))
       signal = np.asarray(
         backward(jnp.asarray(signal[None], jnp.float32))[0][0]

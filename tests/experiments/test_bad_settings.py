@@ -303,6 +303,9 @@ BAD = [
     'config.channels: got 64, expected 0 to 63',
   ),
   ('probes/units', {'top': 0}, 'config.top: got 0'),
+  ('probes/activations', {'target': 16}, 'config.target: got 16'),
+  ('probes/filters', {'layers': 'relu2_1'}, "config.layers: got 'relu2_1'"),
+  ('probes/neighbours', {'metric': 'l1'}, "config.metric: got 'l1'"),
   (
     'attribution/judge',
     {'photos': 'gone'},
