@@ -167,8 +167,9 @@ def test_an_experiment_that_is_missing_is_named(command, tmp_path):
   (tmp_path / 'my_experiment.py').unlink()
   status, _, err = ended(command('run', *OWN))
   assert status == 1 and err.startswith(
-    "error: config.experiment: got 'my_experiment', expected one of"
+    "error: config.experiment: got 'my_experiment', expected the name of a file"
   )
+  assert f'there is no {tmp_path}' in err
 
 
 def test_ours_are_run_by_name(command, tmp_path):
