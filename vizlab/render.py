@@ -155,10 +155,11 @@ def filters(
   kernels = np.moveaxis(np.asarray(kernel), -1, 0)
   if shared:
     kernels = percentile_scale(kernels, 100)
-  if not shared:
+  else:
     kernels = [percentile_scale(k, 100) for k in kernels]
-  each = [resize(to_uint8(0.5 + k / 2), side) for k in kernels]
-  return grid([each[i : i + columns] for i in range(0, len(each), columns)])
+  return _in_rows(
+    [resize(to_uint8(0.5 + k / 2), side) for k in kernels], columns
+  )
 
 
 def activations(
@@ -174,11 +175,17 @@ def activations(
     side: Longer side of each tile in pixels.
   """
   values = (percentile_scale(maps) + 1) / 2
-  each = [
-    resize(_colour(tile, _ON_BLACK), side)
-    for tile in np.moveaxis(values, -1, 0)
-  ]
-  return grid([each[i : i + columns] for i in range(0, len(each), columns)])
+  tiles = np.moveaxis(values, -1, 0)
+  return _in_rows(
+    [resize(_colour(tile, _ON_BLACK), side) for tile in tiles], columns
+  )
+
+
+def _in_rows(pictures: Sequence[np.ndarray], columns: int) -> Picture:
+  """Arranges pictures in a grid, row by row."""
+  return grid(
+    [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+  )
 
 
 def resize(picture: np.ndarray, side: int) -> Picture:

@@ -30,13 +30,6 @@ from vizlab_experiments.shared.classes import class_names
 __all__ = ['prepare', 'run']
 
 _PART = 256  # images whose statistics are saved together
-# One program for all networks of one architecture.
-_ACTIVITIES = jax.jit(
-  lambda net, x, layers: {
-    name: probes.activity(net(x)[1][name]) for name in layers
-  },
-  static_argnums=2,
-)
 
 
 class Inputs(NamedTuple):
@@ -182,7 +175,7 @@ def _statistics(inputs: Inputs, rows: slice) -> dict[str, np.ndarray]:
   parts = []
   for i in range(0, len(images), size):
     stopping.check()
-    parts.append(_ACTIVITIES(inputs.net, images[i : i + size], inputs.layers))
+    parts.append(_activities(inputs.net, images[i : i + size], inputs.layers))
   together = functools.reduce(
     lambda one, other: {k: probes.combined(one[k], other[k]) for k in one},
     parts,
@@ -192,6 +185,15 @@ def _statistics(inputs: Inputs, rows: slice) -> dict[str, np.ndarray]:
     for name, activity in together.items()
     for field, value in vars(activity).items()
   }
+
+
+@functools.partial(jax.jit, static_argnames='layers')
+def _activities(
+  net: nets.Network, x: Array, layers: tuple[str, ...]
+) -> dict[str, probes.Activity]:
+  """Statistics of each layer for a batch of images."""
+  _, acts = net(x)
+  return {name: probes.activity(acts[name]) for name in layers}
 
 
 def _images(inputs: Inputs, rows: slice) -> Array | np.ndarray:

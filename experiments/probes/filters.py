@@ -66,7 +66,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Shows the filters of the first layer, and expanded weights of others."""
   config, net, first, layers = inputs
   filters = recorder.once('first', lambda: _first(net, first))
-  figures, lines = [_first_figure(config, first, filters['kernels'])], []
+  figures, lines = [_first_figure(config, first, filters)], []
   for layer, before in layers.items():
     compute = functools.partial(_units, config, net, layer, before)
     units = recorder.once(layer, compute)
@@ -145,13 +145,13 @@ def _units(
 
 
 def _first_figure(
-  config: ConfigDict, first: Conv, kernels: np.ndarray
+  config: ConfigDict, first: Conv, filters: dict[str, np.ndarray]
 ) -> Figure:
-  order = np.arange(len(kernels))
+  kernels = filters['kernels']
   if config.ordered:
-    order = np.asarray(probes.filter_order(kernels))
+    kernels = kernels[filters['order']]
   picture = render.filters(
-    np.moveaxis(kernels[order], 0, -1),
+    np.moveaxis(kernels, 0, -1),
     columns=16,
     side=80,
     shared=config.shared,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab import rules
+from vizlab.lookup import check_name
 from vizlab.types import Array, Net
 
 __all__ = [
@@ -65,8 +66,7 @@ def expanded_weights(
   image = jnp.full((1, *shape, 3), 0.5, jnp.float32)
   known = jax.eval_shape(lambda x: net(x)[1], image)
   for name in (upper, *([] if lower is None else [lower])):
-    if name not in known:
-      raise ValueError(f'layer: got {name!r}, expected one of {[*known]}')
+    check_name('layer', name, known)
   if len(known[upper].shape) != 4:
     raise ValueError(f'upper: {upper!r} is a vector, expected a map')
   _, height, width, count = known[upper].shape
