@@ -10,15 +10,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import attribution, nets, probes, render
-from vizlab.data.scenes import scenes
 from vizlab.nets.graph import wiring
 from vizlab.nets.layers import Concat, ReLU
 from vizlab.objectives import Objective, layer_energy, logit, score
-from vizlab.runs import plots, stopping
+from vizlab.runs import plots, reduce_resumable
 from vizlab.runs.inputs import (
   check_layers,
   load_net,
-  picture_paths,
   read_square,
 )
 from vizlab.runs.recorder import Recorder
@@ -26,10 +24,9 @@ from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.classes import class_names
+from vizlab_experiments.shared.images import Images, load_images
 
 __all__ = ['prepare', 'run']
-
-_PART = 256  # images whose statistics are saved together
 
 
 class Inputs(NamedTuple):
@@ -40,14 +37,14 @@ class Inputs(NamedTuple):
     net: The network.
     layers: Names of the layers that are shown.
     image: The image that is shown, ``[H, W, 3]``.
-    paths: Photos for the distributions; none for scenes.
+    images: Images for the distributions.
   """
 
   config: ConfigDict
   net: nets.Network
   layers: tuple[str, ...]
   image: np.ndarray
-  paths: tuple[str, ...]
+  images: Images
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -63,52 +60,46 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.target: got {config.target}, expected 0 to {classes - 1}'
     )
   image = read_square('image', config.image, net.spec.size)
-  paths = picture_paths(config, 'photos') if config.photos else ()
-  return Inputs(config, net, layers, image, paths)
+  images = load_images(config, net.spec.size)
+  return Inputs(config, net, layers, image, images)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Shows the layers for one image, and their distributions over many."""
-  config, net, layers, image, paths = inputs
+  config, net, layers, image, images = inputs
   shown = recorder.once('image', functools.partial(_shown, inputs))
-  count = len(paths) or config.scenes
-  over = recorder.once(
+  stats = _statistics(inputs, recorder)
+  recorder.arrays(
     'statistics',
-    lambda: _combined(
-      recorder.in_parts(
-        'statistics', count, _PART, functools.partial(_statistics, inputs)
-      )
-    ),
+    **{
+      f'{name}/{field}': np.asarray(value)
+      for name, stat in stats.items()
+      for field, value in vars(stat).items()
+    },
   )
-  stats = {
-    name: {
-      field: over[f'{name}/{field}'] for field in ('active', 'mean', 'high')
-    }
-    for name in layers
-  }
-  dead = {name: int((v['high'] <= 0).sum()) for name, v in stats.items()}
+  dead = {name: int((stat.high <= 0).sum()) for name, stat in stats.items()}
   rectified = _rectified(net)
   rectified = [name for name in layers if name in rectified] or list(layers)
-  active = {name: float(stats[name]['active'].mean()) for name in layers}
+  active = {name: float(stats[name].active.mean()) for name in layers}
   recorder.report(
     f'{net.arch} at work',
-    _summary(inputs, shown, count),
+    _summary(inputs, shown),
     [
       Figure('image', 'The image', render.resize(image, 224)),
       Figure('layers', 'Maps and gradients', _maps(inputs, shown)),
       _layers_table(inputs, shown),
-      Figure('distributions', 'Positive activations', _plot(rectified, over)),
+      Figure('distributions', 'Positive activations', _plot(rectified, stats)),
       Table(
-        f'Over {count} images',
+        f'Over {len(images)} images',
         ['layer', 'channels', 'active', 'dead channels', 'mean', 'largest'],
         [
           [
             name,
-            len(stat['mean']),
+            len(stat.mean),
             active[name],
             dead[name],
-            float(stat['mean'].mean()),
-            float(stat['high'].max()),
+            float(stat.mean.mean()),
+            float(stat.high.max()),
           ]
           for name, stat in stats.items()
         ],
@@ -116,7 +107,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     ],
   )
   return {
-    'images': count,
+    'images': len(images),
     'dead': sum(dead[name] for name in rectified),
     'first active': active[rectified[0]],
     'last active': active[rectified[-1]],
@@ -169,65 +160,46 @@ def _objective(net: nets.Network, target: int) -> Objective:
   return logit(target) if target >= 0 else layer_energy(net.ops[-1].name)
 
 
-def _statistics(inputs: Inputs, rows: slice) -> dict[str, np.ndarray]:
-  """Statistics of all layers over some images, each with an axis in front."""
-  images, size = _images(inputs, rows), inputs.config.batch
-  parts = []
-  for i in range(0, len(images), size):
-    stopping.check()
-    parts.append(_activities(inputs.net, images[i : i + size], inputs.layers))
-  together = functools.reduce(
-    lambda one, other: {k: probes.combined(one[k], other[k]) for k in one},
-    parts,
+def _statistics(
+  inputs: Inputs, recorder: Recorder
+) -> dict[str, probes.Activity]:
+  """Statistics of all layers over the images."""
+  _, net, layers, _, images = inputs
+  widths = {row.name: row.shape[-1] for row in nets.layer_info(net)}
+  return reduce_resumable(
+    recorder,
+    'statistics',
+    {name: probes.no_activity(widths[name]) for name in layers},
+    lambda state, rows: _add(state, net, images[rows], layers),
+    _combined,
+    count=len(images),
+    batch=inputs.config.batch,
   )
-  return {
-    f'{name}/{field}': np.asarray(value)[None]
-    for name, activity in together.items()
-    for field, value in vars(activity).items()
-  }
 
 
 @functools.partial(jax.jit, static_argnames='layers')
-def _activities(
-  net: nets.Network, x: Array, layers: tuple[str, ...]
+def _add(
+  state: dict[str, probes.Activity],
+  net: nets.Network,
+  x: Array,
+  layers: tuple[str, ...],
 ) -> dict[str, probes.Activity]:
-  """Statistics of each layer for a batch of images."""
+  """Adds the statistics of each layer for a batch of images."""
   _, acts = net(x)
-  return {name: probes.activity(acts[name]) for name in layers}
+  return _combined(
+    state, {name: probes.activity(acts[name]) for name in layers}
+  )
 
 
-def _images(inputs: Inputs, rows: slice) -> Array | np.ndarray:
-  config, size = inputs.config, inputs.net.spec.size
-  if inputs.paths:
-    chosen = inputs.paths[rows]
-    return np.stack([read_square('photos', path, size) for path in chosen])
-  key = jax.random.fold_in(jax.random.key(config.seed), rows.start)
-  return scenes(key, rows.stop - rows.start, objects=2, size=size).image
+@jax.jit
+def _combined(
+  one: dict[str, probes.Activity], other: dict[str, probes.Activity]
+) -> dict[str, probes.Activity]:
+  return {name: probes.combined(one[name], other[name]) for name in one}
 
 
-def _combined(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Statistics over all images from those of the parts."""
-  layers = dict.fromkeys(key.rpartition('/')[0] for key in parts)
-  arrays = {}
-  for name in layers:
-    fields = {
-      key.rpartition('/')[2]: value
-      for key, value in parts.items()
-      if key.rpartition('/')[0] == name
-    }
-    each = [
-      probes.Activity(**{k: v[i] for k, v in fields.items()})
-      for i in range(len(fields['count']))
-    ]
-    whole = functools.reduce(probes.combined, each)
-    arrays |= {f'{name}/{k}': np.asarray(v) for k, v in vars(whole).items()}
-  return arrays
-
-
-def _summary(
-  inputs: Inputs, shown: Mapping[str, np.ndarray], count: int
-) -> str:
-  config, net, _, _, paths = inputs
+def _summary(inputs: Inputs, shown: Mapping[str, np.ndarray]) -> str:
+  config, net, _, _, images = inputs
   target = int(shown['target'])
   of = 'the energy of the last layer'
   if target >= 0:
@@ -236,8 +208,8 @@ def _summary(
     f'The strongest {config.channels} channels of each layer for the image, '
     f'each layer on a scale of its own: zero is black, positive is white and '
     f'negative blue; beside them the gradients of {of}. The distributions are '
-    f'over {count} {"photos" if paths else "scenes"}; a channel is dead if no '
-    'place of any image activates it.'
+    f'over {len(images)} {"photos" if config.photos else "scenes"}; a channel '
+    'is dead if no place of any image activates it.'
   )
 
 
@@ -287,11 +259,16 @@ def _range(low: float, high: float) -> str:
   return f'{low:.3g} to {high:.3g}'
 
 
-def _plot(layers: Sequence[str], over: Mapping[str, np.ndarray]) -> np.ndarray:
+def _plot(
+  layers: Sequence[str], stats: Mapping[str, probes.Activity]
+) -> np.ndarray:
   """Shares of the positive activations by their logarithm."""
   edges = probes.log_edges()[2:]
   centers = np.log10(np.sqrt(edges[1:] * edges[:-1]))
-  series = {name: (centers, over[f'{name}/histogram'][3:-1]) for name in layers}
+  series = {
+    name: (centers, np.asarray(stats[name].histogram).mean(0)[3:-1])
+    for name in layers
+  }
   return plots.lines(
     series, 'activation (logarithm to base 10)', 'share of the activations'
   )

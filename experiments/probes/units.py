@@ -1,5 +1,6 @@
 """Strongest patches of units in an inner layer."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,11 +16,9 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import each_of, need_positive, numbers
 from vizlab.types import Array
-from vizlab_experiments.shared.labelled_images import (
-  LabelledImages,
-  load_labelled_images,
-)
+from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.methods import chosen_layer
+from vizlab_experiments.shared.surveys import survey
 
 __all__ = ['prepare', 'run']
 
@@ -37,7 +36,7 @@ class Inputs(NamedTuple):
   net: nets.Network
   info: nets.LayerInfo
   channels: list[int]
-  labelled: LabelledImages
+  images: Images
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -47,33 +46,38 @@ def prepare(config: ConfigDict) -> Inputs:
   info = chosen_layer(config, net)
   each_of('config.unit', [config.unit], UNITS)
   channels = numbers(config, 'channels', info.shape[-1])
-  labelled = load_labelled_images(config, net)
-  return Inputs(config, net, info, channels, labelled)
+  images = load_images(config, net.spec.size)
+  if config.top > len(images):
+    raise ValueError(
+      f'config.top: got {config.top}, expected at most the {len(images)} '
+      'pictures'
+    )
+  return Inputs(config, net, info, channels, images)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Shows the strongest pictures of channels and what of them is projected."""
-  config, net, info, channels, labelled = inputs
-  values, places = _peaks(recorder, net, info.name, labelled, config.batch)
+  config, net, info, channels, images = inputs
+  surveyed = survey(
+    recorder, net, [info.name], images, top=config.top, batch=config.batch
+  )[info.name]
+  values, found, places = map(np.asarray, surveyed.strongest)
   if not channels:
-    channels = np.argsort(-values.max(0), kind='stable')[: config.count]
+    channels = np.argsort(-values[:, 0], kind='stable')[: config.count]
   project = _projector(config.unit, info.name)
   rows, lines = [], []
   for k in map(int, channels):
-    top = np.argsort(-values[:, k], kind='stable')[: config.top]
-
-    def some(part: slice, k: int = k, top: Any = top) -> dict[str, np.ndarray]:
-      found = project(net, labelled.images[top[part]], k, places[top[part], k])
-      return {name: np.asarray(map_) for name, map_ in found.items()}
-
-    maps = recorder.in_parts(f'channels/{k}', len(top), config.batch, some)
-    boxes = [_box(config.unit, info, place) for place in places[top, k]]
-    rows.append(_row(labelled.images[top], maps, boxes))
-    lines.append([k, *map(float, values[top[[0, -1]], k])])
+    some = functools.partial(
+      _projected, inputs, project, k, found[k], places[k]
+    )
+    maps = recorder.in_parts(f'channels/{k}', config.top, config.batch, some)
+    boxes = [_box(config.unit, info, place) for place in places[k]]
+    rows.append(_row(images[found[k]], maps, boxes))
+    lines.append([k, *map(float, values[k, [0, -1]])])
   what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'
   recorder.report(
     f'{info.name} of {net.arch}',
-    f'The {config.top} pictures out of {len(labelled.images)} in which each '
+    f'The {config.top} pictures out of {len(images)} in which each '
     f'channel fires most strongly, and what {" and ".join(PROJECTIONS)} send '
     f'back from the {what}'
     + (', cropped to the pixels that the unit sees. ' if boxes[0] else '. ')
@@ -96,31 +100,20 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       ),
     ],
   )
-  return {'channels': len(rows), 'dead': int((values.max(0) <= 0).sum())}
+  return {'channels': len(rows), 'dead': int((values[:, 0] <= 0).sum())}
 
 
-def _peaks(
-  recorder: Recorder,
-  net: nets.Network,
-  layer: str,
-  labelled: LabelledImages,
-  batch: int,
-) -> tuple[np.ndarray, np.ndarray]:
-  """Each picture's peak in every channel ``[N, C]``, and its place."""
-
-  @jax.jit
-  def peaks(net: nets.Network, x: Array) -> tuple[Array, Array]:
-    a = net(x)[1][layer]
-    flat = a.reshape(len(a), -1, a.shape[-1])
-    at = flat.argmax(1)
-    return flat.max(1), jnp.stack([at // a.shape[2], at % a.shape[2]], -1)
-
-  def some(rows: slice) -> dict[str, np.ndarray]:
-    values, places = map(np.asarray, peaks(net, labelled.images[rows]))
-    return {'values': values, 'places': places}
-
-  found = recorder.in_parts('peaks', len(labelled.images), batch, some)
-  return found['values'], found['places']
+def _projected(
+  inputs: Inputs,
+  project: Callable[..., dict[str, Array]],
+  k: int,
+  found: np.ndarray,
+  places: np.ndarray,
+  part: slice,
+) -> dict[str, np.ndarray]:
+  """Maps of some of a channel's strongest pictures."""
+  maps = project(inputs.net, inputs.images[found[part]], k, places[part])
+  return {name: np.asarray(map_) for name, map_ in maps.items()}
 
 
 def _projector(

@@ -1,10 +1,18 @@
+import functools
+
 import numpy as np
 import pytest
 from tools import start, write_pictures
 
 from vizlab import io, nets, probes
-from vizlab.runs import stopping
+from vizlab.runs import reduce_resumable, stopping
 from vizlab_experiments.probes import activations
+from vizlab_experiments.shared.images import Images
+
+
+def in_parts_of(size, monkeypatch):
+  smaller = functools.partial(reduce_resumable, part=size)
+  monkeypatch.setattr(activations, 'reduce_resumable', smaller)
 
 
 def test_the_image_and_its_gradients(tmp_path):
@@ -53,7 +61,7 @@ def test_statistics_over_photos_do_not_depend_on_batches_and_parts(
   write_pictures(tmp_path, [f'{i}' for i in range(5)])
   settings = {'layers': 'relu2_1', 'photos': str(tmp_path / '*.png')}
   start('probes/activations', tmp_path / 'whole', batch=8, **settings)
-  monkeypatch.setattr(activations, '_PART', 3)
+  in_parts_of(3, monkeypatch)
   start('probes/activations', tmp_path / 'parts', batch=2, **settings)
   files = [tmp_path / name / 'statistics.npz' for name in ('whole', 'parts')]
   whole, parts = (dict(np.load(path)) for path in files)
@@ -78,21 +86,21 @@ def test_statistics_over_photos_do_not_depend_on_batches_and_parts(
 
 def test_a_stopped_pass_goes_on_after_its_last_part(tmp_path, monkeypatch):
   settings = {'layers': 'relu2_1', 'scenes': 6, 'batch': 1}
-  monkeypatch.setattr(activations, '_PART', 2)
+  in_parts_of(2, monkeypatch)
   start('probes/activations', tmp_path / 'whole', **settings)
-  images, drawn = activations._images, []
+  read, drawn = Images.__getitem__, []
 
-  def killing(inputs, rows):
+  def killing(images, rows):
     drawn.append(rows.start)
-    if drawn == [0, 2]:
+    if drawn == [0, 1, 2]:
       raise stopping.Stopped(15)
-    return images(inputs, rows)
+    return read(images, rows)
 
-  monkeypatch.setattr(activations, '_images', killing)
+  monkeypatch.setattr(Images, '__getitem__', killing)
   with pytest.raises(stopping.Stopped):
     start('probes/activations', tmp_path / 'killed', **settings)
   start('probes/activations', tmp_path / 'killed', **settings)
-  assert drawn == [0, 2, 2, 4]
+  assert drawn == [0, 1, 2, 2, 3, 4, 5]
   files = [tmp_path / name / 'statistics.npz' for name in ('whole', 'killed')]
   for a, b in zip(*(dict(np.load(f)).values() for f in files), strict=True):
     np.testing.assert_array_equal(a, b)

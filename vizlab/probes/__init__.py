@@ -10,6 +10,7 @@ from vizlab.probes.activations import (
   combined,
   histogram,
   log_edges,
+  no_activity,
 )
 from vizlab.probes.filters import (
   Grating,
@@ -20,11 +21,13 @@ from vizlab.probes.filters import (
   grating,
 )
 from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
+from vizlab.probes.strongest import Strongest, merged, no_images, strongest
 
 __all__ = [
   'Activity',
   'Grating',
   'Neighbours',
+  'Strongest',
   'activity',
   'aliasing',
   'combined',
@@ -34,6 +37,10 @@ __all__ = [
   'grating',
   'histogram',
   'log_edges',
+  'merged',
   'nearest',
+  'no_activity',
+  'no_images',
   'no_neighbours',
+  'strongest',
 ]

@@ -4,9 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.types import Array, pytree_dataclass
+from vizlab.types import Array, pytree_dataclass, whole
 
-__all__ = ['Activity', 'activity', 'combined', 'histogram', 'log_edges']
+__all__ = [
+  'Activity',
+  'activity',
+  'combined',
+  'histogram',
+  'log_edges',
+  'no_activity',
+]
 
 
 @pytree_dataclass
@@ -21,8 +28,7 @@ class Activity:
     low: ``[C]``, smallest activation.
     high: ``[C]``, largest activation. A unit behind a ReLU is dead on these
       images where it is 0.
-    histogram: ``[bins]``, share of the activations in each bin, of all
-      channels.
+    histogram: ``[C, bins]``, share of the channel's activations in each bin.
   """
 
   count: Array
@@ -53,6 +59,20 @@ def log_edges(
   return np.asarray(edges, np.float32)
 
 
+def no_activity(channels: int, bins: int = 24) -> Activity:
+  """Statistics of no image, of as many bins as `log_edges` divides."""
+  zeros = jnp.zeros(whole(channels, 'channels'), jnp.float32)
+  return Activity(
+    jnp.float32(0),
+    zeros,
+    zeros,
+    zeros,
+    zeros + jnp.inf,
+    zeros - jnp.inf,
+    jnp.zeros((channels, bins), jnp.float32),
+  )
+
+
 def activity(acts: Array, edges: Array | None = None) -> Activity:
   """Statistics of activations ``[B, H, W, C]`` or ``[B, C]`` of a layer.
 
@@ -72,22 +92,22 @@ def activity(acts: Array, edges: Array | None = None) -> Activity:
   edges = log_edges() if edges is None else edges
   if acts.dtype not in (jnp.float32, jnp.float64):
     acts = acts.astype(jnp.float32)
-  axes = tuple(range(acts.ndim - 1))
+  flat = acts.reshape(-1, acts.shape[-1])
   return Activity(
     jnp.float32(len(acts)),
-    jnp.where(jnp.isnan(acts), acts, (acts > 0).astype(acts.dtype)).mean(axes),
-    acts.mean(axes),
-    jnp.square(acts).mean(axes),
-    acts.min(axes),
-    acts.max(axes),
-    histogram(acts, edges).astype(acts.dtype) / acts.size,
+    jnp.where(jnp.isnan(flat), flat, (flat > 0).astype(flat.dtype)).mean(0),
+    flat.mean(0),
+    jnp.square(flat).mean(0),
+    flat.min(0),
+    flat.max(0),
+    _histograms(flat, edges).astype(acts.dtype) / len(flat),
   )
 
 
 def combined(one: Activity, other: Activity) -> Activity:
   """Statistics over the images of both."""
   count = one.count + other.count
-  share = other.count / count
+  share = other.count / jnp.where(count > 0, count, 1)
 
   def mean(a: Array, b: Array) -> Array:
     return a + (b - a) * share
@@ -113,13 +133,30 @@ def histogram(values: Array, edges: Array) -> Array:
 
   Args:
     values: Any shape.
-    edges: ``[n]``, rising.
+    edges: ``[n]``, rising, at most 254.
   """
-  # Counts above each edge, one by one: a scatter is slower on every device.
   flat = values.reshape(-1)
-  above = jax.lax.map(
-    lambda edge: (flat >= edge).sum(dtype=jnp.int32), jnp.asarray(edges)
+  rows = jnp.pad(flat, (0, -flat.size % 128), constant_values=jnp.nan)
+  return _histograms(rows.reshape(-1, 128), edges).sum(0)
+
+
+def _histograms(rows: Array, edges: Array) -> Array:
+  """Histogram of each column of ``[N, C]``, int32 ``[C, bins]``."""
+  if len(edges) > 254:
+    raise ValueError(f'edges: got {len(edges)}, expected at most 254')
+  # Bins as bytes, counted in bytes over blocks that cannot overflow: six times
+  # as fast on a CPU as to compare the values with each edge. No scatter.
+  size = min(128, len(rows))
+  above = rows[..., None] >= jnp.asarray(edges)[None, None]
+  bins = above.sum(-1, dtype=jnp.uint8)
+  bins = jnp.where(jnp.isnan(rows), np.uint8(255), bins)
+  bins = jnp.pad(
+    bins, ((0, -len(rows) % size), (0, 0)), constant_values=np.uint8(255)
   )
-  known = (flat == flat).sum(dtype=jnp.int32)
-  bounds = jnp.concatenate([known[None], above, jnp.zeros(1, jnp.int32)])
-  return bounds[:-1] - bounds[1:]
+  blocks = bins.reshape(-1, size, rows.shape[-1])
+
+  def count(k: Array) -> Array:
+    each = (blocks == k).astype(jnp.uint8).sum(1, dtype=jnp.uint8)
+    return each.sum(0, dtype=jnp.int32)
+
+  return jax.lax.map(count, jnp.arange(len(edges) + 1, dtype=jnp.uint8)).T

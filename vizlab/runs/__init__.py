@@ -19,6 +19,7 @@ _WHERE = {
   'load_run': 'reader',
   'optimize_resumable': 'optimization',
   'read_metrics': 'reader',
+  'reduce_resumable': 'reduction',
   'train_resumable': 'training',
 }
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
   'load_run',
   'optimize_resumable',
   'read_metrics',
+  'reduce_resumable',
   'train_resumable',
 ]
 

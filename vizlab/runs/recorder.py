@@ -254,14 +254,27 @@ class Recorder:
       make: Function that computes the arrays of a slice of rows.
     """
     parts = [
-      self._item(
-        f'{files.ITEMS}/{name}/{rows.start:06d}_{rows.stop:06d}',
-        functools.partial(make, rows),
-      )
+      self.part(name, rows, functools.partial(make, rows))
       for i in range(0, count, size)
       for rows in [slice(i, min(i + size, count))]
     ]
     return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+
+  def part(
+    self, name: str, rows: slice, make: Callable[[], Mapping[str, np.ndarray]]
+  ) -> dict[str, np.ndarray]:
+    """Computes arrays of some rows, or reads them from an earlier run.
+
+    Parts are removed when the run is finished.
+
+    Args:
+      name: Name of the parts, ``item/name`` if they belong to an item.
+      rows: The rows, which name the part.
+      make: Function that computes the arrays by name.
+    """
+    return self._item(
+      f'{files.ITEMS}/{name}/{rows.start:06d}_{rows.stop:06d}', make
+    )
 
   def _item(
     self, name: str, make: Callable[[], Mapping[str, np.ndarray]]

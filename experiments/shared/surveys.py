@@ -1,0 +1,125 @@
+"""Surveys: statistics and extreme images of layers over a data set."""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vizlab import nets, probes
+from vizlab.nets.graph import wiring
+from vizlab.nets.layers import Concat, ReLU
+from vizlab.runs import reduce_resumable
+from vizlab.runs.recorder import Recorder
+from vizlab.types import Array
+from vizlab_experiments.shared.images import Images
+
+__all__ = ['Survey', 'survey']
+
+
+class Survey(NamedTuple):
+  """Channels of a layer over images.
+
+  Attributes:
+    activity: Their statistics.
+    strongest: The images that excite each channel most.
+    weakest: Those that do so least, with values of the opposite sign. Behind a
+      ReLU, by what it reads: a channel that is silent in many images is weakest
+      where it is furthest from waking.
+  """
+
+  activity: probes.Activity
+  strongest: probes.Strongest
+  weakest: probes.Strongest
+
+
+def survey(
+  recorder: Recorder,
+  net: nets.Network,
+  layers: Sequence[str],
+  images: Images,
+  *,
+  top: int,
+  batch: int,
+) -> dict[str, Survey]:
+  """Surveys layers in one resumable pass over the images.
+
+  Args:
+    recorder: Recorder of the run.
+    net: The network.
+    layers: Names of the layers.
+    images: The images.
+    top: Number of the strongest and of the weakest images.
+    batch: Images at once.
+  """
+  widths = {row.name: row.shape[-1] for row in nets.layer_info(net)}
+  start = {
+    name: Survey(
+      probes.no_activity(widths[name]),
+      probes.no_images(widths[name], top),
+      probes.no_images(widths[name], top),
+    )
+    for name in layers
+  }
+  below = tuple(_unrectified(net, name) for name in layers)
+
+  def add(state: dict[str, Survey], rows: slice) -> dict[str, Survey]:
+    return _add(state, net, images[rows], rows.start, tuple(layers), below)
+
+  return reduce_resumable(
+    recorder,
+    'survey',
+    start,
+    add,
+    jax.jit(_merge),
+    count=len(images),
+    batch=batch,
+  )
+
+
+def _unrectified(net: nets.Network, layer: str) -> tuple[str, ...]:
+  """Layers that the ReLUs of a layer read, joined if it joins them."""
+  for op, inputs in wiring(net.ops):
+    if op.name == layer and isinstance(op, ReLU):
+      return inputs
+    if op.name == layer and isinstance(op, Concat):
+      return tuple(n for name in inputs for n in _unrectified(net, name))
+  return (layer,)
+
+
+@functools.partial(jax.jit, static_argnames=('layers', 'below'))
+def _add(
+  state: dict[str, Survey],
+  net: nets.Network,
+  x: Array,
+  first: Array,
+  layers: tuple[str, ...],
+  below: tuple[tuple[str, ...], ...],
+) -> dict[str, Survey]:
+  _, acts = net(x)
+  return {
+    name: Survey(
+      probes.combined(state[name].activity, probes.activity(acts[name])),
+      probes.strongest(state[name].strongest, acts[name], first),
+      probes.strongest(
+        state[name].weakest,
+        -jnp.concatenate([acts[each] for each in under], -1),
+        first,
+      ),
+    )
+    for name, under in zip(layers, below, strict=True)
+  }
+
+
+def _merge(
+  one: dict[str, Survey], other: dict[str, Survey]
+) -> dict[str, Survey]:
+  return {
+    name: Survey(
+      probes.combined(one[name].activity, other[name].activity),
+      probes.merged(one[name].strongest, other[name].strongest),
+      probes.merged(one[name].weakest, other[name].weakest),
+    )
+    for name in one
+  }
