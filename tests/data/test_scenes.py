@@ -277,7 +277,8 @@ def test_wrong_settings_are_named(settings, message):
 def test_defaults_are_those_of_one_object_of_any_texture():
   found = defaults(data)
   scene_defaults = {'objects': 1, 'size': 96, 'correlation': 0.0}
-  assert found['scene'] == found['scenes'] == scene_defaults
+  assert found['scene'] == scene_defaults
+  assert found['scenes'] == {**scene_defaults, 'first': 0}
   assert found['folder'] == {'start': 0, 'step': 1, 'workers': 0}
 
 
@@ -288,3 +289,11 @@ def test_categories_are_ranges_of_imagenets_classes():
   assert len(data.SIXTEEN['dog']) == 109
   every = [k for row in data.SIXTEEN.values() for k in row]
   assert len(set(every)) == len(every) and 0 <= min(every) <= max(every) < 1000
+
+
+def test_a_data_set_is_drawn_in_parts():
+  key = jax.random.key(4)
+  whole = scenes(key, 5, size=16)
+  part = scenes(key, 2, size=16, first=3)
+  for a, b in zip(whole, part, strict=True):
+    np.testing.assert_allclose(a[3:], b, atol=1e-5)

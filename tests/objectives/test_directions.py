@@ -159,3 +159,17 @@ def test_alignment_with_several_neighbours():
   np.testing.assert_allclose(got, [-w for w in want], rtol=1e-6)
   # More neighbours than there are count as all.
   assert alignment('map', neighbours=9)(None, {'map': a}).shape == (4,)
+
+
+def test_each_image_may_have_its_own_direction(tiny):
+  x = jax.random.uniform(jax.random.key(0), (3, 16, 16, 3))
+  logits, acts = tiny(x)
+  vectors = jax.random.normal(jax.random.key(1), (3, 12))
+  both = direction('relu2', vectors, power=1.5)(logits, acts)
+  for i in range(3):
+    one = direction('relu2', vectors[i], power=1.5)(
+      logits[i : i + 1], {'relu2': acts['relu2'][i : i + 1]}
+    )
+    np.testing.assert_allclose(both[i], one[0], rtol=1e-5)
+  with pytest.raises(ValueError, match=r'vector: got shape \(2, 12\)'):
+    direction('relu2', vectors[:2])(logits, acts)

@@ -107,12 +107,21 @@ def test_first_layer_of_minivgg(minivgg):
   )
 
 
+def test_weights_of_a_vector_are_those_of_all_its_places(minivgg):
+  got = probes.expanded_weights(
+    minivgg, 'fc', np.arange(16), lower='relu5_2', shape=(96, 96)
+  )
+  assert got.shape == (16, 6, 6, 128)
+  weight = nets.get_params(minivgg)['fc']['kernel'].T
+  wanted = jnp.broadcast_to(weight[:, None, None], got.shape) / 36
+  np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
     ({'upper': 'conv9_9'}, "layer: got 'conv9_9', expected one of"),
     ({'lower': 'x'}, "layer: got 'x', expected one of"),
-    ({'upper': 'fc'}, "upper: 'fc' is a vector, expected a map"),
     ({'channels': np.array([32])}, r'channels: got \[32\], .* 0 to 31'),
     ({'channels': np.array([-1])}, r'channels: got \[-1\]'),
     ({'channels': np.array([], int)}, r'channels: got \[\]'),

@@ -1,6 +1,8 @@
 """Synthetic scenes with ground truth, and folders of photos."""
 
 from vizlab.data.categories import SIXTEEN
+from vizlab.data.concepts import COLOUR_NAMES, CONCEPTS, concept_masks
+from vizlab.data.curves import curve, curves
 from vizlab.data.folder import Batch, folder, photos
 from vizlab.data.scenes import (
   SHAPE_NAMES,
@@ -12,11 +14,16 @@ from vizlab.data.scenes import (
 from vizlab.data.strokes import swirls
 
 __all__ = [
+  'COLOUR_NAMES',
+  'CONCEPTS',
   'SHAPE_NAMES',
   'SIXTEEN',
   'TEXTURE_NAMES',
   'Batch',
   'Scene',
+  'concept_masks',
+  'curve',
+  'curves',
   'folder',
   'photos',
   'scene',

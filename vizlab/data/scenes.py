@@ -107,6 +107,7 @@ def scenes(
   size: int = 96,
   correlation: float | Array = 0.0,
   batch_size: int | None = None,
+  first: int | Array = 0,
 ) -> Scene:
   """Draws ``n`` scenes.
 
@@ -121,6 +122,7 @@ def scenes(
     batch_size: Number of scenes drawn in parallel. ``None`` draws them one by
       one, which is fastest on a CPU, as ``lax.switch`` then runs only the
       required shape and texture. On an accelerator 256 is a good choice.
+    first: Index of the first scene, to draw a data set in parts.
 
   Returns:
     A `Scene` with a batch axis ``[n]`` in front of every field.
@@ -130,7 +132,10 @@ def scenes(
   if jnp.ndim(objects) == 0:
     _check(objects, size, correlation)
   count = jnp.broadcast_to(jnp.asarray(objects), (n,))
-  return _draw_all(key, count, jnp.asarray(correlation), size, batch_size)
+  first = jnp.asarray(first, jnp.int32)
+  return _draw_all(
+    key, count, jnp.asarray(correlation), first, size, batch_size
+  )
 
 
 @functools.partial(jax.jit, static_argnames=('size', 'batch_size'))
@@ -138,6 +143,7 @@ def _draw_all(
   key: Array,
   count: Array,
   correlation: Array,
+  first: Array,
   size: int,
   batch_size: int | None,
 ) -> Scene:
@@ -150,7 +156,7 @@ def _draw_all(
       correlation=correlation,
     )
 
-  items = jnp.arange(len(count)), count
+  items = jnp.arange(len(count), dtype=jnp.int32) + first, count
   return jax.lax.map(draw, items, batch_size=batch_size)
 
 

@@ -31,7 +31,7 @@ def direction(
 
   Args:
     layer: Name of a layer that gives a map.
-    vector: ``[C]``.
+    vector: ``[C]``, or ``[..., C]`` with one for each image.
     power: ``p``: 0 for the dot product alone; more ask for the direction rather
       than for its length.
     position: Row and column of the layer's map to read alone; the mean over all
@@ -46,12 +46,21 @@ def direction(
     ``direction`` with ``cossim_pow``.
   """
   a = feature_map(acts, layer)
-  _check_channels(vector, a, 'vector', 1)
+  if vector.ndim == 1:
+    _check_channels(vector, a, 'vector', 1)
+  elif vector.shape != (*a.shape[:-3], a.shape[-1]):
+    raise ValueError(
+      f'vector: got shape {vector.shape}, expected {a.shape[-1:]} or '
+      f'{(*a.shape[:-3], a.shape[-1])}, the channels of {layer!r}'
+    )
   vector = _as(vector, a)
   if position is not None:
     a = at_position(a, *position)[..., None, None, :]
-  dot = jnp.einsum('...hwc,c->...hw', a, vector, precision='highest')
-  size = jnp.square(a).sum(-1) * jnp.square(vector).sum(-1)
+  dot = jnp.einsum('...hwc,...c->...hw', a, vector, precision='highest')
+  lengths = jnp.square(vector).sum(-1)[..., None, None]
+  if vector.ndim == 1:
+    lengths = lengths.reshape((1,) * (a.ndim - 1))
+  size = jnp.square(a).sum(-1) * lengths
   some = jnp.where(size > 0, size, 1)
   cosine = extrema.maximum(dot / jnp.sqrt(some), 0.1)
   return (dot * cosine ** _as(power, a)).mean((-2, -1))

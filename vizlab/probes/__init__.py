@@ -12,6 +12,14 @@ from vizlab.probes.activations import (
   log_edges,
   no_activity,
 )
+from vizlab.probes.curves import Tuning, in_one_frame, tuning
+from vizlab.probes.dissection import (
+  Overlap,
+  no_overlap,
+  overlap,
+  quantile,
+)
+from vizlab.probes.effects import Effects, effects
 from vizlab.probes.filters import (
   Grating,
   aliasing,
@@ -20,27 +28,41 @@ from vizlab.probes.filters import (
   filter_order,
   grating,
 )
+from vizlab.probes.layouts import on_grid, principal
 from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
 from vizlab.probes.strongest import Strongest, merged, no_images, strongest
+from vizlab.probes.tour import grand_tour
 
 __all__ = [
   'Activity',
+  'Effects',
   'Grating',
   'Neighbours',
+  'Overlap',
   'Strongest',
+  'Tuning',
   'activity',
   'aliasing',
   'combined',
   'cropped',
+  'effects',
   'expanded_weights',
   'filter_order',
+  'grand_tour',
   'grating',
   'histogram',
+  'in_one_frame',
   'log_edges',
   'merged',
   'nearest',
   'no_activity',
   'no_images',
   'no_neighbours',
+  'no_overlap',
+  'on_grid',
+  'overlap',
+  'principal',
+  'quantile',
   'strongest',
+  'tuning',
 ]

@@ -35,13 +35,13 @@ def expanded_weights(
 
   The layers between are made linear: a ReLU and a local response normalisation
   are the identity, and pooling averages, so that the weights are products of
-  kernels, summed over all paths from one unit to another. The unit is the one
-  in the middle of its map.
+  kernels, summed over all paths from one unit to another. The unit of a map is
+  the one in its middle.
 
   Args:
     net: A network that calls the rules of its ReLUs and pooling layers, such as
       those of `vizlab.nets`.
-    upper: Layer of the units, a map.
+    upper: Layer of the units.
     channels: int ``[K]``, channels of ``upper``.
     lower: Layer from which they read; ``None`` for the image.
     shape: Height and width of the image in pixels. The weights are complete if
@@ -53,8 +53,7 @@ def expanded_weights(
     everywhere if it does not read ``lower``. See `cropped`.
 
   Raises:
-    ValueError: A layer is unknown, ``upper`` is no map, or a channel is outside
-      of it.
+    ValueError: A layer is unknown, or a channel is outside of ``upper``.
 
   References:
     Cammarata et al. 2020, "Thread: Circuits"; Voss et al. 2021, "Visualizing
@@ -67,9 +66,7 @@ def expanded_weights(
   known = jax.eval_shape(lambda x: net(x)[1], image)
   for name in (upper, *([] if lower is None else [lower])):
     check_name('layer', name, known)
-  if len(known[upper].shape) != 4:
-    raise ValueError(f'upper: {upper!r} is a vector, expected a map')
-  _, height, width, count = known[upper].shape
+  count = known[upper].shape[-1]
   at = np.asarray(channels)
   if at.ndim != 1 or not at.size or at.min() < 0 or at.max() >= count:
     raise ValueError(
@@ -81,6 +78,9 @@ def expanded_weights(
       _, acts = linear(image + added)
     else:
       _, acts = linear(image, {lower: lambda a: a + added})
+    if acts[upper].ndim == 2:
+      return acts[upper][0]
+    _, height, width, _ = acts[upper].shape
     return acts[upper][0, height // 2, width // 2]
 
   read = image.shape if lower is None else known[lower].shape

@@ -1,0 +1,72 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tools import make_tiny
+
+from vizlab import nets, probes
+
+
+@pytest.mark.parametrize('layer', ['relu1', 'pool1', 'relu2', 'gap'])
+def test_attribution_is_the_activation_times_its_gradient(tiny, layer):
+  x = jax.random.uniform(jax.random.key(0), (3, 16, 16, 3))
+  found = jax.jit(probes.effects, static_argnums=1)(tiny, layer, 5, x)
+  a = tiny(x)[1][layer]
+  for target in range(6):
+
+    def logit(added, target=target):
+      return tiny(x, {layer: lambda a: a + added})[0][:, target].sum()
+
+    slope = jax.grad(logit)(jnp.zeros_like(a))
+    wanted = (a * slope)[..., 5].reshape(3, -1).sum(1)
+    np.testing.assert_allclose(
+      found.attribution[:, target], wanted, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize('layer', ['relu1', 'relu2'])
+def test_ablation_is_the_fall_of_the_logits(tiny, layer):
+  x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
+  found = probes.effects(tiny, layer, 2, x)
+  without = tiny(x, {layer: lambda a: a.at[..., 2].set(0)})[0]
+  np.testing.assert_allclose(
+    found.ablation, tiny(x)[0] - without, rtol=1e-4, atol=1e-6
+  )
+  assert np.abs(found.ablation).max() > 1e-3
+
+
+@pytest.mark.parametrize('layer', ['relu5_2', 'gap'])
+def test_they_are_equal_above_which_the_net_is_linear(minivgg, images, layer):
+  found = probes.effects(minivgg, layer, 7, images)
+  np.testing.assert_allclose(found.attribution, found.ablation, atol=1e-5)
+  # The drop of the logit by hand: the mean activation times the weight.
+  weight = nets.get_params(minivgg)['fc']['kernel'][7]
+  mean = minivgg(images)[1]['gap'][:, 7:8]
+  np.testing.assert_allclose(found.ablation, mean * weight[None], atol=1e-5)
+
+
+def test_channels_are_a_vmapped_axis():
+  net = make_tiny(1)
+  x = jax.random.uniform(jax.random.key(0), (4, 2, 16, 16, 3))
+  units = jnp.array([0, 3, 3, 7])
+  both = jax.vmap(lambda k, x: probes.effects(net, 'relu1', k, x))(units, x)
+  for i, k in enumerate(units.tolist()):
+    one = probes.effects(net, 'relu1', k, x[i])
+    for name in ('attribution', 'ablation'):
+      np.testing.assert_allclose(
+        getattr(both, name)[i], getattr(one, name), rtol=1e-4, atol=1e-6
+      )
+  whole = probes.effects(net, 'relu1', 3, x)
+  assert whole.ablation.shape == (4, 2, 6)
+
+
+def test_wrong_arguments_are_named(tiny):
+  x = jnp.zeros((1, 16, 16, 3))
+  with pytest.raises(ValueError, match="layer: got 'relu9'"):
+    probes.effects(tiny, 'relu9', 0, x)
+  for wrong in (8, -1):
+    with pytest.raises(ValueError, match=f'channel: got {wrong}, .* 0 to 7'):
+      probes.effects(tiny, 'relu1', wrong, x)
+  headless = nets.create('alexnet', classifier=False)
+  with pytest.raises(ValueError, match='net: got one without a classifier'):
+    probes.effects(headless, 'relu1', 0, jnp.zeros((1, 224, 224, 3)))
