@@ -73,6 +73,7 @@ setup(
     'vizlab.runs': ['*.html'],
     'vizlab.sweeps': ['*.html'],
     'vizlab.synthesis': ['data/*'],
+    'vizlab_experiments.shared': ['*_pages/*'],
   },
   install_requires=[
     'absl-py>=2.1',

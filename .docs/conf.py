@@ -47,6 +47,7 @@ myst_heading_anchors = 3
 html_theme = 'furo'
 html_title = f'vizlab {release}'
 html_static_path = ['static']
+html_extra_path = ['extra']  # the microscope's pages
 html_css_files = ['vizlab.css']
 copybutton_prompt_text = '>>> '
 linkcheck_ignore = [r'http://localhost.*']

@@ -10,8 +10,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import attribution, nets, probes, render
-from vizlab.nets.graph import wiring
-from vizlab.nets.layers import Concat, ReLU
 from vizlab.objectives import Objective, layer_energy, logit, score
 from vizlab.runs import plots, reduce_resumable
 from vizlab.runs.inputs import (
@@ -25,6 +23,7 @@ from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.classes import class_names
 from vizlab_experiments.shared.images import Images, load_images
+from vizlab_experiments.shared.surveys import rectified
 
 __all__ = ['prepare', 'run']
 
@@ -78,8 +77,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     },
   )
   dead = {name: int((stat.high <= 0).sum()) for name, stat in stats.items()}
-  rectified = _rectified(net)
-  rectified = [name for name in layers if name in rectified] or list(layers)
+  relus = rectified(net)
+  behind = [name for name in layers if name in relus] or list(layers)
   active = {name: float(stats[name].active.mean()) for name in layers}
   recorder.report(
     f'{net.arch} at work',
@@ -88,7 +87,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       Figure('image', 'The image', render.resize(image, 224)),
       Figure('layers', 'Maps and gradients', _maps(inputs, shown)),
       _layers_table(inputs, shown),
-      Figure('distributions', 'Positive activations', _plot(rectified, stats)),
+      Figure('distributions', 'Positive activations', _plot(behind, stats)),
       Table(
         f'Over {len(images)} images',
         ['layer', 'channels', 'active', 'dead channels', 'mean', 'largest'],
@@ -108,20 +107,10 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   )
   return {
     'images': len(images),
-    'dead': sum(dead[name] for name in rectified),
-    'first active': active[rectified[0]],
-    'last active': active[rectified[-1]],
+    'dead': sum(dead[name] for name in behind),
+    'first active': active[behind[0]],
+    'last active': active[behind[-1]],
   }
-
-
-def _rectified(net: nets.Network) -> set[str]:
-  """Layers of ReLUs, and the concatenations of such."""
-  names: set[str | None] = set()
-  for op, reads in wiring(net.ops):
-    joined = isinstance(op, Concat) and names.issuperset(reads)
-    if isinstance(op, ReLU) or joined:
-      names.add(op.name)
-  return names
 
 
 def _shown(inputs: Inputs) -> dict[str, np.ndarray]:

@@ -4,13 +4,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import attribution, nets, render
-from vizlab.objectives import channel, neuron, score
+from vizlab import nets, render
 from vizlab.runs.inputs import load_net
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
@@ -18,15 +15,15 @@ from vizlab.runs.settings import each_of, need_positive, numbers
 from vizlab.types import Array
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.methods import chosen_layer
+from vizlab_experiments.shared.projections import (
+  PROJECTIONS,
+  UNITS,
+  projector,
+  seen,
+)
 from vizlab_experiments.shared.surveys import survey
 
 __all__ = ['prepare', 'run']
-
-PROJECTIONS = {
-  'deconvnet': attribution.deconvnet,
-  'guided backprop': attribution.guided_backprop,
-}
-UNITS = ('neuron', 'channel')
 
 
 class Inputs(NamedTuple):
@@ -64,14 +61,14 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   values, found, places = map(np.asarray, surveyed.strongest)
   if not channels:
     channels = np.argsort(-values[:, 0], kind='stable')[: config.count]
-  project = _projector(config.unit, info.name)
+  project = projector(config.unit, info)
   rows, lines = [], []
   for k in map(int, channels):
     some = functools.partial(
       _projected, inputs, project, k, found[k], places[k]
     )
     maps = recorder.in_parts(f'channels/{k}', config.top, config.batch, some)
-    boxes = [_box(config.unit, info, place) for place in places[k]]
+    boxes = [seen(config.unit, info, place) for place in places[k]]
     rows.append(_row(images[found[k]], maps, boxes))
     lines.append([k, *map(float, values[k, [0, -1]])])
   what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'
@@ -114,34 +111,6 @@ def _projected(
   """Maps of some of a channel's strongest pictures."""
   maps = project(inputs.net, inputs.images[found[part]], k, places[part])
   return {name: np.asarray(map_) for name, map_ in maps.items()}
-
-
-def _projector(
-  unit: str, layer: str
-) -> Callable[[nets.Network, Array, Array, Array], dict[str, Array]]:
-  """A jitted function of a net, images, a channel and the peaks' places."""
-
-  def project(
-    net: nets.Network, x: Array, k: Array, places: Array
-  ) -> dict[str, Array]:
-    if unit == 'neuron':
-      each = jnp.broadcast_to(k, len(x))
-      objective = neuron(layer, each, (places[:, 0], places[:, 1]))
-    else:
-      objective = channel(layer, jnp.asarray(k))
-    score_fn = score(net, objective)
-    return {name: method(score_fn, x) for name, method in PROJECTIONS.items()}
-
-  return jax.jit(project)
-
-
-def _box(
-  unit: str, info: nets.LayerInfo, place: np.ndarray
-) -> tuple[tuple[int, int], ...] | None:
-  """Rows and columns of pixels that a unit sees; None for a whole channel."""
-  if unit == 'channel':
-    return None
-  return tuple(info.field.pixels(int(i)) for i in place)
 
 
 def _row(

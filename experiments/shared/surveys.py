@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab import nets, probes
 from vizlab.nets.graph import wiring
@@ -15,7 +16,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.types import Array
 from vizlab_experiments.shared.images import Images
 
-__all__ = ['Survey', 'survey']
+__all__ = ['Survey', 'rectified', 'survey']
 
 
 class Survey(NamedTuple):
@@ -32,6 +33,19 @@ class Survey(NamedTuple):
   activity: probes.Activity
   strongest: probes.Strongest
   weakest: probes.Strongest
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """Its arrays by name: ``strongest/values`` and so on."""
+    parts = {
+      'activity': vars(self.activity),
+      'strongest': self.strongest._asdict(),
+      'weakest': self.weakest._asdict(),
+    }
+    return {
+      f'{part}/{field}': np.asarray(value)
+      for part, fields in parts.items()
+      for field, value in fields.items()
+    }
 
 
 def survey(
@@ -76,6 +90,16 @@ def survey(
     count=len(images),
     batch=batch,
   )
+
+
+def rectified(net: nets.Network) -> set[str]:
+  """Layers of ReLUs, and the concatenations of such."""
+  names: set[str | None] = set()
+  for op, reads in wiring(net.ops):
+    joined = isinstance(op, Concat) and names.issuperset(reads)
+    if isinstance(op, ReLU) or joined:
+      names.add(op.name)
+  return names
 
 
 def _unrectified(net: nets.Network, layer: str) -> tuple[str, ...]:

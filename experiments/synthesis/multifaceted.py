@@ -104,7 +104,11 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       Figure(
         'map',
         'The pictures by t-SNE, coloured by facet',
-        plots.scatter(found['place'], found['label']),
+        plots.scatter(
+          found['place'],
+          found['label'],
+          [f'facet {i + 1}' for i in range(config.facets)],
+        ),
       ),
       Table(
         'The unit',

@@ -304,7 +304,18 @@ BAD = [
   ),
   ('probes/units', {'top': 0}, 'config.top: got 0'),
   ('probes/activations', {'target': 16}, 'config.target: got 16'),
+  ('probes/atlas', {'method': 'umap'}, "config.method: got 'umap'"),
+  ('probes/building_blocks', {'groups': 0}, 'config.groups: got 0'),
+  ('probes/curves', {'angles': 3}, 'config.angles: got 3'),
+  (
+    'probes/dissection',
+    {'explained': 'fc'},
+    "config.explained: got 'fc'",
+  ),
   ('probes/filters', {'layers': 'relu2_1'}, "config.layers: got 'relu2_1'"),
+  ('probes/tour', {'components': 1}, 'config.components: got 1'),
+  ('probes/maps', {'method': 'mds'}, "config.method: got 'mds'"),
+  ('probes/microscope', {'top': 0}, 'config.top: got 0'),
   ('probes/neighbours', {'metric': 'l1'}, "config.metric: got 'l1'"),
   (
     'attribution/judge',

@@ -27,12 +27,13 @@ from vizlab.runs.settings import flatten, parse_tuple
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """Arrays, figures, pictures and names of files of a finished run."""
+  """Arrays, figures, pictures, pages and files of a finished run."""
 
   arrays: dict[str, np.ndarray]
   figures: tuple[float, ...]
   pictures: frozenset[str]
   files: frozenset[str]
+  pages: frozenset[str]
 
   @functools.cached_property
   def values(self) -> tuple:
@@ -66,6 +67,10 @@ def outcome(name, config, path):
     tuple(sorted(float(v) for v in figures if isinstance(v, int | float))),
     frozenset(_digest(io.read_image(str(p))) for p in path.glob('*.png')),
     frozenset(p.name for p in path.iterdir()),
+    frozenset(
+      hashlib.sha256(p.read_bytes()).hexdigest()
+      for p in path.glob('site/**/*.*')
+    ),
   )
 
 
@@ -160,8 +165,8 @@ def _check(row, run, setting):
     return
   draws = row.shows == 'pictures'
   before, after = run(row.also, draws), run(new, draws)
-  if row.shows in ('arrays', 'pictures'):
-    kind = 'pictures' if draws else 'values'
+  if row.shows in ('arrays', 'pictures', 'pages'):
+    kind = 'values' if row.shows == 'arrays' else row.shows
     moved = getattr(before, kind) != getattr(after, kind)
     assert moved, f'changes none of the {row.shows}'
   else:

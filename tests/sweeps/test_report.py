@@ -1,29 +1,17 @@
 """The report of a sweep in a real browser: sorting, filtering, looking."""
 
 import importlib.util
-import json
 import pathlib
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
+from browser import browse, needs_browser
 
 from vizlab import io, sweeps
 from vizlab.runs import plots
 from vizlab.sweeps import report, space
 from vizlab_experiments.configs.style import transfer as style_transfer
-
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-needs_browser = pytest.mark.skipif(
-  CHROMIUM is None, reason='needs Chromium, which is not installed'
-)
-FLAGS = (
-  *('--headless', '--no-sandbox', '--disable-gpu', '--no-first-run'),
-  *('--disable-background-networking', '--disable-component-update'),
-  *('--disable-sync', '--virtual-time-budget=3000', '--dump-dom'),
-)
 
 
 def finished(folder, trials):
@@ -51,28 +39,6 @@ def test_pictures_are_those_of_finished_trials(tmp_path):
   io.write_png(late / 'late.png', np.zeros((8, 8, 3), np.uint8))
   (late / 'DONE').unlink()
   assert report.pictures(sweep) == ['transfer']
-
-
-def in_browser(page, script, tmp_path):
-  """Result of a script in a page that has been opened from disk."""
-  told = (
-    f'<script>addEventListener("load", () => {{ const told = {{}}; {script}'
-  )
-  told += (
-    'document.body.dataset.told = JSON.stringify(told); });</script></html>'
-  )
-  changed = page.with_name('changed.html')
-  changed.write_text(page.read_text().replace('</html>', told))
-  profile = f'--user-data-dir={tmp_path / "profile"}'
-  done = subprocess.run(
-    [CHROMIUM, *FLAGS, profile, changed.as_uri()],
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
-  found = re.search(r'data-told="([^"]*)"', done.stdout)
-  assert found, done.stderr[-2000:]
-  return json.loads(found[1].replace('&quot;', '"'))
 
 
 @pytest.mark.slow
@@ -118,7 +84,7 @@ def test_a_table_can_be_sorted_and_filtered_and_a_picture_opened(tmp_path):
     told.sorts = heads.map((h) => getComputedStyle(h, '::after').content);
     told.curves = document.getElementById('curves').naturalWidth;
   """
-  told = in_browser(page, script, tmp_path)
+  told = browse(page, script, tmp_path)
   assert told['first'] == list('012345')
   assert told['up'] == ['1000'] * 2 + ['10000'] * 2 + ['1e+05'] * 2
   assert told['down'] == told['up'][::-1]
@@ -149,7 +115,7 @@ def test_five_hundred_trials(tmp_path):
     told.betas = rows.map((r) => Number(r.cells[head.cellIndex].textContent));
     told.pictures = document.querySelectorAll('#trials img').length;
   """
-  told = in_browser(page, script, tmp_path)
+  told = browse(page, script, tmp_path)
   assert told['betas'] == sorted(told['betas']) and len(told['betas']) == 500
   assert told['pictures'] == 500
 

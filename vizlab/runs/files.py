@@ -12,6 +12,7 @@ __all__ = [
   'OVERRIDES',
   'RECORD',
   'REPORT',
+  'SITE',
   'TENSORBOARD',
 ]
 
@@ -26,4 +27,5 @@ DONE = 'DONE'
 LOCK = '.lock'
 ITEMS = 'items'  # parts of unfinished items
 CHECKPOINTS = 'checkpoints'
+SITE = 'site'  # pages that link to each other
 TENSORBOARD = 'tensorboard'

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ['curves', 'lines', 'need', 'need_matplotlib', 'scatter']
+__all__ = [
+  'curves',
+  'lines',
+  'need',
+  'need_matplotlib',
+  'polar',
+  'scatter',
+]
 
 _NAMED = 20  # most lines that a legend names; more get a colour bar
 
@@ -111,12 +118,18 @@ def _lines(
   return figure
 
 
-def scatter(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Plots points in the plane, coloured by label.
+def polar(
+  panels: Mapping[str, Mapping[str, Sequence[float]]],
+  angles: Sequence[float],
+  columns: int = 4,
+) -> np.ndarray:
+  """Plots lines about the centre of adjacent panels, with a common legend.
 
   Args:
-    places: Coordinates of the points, ``[N, 2]``.
-    labels: Label of each point, int ``[N]``, from 0.
+    panels: Radii by panel and line, ``{title: {line: values}}``.
+    angles: Angle of each value in radians, clockwise from the right; the lines
+      are closed.
+    columns: Panels in a row.
 
   Returns:
     A uint8 picture ``[H, W, 3]``.
@@ -124,13 +137,50 @@ def scatter(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
   from matplotlib import colormaps
   from matplotlib.figure import Figure
 
-  figure = Figure((5.6, 4.6), 100, layout='constrained')
+  rows = -(-len(panels) // columns)
+  figure = Figure((2.6 * columns + 1.4, 2.8 * rows), 100, layout='constrained')
+  axes = figure.subplots(
+    rows, columns, squeeze=False, subplot_kw={'projection': 'polar'}
+  ).ravel()
+  for axis, (title, each) in zip(axes, panels.items(), strict=False):
+    span = max(1, len(each) - 1)
+    for i, (name, values) in enumerate(each.items()):
+      colour = colormaps['viridis'](i / span)
+      axis.plot(
+        [*angles, angles[0]], [*values, values[0]], c=colour, label=name
+      )
+    axis.set_theta_direction(-1)
+    axis.set(title=title, xticklabels=[], yticklabels=[])
+  for axis in axes[len(panels) :]:
+    axis.remove()
+  handles, labels = axes[0].get_legend_handles_labels()
+  figure.legend(handles, labels, loc='outside right center', fontsize=8)
+  return _drawn(figure)
+
+
+def scatter(
+  places: np.ndarray, labels: np.ndarray, names: Sequence[str]
+) -> np.ndarray:
+  """Plots points in the plane, coloured by label.
+
+  Args:
+    places: Coordinates of the points, ``[N, 2]``.
+    labels: Label of each point, int ``[N]``, from 0.
+    names: Name of each label.
+
+  Returns:
+    A uint8 picture ``[H, W, 3]``.
+  """
+  from matplotlib import colormaps
+  from matplotlib.figure import Figure
+
+  figure = Figure((6.4, 4.6), 100, layout='constrained')
   axis = figure.subplots()
   for i in np.unique(labels):
     colour = [colormaps['tab20'](int(i) % 20)]
-    axis.scatter(*places[labels == i].T, 18, colour, label=f'facet {i + 1}')
+    axis.scatter(*places[labels == i].T, 18, colour, label=names[i])
   axis.set(xticks=[], yticks=[])
-  axis.legend(fontsize=8)
+  figure.legend(loc='outside right center', fontsize=8)
   return _drawn(figure)
 
 

@@ -22,7 +22,7 @@ from vizlab.runs.settings import flatten
 
 __all__ = ['Recorder', 'flat']
 
-_FOLDERS = {files.ITEMS, files.CHECKPOINTS, files.TENSORBOARD}
+_FOLDERS = {files.ITEMS, files.CHECKPOINTS, files.SITE, files.TENSORBOARD}
 _SYNCED = 20  # seconds until a shared disk shows a new file
 _OURS = {
   *(files.OVERRIDES, files.COMMAND, files.METRICS, files.REPORT),

@@ -14,20 +14,20 @@ from vizlab.types import whole
 
 __all__ = ['reduce_resumable']
 
-State = TypeVar('State')
+_State = TypeVar('_State')
 
 
 def reduce_resumable(
   recorder: Recorder,
   name: str,
-  start: State,
-  add: Callable[[State, slice], State],
-  merge: Callable[[State, State], State],
+  start: _State,
+  add: Callable[[_State, slice], _State],
+  merge: Callable[[_State, _State], _State],
   *,
   count: int,
   batch: int,
   part: int = 256,
-) -> State:
+) -> _State:
   """Reduces rows, such as the images of a data set, batch by batch.
 
   Each part of the rows is reduced from ``start`` and saved; then the parts are

@@ -1,0 +1,231 @@
+"""Grand tour through the last layers of a network, as a page."""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import io, nets, probes
+from vizlab.data.scenes import SHAPE_NAMES, scenes
+from vizlab.runs import files, plots, stopping
+from vizlab.runs.inputs import check_layers, load_classifier
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table, template
+from vizlab.runs.settings import listed, need_positive
+from vizlab.types import Array
+from vizlab_experiments.shared.classes import class_names
+from vizlab_experiments.shared.labelled_images import (
+  LabelledImages,
+  load_labelled_images,
+)
+
+__all__ = ['prepare', 'run']
+
+_PAGE = pathlib.Path(__file__).parents[1] / 'shared/tour_pages/index.html'
+_DIGITS = 3  # of the numbers in the page
+_FRAMES = 4  # of each layer in the report
+
+
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment."""
+
+  config: ConfigDict
+  net: nets.Network
+  layers: tuple[str, ...]
+  names: list[str]
+  labelled: LabelledImages
+
+
+class Toured(NamedTuple):
+  """A layer of the tour.
+
+  Attributes:
+    name: Its title.
+    axes: Name of each dimension.
+    points: Data, ``[N, D]``, about 1 in size in the pictures.
+    frames: ``[T, D, 2]``.
+  """
+
+  name: str
+  axes: list[str]
+  points: np.ndarray
+  frames: np.ndarray
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
+  plots.need_matplotlib()
+  need_positive(config, 'components', 'turns', 'steps', 'batch')
+  if config.components < 2:
+    raise ValueError(
+      f'config.components: got {config.components}, expected at least 2'
+    )
+  net = load_classifier(config)
+  layers = tuple(listed(config.layers))
+  check_layers(net, 'layers', layers)
+  if not layers:
+    raise ValueError('config.layers: got none, expected some')
+  labelled = _labelled(config, net)
+  most = min(len(labelled.images), *(_width(net, name) for name in layers))
+  if most < 2:
+    raise ValueError(f'config.layers: got {layers}, expected 2 dimensions')
+  return Inputs(config, net, layers, class_names(config, net), labelled)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Reads the layers and writes the page of the tour."""
+  config, net, layers, names, labelled = inputs
+  read = jax.jit(lambda net, x: _features(net(x)[1], layers))
+
+  def some(rows: slice) -> dict[str, np.ndarray]:
+    found = read(net, labelled.images[rows])
+    return {name: np.asarray(value) for name, value in found.items()}
+
+  features = recorder.in_parts(
+    'features', len(labelled.images), config.batch, some
+  )
+  recorder.arrays('features', **features)
+  key = jax.random.key(config.seed)
+  toured = [
+    _toured(inputs, name, features[name], jax.random.fold_in(key, i))
+    for i, name in enumerate(layers)
+  ]
+  recorder.arrays('frames', **{each.name: each.frames for each in toured})
+  labels = labelled.targets[:, 0]
+  shown = np.unique(labels)
+  summary = (
+    f'{len(labels)} pictures in the last layers of {net.arch}: each layer '
+    'turns through all of its dimensions. Drag the end of an axis to turn it, '
+    'click a class to hide it.'
+  )
+  _write_page(inputs, recorder, toured, labels, summary)
+  axes = {each.name: len(each.axes) for each in toured}
+  recorder.report(
+    f'Grand tour through {", ".join(layers)} of {net.arch}',
+    f'{summary} The page is {files.SITE}/index.html in the work directory.',
+    [
+      *(
+        Figure(each.name.replace('/', '_'), f'Moments of {each.name}',
+               _moments(each, labels, names))
+        for each in toured
+      ),
+      Table('Layers', ['layer', 'dimensions'], list(map(list, axes.items()))),
+    ],
+  )  # fmt: skip
+  return {
+    'pictures': len(labels),
+    'classes': len(shown),
+    'frames': len(toured[0].frames),
+    **{f'apart/{each.name}': _apart(each.points, labels) for each in toured},
+  }
+
+
+def _labelled(config: ConfigDict, net: nets.Network) -> LabelledImages:
+  """Photos, or scenes of one object, whose class is that of the picture."""
+  count = nets.layer_info(net)[-1].shape[-1]
+  if config.photos or count != len(SHAPE_NAMES):
+    return load_labelled_images(config, net)
+  need_positive(config, 'scenes')
+  key = jax.random.key(config.seed)
+  drawn = scenes(key, config.scenes, size=net.spec.size)
+  return LabelledImages(
+    np.asarray(drawn.image), np.asarray(drawn.labels)[:, :1], None
+  )
+
+
+def _width(net: nets.Network, layer: str) -> int:
+  return next(
+    row.shape[-1] for row in nets.layer_info(net) if row.name == layer
+  )
+
+
+def _features(acts: dict[str, Array], layers: tuple[str, ...]) -> dict:
+  """Features ``[B, C]`` of each layer; of a map, means over its positions."""
+  return {
+    name: acts[name] if acts[name].ndim == 2 else acts[name].mean((1, 2))
+    for name in layers
+  }
+
+
+def _toured(
+  inputs: Inputs, name: str, features: np.ndarray, key: Array
+) -> Toured:
+  """A layer by its classes, or by its principal components if it has more."""
+  config, net, _, names, _ = inputs
+  last = name == net.ops[-1].name
+  if last and features.shape[1] <= config.components:
+    points, axes = features - features.mean(0), list(names)
+  else:
+    count = min(config.components, *features.shape)
+    points = probes.principal(features, count)
+    axes = [f'{i + 1}' for i in range(count)]
+  frames = probes.grand_tour(
+    key, len(axes), turns=config.turns, steps=config.steps
+  )
+  # Nearly all points of all pictures lie in the unit disc.
+  some = frames[:: max(1, len(frames) // 50)]
+  reach = np.percentile(np.linalg.norm(points @ some, axis=-1), 99.5)
+  points = points / (reach if reach > 0 else 1)
+  return Toured(name, axes, points.astype(np.float32), frames)
+
+
+def _apart(points: np.ndarray, labels: np.ndarray) -> float:
+  """Share of the spread that is between the classes."""
+  kinds = np.unique(labels)
+  means = np.stack([points[labels == kind].mean(0) for kind in kinds])
+  counts = np.array([(labels == kind).sum() for kind in kinds])
+  centre = points.mean(0)
+  between = (counts * np.square(means - centre).sum(1)).sum()
+  return float(between / max(np.square(points - centre).sum(), 1e-12))
+
+
+def _colours(count: int) -> np.ndarray:
+  from matplotlib import colormaps
+
+  return colormaps['tab20'](np.arange(count) % 20)[:, :3]
+
+
+def _moments(each: Toured, labels: np.ndarray, names: list[str]) -> np.ndarray:
+  """The points at some moments of the tour."""
+  moments = np.linspace(0, len(each.frames) - 1, _FRAMES, dtype=int)
+  pictures = [
+    plots.scatter(each.points @ each.frames[t], labels, names) for t in moments
+  ]
+  return np.concatenate(pictures, 1)
+
+
+def _write_page(
+  inputs: Inputs,
+  recorder: Recorder,
+  toured: list[Toured],
+  labels: np.ndarray,
+  summary: str,
+) -> None:
+  names = inputs.names
+  kinds = np.unique(labels)
+  colours = (255 * _colours(len(kinds))).astype(int)
+  data = {
+    'layers': [
+      {
+        'name': each.name,
+        'axes': each.axes,
+        'points': np.round(each.points, _DIGITS).tolist(),
+        'frames': np.round(each.frames, 2 * _DIGITS).tolist(),
+      }
+      for each in toured
+    ],
+    'labels': np.searchsorted(kinds, labels).tolist(),
+    'names': [names[k] for k in kinds],
+    'colours': [f'rgb({r},{g},{b})' for r, g, b in colours],
+  }
+  page = template(_PAGE, {}).render(
+    title=f'Grand tour of {inputs.net.arch}',
+    summary=summary,
+    # No "</script>" in a name may end the script.
+    data=json.dumps(data).replace('<', '\\u003c'),
+  )
+  with stopping.writing():
+    io.write_text(recorder.workdir / files.SITE / 'index.html', page)

@@ -1,0 +1,81 @@
+"""Icons: images that excite directions of a layer, made in batches."""
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import nets, optimize, render, rules, synthesis
+from vizlab.objectives import Score, direction, score
+from vizlab.runs import stopping
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.types import ImageParam
+
+__all__ = ['check_icons', 'icon_problem', 'icons', 'one_hot']
+
+
+def check_icons(config: ConfigDict) -> None:
+  """Checks the settings that `icons` reads."""
+  need_positive(config, 'size', 'steps', 'learning_rate', 'icons_batch')
+  need_not_negative(config, 'power')
+
+
+def icons(
+  recorder: Recorder,
+  name: str,
+  config: ConfigDict,
+  net: nets.Network,
+  layer: str,
+  vectors: np.ndarray,
+) -> np.ndarray:
+  """Pictures that excite directions of a layer, ``[N, size, size, 3]`` uint8.
+
+  Each batch is saved, so that an interrupted run resumes after the last one.
+
+  Args:
+    recorder: Recorder of the run.
+    name: Name of the result, unique within the run.
+    config: Its ``size``, ``steps``, ``learning_rate``, ``power`` (see
+      `vizlab.objectives.direction`), ``icons_batch`` and ``seed`` are read.
+    net: The network.
+    layer: The layer, a map.
+    vectors: The directions, ``[N, C]``.
+  """
+  count = min(config.icons_batch, len(vectors))
+
+  def some(rows: slice) -> dict[str, np.ndarray]:
+    wanted = vectors[rows]
+    image = None
+    # Always as many, so that one program makes them all.
+    padded = np.resize(wanted, (count, vectors.shape[1]))
+    for now in optimize.run(
+      *icon_problem(config, net, layer, padded),
+      jax.random.key(config.seed),
+      steps=config.steps,
+      optimizer=optimize.adam(config.learning_rate),
+      augment=synthesis.robust(config.size),
+    ):
+      stopping.check()
+      image = now.image
+    return {'icons': render.to_uint8(np.asarray(image))[: len(wanted)]}
+
+  return recorder.once(
+    name,
+    lambda: recorder.in_parts(f'{name}/icons', len(vectors), count, some),
+  )['icons']
+
+
+def icon_problem(
+  config: ConfigDict, net: nets.Network, layer: str, vectors: np.ndarray
+) -> tuple[Score, ImageParam]:
+  """Score of images in directions ``[N, C]``, and the images."""
+  wanted = direction(layer, vectors, power=config.power)
+  score_fn = score(net, wanted).with_rules(relu=rules.redirected_relu)
+  return score_fn, synthesis.fourier(
+    (len(vectors), config.size, config.size, 3)
+  )
+
+
+def one_hot(units: np.ndarray, channels: int) -> np.ndarray:
+  """Directions of single units, ``[N, C]``."""
+  return np.eye(channels, dtype=np.float32)[np.asarray(units)]

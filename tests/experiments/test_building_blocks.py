@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from tools import start
+
+from vizlab import io, nets
+from vizlab_experiments.probes import building_blocks
+
+
+def read(path, name):
+  with np.load(path / f'{name}.npz') as file:
+    return dict(file)
+
+
+def test_contributions_of_a_linear_path_are_the_logit(tmp_path):
+  results = start('probes/building_blocks', tmp_path, layer='relu5_2', grid=3)
+  net = nets.load('minivgg')
+  x = io.read_image('sample:star_and_square', shorter=96, crop=96)[None]
+  logits, acts = net(x)
+  seen = read(tmp_path, 'contributions')
+  assert results['target'] == seen['target'] == logits.argmax()
+  np.testing.assert_allclose(
+    seen['acts'], acts['relu5_2'][0], rtol=1e-4, atol=1e-4
+  )
+  bias = nets.get_params(net)['fc']['bias'][results['target']]
+  wanted = float(logits.max() - bias)
+  assert abs(results['together'] - wanted) < 1e-3
+  by_unit = (seen['acts'] * seen['gradients']).sum((0, 1))
+  np.testing.assert_allclose(by_unit.sum(), wanted, rtol=1e-3)
+
+
+def test_many_groups_add_up_to_the_whole(tmp_path):
+  results = start(
+    'probes/building_blocks', tmp_path, layer='relu5_2', groups=30, steps=1
+  )
+  assert abs(results['groups'] - results['together']) < 0.3
+  parts = read(tmp_path, 'groups')
+  assert parts['places'].shape == (6, 6, 30)
+  whole = np.einsum('hwg,gc->hwc', parts['places'], parts['units'])
+  acts = read(tmp_path, 'contributions')['acts']
+  assert np.square(whole - acts).sum() < 0.01 * np.square(acts).sum()
+  assert (parts['places'] >= 0).all() and (parts['units'] >= 0).all()
+
+
+def test_a_class_is_named_or_numbered(tmp_path):
+  for i, target in enumerate(('square', '7')):
+    results = start(
+      'probes/building_blocks', tmp_path / str(i), target=target, steps=1
+    )
+    assert results['target'] == 7
+
+
+def test_cells_are_means_of_the_parts_of_a_map():
+  acts = np.arange(5 * 4 * 2.0).reshape(5, 4, 2)
+  cells = building_blocks._cells(acts, 2)
+  np.testing.assert_array_equal(cells[0, 1], acts[:2, 2:].mean((0, 1)))
+  np.testing.assert_array_equal(cells[1, 0], acts[2:, :2].mean((0, 1)))
+
+
+def test_strong_places_are_those_of_the_longest_vectors():
+  acts = np.zeros((3, 4, 2))
+  acts[2, 1], acts[0, 3] = [3, 4], [0, 4.5]
+  places = building_blocks._strong_places(acts, 2)
+  assert places.tolist() == [[2, 1], [0, 3]]
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),
+    ({'target': 'cat'}, "config.target: .*'cat'"),
+    ({'grid': 13}, 'config.grid: got 13, expected at most 12 in relu4_2'),
+    ({'units': 65}, 'config.units: got 65, expected at most 64'),
+    ({'groups': 0}, 'config.groups: got 0'),
+    ({'image': 'none.png'}, 'config.image: no such file'),
+    ({'power': -1.0}, 'config.power: got -1.0'),
+    ({'size': 4}, 'config.size: .*too small'),
+  ],
+)
+def test_wrong_settings_are_named(change, message, tmp_path):
+  with pytest.raises(ValueError, match=message):
+    start('probes/building_blocks', tmp_path / 'run', **change)
+  assert not (tmp_path / 'run').exists()
