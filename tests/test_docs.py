@@ -15,6 +15,7 @@ PICTURES = sorted((DOCS / 'gallery').iterdir())
 HELPERS = {'__init__', 'batching', 'commands', 'extrema', 'lookup', 'trees'}
 
 
+@pytest.mark.slow
 def test_it_builds(tmp_path):
   pytest.importorskip('sphinx')
   pytest.importorskip('furo')

@@ -9,6 +9,7 @@ from vizlab.runs import execute, experiments, settings
 from vizlab_experiments.shared.methods import METHODS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', experiments.known())
 def test_config_runs_and_a_second_run_is_a_no_op(name, tmp_path):
   module = experiments.config_module(name)

@@ -164,6 +164,7 @@ def test_layers_come_from_low_to_high(site):
   assert '← relu2_1' in text and 'fc →' in text
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_after_its_last_units(tmp_path, monkeypatch):
   monkeypatch.setattr(unit_maker, 'AT_ONCE', 1)
   monkeypatch.setattr('vizlab_experiments.probes.microscope.AT_ONCE', 1)

@@ -47,6 +47,7 @@ def test_batches_are_functions_of_the_step(config):
   assert (one.labels[:, 1] >= 0).sum() == 1  # a quarter of four
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
   whole = execute(training, config, tmp_path / 'whole')
   draw, drawn = training_data.batch, []

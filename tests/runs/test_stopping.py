@@ -177,6 +177,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SMALL)
 def test_a_run_resumes_after_its_last_item(name, tmp_path, monkeypatch):
   write, check = Recorder.arrays, stopping.check

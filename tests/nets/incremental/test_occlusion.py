@@ -18,7 +18,7 @@ from vizlab.objectives import logit, probability, score, top_label, total
 # nearly everything; stride-4 convolutions and overlapping, padded and
 # rounded-up pooling; joined and residual branches.
 CASES = [
-  ('alexnet', (79, 95), 21, 13),
+  pytest.param(('alexnet', (79, 95), 21, 13), marks=pytest.mark.slow),
   ('caffe_alexnet', (98, 71), 9, 9),
   ('zfnet', (75, 90), 15, 11),
   ('vgg11', (71, 64), 9, 8),
@@ -27,7 +27,7 @@ CASES = [
   ('squeezenet11', (59, 66), 13, 9),
   ('resnet18', (65, 48), 12, 10),
   ('resnet20', (32, 27), 7, 5),
-  ('googlenet', (50, 67), 18, 13),
+  pytest.param(('googlenet', (50, 67), 18, 13), marks=pytest.mark.slow),
   ('minivgg', (21, 17), 1, 1),
   ('minivgg', (33, 64), 32, 27),
 ]
