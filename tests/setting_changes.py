@@ -296,7 +296,7 @@ TABLE = {
     'method': Change('tsne', {'perplexity': 3.0}),
     'perplexity': Change(5.0, {'method': 'tsne', 'perplexity': 2.0}),
     'grid': 2,
-    'least': Change(13, {}, 'config.least: got 13, but no cell'),
+    'least': Change(13, {}, 'config.least: got 13, expected at most'),
     'size': 48,
     'steps': 3,
     'learning_rate': Change(0.3, {'steps': 2}),

@@ -32,7 +32,7 @@ def get_config() -> ConfigDict:
   config.layers = ('relu1_1', 'relu2_1', 'relu3_2', 'relu4_2', 'relu5_2')
   config.scenes = 1024  # scenes of two objects
   config.quantile = 0.995  # of a unit's activations, where it is active
-  config.least = 0.04  # intersection over union from which a unit has a name
+  config.least = 0.04  # intersection over union above which a unit has a name
   config.shuffled = False  # masks of other scenes: what chance would name
   config.explained = 'relu5_2'  # layer whose units speak for classes
   config.units = 3  # named for each class, and against it

@@ -1,6 +1,6 @@
 """Lays images out in the plane by what a layer sees in them.
 
-Principal components, t-SNE (van der Maaten & Hinton 2008) or UMAP of the
+Principal components, or t-SNE (van der Maaten & Hinton 2008) of the
 features of a layer; the pictures at their places, and on a grid without
 overlaps.
 
@@ -33,7 +33,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.seed = 0
   config.net = blocks.net()
   config.layer = 'gap'  # of a map, the mean over its positions
-  config.method = 'tsne'  # 'pca', 'umap'
+  config.method = 'tsne'  # 'pca'
   config.perplexity = 20.0  # of 'tsne'
   config.scenes = 400  # scenes of two objects
   # A folder (or pattern) of labelled photos instead.

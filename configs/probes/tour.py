@@ -1,7 +1,7 @@
 """Tours the last layers of a network: smooth projections of all dimensions.
 
 A page without a network connection that turns the data of each layer through
-all of its dimensions, with axes to drag and classes to hide (Asimov 1985; Li,
+its dimensions, with axes to drag and classes to hide (Asimov 1985; Li,
 Zhao & Scheidegger 2020).
 
 Commands:

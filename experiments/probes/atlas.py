@@ -6,13 +6,11 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from vizlab import attribution, io, nets, probes
-from vizlab.objectives import logit, score
+from vizlab import io, nets, probes
 from vizlab.runs import files, plots, stopping
 from vizlab.runs.inputs import load_classifier
 from vizlab.runs.optimization import check
@@ -23,13 +21,12 @@ from vizlab.types import Array
 from vizlab_experiments.shared.classes import class_names
 from vizlab_experiments.shared.icons import check_icons, icon_problem, icons
 from vizlab_experiments.shared.images import Images, load_images
+from vizlab_experiments.shared.layouts import METHODS, in_the_plane
 from vizlab_experiments.shared.methods import chosen_layer
 
 __all__ = ['prepare', 'run']
 
-METHODS = {'tsne': 't-SNE', 'pca': 'principal components'}
 _PAGE = pathlib.Path(__file__).parents[1] / 'shared/atlas_pages/index.html'
-_PRINCIPAL = 50  # components that are kept before t-SNE
 
 
 class Inputs(NamedTuple):
@@ -49,7 +46,7 @@ class Cells(NamedTuple):
     places: Row and column of each, ``[N, 2]``.
     vectors: Mean activation, ``[N, C]``.
     counts: Images in it, ``[N]``.
-    classes: The class that it speaks for most, ``[N]``.
+    classes: The class to whose logit it contributes most, ``[N]``.
     shares: Share of its images in which that is the most probable class.
   """
 
@@ -70,6 +67,16 @@ def prepare(config: ConfigDict) -> Inputs:
   info = chosen_layer(config, net)
   names = class_names(config, net)
   images = load_images(config, net.spec.size)
+  if len(images) < 2 or info.shape[-1] < 2:
+    raise ValueError(
+      f'config.scenes, config.photos, config.layer: got {len(images)} pictures '
+      f'and {info.shape[-1]} channels, expected at least 2 of each'
+    )
+  if config.least > len(images):
+    raise ValueError(
+      f'config.least: got {config.least}, expected at most the {len(images)} '
+      'pictures'
+    )
   if config.method == 'tsne' and config.perplexity >= len(images):
     raise ValueError(
       f'config.perplexity: got {config.perplexity}, expected below the '
@@ -150,37 +157,27 @@ def _seen(inputs: Inputs, rows: slice) -> dict[str, np.ndarray]:
 def _at_random(
   net: nets.Network, x: Array, key: Array, at: Array, layer: str
 ) -> tuple[Array, Array, Array]:
-  """Activations ``[B, C]``, class ``[B]`` and contributions to it ``[B]``.
+  """Activations ``[B, C]``, classes ``[B]``, contributions to all ``[B, K]``.
 
   Each image has a place of its own, whichever batch it is in.
   """
-  target = net(x)[0].argmax(-1).astype(jnp.int32)
-  found = attribution.layer_gradients(score(net, logit(target)), x, [layer])
-  act, gradient = found.acts[layer], found.gradients[layer]
-  _, height, width, _ = act.shape
-
-  def pick(i: Array, a: Array, g: Array) -> tuple[Array, Array]:
-    place = jax.random.randint(
+  logits, acts = net(x)
+  act = acts[layer]
+  batch, height, width, _ = act.shape
+  place = jax.vmap(
+    lambda i: jax.random.randint(
       jax.random.fold_in(key, i), (), 0, height * width
     )
-    y, x = place // width, place % width
-    return a[y, x], (a[y, x] * g[y, x]).sum()
-
-  acts, contributions = jax.vmap(pick)(at, act, gradient)
-  return acts, target, contributions
+  )(at)
+  there = jax.nn.one_hot(place, height * width, dtype=act.dtype)
+  there = there.reshape(batch, height, width, 1)
+  own = (act * there).sum((1, 2))
+  return own, logits.argmax(-1), probes.contributions(net, layer, there, x)
 
 
 def _laid_out(config: ConfigDict, acts: np.ndarray) -> np.ndarray:
   """Places ``[N, 2]`` of activations in the unit square."""
-  from sklearn.manifold import TSNE
-
-  x = acts.astype(np.float64)
-  reduced = probes.principal(x, min(_PRINCIPAL, *x.shape))
-  places = reduced[:, :2]
-  if config.method == 'tsne':
-    places = TSNE(
-      2, perplexity=config.perplexity, init='pca', random_state=config.seed
-    ).fit_transform(reduced)
+  places = in_the_plane(config.method, acts, config.perplexity, config.seed)
   # Outliers do not make the cells of all others small.
   low, high = np.percentile(places, [1, 99], axis=0)
   scaled = (places - low) / np.where(high > low, high - low, 1)
@@ -195,19 +192,14 @@ def _cells(
   rows = []
   for i in np.flatnonzero(np.bincount(index) >= config.least):
     own = index == i
-    targets = seen['targets'][own]
-    kinds = np.unique(targets)
-    total = [
-      seen['contributions'][own][targets == kind].sum() for kind in kinds
-    ]
-    best = kinds[int(np.argmax(total))]
+    best = int(seen['contributions'][own].sum(0).argmax())
     rows.append(
       (
         divmod(int(i), config.grid),
         seen['acts'][own].mean(0),
         own.sum(),
         best,
-        (targets == best).mean(),
+        (seen['targets'][own] == best).mean(),
       )
     )
   if not rows:

@@ -79,7 +79,12 @@ def prepare(config: ConfigDict) -> Inputs:
   names = class_names(config, net)
   target = None
   if config.target is not None:
-    (target,) = chosen_classes('config.target', [config.target], names)
+    given = chosen_classes('config.target', [config.target], names)
+    if len(given) != 1:
+      raise ValueError(
+        f'config.target: got {config.target!r}, expected one class'
+      )
+    target = given[0]
   image = read_square('image', config.image, net.spec.size)
   with named(x='size', shape='size'):
     check(*icon_problem(config, net, info.name, np.ones((1, channels))))

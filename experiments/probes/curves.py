@@ -184,14 +184,11 @@ def _circuit(
 
 def _frames(frame: np.ndarray) -> np.ndarray:
   """The weights by angle, on one scale."""
-  scaled = render.percentile_scale(frame, 100)
-  side = 112
-  cells = []
-  for weight in scaled:
-    cell = np.asarray(render.signed(np.append(weight.ravel(), [-1, 1])[None]))
-    cells.append(cell[0, :-2].reshape(*weight.shape, 3))
+  # Rendered at once, so that they have one scale.
+  sheet = render.signed(np.concatenate(list(frame), 1))
+  cells = np.split(sheet, _TURNS, 1)
   titles = [f'{360 * i // _TURNS} degrees' for i in range(_TURNS)]
-  return render.table([cells], titles, [''], side)
+  return render.table([cells], titles, [''], 112)
 
 
 def _polar(

@@ -10,11 +10,17 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import attribution, nets, probes, render
-from vizlab.data import CONCEPTS, Scene, concept_masks, scenes
+from vizlab.data import (
+  CONCEPTS,
+  SHAPE_NAMES,
+  Scene,
+  concept_masks,
+  scenes,
+)
 from vizlab.objectives import logit, score
 from vizlab.runs import reduce_resumable
 from vizlab.runs.inputs import check_layers, load_classifier
-from vizlab.runs.recorder import Recorder
+from vizlab.runs.recorder import Recorder, flat
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Array
@@ -24,7 +30,8 @@ from vizlab_experiments.shared.images import of_scenes
 __all__ = ['prepare', 'run']
 
 _KINDS = ('shape', 'texture', 'colour')
-_EDGES = probes.log_edges(64, 1e-2)  # a quantile lies along its bin
+# Of thresholds. Each bin is a fourth wider than the one below it.
+_EDGES = probes.log_edges(96, 1e-4, 1e5)
 _BEST = 4  # scenes of a unit that are shown
 
 
@@ -66,6 +73,12 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.scenes: got {config.scenes}, expected at least {2 * _BEST}'
     )
   net = load_classifier(config)
+  count = nets.layer_info(net)[-1].shape[-1]
+  if count != len(SHAPE_NAMES):
+    raise ValueError(
+      f'config.net.weights: got a net of {count} classes, expected the '
+      f'{len(SHAPE_NAMES)} shapes of scenes'
+    )
   wanted = listed(config.layers)
   check_layers(net, 'layers', wanted)
   check_layers(net, 'explained', [config.explained])
@@ -86,8 +99,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   config, net, layers, _ = inputs
   named = _dissected(inputs, recorder)
   for name, units in named.items():
-    recorder.arrays(name, **units._asdict())
-  effects = recorder.once('importance', functools.partial(_importance, inputs))
+    recorder.arrays(flat(name), **units._asdict())
+  effects = recorder.once('importance', lambda: _importance(inputs, recorder))
   classes = _extremes(effects['weights'], config.units)
   recorder.arrays('classes', **classes)
   shares = {row.name: _shares(named[row.name], config.least) for row in layers}
@@ -96,11 +109,11 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     f'Dissection of {net.arch}',
     f'A unit is active where it exceeds its {config.quantile:.1%} quantile, '
     f'over {config.scenes} scenes. Its name is the concept with the largest '
-    f'intersection over union, if that is at least {config.least}'
+    f'intersection over union, if that is above {config.least}'
     + ('; here the masks are those of other scenes. ' * config.shuffled or '. ')
     + 'The sentences name the units with the largest Grad-CAM weights for a '
-    f'class. These weights, times the mean activation, and the fall of the '
-    f'logit without the unit have a correlation of {r:.3f}.',
+    'class. Activation times gradient, and the fall of the logit without the '
+    f'unit, have a correlation of {r:.3f} over units and classes.',
     [
       Figure(
         'units',
@@ -182,6 +195,12 @@ def _dissected(inputs: Inputs, recorder: Recorder) -> dict[str, Named]:
     lambda one, other: jax.tree.map(jnp.add, one, other),
     **sizes,
   )
+  for name, threshold in thresholds.items():
+    if (np.asarray(threshold) >= _EDGES[-1]).any():
+      raise ValueError(
+        f'{name}: got activations above {_EDGES[-1]:g}, which is too large for '
+        'the thresholds'
+      )
   return {
     name: Named(
       np.asarray(overlaps[name].iou.argmax(1)),
@@ -240,33 +259,38 @@ def _add_overlap(
   }
 
 
-def _importance(inputs: Inputs) -> dict[str, np.ndarray]:
+def _importance(inputs: Inputs, recorder: Recorder) -> dict[str, np.ndarray]:
   """Units by classes ``[K, C]``: Grad-CAM's weights, attribution, ablation.
 
-  Means over the scenes that hold the class; NaN for a class that none holds.
+  Means over the scenes whose first object is of the class; NaN for a class that
+  none is of.
   """
   config, net, _, names = inputs
-  rows = slice(0, min(config.scenes, 16 * len(names)))
-  drawn = _drawn(config, net, rows)
-  targets = np.asarray(drawn.labels[:, 0])
-  parts = []
-  for i in range(0, len(targets), config.batch):
-    some = slice(i, i + config.batch)
-    parts.append(
-      _unit_effects(net, drawn.image[some], targets[some], config.explained)
-    )
-  each = [np.concatenate(v) for v in zip(*parts, strict=True)]  # [N, C]
-  holds = targets[None] == np.arange(len(names))[:, None]  # [K, N]
-  counts = holds.sum(1, keepdims=True)
+
+  def some(rows: slice) -> dict[str, np.ndarray]:
+    drawn = _drawn(config, net, rows)
+    targets = drawn.labels[:, 0]
+    found = _unit_effects(net, drawn.image, targets, config.explained)
+    return {**_plain(found), 'targets': np.asarray(targets)}
+
+  count = min(config.scenes, 16 * len(names))
+  each = recorder.in_parts('importance/scenes', count, config.batch, some)
+  of = each.pop('targets')[None] == np.arange(len(names))[:, None]  # [K, N]
   with np.errstate(invalid='ignore'):
-    means = [holds.astype(np.float32) @ v / counts for v in each]
-  return dict(zip(('weights', 'attribution', 'ablation'), means, strict=True))
+    return {
+      name: of.astype(np.float32) @ value / of.sum(1, keepdims=True)
+      for name, value in each.items()
+    }
+
+
+def _plain(arrays: Mapping[str, Array]) -> dict[str, np.ndarray]:
+  return {name: np.asarray(value) for name, value in arrays.items()}
 
 
 @functools.partial(jax.jit, static_argnames='layer')
 def _unit_effects(
   net: nets.Network, x: Array, targets: Array, layer: str
-) -> tuple[Array, Array, Array]:
+) -> dict[str, Array]:
   """Weights, attribution and ablation of all units, ``[B, C]`` each."""
   found = attribution.layer_gradients(score(net, logit(targets)), x, [layer])
   gradient, act = found.gradients[layer], found.acts[layer]
@@ -276,7 +300,11 @@ def _unit_effects(
     return jnp.take_along_axis(fall, targets[:, None], 1)[:, 0]
 
   falls = jax.lax.map(ablation, jnp.arange(act.shape[-1]))
-  return gradient.mean((1, 2)), (act * gradient).sum((1, 2)), falls.T
+  return {
+    'weights': gradient.mean((1, 2)),
+    'attribution': (act * gradient).sum((1, 2)),
+    'ablation': falls.T,
+  }
 
 
 def _extremes(weights: np.ndarray, count: int) -> dict[str, np.ndarray]:
@@ -302,12 +330,12 @@ def _agreement(effects: Mapping[str, np.ndarray]) -> float:
 def _shares(units: Named, least: float) -> list[float]:
   """Share of units with a name, of each kind and of all."""
   kinds = np.array([kind for kind, _ in CONCEPTS])[units.concept]
-  has = units.iou >= least
+  has = units.iou > least
   return [*(float((has & (kinds == k)).mean()) for k in _KINDS), has.mean()]
 
 
 def _name(units: Named, k: int, least: float) -> str:
-  if units.iou[k] < least:
+  if units.iou[k] <= least:
     return ''
   return CONCEPTS[units.concept[k]][1]
 

@@ -13,16 +13,14 @@ from vizlab.runs.inputs import check_layers, load_net
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import each_of, need_positive
-from vizlab.types import Array
 from vizlab_experiments.shared.labelled_images import (
   LabelledImages,
   load_labelled_images,
 )
+from vizlab_experiments.shared.layouts import METHODS, in_the_plane, pooled
 
 __all__ = ['prepare', 'run']
 
-METHODS = {'tsne': 't-SNE', 'pca': 'principal components', 'umap': 'UMAP'}
-_PRINCIPAL = 50  # components that are kept before t-SNE
 _NEAR = 10  # neighbours of which trustworthiness and agreement are told
 _EDGE = 2  # pixels of a picture's frame
 
@@ -41,8 +39,6 @@ def prepare(config: ConfigDict) -> Inputs:
   plots.need_matplotlib()
   need_positive(config, 'perplexity', 'side', 'batch')
   each_of('config.method', [config.method], METHODS)
-  if config.method == 'umap':
-    plots.need('umap', 'is asked for by config.method')
   net = load_net(config)
   check_layers(net, 'layer', [config.layer])
   labelled = load_labelled_images(config, net)
@@ -52,7 +48,7 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.{name}: got {count} pictures, expected at least {2 * _NEAR + 2}'
     )
-  if config.perplexity >= count:
+  if config.method == 'tsne' and config.perplexity >= count:
     raise ValueError(
       f'config.perplexity: got {config.perplexity}, expected below the '
       f'{count} pictures'
@@ -64,7 +60,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Lays the pictures out, as points and on a grid."""
   config, net, labelled = inputs
   images, targets = labelled.images, labelled.targets
-  read = jax.jit(lambda net, x: _features(net(x)[1][config.layer]))
+  read = jax.jit(lambda net, x: pooled(net(x)[1][config.layer]))
   features = recorder.in_parts(
     'features',
     len(images),
@@ -107,32 +103,18 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   }
 
 
-def _features(a: Array) -> Array:
-  """Features ``[B, C]``; of a map, means over its positions."""
-  return a if a.ndim == 2 else a.mean((1, 2))
-
-
 def _laid_out(
   config: ConfigDict, features: np.ndarray
 ) -> dict[str, np.ndarray]:
   """Places ``[N, 2]`` of points, and how far they can be trusted."""
-  from sklearn.manifold import TSNE, trustworthiness
+  from sklearn.manifold import trustworthiness
 
-  x = features.astype(np.float64)
-  if config.method == 'pca':
-    places = probes.principal(x)
-  elif config.method == 'tsne':
-    reduced = probes.principal(x, min(_PRINCIPAL, *x.shape))
-    places = TSNE(
-      2, perplexity=config.perplexity, init='pca', random_state=config.seed
-    ).fit_transform(reduced)
-  else:
-    import umap
-
-    places = umap.UMAP(random_state=config.seed).fit_transform(x)
+  places = in_the_plane(config.method, features, config.perplexity, config.seed)
   return {
     'places': np.asarray(places, np.float32),
-    'trustworthiness': np.array(trustworthiness(x, places, n_neighbors=_NEAR)),
+    'trustworthiness': np.array(
+      trustworthiness(features, places, n_neighbors=_NEAR)
+    ),
   }
 
 

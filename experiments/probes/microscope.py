@@ -28,9 +28,15 @@ from vizlab.runs.settings import (
 from vizlab_experiments.shared.classes import class_names
 from vizlab_experiments.shared.images import load_images
 from vizlab_experiments.shared.microscope import Layer, write_index
-from vizlab_experiments.shared.surveys import Survey, rectified, survey
+from vizlab_experiments.shared.surveys import (
+  Survey,
+  check_top,
+  rectified,
+  survey,
+)
 from vizlab_experiments.shared.unit_maker import (
   AT_ONCE,
+  THUMBNAIL,
   Subject,
   UnitMaker,
   image_problem,
@@ -42,29 +48,27 @@ __all__ = ['SHARED', 'prepare', 'run']
 SHARED = True
 
 _SHOWN = 12  # units of a layer in the report
+_NOTHING = np.full((8, 8, 3), 255, np.uint8)
 
 
 def prepare(config: ConfigDict) -> Subject:
   """Reads and checks the inputs."""
-  need_positive(config, 'top', 'size', 'steps', 'learning_rate', 'batch')
+  need_positive(config, 'size', 'steps', 'learning_rate', 'batch')
   need_not_negative(config, 'diverse', 'diversity', 'links')
   net = load_classifier(config)
   chosen = listed(config.layers)
   check_layers(net, 'layers', chosen)
   chosen = chosen or [*rectified(net), net.ops[-1].name]
   layers = tuple(
-    Layer(row, tuple(numbers(config, 'channels', width) or range(width)))
+    Layer(row, tuple(sorted(chosen_units or range(width))))
     for row in nets.layer_info(net)
-    for width in [row.shape[-1]]
     if row.name in chosen
+    for width in [row.shape[-1]]
+    for chosen_units in [set(numbers(config, 'channels', width))]
   )
   names = class_names(config, net)
   images = load_images(config, net.spec.size)
-  if config.top > len(images):
-    raise ValueError(
-      f'config.top: got {config.top}, expected at most the {len(images)} '
-      'pictures'
-    )
+  check_top(config, images)
   with named(x='size', shape='size'):
     for layer in layers:
       check(
@@ -166,8 +170,12 @@ def _write(
       raised,
       dead,
     )
-  some = [np.linspace(0, len(v['thumbnails']) - 1, _SHOWN, dtype=int)
-          for v in found]  # fmt: skip
+  rows = []
+  for part in found:
+    pictures = part['thumbnails']
+    at = np.linspace(0, len(pictures) - 1, _SHOWN).astype(int)
+    chosen = list(pictures[np.unique(at)])
+    rows.append(chosen + [_NOTHING] * (_SHOWN - len(chosen)))
   recorder.report(
     f'Microscope of {net.arch}',
     f'{summary} The pages begin at {files.SITE}/index.html in the work '
@@ -177,10 +185,10 @@ def _write(
         'units',
         'Some units of each layer',
         render.table(
-          [v['thumbnails'][at] for v, at in zip(found, some, strict=True)],
+          rows,
           [''] * _SHOWN,
           [layer.info.name for layer in layers],
-          max(64, min(112, config.size)),
+          THUMBNAIL,
         ),
       ),
       Table(

@@ -21,6 +21,7 @@ from vizlab_experiments.shared.labelled_images import (
   LabelledImages,
   load_labelled_images,
 )
+from vizlab_experiments.shared.layouts import pooled
 
 __all__ = ['prepare', 'run']
 
@@ -59,9 +60,9 @@ def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
   need_positive(config, 'components', 'turns', 'steps', 'batch')
-  if config.components < 2:
+  if config.components < 3:
     raise ValueError(
-      f'config.components: got {config.components}, expected at least 2'
+      f'config.components: got {config.components}, expected at least 3'
     )
   net = load_classifier(config)
   layers = tuple(listed(config.layers))
@@ -69,16 +70,28 @@ def prepare(config: ConfigDict) -> Inputs:
   if not layers:
     raise ValueError('config.layers: got none, expected some')
   labelled = _labelled(config, net)
-  most = min(len(labelled.images), *(_width(net, name) for name in layers))
-  if most < 2:
-    raise ValueError(f'config.layers: got {layers}, expected 2 dimensions')
+  if len(labelled.images) < 3:
+    name = 'photos' if config.photos else 'scenes'
+    raise ValueError(
+      f'config.{name}: got {len(labelled.images)} pictures, expected at least 3'
+    )
+  for name in layers:
+    if _width(net, name) < 3:
+      raise ValueError(
+        f'config.layers: {name!r} has {_width(net, name)} dimensions, expected '
+        'at least 3'
+      )
   return Inputs(config, net, layers, class_names(config, net), labelled)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Reads the layers and writes the page of the tour."""
   config, net, layers, names, labelled = inputs
-  read = jax.jit(lambda net, x: _features(net(x)[1], layers))
+
+  @jax.jit
+  def read(net: nets.Network, x: Array) -> dict[str, Array]:
+    _, acts = net(x)
+    return {name: pooled(acts[name]) for name in layers}
 
   def some(rows: slice) -> dict[str, np.ndarray]:
     found = read(net, labelled.images[rows])
@@ -98,8 +111,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   shown = np.unique(labels)
   summary = (
     f'{len(labels)} pictures in the last layers of {net.arch}: each layer '
-    'turns through all of its dimensions. Drag the end of an axis to turn it, '
-    'click a class to hide it.'
+    f'turns through its dimensions, at most {config.components}. Drag the end '
+    'of an axis to turn it, click a class to hide it.'
   )
   _write_page(inputs, recorder, toured, labels, summary)
   axes = {each.name: len(each.axes) for each in toured}
@@ -108,7 +121,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     f'{summary} The page is {files.SITE}/index.html in the work directory.',
     [
       *(
-        Figure(each.name.replace('/', '_'), f'Moments of {each.name}',
+        Figure(each.name, f'Moments of {each.name}',
                _moments(each, labels, names))
         for each in toured
       ),
@@ -140,14 +153,6 @@ def _width(net: nets.Network, layer: str) -> int:
   return next(
     row.shape[-1] for row in nets.layer_info(net) if row.name == layer
   )
-
-
-def _features(acts: dict[str, Array], layers: tuple[str, ...]) -> dict:
-  """Features ``[B, C]`` of each layer; of a map, means over its positions."""
-  return {
-    name: acts[name] if acts[name].ndim == 2 else acts[name].mean((1, 2))
-    for name in layers
-  }
 
 
 def _toured(
@@ -191,8 +196,11 @@ def _colours(count: int) -> np.ndarray:
 def _moments(each: Toured, labels: np.ndarray, names: list[str]) -> np.ndarray:
   """The points at some moments of the tour."""
   moments = np.linspace(0, len(each.frames) - 1, _FRAMES, dtype=int)
+  kinds, ranks = np.unique(labels, return_inverse=True)
+  of_ranks = [names[k] for k in kinds]
   pictures = [
-    plots.scatter(each.points @ each.frames[t], labels, names) for t in moments
+    plots.scatter(each.points @ each.frames[t], ranks, of_ranks)
+    for t in moments
   ]
   return np.concatenate(pictures, 1)
 

@@ -21,7 +21,7 @@ from vizlab_experiments.shared.projections import (
   projector,
   seen,
 )
-from vizlab_experiments.shared.surveys import survey
+from vizlab_experiments.shared.surveys import check_top, survey
 
 __all__ = ['prepare', 'run']
 
@@ -38,22 +38,18 @@ class Inputs(NamedTuple):
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
-  need_positive(config, 'top', 'count', 'batch')
+  need_positive(config, 'count', 'batch')
   net = load_net(config)
   info = chosen_layer(config, net)
   each_of('config.unit', [config.unit], UNITS)
   channels = numbers(config, 'channels', info.shape[-1])
   images = load_images(config, net.spec.size)
-  if config.top > len(images):
-    raise ValueError(
-      f'config.top: got {config.top}, expected at most the {len(images)} '
-      'pictures'
-    )
+  check_top(config, images)
   return Inputs(config, net, info, channels, images)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
-  """Shows the strongest pictures of channels and what of them is projected."""
+  """Shows the images that excite each channel most, and their projections."""
   config, net, info, channels, images = inputs
   surveyed = survey(
     recorder, net, [info.name], images, top=config.top, batch=config.batch
@@ -68,7 +64,10 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       _projected, inputs, project, k, found[k], places[k]
     )
     maps = recorder.in_parts(f'channels/{k}', config.top, config.batch, some)
-    boxes = [seen(config.unit, info, place) for place in places[k]]
+    field = None  # a whole channel sees everything
+    if config.unit == 'neuron':
+      field = nets.unit_field(net, info.name, k)
+    boxes = [seen(field, place) for place in places[k]]
     rows.append(_row(images[found[k]], maps, boxes))
     lines.append([k, *map(float, values[k, [0, -1]])])
   what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'

@@ -17,7 +17,7 @@ __all__ = ['Images', 'load_images', 'of_photos', 'of_scenes']
 
 # Bytes up to which images are kept once they were read.
 _KEPT = 2**30
-_DRAWN = 64  # scenes drawn by one call
+_DRAWN = 64  # most scenes drawn by one call
 
 
 class Images:
@@ -67,7 +67,8 @@ class Images:
       return self._read(at)
     missing = np.array([i for i in at if i not in self._kept], int)
     if missing.size:
-      self._kept |= zip(missing.tolist(), self._read(missing), strict=True)
+      for i, image in zip(missing, self._read(missing), strict=True):
+        self._kept[int(i)] = image.copy()  # a view would keep them all
     return np.stack([self._kept[i] for i in at])
 
 
@@ -88,11 +89,12 @@ def of_scenes(seed: int, count: int, size: int) -> Images:
 
   def read(at: np.ndarray) -> np.ndarray:
     key = jax.random.key(seed)
-    # Of one length, so that one program draws all.
-    padded = np.resize(at, -(-len(at) // _DRAWN) * _DRAWN)
+    # Of few lengths, so that few programs draw all.
+    some = min(_DRAWN, 2 ** (len(at) - 1).bit_length())
+    padded = np.resize(at, -(-len(at) // some) * some)
     drawn = [
-      np.asarray(_drawn(key, padded[i : i + _DRAWN], size))
-      for i in range(0, len(padded), _DRAWN)
+      np.asarray(_drawn(key, padded[i : i + some], size))
+      for i in range(0, len(padded), some)
     ]
     return np.concatenate(drawn)[: len(at)]
 

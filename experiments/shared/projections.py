@@ -48,9 +48,9 @@ def projector(
 
 
 def seen(
-  unit: str, info: nets.LayerInfo, place: np.ndarray
+  field: nets.Field | None, place: np.ndarray
 ) -> tuple[tuple[int, int], ...] | None:
   """Rows and columns of pixels that a unit sees; ``None`` for all."""
-  if unit == 'channel' or info.field is None:
+  if field is None:
     return None
-  return tuple(info.field.pixels(int(i)) for i in place)
+  return tuple(field.pixels(int(i)) for i in place)

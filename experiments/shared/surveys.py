@@ -7,16 +7,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from vizlab import nets, probes
 from vizlab.nets.graph import wiring
 from vizlab.nets.layers import Concat, ReLU
 from vizlab.runs import reduce_resumable
 from vizlab.runs.recorder import Recorder
+from vizlab.runs.settings import need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.images import Images
 
-__all__ = ['Survey', 'rectified', 'survey']
+__all__ = ['Survey', 'check_top', 'rectified', 'survey']
 
 
 class Survey(NamedTuple):
@@ -81,7 +83,7 @@ def survey(
   def add(state: dict[str, Survey], rows: slice) -> dict[str, Survey]:
     return _add(state, net, images[rows], rows.start, tuple(layers), below)
 
-  return reduce_resumable(
+  found = reduce_resumable(
     recorder,
     'survey',
     start,
@@ -90,6 +92,24 @@ def survey(
     count=len(images),
     batch=batch,
   )
+  for name in layers:
+    missing = (np.asarray(found[name].strongest.images) < 0).any(1)
+    if missing.any():
+      raise ValueError(
+        f'{name}: channel {missing.argmax()} is not finite in some of the '
+        f'{len(images)} pictures'
+      )
+  return {name: found[name] for name in layers}  # JAX has sorted them
+
+
+def check_top(config: ConfigDict, images: Images) -> None:
+  """Raises a `ValueError` unless ``config.top`` images can be found."""
+  need_positive(config, 'top')
+  if config.top > len(images):
+    raise ValueError(
+      f'config.top: got {config.top}, expected at most the {len(images)} '
+      'pictures'
+    )
 
 
 def rectified(net: nets.Network) -> set[str]:

@@ -25,9 +25,10 @@ from vizlab_experiments.shared.microscope import Layer, Link, Unit, write_unit
 from vizlab_experiments.shared.projections import PROJECTIONS, projector, seen
 from vizlab_experiments.shared.surveys import Survey
 
-__all__ = ['AT_ONCE', 'Subject', 'UnitMaker', 'image_problem']
+__all__ = ['AT_ONCE', 'THUMBNAIL', 'Subject', 'UnitMaker', 'image_problem']
 
 AT_ONCE = 8  # units that are computed and saved together
+THUMBNAIL = 96  # side of a unit's picture in the report, in pixels
 _PATCH = 72  # side of a patch in pixels
 
 
@@ -101,12 +102,13 @@ class UnitMaker:
     )
     for i, k in enumerate(numbers.tolist()):
       stopping.check()
+      field = nets.unit_field(net, info.name, k)
       unit = Unit(
         number=k,
         name=self.subject.unit_names(self.at)[k],
         made=list(made[i]),
         top=[
-          _patches(info, pictures, strongest.places[i])
+          _patches(field, pictures, strongest.places[i])
           for pictures in (
             render.to_uint8(x[i]),
             *([render.rgb(m) for m in each[i]] for each in maps.values()),
@@ -115,7 +117,7 @@ class UnitMaker:
         rows=['patches', *PROJECTIONS],
         values=strongest.values[i],
         bottom=_patches(
-          info, render.to_uint8(images[weakest.images[i]]), weakest.places[i]
+          field, render.to_uint8(images[weakest.images[i]]), weakest.places[i]
         ),
         weakest=-weakest.values[i],
         incoming=self._incoming(k),
@@ -132,7 +134,8 @@ class UnitMaker:
         len(images),
         self.subject.kind,
       )
-    return {'thumbnails': made[:, 0], **effects._asdict()}
+    thumbnails = [render.resize(each[0], THUMBNAIL) for each in made]
+    return {'thumbnails': np.stack(thumbnails), **effects._asdict()}
 
   def _images(self, numbers: np.ndarray) -> np.ndarray:
     """Pictures that excite the units, ``[U, 1 + diverse, H, W, 3]`` uint8."""
@@ -183,6 +186,8 @@ class UnitMaker:
 
   def _links(self, at: int, weights: np.ndarray) -> list[Link]:
     """Units of another layer with the largest weights, of ``[C, h, w]``."""
+    if not weights.any():  # branches beside each other
+      return []
     known = np.array(self.subject.layers[at].numbers)
     total = weights.sum((1, 2))
     names = self.subject.unit_names(at)
@@ -205,7 +210,7 @@ class UnitMaker:
     return {
       'active': float(activity.active[k]),
       'mean': float(activity.mean[k]),
-      # Between the open bins: those of positive activations.
+      # Between the open bins: those of positive activations from 0.001 on.
       'shares': np.asarray(activity.histogram[k])[3:-1],
       'edges': probes.log_edges()[2:],
     }
@@ -218,7 +223,7 @@ def image_problem(
   make = channel if len(info.shape) == 3 else neuron
   wanted = make(info.name, units[:, None])
   if config.diverse:
-    # That of a vector is the diversity of the last map below it.
+    # That of a vector, such as the logits, is the diversity of the last map.
     maps = [row.name for row in nets.layer_info(net) if len(row.shape) == 3]
     layer = info.name if info.name in maps else maps[-1]
     wanted = wanted + config.diversity * _others_differ(layer)
@@ -237,26 +242,68 @@ def _others_differ(logits: Array | None, acts: Acts, layer: str) -> Array:
 
 
 def _weights(subject: Subject, recorder: Recorder, at: int) -> np.ndarray:
-  """Weights from the layer below a layer to it, ``[upper, h, w, lower]``."""
+  """Weights from the layer below a layer to it, ``[upper, h, w, lower]``.
+
+  Cropped to what any unit reads; computed for some units at once, as those of
+  large maps are large before they are cropped.
+  """
   size = subject.net.spec.size
   lower, upper = (subject.layers[i].info for i in (at - 1, at))
+  count = upper.shape[-1]
 
   @jax.jit
-  def weights(net: nets.Network) -> Array:
+  def some_weights(net: nets.Network, units: Array) -> Array:
     return probes.expanded_weights(
-      net,
-      upper.name,
-      np.arange(upper.shape[-1]),
-      lower=lower.name,
-      shape=(size, size),
+      net, upper.name, units, lower=lower.name, shape=(size, size)
     )
 
-  whole = recorder.part(
-    f'weights/{flat(upper.name)}',
-    slice(0, upper.shape[-1]),
-    lambda: {'weights': probes.cropped(np.asarray(weights(subject.net)))},
-  )
-  return whole['weights']
+  def make() -> dict[str, np.ndarray]:
+    parts = []
+    for i in range(0, count, AT_ONCE):
+      stopping.check()
+      units = np.minimum(np.arange(i, i + AT_ONCE), count - 1)
+      parts.append(_Crop.of(np.asarray(some_weights(subject.net, units))))
+    return {'weights': _Crop.joined(parts)[:count]}
+
+  name = f'weights/{flat(upper.name)}'
+  return recorder.part(name, slice(0, count), make)['weights']
+
+
+class _Crop(NamedTuple):
+  """Weights within the rows and columns that hold any, and where these are."""
+
+  weights: np.ndarray
+  top: int
+  left: int
+
+  @classmethod
+  def of(cls, weights: np.ndarray) -> '_Crop':
+    """Crops ``[K, H, W, C]``."""
+    used = (weights != 0).any((0, 3))
+    rows, columns = (np.flatnonzero(used.any(axis)) for axis in (1, 0))
+    if not rows.size:
+      return cls(weights[:, :0, :0], 0, 0)
+    box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cls(weights[box].copy(), int(rows[0]), int(columns[0]))
+
+  @classmethod
+  def joined(cls, parts: Sequence['_Crop']) -> np.ndarray:
+    """All weights, in the box that holds each of them."""
+    known = [part for part in parts if part.weights.size] or [
+      cls(np.zeros((1, 1, 1, parts[0].weights.shape[-1]), np.float32), 0, 0)
+    ]
+    top, left = (min(v[i] for v in known) for i in (1, 2))
+    bottom = max(v.top + v.weights.shape[1] for v in known)
+    right = max(v.left + v.weights.shape[2] for v in known)
+    whole = []
+    for part in parts:
+      count, height, width, channels = part.weights.shape
+      each = np.zeros((count, bottom - top, right - left, channels), np.float32)
+      y, x = part.top - top, part.left - left
+      if height:
+        each[:, y : y + height, x : x + width] = part.weights
+      whole.append(each)
+    return np.concatenate(whole)
 
 
 @jax.jit(static_argnames='layer')
@@ -264,10 +311,12 @@ def _mean_effects(
   net: nets.Network, x: Array, units: Array, layer: str
 ) -> probes.Effects:
   """Effects ``[U, K]`` of units, each over its images ``[U, B, H, W, 3]``."""
-  effects = jax.vmap(
-    lambda unit, images: probes.effects(net, layer, unit, images)
-  )(units, x)
-  return jax.tree.map(lambda v: v.mean(1), effects)
+
+  def of_one(item: tuple[Array, Array]) -> probes.Effects:
+    effects = probes.effects(net, layer, *item)
+    return jax.tree.map(lambda v: v.mean(0), effects)
+
+  return jax.lax.map(of_one, (units, x))
 
 
 def _ends(values: np.ndarray, count: int) -> np.ndarray:
@@ -281,11 +330,13 @@ def _ends(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def _patches(
-  info: nets.LayerInfo, pictures: Sequence[np.ndarray], places: np.ndarray
+  field: nets.Field | None,
+  pictures: Sequence[np.ndarray],
+  places: np.ndarray,
 ) -> list[np.ndarray]:
   """Pictures cut to what the unit sees, all of one size."""
   cut = []
   for picture, place in zip(pictures, places, strict=True):
-    box = seen('neuron', info, place)
+    box = seen(field, place)
     cut.append(picture if box is None else render.crop(picture, *box))
   return [render.resize(picture, _PATCH) for picture in cut]

@@ -1,4 +1,5 @@
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -37,6 +38,13 @@ def test_the_image_and_its_gradients(tmp_path):
     [acts['relu3_2'].min(), acts['relu3_2'].max()],
     rtol=1e-4,
   )
+
+
+def test_layers_come_from_low_to_high(tmp_path):
+  start('probes/activations', tmp_path, layers='relu1_1,conv2_1,fc', scenes=2)
+  page = (tmp_path / 'report.html').read_text().split('Over 2 images')[1]
+  rows = re.findall('<tr><td>([a-z0-9_]+)</td>', page)
+  assert rows == ['relu1_1', 'conv2_1', 'fc']
 
 
 def test_the_strongest_channels_are_shown(tmp_path):

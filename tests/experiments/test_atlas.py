@@ -49,11 +49,10 @@ def test_cells_are_means_and_speak_for_the_largest_contribution(atlas):
     np.testing.assert_allclose(
       cells['vectors'][i], seen['acts'][own].mean(0), rtol=1e-4, atol=1e-5
     )
-    total = np.bincount(
-      seen['targets'][own], seen['contributions'][own], minlength=16
-    )
-    total[np.bincount(seen['targets'][own], minlength=16) == 0] = -np.inf
-    assert cells['classes'][i] == total.argmax()
+    total = seen['contributions'][own].sum(0)
+    assert total.shape == (16,) and cells['classes'][i] == total.argmax()
+    share = (seen['targets'][own] == total.argmax()).mean()
+    np.testing.assert_allclose(cells['shares'][i], share)
 
 
 def test_the_batch_does_not_matter(atlas, tmp_path):
@@ -105,6 +104,8 @@ def test_the_page_zooms_and_tells_the_class(atlas, tmp_path):
     ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),
     ({'method': 'mds'}, "config.method: got 'mds'"),
     ({'method': 'tsne', 'perplexity': 12.0}, 'config.perplexity: got 12.0'),
+    ({'least': 13}, 'config.least: got 13, expected at most the 12'),
+    ({'scenes': 1}, 'expected at least 2 of each'),
     ({'grid': 0}, 'config.grid: got 0'),
     ({'labels': 'none.json'}, 'config.labels: none.json'),
   ],
@@ -116,5 +117,5 @@ def test_wrong_settings_are_named(change, message, tmp_path):
 
 
 def test_too_few_images_for_any_cell_is_one_line(tmp_path):
-  with pytest.raises(ValueError, match='config.least: got 13, but no cell'):
-    start('probes/atlas', tmp_path / 'run', least=13)
+  with pytest.raises(ValueError, match='config.least: got 12, but no cell'):
+    start('probes/atlas', tmp_path / 'run', least=12)

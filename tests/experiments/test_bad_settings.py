@@ -306,6 +306,11 @@ BAD = [
   ('probes/activations', {'target': 16}, 'config.target: got 16'),
   ('probes/atlas', {'method': 'umap'}, "config.method: got 'umap'"),
   ('probes/building_blocks', {'groups': 0}, 'config.groups: got 0'),
+  (
+    'probes/dissection',
+    {'layers': 'fc,relu5_2'},
+    "config.layers: 'fc' gives no map",
+  ),
   ('probes/curves', {'angles': 3}, 'config.angles: got 3'),
   (
     'probes/dissection',

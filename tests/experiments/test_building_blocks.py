@@ -68,6 +68,7 @@ def test_strong_places_are_those_of_the_longest_vectors():
   [
     ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),
     ({'target': 'cat'}, "config.target: .*'cat'"),
+    ({'target': 'star,disc'}, "config.target: got 'star,disc', expected one"),
     ({'grid': 13}, 'config.grid: got 13, expected at most 12 in relu4_2'),
     ({'units': 65}, 'config.units: got 65, expected at most 64'),
     ({'groups': 0}, 'config.groups: got 0'),

@@ -109,7 +109,7 @@ def test_the_page_plays_turns_and_hides(tour, tmp_path):
     ({'layers': ()}, 'config.layers: got none'),
     ({'components': 1}, 'config.components: got 1'),
     ({'turns': 0}, 'config.turns: got 0'),
-    ({'scenes': 1}, 'expected 2 dimensions'),
+    ({'scenes': 2}, 'config.scenes: got 2 pictures, expected at least 3'),
     ({'photos': 'nowhere/*.png'}, 'config.photos: got'),
   ],
 )

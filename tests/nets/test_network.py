@@ -7,7 +7,7 @@ import pytest
 
 from vizlab import nets, rules
 from vizlab.nets import layers
-from vizlab.nets.graph import infer_shapes
+from vizlab.nets.graph import infer_shapes, init_params
 from vizlab.nets.layers import Layer, Pointwise
 
 # Published numbers of parameters; ZFNet's are counted by hand from figure 3.
@@ -129,6 +129,53 @@ def test_a_unit_sees_its_receptive_field_and_no_more(name, layer, size):
     lines = np.flatnonzero(seen.any(axis))
     start, stop = row.field.pixels(at)
     assert (lines[0], lines[-1] + 1) == (max(start, 0), min(stop, size))
+
+
+@pytest.mark.parametrize('channel', [0, 63, 64, 127])
+def test_a_channel_sees_as_far_as_its_branch(channel):
+  layer, size = 'fire3/concat', 96
+  net = nets.create('squeezenet11', classifier=False)
+  net = rules.with_rules(jax.tree.map(jnp.abs, net), pool=rules.avg_pool)
+  x = jax.random.uniform(jax.random.key(0), (1, size, size, 3)) + 0.5
+
+  def unit(x, net):
+    return net(x)[1][layer][0, 9, 9, channel]
+
+  seen = np.abs(np.asarray(jax.jit(jax.grad(unit))(x, net)))[0].sum(-1) > 0
+  lines = np.flatnonzero(seen.any(1))
+  field = nets.unit_field(net, layer, channel)
+  assert (lines[0], lines[-1] + 1) == field.pixels(9)
+
+
+def test_branches_in_branches_and_plain_layers():
+  ops = (
+    layers.Conv('stem', 2),
+    layers.Conv('wide', 4, kernel=5, padding=2, inputs=('stem',)),
+    layers.Concat('inner', inputs=('stem', 'wide')),
+    layers.Concat('outer', inputs=('wide', 'inner')),
+    layers.GlobalPool('gap'),
+  )
+  net = nets.from_layers(
+    ops, nets.InputSpec(16, (0.5,) * 3, (0.5,) * 3), _random(ops)
+  )
+  sizes = [nets.unit_field(net, 'outer', k).size for k in range(10)]
+  assert sizes == [7] * 4 + [3] * 2 + [7] * 4
+  assert nets.unit_field(net, 'stem', 1).size == 3
+  assert nets.unit_field(net, 'gap', 9) is None
+  with pytest.raises(ValueError, match="channel: got 10, .* 0 to 9 of 'outer'"):
+    nets.unit_field(net, 'outer', 10)
+  with pytest.raises(ValueError, match="layer: got 'nowhere'"):
+    nets.unit_field(net, 'nowhere', 0)
+
+
+def _random(ops):
+  """Tensors by name for layers."""
+  params = init_params(ops, (16, 16, 3), jax.random.key(0))
+  return {
+    f'{layer}/{name}': np.asarray(value)
+    for layer, row in params.items()
+    for name, value in row.items()
+  }
 
 
 def test_every_kind_of_layer_is_used():

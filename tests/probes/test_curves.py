@@ -33,6 +33,7 @@ def test_a_gabor_prefers_its_orientation_and_no_direction():
   assert found.curvature.tolist() == [0] * 4
   assert around(found.orientation, wanted, np.pi) < 0.05
   assert found.directed.max() < 0.02 and found.oriented.min() > 0.5
+  assert (found.orientation < np.float32(np.pi)).all()
 
 
 def test_a_template_of_an_arc_prefers_its_direction_and_radius():

@@ -119,3 +119,8 @@ def test_wrong_arguments_are_named(data):
     probes.no_overlap(2, 0)
   with pytest.raises(ValueError, match='shares, edges: got'):
     probes.quantile(jnp.zeros(4), jnp.arange(4.0), 0.5)
+
+
+def test_the_lowest_quantile_is_the_edge_of_the_first_values():
+  shares = jnp.array([0.0, 0.0, 0.4, 0.6])
+  assert float(probes.quantile(shares, jnp.array([1.0, 2.0, 4.0]), 0.0)) == 2

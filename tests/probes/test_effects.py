@@ -70,3 +70,27 @@ def test_wrong_arguments_are_named(tiny):
   headless = nets.create('alexnet', classifier=False)
   with pytest.raises(ValueError, match='net: got one without a classifier'):
     probes.effects(headless, 'relu1', 0, jnp.zeros((1, 224, 224, 3)))
+
+
+@pytest.mark.parametrize('layer', ['pool1', 'gap'])
+def test_contributions_of_any_part_are_those_of_the_gradient(tiny, layer):
+  x = jax.random.uniform(jax.random.key(0), (3, 16, 16, 3))
+  a = tiny(x)[1][layer]
+  part = jax.random.uniform(jax.random.key(1), a.shape)
+  found = jax.jit(probes.contributions, static_argnums=1)(tiny, layer, part, x)
+  for target in range(6):
+
+    def logit(added, target=target):
+      return tiny(x, {layer: lambda a: a + added})[0][:, target].sum()
+
+    slope = jax.grad(logit)(jnp.zeros_like(a))
+    wanted = (part * a * slope).reshape(3, -1).sum(1)
+    np.testing.assert_allclose(found[:, target], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_all_parts_together_are_the_logit_without_its_bias(minivgg, images):
+  whole = probes.contributions(minivgg, 'relu5_2', jnp.ones(()), images)
+  bias = nets.get_params(minivgg)['fc']['bias']
+  np.testing.assert_allclose(
+    whole, minivgg(images)[0] - bias[None], rtol=1e-3, atol=1e-3
+  )

@@ -99,3 +99,10 @@ def test_the_crop_alone_gives_the_recorded_activation(minivgg, images, layer):
       np.testing.assert_allclose(alone, value, rtol=1e-4, atol=1e-5)
       checked += 1
   assert checked > 10
+
+
+def test_a_sum_beyond_the_largest_number_is_no_infinity():
+  acts = jnp.full((2, 64, 64, 1), 40, jnp.float16)
+  found = probes.strongest(probes.no_images(1, 2), acts)
+  assert found.images.tolist() == [[0, 1]]
+  assert found.values.tolist() == [[40, 40]]

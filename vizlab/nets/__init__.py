@@ -15,6 +15,7 @@ from vizlab.nets.network import (
   is_chain,
   layer_info,
   param_count,
+  unit_field,
   with_params,
 )
 from vizlab.nets.receptive_field import Field
@@ -50,5 +51,6 @@ __all__ = [
   'save',
   'shipped',
   'tiled',
+  'unit_field',
   'with_params',
 ]

@@ -14,7 +14,7 @@ from vizlab.lookup import check_name
 from vizlab.nets.graph import check_wiring, infer_shapes, wiring
 from vizlab.nets.incremental.occlusion import occlude
 from vizlab.nets.input_spec import InputSpec
-from vizlab.nets.layers import Layer, Shape
+from vizlab.nets.layers import Concat, Layer, Shape
 from vizlab.nets.receptive_field import Field
 from vizlab.rules import Rules
 from vizlab.types import Acts, Array, Edits
@@ -27,6 +27,7 @@ __all__ = [
   'is_chain',
   'layer_info',
   'param_count',
+  'unit_field',
   'with_params',
 ]
 
@@ -173,6 +174,48 @@ def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
     LayerInfo(op.name, type(op).__name__, shapes[op.name], fields[op.name])
     for op in net.ops
   )
+
+
+def unit_field(
+  net: Network, layer: str, channel: int, size: int | None = None
+) -> Field | None:
+  """Receptive field of the units of one channel.
+
+  In a concatenation it is that of the branch which the channel comes from, and
+  may be smaller than the field of the layer.
+
+  Args:
+    net: The network.
+    layer: Name of the layer.
+    channel: The channel, 0 to C - 1.
+    size: Side of the image in pixels; by default the network's input size.
+
+  Returns:
+    The field; ``None`` for the whole image.
+
+  Raises:
+    ValueError: The layer is unknown or has no such channel.
+
+  >>> from vizlab import nets
+  >>> net = nets.create('googlenet', classifier=False)
+  >>> [nets.unit_field(net, 'inception_3a/output', k).size for k in (0, 100)]
+  [27, 43]
+  """
+  check_layers(net, [layer])
+  rows = {row.name: row for row in layer_info(net, size)}
+  count = rows[layer].shape[-1]
+  if not 0 <= channel < count:
+    raise ValueError(
+      f'channel: got {channel}, expected 0 to {count - 1} of {layer!r}'
+    )
+  joined = {op.name: op.inputs for op in net.ops if isinstance(op, Concat)}
+  while layer in joined:
+    for name in joined[layer]:
+      if channel < rows[name].shape[-1]:
+        layer = name
+        break
+      channel -= rows[name].shape[-1]
+  return rows[layer].field
 
 
 def get_params(net: Network) -> dict[str, dict[str, Array]]:

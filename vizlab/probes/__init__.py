@@ -19,7 +19,7 @@ from vizlab.probes.dissection import (
   overlap,
   quantile,
 )
-from vizlab.probes.effects import Effects, effects
+from vizlab.probes.effects import Effects, contributions, effects
 from vizlab.probes.filters import (
   Grating,
   aliasing,
@@ -44,6 +44,7 @@ __all__ = [
   'activity',
   'aliasing',
   'combined',
+  'contributions',
   'cropped',
   'effects',
   'expanded_weights',

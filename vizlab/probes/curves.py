@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vizlab.probes.filters import modulo
 from vizlab.types import Array
 
 __all__ = ['Tuning', 'in_one_frame', 'tuning']
@@ -61,7 +62,7 @@ def tuning(responses: Array, angles: Array) -> Tuning:
     phase = turns * jnp.asarray(angles, own.dtype)[:, None]
     x, y = (own * jnp.cos(phase)).sum(0), (own * jnp.sin(phase)).sum(0)
     length = jnp.hypot(x, y) / jnp.where(total > 0, total, 1)
-    return jnp.arctan2(y, x) / turns % (2 * np.pi / turns), length
+    return modulo(jnp.arctan2(y, x) / turns, 2 * np.pi / turns), length
 
   return Tuning(best, *mean(1), *mean(2))
 

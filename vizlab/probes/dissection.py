@@ -91,8 +91,8 @@ def overlap(
 def quantile(shares: Array, edges: Array, q: float | Array) -> Array:
   """Quantile of values that are known by a histogram.
 
-  Linear within its bin, so it is off by less than the width of the bin. The
-  open bins at the ends count as their edges.
+  Linear within its bin, so it is off by less than the width of the bin, unless
+  it lies in one of the open bins at the ends, which count as their edges.
 
   Args:
     shares: Shares of the values in each bin, ``[..., bins]``, such as the
@@ -114,7 +114,7 @@ def quantile(shares: Array, edges: Array, q: float | Array) -> Array:
       'more than edges'
     )
   total = jnp.cumsum(shares, -1)
-  wanted = q * total[..., -1:]
+  wanted = jnp.maximum(q * total[..., -1:], jnp.finfo(total.dtype).tiny)
   bin_ = (total < wanted).sum(-1, keepdims=True)
   bin_ = jnp.minimum(bin_, len(edges))
   ends = jnp.concatenate([edges[:1], edges, edges[-1:]])

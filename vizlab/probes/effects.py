@@ -1,4 +1,4 @@
-"""Effects of a channel on the logits of a network."""
+"""Effects of parts of a layer on the logits of a network."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from vizlab.lookup import check_name
-from vizlab.types import Array, Net
+from vizlab.types import Acts, Array, Net
 
-__all__ = ['Effects', 'effects']
+__all__ = ['Effects', 'contributions', 'effects']
 
 
 class Effects(NamedTuple):
@@ -17,8 +17,8 @@ class Effects(NamedTuple):
   They are equal where the network above the layer is linear.
 
   Attributes:
-    attribution: ``[..., K]``, the sum over places of the activation times its
-      gradient, ``sum_ij A_ijk dy/dA_ijk``.
+    attribution: ``[..., K]``, the sum over positions of the activation times
+      its gradient, ``sum_ij A_ijk dy/dA_ijk``.
     ablation: ``[..., K]``, the fall of the logit if the channel is zero.
   """
 
@@ -29,7 +29,7 @@ class Effects(NamedTuple):
 def effects(net: Net, layer: str, channel: int | Array, x: Array) -> Effects:
   """Effects of a channel on every logit.
 
-  Both cost about two evaluations of the network, for any number of classes.
+  The cost does not depend on the number of classes.
 
   Args:
     net: A network with a classifier.
@@ -45,27 +45,64 @@ def effects(net: Net, layer: str, channel: int | Array, x: Array) -> Effects:
     Olah et al. 2018, "The Building Blocks of Interpretability": channel
     attribution. Morcos et al. 2018: ablation.
   """
-  shape = x.shape[:-3]
-
-  def logits(scale: Array) -> Array:
-    def scaled(a: Array) -> Array:
-      by = scale.reshape(*shape, *[1] * (a.ndim - len(shape) - 1))
-      return a.at[..., channel].multiply(by)
-
-    return net(x, {layer: scaled})[0]
-
-  known = jax.eval_shape(net, x)
-  check_name('layer', layer, known[1])
-  if known[0] is None:
-    raise ValueError('net: got one without a classifier, it has no logits')
-  channels = known[1][layer].shape[-1]
+  _, acts = _shapes(net, layer, x)
+  channels = acts[layer].shape[-1]
   if not isinstance(channel, jax.core.Tracer) and not 0 <= channel < channels:
     raise ValueError(
       f'channel: got {channel}, expected 0 to {channels - 1} of {layer!r}'
     )
-  one = jnp.ones(shape, x.dtype)
-  value, pull = jax.vjp(logits, one)
-  # The transpose of the gradient of all logits is their forward derivative,
-  # which custom gradients do not define.
+  own = jax.nn.one_hot(channel, channels, dtype=x.dtype)
+  attribution = contributions(net, layer, own, x)
+  without = net(x, {layer: lambda a: jnp.where(_beside(own, a) > 0, 0, a)})[0]
+  return Effects(attribution, net(x)[0] - without)
+
+
+def contributions(net: Net, layer: str, part: Array, x: Array) -> Array:
+  """Contribution of a part of a layer to every logit: ``sum part A dy/dA``.
+
+  The part may be some positions, channels or both. The cost does not depend on
+  the number of classes: the forward derivative along ``part A`` is the
+  transpose of the gradient of all logits.
+
+  Args:
+    net: A network with a classifier.
+    layer: Name of the layer.
+    part: Weights that broadcast to the activation, such as ``[C]`` for channels
+      or ``[B, h, w, 1]`` for positions.
+    x: Images ``[..., H, W, 3]``.
+
+  Returns:
+    ``[..., K]``; that of all parts together, ``part = 1``, is the logit without
+    its bias where the network above the layer is linear.
+
+  Raises:
+    ValueError: The layer is unknown, or the network has no classifier.
+
+  References:
+    Olah et al. 2018, "The Building Blocks of Interpretability": spatial and
+    channel attribution. Carter et al. 2019, "Activation Atlas".
+  """
+  _, acts = _shapes(net, layer, x)
+  zeros = jnp.zeros(acts[layer].shape, acts[layer].dtype)
+
+  def logits(added: Array) -> tuple[Array, Array]:
+    y, acts = net(x, {layer: lambda a: a + added})
+    return y, acts[layer]
+
+  value, pull, act = jax.vjp(logits, zeros, has_aux=True)
   push = jax.linear_transpose(lambda ct: pull(ct)[0], value)
-  return Effects(push(one)[0], value - logits(jnp.zeros_like(one)))
+  return push(act * _beside(part, act))[0]
+
+
+def _shapes(net: Net, layer: str, x: Array) -> tuple[Array, Acts]:
+  """Shapes of the logits and of the activations."""
+  logits, acts = jax.eval_shape(net, x)
+  check_name('layer', layer, acts)
+  if logits is None:
+    raise ValueError('net: got one without a classifier, which has no logits')
+  return logits, acts
+
+
+def _beside(part: Array, a: Array) -> Array:
+  """A part with as many axes as the activation."""
+  return part.reshape((1,) * (a.ndim - part.ndim) + part.shape).astype(a.dtype)

@@ -42,7 +42,7 @@ def expanded_weights(
     net: A network that calls the rules of its ReLUs and pooling layers, such as
       those of `vizlab.nets`.
     upper: Layer of the units.
-    channels: int ``[K]``, channels of ``upper``.
+    channels: int ``[K]``, channels of ``upper``; not checked if traced.
     lower: Layer from which they read; ``None`` for the image.
     shape: Height and width of the image in pixels. The weights are complete if
       it holds the receptive field of the unit.
@@ -67,10 +67,13 @@ def expanded_weights(
   for name in (upper, *([] if lower is None else [lower])):
     check_name('layer', name, known)
   count = known[upper].shape[-1]
-  at = np.asarray(channels)
-  if at.ndim != 1 or not at.size or at.min() < 0 or at.max() >= count:
+  traced = isinstance(channels, jax.core.Tracer)
+  at = channels if traced else np.asarray(channels)
+  inside = traced or (at.size and 0 <= at.min() <= at.max() < count)
+  if at.ndim != 1 or not inside:
     raise ValueError(
-      f'channels: got {at.tolist()}, expected numbers from 0 to {count - 1}'
+      f'channels: got {at if traced else at.tolist()}, expected numbers from 0 '
+      f'to {count - 1}'
     )
 
   def units(added: Array) -> Array:
@@ -143,7 +146,7 @@ def grating(kernels: Array) -> Grating:
   along = u * jnp.cos(hue)[:, None, None] + v * jnp.sin(hue)[:, None, None]
   # An axis has two ends: that of the stronger half counts.
   opposite = jnp.power(along, 3).sum((1, 2)) < 0
-  hue = _modulo(jnp.where(opposite, hue + jnp.pi, hue), 2 * np.pi)
+  hue = modulo(jnp.where(opposite, hue + jnp.pi, hue), 2 * np.pi)
   picture = jnp.where((colour > 0.5)[:, None, None], along, grey[..., 0])
   across, down = jnp.diff(picture, axis=2), jnp.diff(picture, axis=1)
   across = across[:, 1:] + across[:, :-1]  # both amid four positions
@@ -151,11 +154,11 @@ def grating(kernels: Array) -> Grating:
   xx, yy, xy = _moments(across, down)
   spread = jnp.sqrt(jnp.square(xx - yy) + 4 * jnp.square(xy))
   coherence = spread / jnp.where(xx + yy > 0, xx + yy, 1)
-  angle = _modulo(_direction(xx, yy, xy), np.pi)
+  angle = modulo(_direction(xx, yy, xy), np.pi)
   return Grating(angle, coherence, colour, hue)
 
 
-def _modulo(angle: Array, period: float) -> Array:
+def modulo(angle: Array, period: float) -> Array:
   """Angle in [0, period); a hair below 0, which rounds to the period, is 0."""
   turned = angle % period
   return jnp.where(turned < np.float32(period) - 1e-5, turned, 0)

@@ -71,9 +71,8 @@ def strongest(
       f'{channels} channels'
     )
   flat = acts.reshape(len(acts), -1, channels)
-  peaks = flat.max(1)
-  # A maximum of the CPU loses NaN, a sum does not.
-  peaks = jnp.where(jnp.isfinite(flat.sum(1)), peaks, -jnp.inf)
+  # A maximum of the CPU loses NaN.
+  peaks = jnp.where(jnp.isfinite(flat).all(1), flat.max(1), -jnp.inf)
   values, new = jax.lax.top_k(peaks.T.astype(jnp.float32), min(k, len(acts)))
   # Places of the winners only: to find all costs more than the maxima.
   each = jnp.arange(channels)[:, None]

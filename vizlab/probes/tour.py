@@ -22,7 +22,7 @@ def grand_tour(
 
   Args:
     key: A JAX random key.
-    dimensions: ``D`` of the data, at least ``onto``.
+    dimensions: ``D`` of the data, more than ``onto``.
     onto: ``d``, dimensions of the pictures, 2 or 3.
     turns: Number of random planes after the first one.
     steps: Frames from one of them to the next.
@@ -37,10 +37,10 @@ def grand_tour(
   """
   for name, value in (('turns', turns), ('steps', steps)):
     whole(value, name)
-  if onto not in (2, 3) or dimensions < onto:
+  if onto not in (2, 3) or dimensions <= onto:
     raise ValueError(
-      f'dimensions, onto: got {dimensions} and {onto}, expected 2 or 3 of at '
-      'least as many'
+      f'dimensions, onto: got {dimensions} and {onto}, expected 2 or 3 of more '
+      'dimensions'
     )
   draws = jax.random.normal(key, (turns + 1, dimensions, onto), jnp.float32)
   planes = [np.linalg.qr(np.asarray(v, np.float64))[0] for v in draws]
