@@ -68,4 +68,4 @@ def get_test_config() -> ConfigDict:
 
 def sweep(add) -> None:
   """Layers."""
-  add(layer=('relu2_1', 'relu3_2', 'relu4_2', 'relu5_2'))
+  add(add.product(layer=('relu2_1', 'relu3_2', 'relu4_2', 'relu5_2')))

@@ -62,5 +62,4 @@ def get_test_config() -> ConfigDict:
 
 def sweep(add) -> None:
   """Layers, and numbers of groups."""
-  add(layer=('relu3_2', 'relu4_2', 'relu5_2'))
-  add(groups=(3, 8))
+  add(add.product(layer=('relu3_2', 'relu4_2', 'relu5_2'), groups=(3, 8)))

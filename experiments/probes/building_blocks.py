@@ -39,7 +39,7 @@ class Inputs(NamedTuple):
 
 
 class Seen(NamedTuple):
-  """What the layer sees in the image, and what it says about the class.
+  """Activations of the layer, and gradients of the logit of the class.
 
   Attributes:
     target: The class.
@@ -163,6 +163,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ['', 'contribution'],
         [
           *([f'group {i + 1}', float(v)] for i, v in enumerate(by_group)),
+          ['in no group', float(by_unit.sum() - by_group.sum())],
           ['together', float(by_unit.sum())],
         ],
       ),

@@ -50,7 +50,8 @@ def prepare(config: ConfigDict) -> Inputs:
   rows = [row for row in nets.layer_info(net) if row.name in names]
   if len(names) != 2 or len(rows) != 2 or not all(r.field for r in rows):
     raise ValueError(
-      f'config.layers: got {", ".join(names)}, expected two maps'
+      f'config.layers: got {", ".join(names)}, expected two layers that give '
+      'maps'
     )
   return Inputs(config, net, *rows)
 
@@ -83,7 +84,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     f'Responses of the unit in the middle of each map to {config.angles} '
     'directions of arcs, by radius. A channel is a curve detector if its '
     f'selectivity for a direction is at least {config.directed} and a curve '
-    'excites it more than a line does, at least as much as the median channel.',
+    'excites it more than a line does, at least as much as the median channel. '
+    'Directions are those of the centre of the circle, clockwise from the '
+    'right. Red weights excite, blue ones inhibit.',
     [
       *_polar(inputs, angles, responses, tunings, found),
       Figure(

@@ -90,7 +90,9 @@ def prepare(config: ConfigDict) -> Inputs:
   layers = tuple(row for row in nets.layer_info(net) if row.name in wanted)
   for row in layers:
     if len(row.shape) != 3:
-      raise ValueError(f'config.layers: {row.name!r} gives no map')
+      raise ValueError(
+        f'config.layers: {row.name!r} gives a vector, expected maps'
+      )
   return Inputs(config, net, layers, class_names(config, net))
 
 
@@ -378,10 +380,10 @@ def _pictures(inputs: Inputs, named: Mapping[str, Named]) -> np.ndarray:
           for image, act in zip(x[i], acts[i], strict=True)
         ]
       )
-      kind, name = CONCEPTS[units.concept[k]]
-      labels.append(
-        f'{row.name}\nunit {k}\n{name} ({kind})\n{units.iou[k]:.2f}'
-      )
+      kind, _ = CONCEPTS[units.concept[k]]
+      name = _name(units, k, config.least)
+      name = f'{name} ({kind})' if name else 'no name'
+      labels.append(f'{row.name}\nunit {k}\n{name}\n{units.iou[k]:.2f}')
   half = -(-len(rows) // 2)
   columns = [
     render.table(rows[i : i + half], [''] * _BEST, labels[i : i + half], 112)

@@ -100,12 +100,12 @@ def run(inputs: Subject, recorder: Recorder) -> dict[str, Any]:
 
   def made(at: int, rows: slice) -> dict[str, np.ndarray]:
     return recorder.part(
-      f'units/{flat(layers[at].info.name)}', rows, lambda: maker(at)(rows)
+      f'units/{flat(layers[at].info.name)}', rows, lambda: maker(at).make(rows)
     )
 
   def share() -> None:
     mine = [parts[k] for k in distributed.mine(len(parts))]
-    for at, rows in tqdm(mine, desc='pages', unit='part'):
+    for at, rows in tqdm(mine, desc='pages', unit=f'{AT_ONCE} units'):
       made(at, rows)
 
   distributed.together('pages', share)
@@ -149,8 +149,8 @@ def _write(
     for layer, part in zip(layers, found, strict=True)
   ]
   summary = (
-    f'Units of {len(layers)} layers: images that excite them, and their '
-    f'strongest and weakest of {len(images)} {inputs.kind}.'
+    f'Units of {", ".join(v.info.name for v in layers)}: images that excite '
+    f'them, and their strongest and weakest of {len(images)} {inputs.kind}.'
   )
   for layer, part in zip(layers, found, strict=True):
     recorder.arrays(

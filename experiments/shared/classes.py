@@ -40,7 +40,8 @@ def class_names(config: ConfigDict, net: nets.Network) -> list[str]:
     raise ValueError(f'config.labels: {labels}: {error}') from error
   if not isinstance(names, list) or len(names) != count:
     raise ValueError(
-      f'config.labels: {labels}: expected a JSON list of {count} names'
+      f'config.labels: {labels}: expected a JSON list of {count} names, one '
+      'for each class of the net'
     )
   return [str(name) for name in names]
 

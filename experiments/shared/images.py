@@ -17,7 +17,7 @@ __all__ = ['Images', 'load_images', 'of_photos', 'of_scenes']
 
 # Bytes up to which images are kept once they were read.
 _KEPT = 2**30
-_DRAWN = 64  # most scenes drawn by one call
+_DRAWN = (8, 32)  # scenes drawn by one call: few, or many
 
 
 class Images:
@@ -89,8 +89,8 @@ def of_scenes(seed: int, count: int, size: int) -> Images:
 
   def read(at: np.ndarray) -> np.ndarray:
     key = jax.random.key(seed)
-    # Of few lengths, so that few programs draw all.
-    some = min(_DRAWN, 2 ** (len(at) - 1).bit_length())
+    # Of two lengths, so that two programs draw all.
+    some = _DRAWN[len(at) > _DRAWN[0]]
     padded = np.resize(at, -(-len(at) // some) * some)
     drawn = [
       np.asarray(_drawn(key, padded[i : i + some], size))

@@ -36,7 +36,7 @@ class Layer(NamedTuple):
 
   @property
   def page(self) -> dict[str, Any]:
-    """What the templates show."""
+    """Values that the templates show."""
     unit = 'channel' if len(self.info.shape) == 3 else 'unit'
     return {
       'name': self.info.name,
@@ -147,7 +147,8 @@ def write_unit(
     kind=kind,
     rows=unit.rows,
     values=_range(unit.values),
-    weakest=f'Activations {_range(unit.weakest)}.',
+    weakest=f'Activations {_range(unit.weakest)}, of what a ReLU reads if the '
+    'layer is one.',
     bars=_bars(unit.shares, unit.edges),
     activity=_activity(unit),
     links=[*_links(layers, at - 1, unit), *_links(layers, at + 1, unit, True)],

@@ -107,8 +107,8 @@ def check_top(config: ConfigDict, images: Images) -> None:
   need_positive(config, 'top')
   if config.top > len(images):
     raise ValueError(
-      f'config.top: got {config.top}, expected at most the {len(images)} '
-      'pictures'
+      f'config.top: got {config.top}, expected at most the number of pictures, '
+      f'{len(images)} of config.{"photos" if config.photos else "scenes"}'
     )
 
 

@@ -33,7 +33,7 @@ _PATCH = 72  # side of a patch in pixels
 
 
 class Subject(NamedTuple):
-  """What is put under the microscope.
+  """Network, layers and images of a microscope.
 
   Attributes:
     config: The config.
@@ -85,7 +85,7 @@ class UnitMaker:
     if at + 1 < len(subject.layers):
       self.above = _weights(subject, recorder, at + 1)
 
-  def __call__(self, rows: slice) -> dict[str, np.ndarray]:
+  def make(self, rows: slice) -> dict[str, np.ndarray]:
     """Computes some units, and returns what the index needs of them."""
     config, net, layers, _, images = self.subject
     info = self.layer.info
@@ -207,12 +207,18 @@ class UnitMaker:
 
   def _activity(self, k: int) -> dict[str, Any]:
     activity = self.survey.activity
+    # Between the open bins: those of positive activations from 0.001 on.
+    shares, edges = (
+      np.asarray(activity.histogram[k])[3:-1],
+      probes.log_edges()[2:],
+    )
+    used = np.flatnonzero(shares)
+    first, last = (used[0], used[-1] + 1) if used.size else (0, len(shares))
     return {
       'active': float(activity.active[k]),
       'mean': float(activity.mean[k]),
-      # Between the open bins: those of positive activations from 0.001 on.
-      'shares': np.asarray(activity.histogram[k])[3:-1],
-      'edges': probes.log_edges()[2:],
+      'shares': shares[first:last],
+      'edges': edges[first : last + 1],
     }
 
 
@@ -253,9 +259,10 @@ def _weights(subject: Subject, recorder: Recorder, at: int) -> np.ndarray:
 
   @jax.jit
   def some_weights(net: nets.Network, units: Array) -> Array:
-    return probes.expanded_weights(
+    weights = probes.expanded_weights(
       net, upper.name, units, lower=lower.name, shape=(size, size)
     )
+    return weights if weights.ndim == 4 else weights[:, None, None]
 
   def make() -> dict[str, np.ndarray]:
     parts = []

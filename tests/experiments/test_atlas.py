@@ -8,6 +8,8 @@ from tools import start
 from vizlab import nets
 from vizlab.data.scenes import scenes
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 def read(path, name):
   with np.load(path / f'{name}.npz') as file:
@@ -73,7 +75,6 @@ def test_the_page_holds_all_cells(atlas):
     assert sheet.size == (96, 96)
 
 
-@pytest.mark.slow
 @needs_browser
 def test_the_page_zooms_and_tells_the_class(atlas, tmp_path):
   told = browse(

@@ -309,7 +309,7 @@ BAD = [
   (
     'probes/dissection',
     {'layers': 'fc,relu5_2'},
-    "config.layers: 'fc' gives no map",
+    "config.layers: 'fc' gives a vector",
   ),
   ('probes/curves', {'angles': 3}, 'config.angles: got 3'),
   (

@@ -38,8 +38,8 @@ def test_without_detectors_there_is_no_circuit(tmp_path):
   ('change', 'message'),
   [
     ({'layers': 'relu9,relu2_1'}, "config.layers: got 'relu9'"),
-    ({'layers': 'relu2_1'}, 'config.layers: got relu2_1, expected two maps'),
-    ({'layers': 'relu2_1,fc'}, 'config.layers: .* expected two maps'),
+    ({'layers': 'relu2_1'}, 'config.layers: got relu2_1, expected two layers'),
+    ({'layers': 'relu2_1,fc'}, 'config.layers: .* expected two layers'),
     ({'angles': 3}, 'config.angles: got 3, expected at least 4'),
     ({'radii': (0.0,)}, r'config.radii: got \(0.0,\)'),
     ({'directed': 0.0}, 'config.directed: got 0.0'),

@@ -4,6 +4,8 @@ from tools import start
 
 from vizlab import nets
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 def read(path, name):
   with np.load(path / f'{name}.npz') as file:
@@ -85,7 +87,7 @@ def test_the_report_speaks_in_sentences(runs):
   ('change', 'message'),
   [
     ({'layers': 'relu9,relu5_2'}, "config.layers: got 'relu9'"),
-    ({'layers': 'gap,relu5_2'}, "config.layers: 'gap' gives no map"),
+    ({'layers': 'gap,relu5_2'}, "config.layers: 'gap' gives a vector"),
     ({'explained': 'relu1_1'}, "config.explained: got 'relu1_1', .*one of"),
     ({'quantile': 1.0}, 'config.quantile: got 1.0'),
     ({'least': 0.0}, 'config.least: got 0.0'),

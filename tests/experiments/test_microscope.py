@@ -20,6 +20,8 @@ from vizlab_experiments.shared import unit_maker
 
 LAYERS = ('relu2_1', 'relu3_1', 'fc')
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
@@ -132,6 +134,16 @@ def test_neighbours_are_linked_by_the_largest_weights(site):
   assert 'that it excites' not in (site / 'fc' / '0.html').read_text()
 
 
+def test_vectors_are_linked_to_vectors(tmp_path):
+  start('probes/microscope', tmp_path, layers='gap,fc', links=2)
+  weights = nets.get_params(nets.load('minivgg'))['fc']['kernel']
+  page = (tmp_path / 'site' / 'fc' / '5.html').read_text()
+  linked = re.findall(r'<a href="\.\./gap/(\d+)\.html"', page)
+  units = np.array([0, 5])  # those with a page
+  order = units[np.argsort(-np.asarray(weights)[units, 5])]
+  assert linked == [str(k) for k in order]
+
+
 def test_classes_are_those_of_the_ablation(site):
   net = nets.load('minivgg')
   drawn = scenes(jax.random.key(0), 6, objects=2, size=96).image
@@ -164,7 +176,6 @@ def test_layers_come_from_low_to_high(site):
   assert '← relu2_1' in text and 'fc →' in text
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_after_its_last_units(tmp_path, monkeypatch):
   monkeypatch.setattr(unit_maker, 'AT_ONCE', 1)
   monkeypatch.setattr('vizlab_experiments.probes.microscope.AT_ONCE', 1)
@@ -202,7 +213,10 @@ def test_a_killed_run_goes_on_after_its_last_units(tmp_path, monkeypatch):
   [
     ({'layers': 'relu9'}, "config.layers: got 'relu9'"),
     ({'channels': '64'}, 'config.channels: got 64, expected 0 to 63'),
-    ({'top': 7}, 'config.top: got 7, expected at most the 6'),
+    (
+      {'top': 7},
+      'config.top: got 7, expected at most the number of pictures, 6',
+    ),
     ({'steps': 0}, 'config.steps: got 0'),
     ({'links': -1}, 'config.links: got -1'),
     ({'size': 4}, 'config.size: .*too small'),
@@ -216,7 +230,6 @@ def test_wrong_settings_are_named(change, message, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.slow
 @needs_browser
 def test_units_are_searched(site, tmp_path):
   told = browse(
@@ -240,7 +253,6 @@ def test_units_are_searched(site, tmp_path):
   assert told['none'] == [] and told['hidden'] and told['loaded']
 
 
-@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize(
   ('key', 'title'),
@@ -259,7 +271,6 @@ def test_arrow_keys_lead_to_the_neighbours(site, tmp_path, key, title):
   assert f'<title>{title} of minivgg</title>' in shown
 
 
-@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize('width', [400, 1600])
 @pytest.mark.parametrize('page', ['index.html', 'fc/index.html', 'fc/5.html'])

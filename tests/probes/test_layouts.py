@@ -57,7 +57,10 @@ def test_wrong_arguments_are_named():
   for count in (0, 3):
     with pytest.raises(ValueError, match=f'count: got {count}, .* 1 to 2'):
       probes.principal(np.eye(3)[:, :2], count)
-  with pytest.raises(ValueError, match='points: got shape'):
-    probes.on_grid(np.zeros((3, 3)), 2, 2)
+  for shape in ((3, 3), (0, 2), (4,)):
+    with pytest.raises(ValueError, match='points: got shape'):
+      probes.on_grid(np.zeros(shape), 2, 2)
+  with pytest.raises(ValueError, match='points: .* not finite'):
+    probes.on_grid(np.full((2, 2), np.inf), 2, 2)
   with pytest.raises(ValueError, match='rows, columns: got 1 and 2'):
     probes.on_grid(np.zeros((3, 2)), 1, 2)

@@ -8,7 +8,7 @@ from vizlab.types import Array
 
 __all__ = ['COLOUR_NAMES', 'CONCEPTS', 'colour_of', 'concept_masks']
 
-# Hues by the middle of their range on the circle, in degrees.
+# A pixel has the name of the nearest of these hues, in degrees.
 _HUES = {
   'red': 0,
   'orange': 30,

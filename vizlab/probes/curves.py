@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.probes.filters import modulo
+from vizlab.probes.angles import modulo
 from vizlab.types import Array
 
 __all__ = ['Tuning', 'in_one_frame', 'tuning']

@@ -9,6 +9,7 @@ import numpy as np
 
 from vizlab import rules
 from vizlab.lookup import check_name
+from vizlab.probes.angles import modulo
 from vizlab.types import Array, Net
 
 __all__ = [
@@ -156,12 +157,6 @@ def grating(kernels: Array) -> Grating:
   coherence = spread / jnp.where(xx + yy > 0, xx + yy, 1)
   angle = modulo(_direction(xx, yy, xy), np.pi)
   return Grating(angle, coherence, colour, hue)
-
-
-def modulo(angle: Array, period: float) -> Array:
-  """Angle in [0, period); a hair below 0, which rounds to the period, is 0."""
-  turned = angle % period
-  return jnp.where(turned < np.float32(period) - 1e-5, turned, 0)
 
 
 def _moments(x: Array, y: Array) -> tuple[Array, Array, Array]:

@@ -50,10 +50,11 @@ def on_grid(points: np.ndarray, rows: int, columns: int) -> np.ndarray:
   [[0, 0], [0, 1], [0, 2]]
   """
   points = np.asarray(points, np.float64)
-  if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-    raise ValueError(
-      f'points: got shape {points.shape}, expected finite numbers [N, 2]'
-    )
+  shape = points.shape
+  if len(shape) != 2 or shape[1] != 2 or not shape[0]:
+    raise ValueError(f'points: got shape {shape}, expected [N, 2], N above 0')
+  if not np.isfinite(points).all():
+    raise ValueError('points: got numbers that are not finite')
   if rows * columns < len(points):
     raise ValueError(
       f'rows, columns: got {rows} and {columns}, expected room for '

@@ -53,7 +53,8 @@ def strongest(
     first: Index of the batch's first image among all images.
 
   Returns:
-    The strongest in all batches. Of equally strong images the first comes
+    The strongest in all batches; the images are -1 as long as there are fewer
+    than ``k``. Of equally strong images the first comes
     first; of equally strong places the first in row-major order.
 
   References:
