@@ -40,7 +40,7 @@ def opened(page, script, tmp_path, width=1600):
 
 
 def browse(page, script, tmp_path, width=1600):
-  """What a script of a page noted in ``told``."""
+  """Notes that a script of a page made in ``told``."""
   script = (
     f'const told = {{}}; {script} '
     'document.body.dataset.told = JSON.stringify(told);'

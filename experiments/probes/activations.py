@@ -155,7 +155,7 @@ def _statistics(
   """Statistics of all layers over the images."""
   _, net, layers, _, images = inputs
   widths = {row.name: row.shape[-1] for row in nets.layer_info(net)}
-  found = reduce_resumable(
+  return reduce_resumable(
     recorder,
     'statistics',
     {name: probes.no_activity(widths[name]) for name in layers},
@@ -164,7 +164,6 @@ def _statistics(
     count=len(images),
     batch=inputs.config.batch,
   )
-  return {name: found[name] for name in layers}  # JAX has sorted them
 
 
 @functools.partial(jax.jit, static_argnames='layers')

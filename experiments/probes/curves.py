@@ -15,6 +15,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Array
+from vizlab_experiments.shared.weights import weights_between
 
 __all__ = ['prepare', 'run']
 
@@ -166,13 +167,8 @@ def _circuit(
   up, low = found['upper'], found['lower']
   if not len(up) or not len(low):
     return np.zeros((_TURNS, 1, 1), np.float32), np.zeros(_TURNS, int)
-  size = net.spec.size
-  weights = jax.jit(
-    lambda net: probes.expanded_weights(
-      net, upper.name, up, lower=lower.name, shape=(size, size)
-    )
-  )(net)
-  weights = probes.cropped(np.asarray(weights))[..., low]  # [U, h, w, L]
+  weights = weights_between(net, upper.name, up, lower.name)
+  weights = weights[..., low]  # [U, h, w, L]
   flat = np.moveaxis(weights, -1, 1).reshape(-1, *weights.shape[1:3])
   own = np.repeat(tunings['upper'].direction[up], len(low))
   other = np.tile(tunings['lower'].direction[low], len(up))

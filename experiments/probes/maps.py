@@ -74,7 +74,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     'features': _agreement(features, targets),
     'map': _agreement(places, targets),
   }
-  colours = _colours(targets[:, 0])
+  ranks = np.unique(targets[:, 0], return_inverse=True)[1]
+  colours = (255 * plots.label_colours(ranks)).astype(np.uint8)
   thumbnails = [
     _framed(render.resize(image, config.side), colour)
     for image, colour in zip(images, colours, strict=True)
@@ -125,13 +126,6 @@ def _agreement(x: np.ndarray, targets: np.ndarray) -> float:
   np.fill_diagonal(away, np.inf)
   near = np.argsort(away, 1)[:, :_NEAR]
   return float((targets[near] == targets[:, :1, None]).any(-1).mean())
-
-
-def _colours(labels: np.ndarray) -> np.ndarray:
-  from matplotlib import colormaps
-
-  index = np.unique(labels, return_inverse=True)[1] % 20
-  return (255 * colormaps['tab20'](index)[:, :3]).astype(np.uint8)
 
 
 def _framed(picture: np.ndarray, colour: np.ndarray) -> np.ndarray:

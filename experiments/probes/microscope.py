@@ -98,20 +98,23 @@ def run(inputs: Subject, recorder: Recorder) -> dict[str, Any]:
     functools.partial(UnitMaker, inputs, recorder, surveys)
   )
 
-  def made(at: int, rows: slice) -> dict[str, np.ndarray]:
-    return recorder.part(
-      f'units/{flat(layers[at].info.name)}', rows, lambda: maker(at).make(rows)
-    )
+  def name(at: int) -> str:
+    return f'units/{flat(layers[at].info.name)}'
+
+  def make(at: int, rows: slice) -> dict[str, np.ndarray]:
+    return maker(at).make(rows)  # prepared only where a part is missing
 
   def share() -> None:
     mine = [parts[k] for k in distributed.mine(len(parts))]
     for at, rows in tqdm(mine, desc='pages', unit=f'{AT_ONCE} units'):
-      made(at, rows)
+      recorder.part(name(at), rows, functools.partial(make, at, rows))
 
   distributed.together('pages', share)
   found = [
-    _joined([made(*part) for part in parts if part[0] == at])
-    for at in range(len(layers))
+    recorder.in_parts(
+      name(at), len(layer.numbers), AT_ONCE, functools.partial(make, at)
+    )
+    for at, layer in enumerate(layers)
   ]
   highs = [np.asarray(surveys[v.info.name].activity.high) for v in layers]
   dead = [
@@ -124,12 +127,6 @@ def run(inputs: Subject, recorder: Recorder) -> dict[str, Any]:
     'units': sum(len(layer.numbers) for layer in layers),
     'dead': sum(dead),
   }
-
-
-def _joined(
-  parts: Sequence[Mapping[str, np.ndarray]],
-) -> dict[str, np.ndarray]:
-  return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
 
 
 def _write(

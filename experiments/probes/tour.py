@@ -9,9 +9,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import io, nets, probes
-from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.runs import files, plots, stopping
-from vizlab.runs.inputs import check_layers, load_classifier
+from vizlab.runs.inputs import check_layers, layer_info, load_classifier
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table, template
 from vizlab.runs.settings import listed, need_positive
@@ -69,17 +68,17 @@ def prepare(config: ConfigDict) -> Inputs:
   check_layers(net, 'layers', layers)
   if not layers:
     raise ValueError('config.layers: got none, expected some')
-  labelled = _labelled(config, net)
+  labelled = load_labelled_images(config, net, objects=1)
   if len(labelled.images) < 3:
     name = 'photos' if config.photos else 'scenes'
     raise ValueError(
       f'config.{name}: got {len(labelled.images)} pictures, expected at least 3'
     )
   for name in layers:
-    if _width(net, name) < 3:
+    width = layer_info(net, name).shape[-1]
+    if width < 3:
       raise ValueError(
-        f'config.layers: {name!r} has {_width(net, name)} dimensions, expected '
-        'at least 3'
+        f'config.layers: {name!r} has {width} dimensions, expected at least 3'
       )
   return Inputs(config, net, layers, class_names(config, net), labelled)
 
@@ -136,25 +135,6 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   }
 
 
-def _labelled(config: ConfigDict, net: nets.Network) -> LabelledImages:
-  """Photos, or scenes of one object, whose class is that of the picture."""
-  count = nets.layer_info(net)[-1].shape[-1]
-  if config.photos or count != len(SHAPE_NAMES):
-    return load_labelled_images(config, net)
-  need_positive(config, 'scenes')
-  key = jax.random.key(config.seed)
-  drawn = scenes(key, config.scenes, size=net.spec.size)
-  return LabelledImages(
-    np.asarray(drawn.image), np.asarray(drawn.labels)[:, :1], None
-  )
-
-
-def _width(net: nets.Network, layer: str) -> int:
-  return next(
-    row.shape[-1] for row in nets.layer_info(net) if row.name == layer
-  )
-
-
 def _toured(
   inputs: Inputs, name: str, features: np.ndarray, key: Array
 ) -> Toured:
@@ -187,12 +167,6 @@ def _apart(points: np.ndarray, labels: np.ndarray) -> float:
   return float(between / max(np.square(points - centre).sum(), 1e-12))
 
 
-def _colours(count: int) -> np.ndarray:
-  from matplotlib import colormaps
-
-  return colormaps['tab20'](np.arange(count) % 20)[:, :3]
-
-
 def _moments(each: Toured, labels: np.ndarray, names: list[str]) -> np.ndarray:
   """The points at some moments of the tour."""
   moments = np.linspace(0, len(each.frames) - 1, _FRAMES, dtype=int)
@@ -214,7 +188,7 @@ def _write_page(
 ) -> None:
   names = inputs.names
   kinds = np.unique(labels)
-  colours = (255 * _colours(len(kinds))).astype(int)
+  colours = (255 * plots.label_colours(np.arange(len(kinds)))).astype(int)
   data = {
     'layers': [
       {

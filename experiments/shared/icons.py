@@ -6,12 +6,12 @@ from ml_collections import ConfigDict
 
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import Score, direction, score
-from vizlab.runs import stopping
+from vizlab.runs import distributed, stopping
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import need_not_negative, need_positive
 from vizlab.types import ImageParam
 
-__all__ = ['check_icons', 'icon_problem', 'icons', 'one_hot']
+__all__ = ['check_icons', 'icon_problem', 'icons', 'one_hot', 'paint']
 
 
 def check_icons(config: ConfigDict) -> None:
@@ -45,24 +45,38 @@ def icons(
 
   def some(rows: slice) -> dict[str, np.ndarray]:
     wanted = vectors[rows]
-    image = None
     # Always as many, so that one program makes them all.
     padded = np.resize(wanted, (count, vectors.shape[1]))
-    for now in optimize.run(
-      *icon_problem(config, net, layer, padded),
-      jax.random.key(config.seed),
-      steps=config.steps,
-      optimizer=optimize.adam(config.learning_rate),
-      augment=synthesis.robust(config.size),
-    ):
-      stopping.check()
-      image = now.image
-    return {'icons': render.to_uint8(np.asarray(image))[: len(wanted)]}
+    made = paint(config, *icon_problem(config, net, layer, padded))
+    return {'icons': made[: len(wanted)]}
 
   return recorder.once(
     name,
     lambda: recorder.in_parts(f'{name}/icons', len(vectors), count, some),
   )['icons']
+
+
+def paint(config: ConfigDict, score_fn: Score, image: ImageParam) -> np.ndarray:
+  """Pictures uint8 that maximise a score, made in one go.
+
+  Args:
+    config: Its ``size``, ``steps``, ``learning_rate`` and ``seed`` are read.
+    score_fn: The score.
+    image: Parameterization of the images.
+  """
+  last = None
+  for now in optimize.run(
+    score_fn,
+    image,
+    jax.random.key(config.seed),
+    steps=config.steps,
+    optimizer=optimize.adam(config.learning_rate),
+    augment=synthesis.robust(config.size),
+  ):
+    stopping.check()
+    distributed.check()
+    last = now.image
+  return render.to_uint8(np.asarray(last))
 
 
 def icon_problem(

@@ -28,7 +28,6 @@ class Images:
   time, so that the memory does not grow with their number.
 
   Attributes:
-    count: Number of images.
     size: Their side in pixels.
     names: Name of each image, for titles.
   """
@@ -41,22 +40,21 @@ class Images:
   ) -> None:
     """Images that ``read`` returns for an array of indices."""
     self.names = tuple(names)
-    self.count = len(self.names)
     self.size = size
     self._read = read
-    fits = self.count * size * size * 3 * 4 <= _KEPT
+    fits = len(self) * size * size * 3 * 4 <= _KEPT
     self._kept: dict[int, np.ndarray] | None = {} if fits else None
 
   def __len__(self) -> int:
-    return self.count
+    return len(self.names)
 
   def __getitem__(self, rows: int | slice | Sequence[int]) -> np.ndarray:
     """Reads some images; raises an `IndexError` for one that is not there."""
     if isinstance(rows, slice):
-      rows = range(self.count)[rows]
+      rows = range(len(self))[rows]
     at = np.asarray(rows, int)
-    if at.size and not 0 <= at.min() <= at.max() < self.count:
-      raise IndexError(f'images: got {rows}, expected 0 to {self.count - 1}')
+    if at.size and not 0 <= at.min() <= at.max() < len(self):
+      raise IndexError(f'images: got {rows}, expected 0 to {len(self) - 1}')
     images = self._some(at.reshape(-1))
     return images.reshape(*at.shape, *images.shape[1:])
 

@@ -31,12 +31,12 @@ class LabelledImages(NamedTuple):
 
 
 def load_labelled_images(
-  config: ConfigDict, net: nets.Network
+  config: ConfigDict, net: nets.Network, objects: int = 2
 ) -> LabelledImages:
   """The pictures that ``config.scenes`` and ``config.photos`` ask for.
 
-  Scenes of two objects, drawn from ``config.seed``; or all photos of a folder
-  or a pattern, whose names begin with the number of their class, as in
+  Scenes of one or two ``objects``, drawn from ``config.seed``; or all photos of
+  a folder or a pattern, whose names begin with the number of their class, as in
   ``282_cat.png``.
   """
   need_positive(config, 'scenes')
@@ -49,7 +49,7 @@ def load_labelled_images(
       f'{len(SHAPE_NAMES)}, so it needs a folder of labelled photos'
     )
   key = jax.random.key(config.seed)
-  drawn = scenes(key, config.scenes, objects=2, size=net.spec.size)
+  drawn = scenes(key, config.scenes, objects=objects, size=net.spec.size)
   return LabelledImages(
     *(np.asarray(v) for v in (drawn.image, drawn.labels, drawn.masks))
   )

@@ -99,7 +99,7 @@ def survey(
         f'{name}: channel {missing.argmax()} is not finite in some of the '
         f'{len(images)} pictures'
       )
-  return {name: found[name] for name in layers}  # JAX has sorted them
+  return found
 
 
 def check_top(config: ConfigDict, images: Images) -> None:

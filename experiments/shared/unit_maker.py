@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import nets, optimize, probes, render, rules, synthesis
+from vizlab import nets, probes, render, rules, synthesis
 from vizlab.objectives import (
   Score,
   channel,
@@ -17,13 +17,15 @@ from vizlab.objectives import (
   objective,
   score,
 )
-from vizlab.runs import distributed, files, stopping
+from vizlab.runs import files, stopping
 from vizlab.runs.recorder import Recorder, flat
 from vizlab.types import Acts, Array, ImageParam
+from vizlab_experiments.shared.icons import paint
 from vizlab_experiments.shared.images import Images
 from vizlab_experiments.shared.microscope import Layer, Link, Unit, write_unit
 from vizlab_experiments.shared.projections import PROJECTIONS, projector, seen
 from vizlab_experiments.shared.surveys import Survey
+from vizlab_experiments.shared.weights import weights_between
 
 __all__ = ['AT_ONCE', 'THUMBNAIL', 'Subject', 'UnitMaker', 'image_problem']
 
@@ -142,18 +144,8 @@ class UnitMaker:
     config, net, _, _, _ = self.subject
     # Always as many, so that one program makes all of a layer.
     padded = np.resize(numbers, min(AT_ONCE, len(self.layer.numbers)))
-    image = None
-    for now in optimize.run(
-      *image_problem(config, net, self.layer.info, padded),
-      jax.random.key(config.seed),
-      steps=config.steps,
-      optimizer=optimize.adam(config.learning_rate),
-      augment=synthesis.robust(config.size),
-    ):
-      stopping.check()
-      distributed.check()
-      image = now.image
-    return render.to_uint8(np.asarray(image))[: len(numbers)]
+    problem = image_problem(config, net, self.layer.info, padded)
+    return paint(config, *problem)[: len(numbers)]
 
   def _projected(
     self, numbers: np.ndarray, x: np.ndarray, places: np.ndarray
@@ -248,69 +240,16 @@ def _others_differ(logits: Array | None, acts: Acts, layer: str) -> Array:
 
 
 def _weights(subject: Subject, recorder: Recorder, at: int) -> np.ndarray:
-  """Weights from the layer below a layer to it, ``[upper, h, w, lower]``.
-
-  Cropped to what any unit reads; computed for some units at once, as those of
-  large maps are large before they are cropped.
-  """
-  size = subject.net.spec.size
+  """Weights from the layer below a layer to it, ``[upper, h, w, lower]``."""
   lower, upper = (subject.layers[i].info for i in (at - 1, at))
-  count = upper.shape[-1]
-
-  @jax.jit
-  def some_weights(net: nets.Network, units: Array) -> Array:
-    weights = probes.expanded_weights(
-      net, upper.name, units, lower=lower.name, shape=(size, size)
-    )
-    return weights if weights.ndim == 4 else weights[:, None, None]
+  units = np.arange(upper.shape[-1])
 
   def make() -> dict[str, np.ndarray]:
-    parts = []
-    for i in range(0, count, AT_ONCE):
-      stopping.check()
-      units = np.minimum(np.arange(i, i + AT_ONCE), count - 1)
-      parts.append(_Crop.of(np.asarray(some_weights(subject.net, units))))
-    return {'weights': _Crop.joined(parts)[:count]}
+    net = subject.net
+    return {'weights': weights_between(net, upper.name, units, lower.name)}
 
   name = f'weights/{flat(upper.name)}'
-  return recorder.part(name, slice(0, count), make)['weights']
-
-
-class _Crop(NamedTuple):
-  """Weights within the rows and columns that hold any, and where these are."""
-
-  weights: np.ndarray
-  top: int
-  left: int
-
-  @classmethod
-  def of(cls, weights: np.ndarray) -> '_Crop':
-    """Crops ``[K, H, W, C]``."""
-    used = (weights != 0).any((0, 3))
-    rows, columns = (np.flatnonzero(used.any(axis)) for axis in (1, 0))
-    if not rows.size:
-      return cls(weights[:, :0, :0], 0, 0)
-    box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return cls(weights[box].copy(), int(rows[0]), int(columns[0]))
-
-  @classmethod
-  def joined(cls, parts: Sequence['_Crop']) -> np.ndarray:
-    """All weights, in the box that holds each of them."""
-    known = [part for part in parts if part.weights.size] or [
-      cls(np.zeros((1, 1, 1, parts[0].weights.shape[-1]), np.float32), 0, 0)
-    ]
-    top, left = (min(v[i] for v in known) for i in (1, 2))
-    bottom = max(v.top + v.weights.shape[1] for v in known)
-    right = max(v.left + v.weights.shape[2] for v in known)
-    whole = []
-    for part in parts:
-      count, height, width, channels = part.weights.shape
-      each = np.zeros((count, bottom - top, right - left, channels), np.float32)
-      y, x = part.top - top, part.left - left
-      if height:
-        each[:, y : y + height, x : x + width] = part.weights
-      whole.append(each)
-    return np.concatenate(whole)
+  return recorder.part(name, slice(0, len(units)), make)['weights']
 
 
 @jax.jit(static_argnames='layer')

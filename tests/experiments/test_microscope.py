@@ -32,7 +32,7 @@ def site(tmp_path_factory):
 
 
 class Links(html.parser.HTMLParser):
-  """What a page refers to, and its text."""
+  """Links of a page, and its text."""
 
   def __init__(self, path):
     super().__init__()

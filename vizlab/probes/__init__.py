@@ -27,6 +27,7 @@ from vizlab.probes.filters import (
   expanded_weights,
   filter_order,
   grating,
+  used,
 )
 from vizlab.probes.layouts import on_grid, principal
 from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
@@ -66,4 +67,5 @@ __all__ = [
   'quantile',
   'strongest',
   'tuning',
+  'used',
 ]

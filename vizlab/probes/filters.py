@@ -19,6 +19,7 @@ __all__ = [
   'expanded_weights',
   'filter_order',
   'grating',
+  'used',
 ]
 
 _SPECTRUM = 64  # frequencies along an axis, of kernels padded with zeros
@@ -98,13 +99,19 @@ def _identity(x: Array, normalise: Callable | None = None) -> Array:
   return x
 
 
+def used(weights: np.ndarray) -> tuple[slice, slice]:
+  """Rows and columns of weights ``[K, H, W, C]`` that hold any; or all."""
+  some = np.asarray(weights != 0).any((0, 3))
+  if not some.any():
+    return slice(0, some.shape[0]), slice(0, some.shape[1])
+  rows, columns = (np.flatnonzero(some.any(axis)) for axis in (1, 0))
+  return tuple(slice(int(v[0]), int(v[-1]) + 1) for v in (rows, columns))
+
+
 def cropped(weights: np.ndarray) -> np.ndarray:
   """Crops weights ``[K, H, W, C]`` to the rows and columns that hold any."""
-  used = np.asarray(weights != 0).any((0, 3))
-  rows, columns = (np.flatnonzero(used.any(axis)) for axis in (1, 0))
-  if not rows.size:
-    return weights
-  return weights[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+  rows, columns = used(weights)
+  return weights[:, rows, columns]
 
 
 class Grating(NamedTuple):

@@ -10,6 +10,7 @@ from PIL import Image
 
 __all__ = [
   'curves',
+  'label_colours',
   'lines',
   'need',
   'need_matplotlib',
@@ -158,6 +159,13 @@ def polar(
   return _drawn(figure)
 
 
+def label_colours(labels: np.ndarray) -> np.ndarray:
+  """RGB in [0, 1] of labels, int ``[...]`` from 0; repeats after twenty."""
+  from matplotlib import colormaps
+
+  return colormaps['tab20'](np.asarray(labels) % 20)[..., :3]
+
+
 def scatter(
   places: np.ndarray, labels: np.ndarray, names: Sequence[str]
 ) -> np.ndarray:
@@ -171,13 +179,12 @@ def scatter(
   Returns:
     A uint8 picture ``[H, W, 3]``.
   """
-  from matplotlib import colormaps
   from matplotlib.figure import Figure
 
   figure = Figure((6.4, 4.6), 100, layout='constrained')
   axis = figure.subplots()
   for i in np.unique(labels):
-    colour = [colormaps['tab20'](int(i) % 20)]
+    colour = label_colours(np.array([i]))
     axis.scatter(*places[labels == i].T, 18, colour, label=names[i])
   axis.set(xticks=[], yticks=[])
   figure.legend(loc='outside right center', fontsize=8)

@@ -38,7 +38,8 @@ def reduce_resumable(
   Args:
     recorder: Recorder of the run; the parts are saved under ``name``.
     name: Name of the reduction, unique within the run.
-    start: State of no rows, a pytree of arrays.
+    start: State of no rows, a pytree of arrays. If it is a dict, the result has
+      its order.
     add: Function of a state and a slice of rows that returns the state with
       these rows.
     merge: Function of two states that returns that of the rows of both. Its
@@ -85,6 +86,8 @@ def reduce_resumable(
       )
     some = jax.tree.unflatten(jax.tree.structure(start), leaves)
     state = some if state is None else merge(state, some)
+  if isinstance(start, dict):  # JAX has sorted its keys
+    state = {key: state[key] for key in start}
   return state
 
 
