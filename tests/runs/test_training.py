@@ -121,6 +121,37 @@ def test_an_interrupted_one_ends_the_same(at, every, new_recorder, monkeypatch):
   assert resumed.seconds > 0
 
 
+@pytest.mark.parametrize('at', [1, 3, 4, 6])
+def test_milestones_are_kept(at, new_recorder, monkeypatch):
+  monkeypatch.setattr(loop, '_EVERY', 0.0)
+  asked = []
+
+  def killing(step):
+    asked.append(step)
+    if asked == [*range(at + 1)]:
+      raise KeyboardInterrupt
+    return batch(step)
+
+  recorder = new_recorder()
+  settings = {'keep': lambda state: state[0], 'milestones': (1, 4, STEPS)}
+  with pytest.raises(KeyboardInterrupt):
+    train(recorder, killing, **settings)
+  trained = train(recorder, killing, **settings)
+  state = ({'w': jnp.zeros(3), 'b': jnp.zeros(())},) * 2
+  state = state[0], TX.init(state[1])
+  for step in range(STEPS):
+    state, _ = jax.jit(train_step)(state, batch(step), step)
+    if step + 1 in (1, 4, STEPS):
+      kept = trained.milestones[step + 1]
+      jax.tree.map(np.testing.assert_array_equal, kept, state[0])
+  assert list(trained.milestones) == [1, 4, STEPS]
+  again = train(recorder, lambda step: pytest.fail('trains again'), **settings)
+  jax.tree.map(np.testing.assert_array_equal, again, trained)
+  (recorder.workdir / 'fit_line_000004.npz').unlink()
+  with pytest.raises(ValueError, match='a milestone has been removed'):
+    train(recorder, **settings)
+
+
 def drift(state, data, step):
   """A state of several types, one of them a number of Python at first."""
   w = (state['w'] * state['rate']).astype(jnp.bfloat16)
@@ -170,6 +201,7 @@ def test_every_type_is_resumed_to_the_bit(new_recorder, monkeypatch):
   [
     ({'steps': 0}, 'steps: got 0'),
     ({'log_every': 0}, 'log_every: got 0'),
+    ({'milestones': (1, 4)}, 'milestones: got 4, expected 1 to 3'),
     (
       {'state': {'key': jax.random.key(0)}},
       r"state: \['key'\] is a random key",

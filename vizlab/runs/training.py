@@ -1,7 +1,8 @@
 """Resumable training, with metrics and a progress bar."""
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,10 +22,12 @@ class Training(NamedTuple):
   Attributes:
     result: Pytree of arrays, the part of the final state that was kept.
     seconds: Time that the steps took, those before an interruption included.
+    milestones: The same part of the state after each of the milestones.
   """
 
   result: Any
   seconds: float
+  milestones: Mapping[int, Any]
 
 
 def train_resumable(
@@ -36,6 +39,7 @@ def train_resumable(
   *,
   steps: int,
   keep: Callable[[Any], Any] = lambda state: state,
+  milestones: Sequence[int] = (),
   log_every: int = 25,
 ) -> Training:
   """Trains from a state, or resumes or reads an earlier training.
@@ -54,6 +58,8 @@ def train_resumable(
     batch: Data of a step, as a pure function of its index.
     steps: Number of steps, at least 1.
     keep: Part of the final state that is the result; all of it by default.
+    milestones: Numbers of steps after which this part is kept, too, as
+      ``name_000100.npz``.
     log_every: Steps over which the metrics ``name/metric`` are averaged.
 
   Raises:
@@ -61,6 +67,9 @@ def train_resumable(
       is not one number, or the checkpoint is of another state.
   """
   steps, log_every = whole(steps, 'steps'), whole(log_every, 'log_every')
+  outside = [at for at in milestones if not 1 <= at <= steps]
+  if outside:
+    raise ValueError(f'milestones: got {outside[0]}, expected 1 to {steps}')
   state = jax.tree.map_with_path(_strong, state)
 
   @jax.jit
@@ -94,21 +103,43 @@ def train_resumable(
         recorder.metrics(
           done, {f'{name}/{key}': v.mean() for key, v in rows.items()}
         )
+      if done in milestones:  # before the checkpoint that follows it
+        make = functools.partial(kept_arrays, carry[0])
+        recorder.once(_milestone(name, done), make)
       seconds = np.float64(time.perf_counter() - begun)
       now = np.int64(done), seconds, carry
       yield loop.Chunk(done, now, result=now)
 
   def run() -> dict[str, np.ndarray]:
     _, seconds, (final, _) = loop.resumable(recorder, name, chunks, steps)
-    leaves = jax.tree.leaves_with_path(keep(final))
-    return {'seconds': seconds, **{_path(p): _plain(v) for p, v in leaves}}
+    return {'seconds': seconds, **kept_arrays(final)}
 
-  kept = jax.eval_shape(keep, state)
+  def kept_arrays(state: Any) -> dict[str, np.ndarray]:
+    leaves = jax.tree.leaves_with_path(keep(state))
+    return {_path(path): _plain(value) for path, value in leaves}
+
+  def restored(arrays: Mapping[str, np.ndarray]) -> Any:
+    return jax.tree.map_with_path(
+      lambda path, leaf: jnp.asarray(arrays[_path(path)], leaf.dtype),
+      jax.eval_shape(keep, state),
+    )
+
+  def lost() -> dict[str, np.ndarray]:
+    raise ValueError(
+      f'{name}: a milestone has been removed; start again with --overwrite'
+    )
+
   arrays = loop.once(recorder, name, run)
-  result = jax.tree.map_with_path(
-    lambda path, leaf: jnp.asarray(arrays[_path(path)], leaf.dtype), kept
+  kept = {at: recorder.once(_milestone(name, at), lost) for at in milestones}
+  return Training(
+    restored(arrays),
+    float(arrays['seconds']),
+    {at: restored(each) for at, each in kept.items()},
   )
-  return Training(result, float(arrays['seconds']))
+
+
+def _milestone(name: str, step: int) -> str:
+  return f'{name}_{step:06d}'
 
 
 def _strong(path: tuple[Any, ...], leaf: Any) -> Array:
