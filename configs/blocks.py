@@ -7,7 +7,14 @@ names what is used instead.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-__all__ = ['STYLE_LAYERS', 'another_net', 'explaining', 'net', 'painting']
+__all__ = [
+  'STYLE_LAYERS',
+  'another_net',
+  'explaining',
+  'net',
+  'painting',
+  'training',
+]
 
 # Of the paper, in a VGG of any depth.
 STYLE_LAYERS = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
@@ -65,3 +72,23 @@ def painting(
   config.snapshots = placeholder(int)  # steps between two pictures; no picture
   config.snapshots = snapshots
   config.tile = placeholder(int)  # side of tiles in pixels; the whole image
+
+
+def training(
+  config: ConfigDict, *, stages: tuple[tuple[int, int], ...]
+) -> None:
+  """Adds the settings of a training on scenes, with those of minivgg."""
+  # (side of the images in pixels, steps): small images first, they are cheap.
+  config.stages = stages
+  config.batch_size = 128  # half as many learn far more slowly
+  config.learning_rate = 3e-3
+  config.warmup_steps = 100
+  config.weight_decay = 0.05
+  config.first_kernel_scale = 0.02  # of the first layer, at the start
+  config.noise = 0.1  # the strongest noise on an image, in units of 1
+  config.two_objects = 0.25  # share of the scenes that hold two objects
+  config.correlation = 0.0  # of texture with shape, in [0, 1]
+  # Learn one set of so many scenes; always fresh.
+  config.fixed_scenes = placeholder(int)
+  config.random_labels = False  # of the fixed set: there is nothing to learn
+  config.calibration_batches = 16  # for the statistics that are folded in

@@ -13,7 +13,8 @@ vizlab/nets/weights/data are copies of such.
 """
 
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = '') -> ConfigDict:
@@ -21,20 +22,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'training/minivgg'
   config.seed = 0
-  # (side of the images in pixels, steps): small images first, they are cheap.
-  config.stages = ((64, 700), (96, 500))
-  config.batch_size = 128
-  config.learning_rate = 3e-3
-  config.warmup_steps = 100
-  config.weight_decay = 0.05
-  config.first_kernel_scale = 0.02  # of the first layer, at the start
-  config.noise = 0.1  # the strongest noise on an image, in units of 1
-  config.two_objects = 0.25  # share of the scenes that hold two objects
-  config.correlation = 0.0  # of texture with shape, in [0, 1]
-  # Learn one set of so many scenes; always fresh.
-  config.fixed_scenes = placeholder(int)
-  config.random_labels = False  # of the fixed set: there is nothing to learn
-  config.calibration_batches = 16  # for the statistics that are folded in
+  blocks.training(config, stages=((64, 700), (96, 500)))
   config.eval_scenes = 2048
   if arg == 'random_labels':
     config.fixed_scenes = 512

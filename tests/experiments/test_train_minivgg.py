@@ -9,7 +9,11 @@ import pytest
 from vizlab import nets
 from vizlab.runs import execute
 from vizlab_experiments.configs.training import minivgg as configs
-from vizlab_experiments.shared import normalisation, training_data
+from vizlab_experiments.shared import (
+  normalisation,
+  scene_training,
+  training_data,
+)
 from vizlab_experiments.training import minivgg as training
 
 
@@ -21,7 +25,8 @@ def config():
 
 
 def test_folding_gives_the_normalised_net(config):
-  net, trained = training.initial(config)
+  net = nets.create('minivgg', key=jax.random.key(0), classes=12)
+  trained = scene_training.initial(net, config.first_kernel_scale)
   key = jax.random.key(0)
   norms = {
     name: normalisation.Norm(norm.scale + 0.3, norm.bias + 0.1)

@@ -1,0 +1,262 @@
+"""Training of networks on scenes, whose normalisation is folded in the end.
+
+A net that is trained here has no batch normalisation of its own, so that every
+method meets only convolutions, ReLUs and pooling. Each convolution's output is
+normalised over the batch through an edit while it is trained, and in the end
+the normalisation is folded into the kernels and biases.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from vizlab import nets
+from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
+from vizlab.nets.layers import Conv
+from vizlab.runs.reader import read_metrics
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.runs.training import train_resumable
+from vizlab.types import Array
+from vizlab_experiments.shared import training_data
+from vizlab_experiments.shared.normalisation import (
+  Moments,
+  Norm,
+  fold,
+  normalising_edits,
+)
+
+__all__ = [
+  'TrainedNet',
+  'Trained',
+  'accuracy',
+  'check',
+  'curve',
+  'initial',
+  'train',
+]
+
+
+class Trained(NamedTuple):
+  """Trained arrays: parameters as of ``nets.get_params``, and norms."""
+
+  params: dict[str, dict[str, Array]]
+  norms: dict[str, Norm]
+
+
+class State(NamedTuple):
+  """State of the training.
+
+  Attributes:
+    trained: Parameters and norms.
+    opt: State of the optimizer.
+  """
+
+  trained: Trained
+  opt: Any
+
+
+class TrainedNet(NamedTuple):
+  """A network that was trained.
+
+  Attributes:
+    net: The network, its normalisation folded in.
+    seconds: Time that the training took.
+    milestones: The network after each milestone, likewise.
+  """
+
+  net: nets.Network
+  seconds: float
+  milestones: Mapping[int, nets.Network]
+
+
+def check(config: ConfigDict) -> None:
+  """Checks the settings of ``blocks.training``.
+
+  Raises:
+    ValueError: A setting is out of range.
+  """
+  stages = [tuple(stage) for stage in config.stages]
+  if not stages or any(len(s) != 2 or min(s) < 1 for s in stages):
+    raise ValueError(
+      f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
+    )
+  need_positive(config, 'learning_rate', 'batch_size', 'calibration_batches')
+  need_not_negative(config, 'fixed_scenes')
+  if config.random_labels and not config.fixed_scenes:
+    raise ValueError(
+      'config.random_labels: got True without fixed_scenes; labels that are '
+      'drawn again for fresh scenes cannot be learned'
+    )
+  for name in ('two_objects', 'correlation', 'noise'):
+    if not 0 <= config[name] <= 1:
+      raise ValueError(f'config.{name}: got {config[name]}, expected 0 to 1')
+  steps = _steps(config)
+  if not 0 <= config.warmup_steps < steps:
+    raise ValueError(
+      f'config.warmup_steps: got {config.warmup_steps}, expected 0 to '
+      f'{steps - 1}'
+    )
+
+
+def train(
+  config: ConfigDict,
+  recorder: Recorder,
+  net: nets.Network,
+  *,
+  name: str = 'training',
+  milestones: Sequence[int] = (),
+) -> TrainedNet:
+  """Trains a net on scenes and folds its normalisation; resumable.
+
+  Args:
+    config: Settings of ``blocks.training``, checked.
+    recorder: Recorder of the run.
+    net: The net before training, with a class for each shape.
+    name: Name of the training, unique within the run.
+    milestones: Numbers of steps after which the net is kept, too.
+  """
+  trained = initial(net, config.first_kernel_scale)
+  tx = _optimizer(config)
+
+  def train_step(
+    state: State, data: Scene, step: Array
+  ) -> tuple[State, dict[str, Array]]:
+    del step
+    differentiate = jax.value_and_grad(_loss, has_aux=True)
+    (loss, hits), grads = differentiate(state.trained, net, data)
+    with jax.numpy_dtype_promotion('standard'):  # optax needs it
+      updates, opt = tx.update(grads, state.opt, state.trained)
+      trained = optax.apply_updates(state.trained, updates)
+    return State(trained, opt), {'loss': loss, 'accuracy': hits}
+
+  done = train_resumable(
+    recorder,
+    name,
+    train_step,
+    State(trained, tx.init(trained)),
+    functools.partial(training_data.batch, config),
+    steps=_steps(config),
+    keep=lambda state: state.trained,
+    milestones=milestones,
+  )
+  return TrainedNet(
+    _folded(config, net, done.result),
+    done.seconds,
+    {at: _folded(config, net, kept) for at, kept in done.milestones.items()},
+  )
+
+
+def initial(net: nets.Network, first_kernel_scale: float) -> Trained:
+  """Arrays of a net before its training.
+
+  The first kernels start close to zero, which the normalisation makes up for:
+  what they become is learned, and not the noise that they began with.
+  """
+  params = nets.get_params(net)
+  convolutions = [op for op in net.ops if isinstance(op, Conv)]
+  params[convolutions[0].name]['kernel'] *= first_kernel_scale
+  norms = {
+    op.name: Norm(jnp.ones(op.features), jnp.zeros(op.features))
+    for op in convolutions
+  }
+  return Trained(params, norms)
+
+
+def accuracy(net: nets.Network, config: ConfigDict, count: int) -> float:
+  """Share of fresh one-object scenes that the net names rightly.
+
+  A net that learned a fixed set by heart is asked about that set.
+  """
+  size = config.stages[-1][0]
+  if config.fixed_scenes:
+    data = training_data.fixed_set(
+      config.seed, config.fixed_scenes, size, config.random_labels
+    )
+    hits = [
+      _named(net, data.image[i : i + 256]) == data.labels[i : i + 256, 0]
+      for i in range(0, config.fixed_scenes, 256)
+    ]
+    return float(jnp.concatenate(hits).mean())
+  key = jax.random.key(config.seed + 1_000_000)
+  right, chunk = 0, min(256, count)
+  for i in range(0, count, chunk):
+    n = min(chunk, count - i)
+    data = scenes(jax.random.fold_in(key, i), n, size=size)
+    right += int((_named(net, data.image) == data.labels[:, 0]).sum())
+  return right / count
+
+
+def curve(recorder: Recorder, name: str = 'training') -> list[dict[str, float]]:
+  """Step, loss and accuracy of each row of a training's metrics."""
+  return [
+    {key.removeprefix(f'{name}/'): value for key, value in row.items()}
+    for row in read_metrics(recorder.workdir)
+    if f'{name}/loss' in row
+  ]
+
+
+@jax.jit
+def _named(net: nets.Network, x: Array) -> Array:
+  return net(x)[0].argmax(-1)
+
+
+def _steps(config: ConfigDict) -> int:
+  return sum(steps for _, steps in config.stages)
+
+
+def _optimizer(config: ConfigDict) -> optax.GradientTransformation:
+  """AdamW with a warm-up and a cosine; only kernels decay."""
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0, config.learning_rate, config.warmup_steps, _steps(config)
+  )
+  kernels = functools.partial(jax.tree.map, lambda p: p.ndim > 1)
+  return optax.chain(
+    optax.clip_by_global_norm(1.0),
+    optax.adamw(schedule, weight_decay=config.weight_decay, mask=kernels),
+  )
+
+
+def _loss(
+  trained: Trained, net: nets.Network, data: Scene
+) -> tuple[Array, Array]:
+  """Cross-entropy with the shapes that are present, and the accuracy.
+
+  A scene with two objects asks for one half of each.
+  """
+  edits = normalising_edits(trained.norms, {})
+  logits, _ = nets.with_params(net, trained.params)(data.image, edits)
+  target = jax.nn.one_hot(data.labels, len(SHAPE_NAMES)).sum(1)
+  target = target / target.sum(-1, keepdims=True)
+  hit = (logits.argmax(-1)[:, None] == data.labels).any(-1)
+  return optax.softmax_cross_entropy(logits, target).mean(), hit.mean()
+
+
+def _folded(
+  config: ConfigDict, net: nets.Network, trained: Trained
+) -> nets.Network:
+  """The net with statistics of many fresh scenes folded in."""
+  net = nets.with_params(net, trained.params)
+  several = [
+    _moments(
+      net, trained.norms, training_data.batch(config, _steps(config) + i).image
+    )
+    for i in range(config.calibration_batches)
+  ]
+  mean = jax.tree.map(lambda *values: sum(values) / len(values), *several)
+  return fold(net, trained.norms, mean)
+
+
+@jax.jit
+def _moments(
+  net: nets.Network, norms: dict[str, Norm], image: Array
+) -> Moments:
+  """Mean and variance of every convolution over a batch."""
+  moments: Moments = {}
+  net(image, normalising_edits(norms, moments))
+  return moments
