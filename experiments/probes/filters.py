@@ -4,7 +4,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -15,6 +14,7 @@ from vizlab.runs.inputs import layer_info, load_net
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import listed, named, need_positive, numbers
+from vizlab_experiments.shared.weights import weights_between
 
 __all__ = ['prepare', 'run']
 
@@ -95,7 +95,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _first(net: nets.Network, first: Conv) -> dict[str, np.ndarray]:
-  kernels = _expanded(net, first.name, np.arange(first.features))
+  kernels = weights_between(net, first.name, np.arange(first.features))
   gratings = probes.grating(kernels)
   return {
     'kernels': kernels,
@@ -105,24 +105,6 @@ def _first(net: nets.Network, first: Conv) -> dict[str, np.ndarray]:
   }
 
 
-def _expanded(
-  net: nets.Network,
-  layer: str,
-  channels: np.ndarray,
-  lower: str | None = None,
-) -> np.ndarray:
-  """Expanded weights ``[K, h, w, C]`` of the units in the middle of a map."""
-  field = layer_info(net, layer).field
-  # It holds the receptive field of the middle, and suits all layers.
-  side = max(net.spec.size, field.size + 4 * field.stride)
-  weights = jax.jit(
-    lambda net: probes.expanded_weights(
-      net, layer, channels, lower=lower, shape=(side, side)
-    )
-  )(net)
-  return probes.cropped(np.asarray(weights))
-
-
 def _units(
   config: ConfigDict, net: nets.Network, layer: str, before: str
 ) -> dict[str, np.ndarray]:
@@ -130,15 +112,15 @@ def _units(
   info = layer_info(net, layer)
   channels = numbers(config, 'channels', info.shape[-1])
   if not channels:
-    every = _expanded(net, layer, np.arange(info.shape[-1]))
+    every = weights_between(net, layer, np.arange(info.shape[-1]))
     norms = np.sqrt(np.square(every).sum((1, 2, 3)))
     channels = np.argsort(-norms, kind='stable')[: config.count]
-  kernels = _expanded(net, layer, np.asarray(channels), before)
+  kernels = weights_between(net, layer, np.asarray(channels), before)
   strength = np.abs(kernels).sum((1, 2))
   inputs = np.argsort(-strength, -1, kind='stable')[:, : config.inputs]
   return {
     'channels': np.asarray(channels),
-    'expanded': _expanded(net, layer, np.asarray(channels)),
+    'expanded': weights_between(net, layer, np.asarray(channels)),
     'inputs': inputs,
     'kernels': np.take_along_axis(kernels, inputs[:, None, None], -1),
   }

@@ -58,6 +58,7 @@ def survey(
   *,
   top: int,
   batch: int,
+  name: str = 'survey',
 ) -> dict[str, Survey]:
   """Surveys layers in one resumable pass over the images.
 
@@ -68,6 +69,7 @@ def survey(
     images: The images.
     top: Number of the strongest and of the weakest images.
     batch: Images at once.
+    name: Name of the pass, unique within the run.
   """
   widths = {row.name: row.shape[-1] for row in nets.layer_info(net)}
   start = {
@@ -85,18 +87,18 @@ def survey(
 
   found = reduce_resumable(
     recorder,
-    'survey',
+    name,
     start,
     add,
     jax.jit(_merge),
     count=len(images),
     batch=batch,
   )
-  for name in layers:
-    missing = (np.asarray(found[name].strongest.images) < 0).any(1)
+  for layer in layers:
+    missing = (np.asarray(found[layer].strongest.images) < 0).any(1)
     if missing.any():
       raise ValueError(
-        f'{name}: channel {missing.argmax()} is not finite in some of the '
+        f'{layer}: channel {missing.argmax()} is not finite in some of the '
         f'{len(images)} pictures'
       )
   return found
@@ -106,9 +108,10 @@ def check_top(config: ConfigDict, images: Images) -> None:
   """Raises a `ValueError` unless ``config.top`` images can be found."""
   need_positive(config, 'top')
   if config.top > len(images):
+    source = 'photos' if config.get('photos') else 'scenes'
     raise ValueError(
       f'config.top: got {config.top}, expected at most the number of pictures, '
-      f'{len(images)} of config.{"photos" if config.photos else "scenes"}'
+      f'{len(images)} of config.{source}'
     )
 
 

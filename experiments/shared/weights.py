@@ -8,6 +8,7 @@ import numpy as np
 
 from vizlab import nets, probes
 from vizlab.runs import stopping
+from vizlab.runs.inputs import layer_info
 from vizlab.types import Array
 
 __all__ = ['weights_between']
@@ -16,7 +17,10 @@ _AT_ONCE = 8  # units
 
 
 def weights_between(
-  net: nets.Network, upper: str, units: np.ndarray, lower: str
+  net: nets.Network,
+  upper: str,
+  units: np.ndarray,
+  lower: str | None = None,
 ) -> np.ndarray:
   """Expanded weights ``[U, h, w, C]``, cropped to what any of the units reads.
 
@@ -27,9 +31,13 @@ def weights_between(
     net: The network.
     upper: Layer of the units.
     units: Channels of it, int ``[U]``, at least one.
-    lower: Layer that they read; if it is a vector, ``h`` and ``w`` are 1.
+    lower: Layer that they read, by default the image; if it is a vector, ``h``
+      and ``w`` are 1.
   """
   size = net.spec.size
+  if lower is None and (field := layer_info(net, upper).field):
+    # It holds the receptive field of the unit in the middle.
+    size = max(size, field.size + 4 * field.stride)
 
   @jax.jit
   def some_weights(net: nets.Network, some: Array) -> Array:

@@ -27,6 +27,8 @@ PARAMETERS = {
   'resnet32': 464_154,
   'resnet44': 658_586,
   'resnet56': 853_018,
+  'fast_style': 1_679_235,
+  'fast_style_transposed': 1_677_638,
   'minivgg': 714_896,
 }
 
@@ -196,6 +198,7 @@ def test_chains():
     if nets.is_chain(jax.eval_shape(lambda n=n: nets.create(n)))
   }
   joined = [n for n in nets.names() if n.startswith('resnet')]
+  joined += [n for n in nets.names() if n.startswith('fast_style')]
   assert {*nets.names()} - chains == {'squeezenet11', 'googlenet', *joined}
   first = nets.architecture('alexnet').layers()[0]
   assert (first.kernel, first.stride, first.padding) == (11, 4, 2)

@@ -12,7 +12,21 @@ from vizlab.probes.activations import (
   log_edges,
   no_activity,
 )
+from vizlab.probes.correlation import (
+  Products,
+  correlation,
+  no_products,
+  products,
+)
 from vizlab.probes.curves import Tuning, in_one_frame, tuning
+from vizlab.probes.dictionaries import (
+  Dictionary,
+  decode,
+  dictionary_loss,
+  encode,
+  new_dictionary,
+  unit_atoms,
+)
 from vizlab.probes.dissection import (
   Overlap,
   no_overlap,
@@ -22,11 +36,13 @@ from vizlab.probes.dissection import (
 from vizlab.probes.effects import Effects, contributions, effects
 from vizlab.probes.filters import (
   Grating,
+  Spectrum,
   aliasing,
   cropped,
   expanded_weights,
   filter_order,
   grating,
+  spectrum,
   used,
 )
 from vizlab.probes.layouts import on_grid, principal
@@ -36,18 +52,25 @@ from vizlab.probes.tour import grand_tour
 
 __all__ = [
   'Activity',
+  'Dictionary',
   'Effects',
   'Grating',
   'Neighbours',
   'Overlap',
+  'Products',
+  'Spectrum',
   'Strongest',
   'Tuning',
   'activity',
   'aliasing',
   'combined',
   'contributions',
+  'correlation',
   'cropped',
+  'decode',
+  'dictionary_loss',
   'effects',
+  'encode',
   'expanded_weights',
   'filter_order',
   'grand_tour',
@@ -57,15 +80,20 @@ __all__ = [
   'log_edges',
   'merged',
   'nearest',
+  'new_dictionary',
   'no_activity',
   'no_images',
   'no_neighbours',
   'no_overlap',
+  'no_products',
   'on_grid',
   'overlap',
   'principal',
+  'products',
   'quantile',
+  'spectrum',
   'strongest',
   'tuning',
+  'unit_atoms',
   'used',
 ]

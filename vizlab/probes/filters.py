@@ -14,15 +14,17 @@ from vizlab.types import Array, Net
 
 __all__ = [
   'Grating',
+  'Spectrum',
   'aliasing',
   'cropped',
   'expanded_weights',
   'filter_order',
   'grating',
+  'spectrum',
   'used',
 ]
 
-_SPECTRUM = 64  # frequencies along an axis, of kernels padded with zeros
+_FREQUENCIES = 64  # frequencies along an axis, of kernels padded with zeros
 
 
 def expanded_weights(
@@ -186,6 +188,33 @@ def filter_order(kernels: Array) -> Array:
   return jnp.lexsort((jnp.where(coloured, hue, angle), coloured))
 
 
+class Spectrum(NamedTuple):
+  """Energy of filters by frequency.
+
+  Attributes:
+    frequency: ``[F]``, from 0 to 1/2 cycles per position.
+    energy: ``[K, F]``, share of a filter's energy where the larger of the
+      frequencies along the two axes is this one; zeros for a filter of zeros.
+  """
+
+  frequency: np.ndarray
+  energy: Array
+
+
+def spectrum(kernels: Array) -> Spectrum:
+  """Energy of filters ``[K, h, w, C]`` by frequency, summed over channels."""
+  side = max(_FREQUENCIES, *kernels.shape[1:3])
+  power = jnp.square(jnp.abs(jnp.fft.fft2(kernels, (side, side), (1, 2))))
+  power = power.sum(-1).reshape(len(kernels), -1)
+  each = np.abs(np.fft.fftfreq(side, 1 / side)).astype(int)
+  larger = np.maximum(each[:, None], each).reshape(-1)
+  energy = jax.ops.segment_sum(power.T, larger, side // 2 + 1).T
+  total = energy.sum(1, keepdims=True)
+  return Spectrum(
+    np.arange(side // 2 + 1) / side, energy / jnp.where(total > 0, total, 1)
+  )
+
+
 def aliasing(kernels: Array, stride: int) -> Array:
   """Share of a filter's energy that its stride folds onto other frequencies.
 
@@ -205,10 +234,5 @@ def aliasing(kernels: Array, stride: int) -> Array:
   """
   if stride < 1:
     raise ValueError(f'stride: got {stride}, expected at least 1')
-  side = max(_SPECTRUM, *kernels.shape[1:3])
-  spectrum = jnp.square(jnp.abs(jnp.fft.fft2(kernels, (side, side), (1, 2))))
-  spectrum = spectrum.sum(-1)
-  high = np.abs(np.fft.fftfreq(side)) > 1 / (2 * stride)
-  total = spectrum.sum((1, 2))
-  above = jnp.where(high[:, None] | high, spectrum, 0).sum((1, 2))
-  return above / jnp.where(total > 0, total, 1)
+  frequency, energy = spectrum(kernels)
+  return energy[:, frequency > 1 / (2 * stride)].sum(1)

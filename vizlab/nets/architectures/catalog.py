@@ -14,6 +14,7 @@ from vizlab.nets.architectures import (
   minivgg,
   resnet,
   squeezenet,
+  transformation,
   vgg,
 )
 from vizlab.nets.graph import init_params
@@ -32,6 +33,7 @@ CAFFE = InputSpec(
 _CAFFE_227 = dataclasses.replace(CAFFE, size=227)
 _CAFFE_ROUND = dataclasses.replace(CAFFE, mean=(104.0, 117.0, 123.0))
 _CIFAR = dataclasses.replace(TORCHVISION, size=32)
+_BYTES = InputSpec(mean=(0.0,) * 3, std=(1.0,) * 3, scale=255.0)
 _SCENES = InputSpec(size=96, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 POOLS = {'max': rules.max_pool, 'avg': rules.avg_pool}
@@ -44,7 +46,8 @@ class Architecture:
   Attributes:
     name: Name for `create` and `vizlab.nets.load`.
     build: Function ``classes -> layers``.
-    head: Name of the first layer of the classifier.
+    head: Name of the first layer of the classifier; ``None`` for a network
+      without one, whose last layer is an image.
     classes: Number of classes of the published network.
     preprocessing: Published input specifications by name; the first is the
       default.
@@ -52,7 +55,7 @@ class Architecture:
 
   name: str
   build: Callable[[int], tuple[Layer, ...]]
-  head: str
+  head: str | None
   preprocessing: dict[str, InputSpec]
   classes: int = 1000
 
@@ -61,7 +64,7 @@ class Architecture:
   ) -> tuple[Layer, ...]:
     """Returns the layers, optionally without those of the classifier."""
     ops = self.build(self.classes if classes is None else classes)
-    if classifier:
+    if classifier or self.head is None:
       return ops
     return ops[: [op.name for op in ops].index(self.head)]
 
@@ -72,6 +75,11 @@ class Architecture:
     known = self.preprocessing
     check_name('preprocess', preprocess, known, f' for {self.name}')
     return self.preprocessing[preprocess]
+
+
+def _transformation(resize: bool, classes: int) -> tuple[Layer, ...]:
+  del classes
+  return transformation.transformation(resize=resize)
 
 
 _BOTH = {'torchvision': TORCHVISION, 'caffe': CAFFE}
@@ -115,6 +123,18 @@ _CATALOG = {
         classes=10,
       )
       for name in resnet.CIFAR_DEPTHS
+    ),
+    *(
+      Architecture(
+        name,
+        functools.partial(_transformation, resize),
+        None,
+        {'bytes': _BYTES},
+      )
+      for name, resize in (
+        ('fast_style', True),
+        ('fast_style_transposed', False),
+      )
     ),
     Architecture(
       'minivgg', minivgg.minivgg, 'gap', {'scenes': _SCENES}, classes=16

@@ -2,6 +2,13 @@
 
 from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
 from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.layers.imaging import (
+  ConvTranspose,
+  InstanceNorm,
+  Pad,
+  Rescale,
+  Upsample,
+)
 from vizlab.nets.layers.joining import Add, Concat, Flatten, Subsample
 from vizlab.nets.layers.linear import Conv, Dense
 from vizlab.nets.layers.pointwise import LRN, BatchNorm, ReLU
@@ -13,16 +20,21 @@ __all__ = [
   'BatchNorm',
   'Concat',
   'Conv',
+  'ConvTranspose',
   'Dense',
   'Flatten',
   'GlobalPool',
+  'InstanceNorm',
   'LRN',
   'Layer',
+  'Pad',
   'Params',
   'Pointwise',
   'Pool',
   'ReLU',
+  'Rescale',
   'Shape',
   'Subsample',
+  'Upsample',
   'conv2d',
 ]

@@ -11,7 +11,7 @@ from vizlab.nets.receptive_field import Slide
 from vizlab.rules import Rules
 from vizlab.types import Array
 
-__all__ = ['Conv', 'Dense']
+__all__ = ['Conv', 'Dense', 'he_normal']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Conv(Layer):
 
   def init(self, key: Array, shape: Shape) -> Params:
     """He-normal kernel, zero bias."""
-    return _he_normal(key, self.param_shapes(shape))
+    return he_normal(key, self.param_shapes(shape))
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(n + 2 padding - kernel) // stride + 1`` along each axis."""
@@ -68,7 +68,7 @@ class Dense(Layer):
 
   def init(self, key: Array, shape: Shape) -> Params:
     """He-normal kernel, zero bias."""
-    return _he_normal(key, self.param_shapes(shape))
+    return he_normal(key, self.param_shapes(shape))
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(features,)``."""
@@ -79,7 +79,8 @@ class Dense(Layer):
     return xs[0] @ params['kernel'] + params['bias'][None]
 
 
-def _he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
+def he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
+  """He-normal ``kernel``, and a zero ``bias`` if there is one."""
   # Explicit float32, so that the draw is the same with x64.
   draw = jax.nn.initializers.he_normal()
   params = {'kernel': draw(key, shapes['kernel'], jnp.float32)}

@@ -28,7 +28,7 @@ class Layout:
   """Naming scheme and axis order of a public weight format.
 
   Attributes:
-    name: ``'vizlab'``, ``'torchvision'`` or ``'keras'``.
+    name: Name of the format.
     preprocess: Preprocessing of networks in this format; ``None`` for the
       default of the architecture.
     ignore: Suffixes of names that are not weights.
@@ -164,6 +164,42 @@ def _keras_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str] | None:
   return places
 
 
+def _fast_style_places(
+  arch: str, ops: tuple[Layer, ...]
+) -> dict[str, str] | None:
+  """Names of lengstrom's Fast Style Transfer: one for a layer and its norm."""
+  if arch != 'fast_style_transposed':
+    return None
+  return {op.name: op.name.removesuffix('_norm') for op in ops}
+
+
+def _fast_style_key(place: str, parameter: str) -> str:
+  return f'{place}/{"shift" if parameter == "bias" else parameter}'
+
+
+def _examples_places(
+  arch: str, ops: tuple[Layer, ...]
+) -> dict[str, str] | None:
+  """Module paths of the fast neural style of PyTorch's examples."""
+  if arch != 'fast_style':
+    return None
+  return {op.name: _examples_place(op.name) for op in ops}
+
+
+def _examples_place(name: str) -> str:
+  layer = name.removesuffix('_norm')
+  if layer.startswith('res'):
+    part = '12'['ab'.index(layer[-1])] if layer[-1] in 'ab' else ''
+    kind = f'in{part}' if name != layer else f'conv{part}.conv2d'
+    return f'{layer[:4]}.{kind}'
+  if layer.startswith('up'):
+    number = int(layer[2]) if layer[2:3].isdigit() else 0
+    return f'in{number + 3}' if name != layer else f'deconv{number}.conv2d'
+  if name != layer:
+    return f'in{layer[-1]}'
+  return 'deconv3.conv2d' if layer == 'conv4' else f'{layer}.conv2d'
+
+
 LAYOUTS = (
   Layout('vizlab', None, (), _own_places, _slash, lambda s: s, _same),
   Layout(
@@ -176,4 +212,23 @@ LAYOUTS = (
     _from_torch,
   ),
   Layout('keras', 'caffe', (), _keras_places, _slash, lambda s: s, _same),
+  Layout(
+    'fast style',
+    'bytes',
+    (),
+    _fast_style_places,
+    _fast_style_key,
+    lambda s: s,
+    _same,
+  ),
+  Layout(
+    'pytorch examples',
+    'bytes',
+    # Of early versions, which recorded statistics and never used them.
+    ('.running_mean', '.running_var', '.num_batches_tracked'),
+    _examples_places,
+    _torch_key,
+    _torch_shape,
+    _from_torch,
+  ),
 )

@@ -1,0 +1,71 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vizlab import probes
+
+
+@pytest.fixture(params=[(6, 5, 4, 3), (9, 6)], ids=str)
+def pair(request):
+  one, noise = (
+    jax.random.normal(jax.random.key(i), request.param) for i in range(2)
+  )
+  return jnp.maximum(one, 0) + 3, jnp.maximum(one + noise, 0)
+
+
+def test_it_equals_that_of_numpy(pair):
+  one, other = (
+    np.asarray(v, np.float64).reshape(-1, v.shape[-1]) for v in pair
+  )
+  wanted = [
+    np.corrcoef(a, b)[0, 1] for a, b in zip(one.T, other.T, strict=True)
+  ]
+  found = jax.jit(lambda a, b: probes.correlation(probes.products(a, b)))(*pair)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_parts_add_up_to_the_whole(pair):
+  parts = [
+    probes.products(*(v[rows] for v in pair))
+    for rows in (slice(0, 1), slice(1, 4), slice(4, None))
+  ]
+  start = probes.no_products(pair[0].shape[-1])
+  add = functools.partial(jax.tree.map, jnp.add)
+  jax.tree.map(
+    functools.partial(np.testing.assert_allclose, rtol=1e-5),
+    functools.reduce(add, parts, start),
+    probes.products(*pair),
+  )
+
+
+def test_a_channel_that_does_not_vary_correlates_with_nothing(pair):
+  one, other = pair
+  flat = one.at[..., 0].set(0.3)
+  for sums in (probes.products(flat, other), probes.products(other, flat)):
+    found = np.asarray(probes.correlation(sums))
+    assert found[0] == 0
+    wanted = probes.correlation(probes.products(one, other))[1:]
+    np.testing.assert_allclose(found[1:], wanted, atol=1e-5)
+  empty = probes.correlation(probes.no_products(2))
+  np.testing.assert_array_equal(empty, 0)
+  self = probes.correlation(probes.products(one, one))
+  np.testing.assert_allclose(self, 1, atol=1e-5)
+
+
+def test_nan_stays_in_its_channel(pair):
+  one, other = pair
+  found = probes.correlation(
+    probes.products(one.at[0, ..., 1].set(np.nan), other)
+  )
+  assert np.isnan(found[1]) and np.isfinite(np.delete(found, 1)).all()
+
+
+def test_shapes_that_differ_are_named(pair):
+  one, other = pair
+  with pytest.raises(ValueError, match=r'acts, others: got \('):
+    probes.products(one, other[:3])
+  with pytest.raises(ValueError, match='channels: got 0'):
+    probes.no_products(0)

@@ -1,0 +1,84 @@
+"""Image transformation networks, which make an image of an image."""
+
+from collections.abc import Iterator
+
+from vizlab.nets.layers import (
+  Add,
+  Conv,
+  ConvTranspose,
+  InstanceNorm,
+  Layer,
+  Pad,
+  ReLU,
+  Rescale,
+  Upsample,
+)
+
+__all__ = ['transformation']
+
+_BYTE = 1 / 255
+
+
+def transformation(
+  width: int = 32, blocks: int = 5, *, resize: bool = True, norm: bool = True
+) -> tuple[Layer, ...]:
+  """Layers of an image transformation network (Johnson et al. 2016).
+
+  A 9x9 convolution, two of stride 2, residual blocks, two enlargements, a 9x9
+  convolution, and the image. The sides of its images are multiples of 4.
+
+  Args:
+    width: Channels of the first convolution; each stride of 2 doubles them.
+    blocks: Number of residual blocks.
+    resize: The form of PyTorch's examples: resize-convolutions, mirrored
+      borders, biases, and the last convolution is the image in bytes. Else that
+      of Engstrom's Fast Style Transfer: transposed convolutions, zeros around,
+      every convolution normalised, and ``150 tanh(x) + 127.5`` as bytes.
+    norm: Whether convolutions are followed by instance normalisation.
+
+  References:
+    Johnson, Alahi & Fei-Fei 2016, supplementary material; Ulyanov, Vedaldi &
+    Lempitsky 2017 (instance normalisation); Odena, Dumoulin & Olah 2016
+    (resize-convolutions).
+  """
+
+  def conv(
+    name: str, features: int, kernel: int, stride: int = 1, relu: bool = True
+  ) -> Iterator[Layer]:
+    # Zeros as in TensorFlow: the odd one at the end.
+    least, mode = kernel - stride, 'zeros'
+    before, after = least // 2, least - least // 2
+    if resize:
+      before, after, mode = kernel // 2, kernel // 2, 'reflect'
+    yield Pad(f'{name}_pad', before, after, mode)
+    yield Conv(name, features, kernel, stride, 0, bias=resize)
+    yield from normed(name, relu)
+
+  def normed(name: str, relu: bool) -> Iterator[Layer]:
+    if norm:
+      yield InstanceNorm(f'{name}_norm', 1e-5 if resize else 1e-3)
+    if relu:
+      yield ReLU(f'{name}_relu')
+
+  def enlarged(name: str, features: int) -> Iterator[Layer]:
+    if resize:
+      yield Upsample(f'{name}_resize')
+      yield from conv(name, features, 3)
+    else:
+      yield ConvTranspose(name, features, bias=False)
+      yield from normed(name, True)
+
+  wide = 4 * width
+  ops = [*conv('conv1', width, 9), *conv('conv2', 2 * width, 3, 2)]
+  ops += conv('conv3', wide, 3, 2)
+  for i in range(1, blocks + 1):
+    before = ops[-1].name
+    ops += conv(f'res{i}a', wide, 3)
+    ops += conv(f'res{i}b', wide, 3, relu=False)
+    ops.append(Add(f'res{i}', inputs=(before, ops[-1].name)))
+  ops += [*enlarged('up1', 2 * width), *enlarged('up2', width)]
+  if resize:
+    ops += [Pad('conv4_pad', 4, 4), Conv('conv4', 3, 9, 1, 0)]
+    return (*ops, Rescale('image', _BYTE))
+  ops += conv('conv4', 3, 9, relu=False)
+  return (*ops, Rescale('image', 150 * _BYTE, 127.5 * _BYTE, squash=True))

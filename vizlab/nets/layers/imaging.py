@@ -1,0 +1,183 @@
+"""Layers of networks that make images."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
+from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.layers.linear import he_normal
+from vizlab.rules import Rules
+from vizlab.types import Array
+
+__all__ = ['ConvTranspose', 'InstanceNorm', 'Pad', 'Rescale', 'Upsample']
+
+_MODES = {'zeros': 'constant', 'reflect': 'reflect'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pad(Layer):
+  """Padding of a map, before a convolution without padding.
+
+  Attributes:
+    before: Rows and columns added above and on the left.
+    after: Rows and columns added below and on the right.
+    mode: ``'zeros'`` or ``'reflect'``, which mirrors the map without repeating
+      its border.
+  """
+
+  before: int
+  after: int
+  mode: str = 'reflect'
+
+  def __post_init__(self) -> None:
+    """Checks the fields."""
+    if self.mode not in _MODES or min(self.before, self.after) < 0:
+      raise ValueError(
+        f'before, after, mode: got {self.before}, {self.after}, {self.mode!r} '
+        f'for {self.name!r}, expected numbers from 0 and one of {[*_MODES]}'
+      )
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """The map with the rows and columns that are added."""
+    h, w, c = shapes[0]
+    added, least = self.before + self.after, max(self.before, self.after)
+    if self.mode == 'reflect' and min(h, w) <= least:
+      raise ValueError(
+        f'{self.name}: got a map of {h} x {w}, expected more than {least} rows '
+        'and columns to mirror'
+      )
+    return h + added, w + added, c
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Pads both axes."""
+    sides = (self.before, self.after)
+    return jnp.pad(xs[0], [(0, 0), sides, sides, (0, 0)], _MODES[self.mode])
+
+
+@dataclasses.dataclass(frozen=True)
+class Upsample(Layer):
+  """Enlargement by repeating each position (nearest neighbour).
+
+  In front of a convolution it makes the resize-convolution, whose pixels all
+  get as many inputs (Odena, Dumoulin & Olah 2016).
+  """
+
+  factor: int = 2
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(factor H, factor W, C)``."""
+    h, w, c = shapes[0]
+    return h * self.factor, w * self.factor, c
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Repeats rows and columns."""
+    n, h, w, c = xs[0].shape
+    shape = n, h, self.factor, w, self.factor, c
+    wide = jnp.broadcast_to(xs[0][:, :, None, :, None], shape)
+    return wide.reshape(n, h * self.factor, w * self.factor, c)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvTranspose(Layer):
+  """Transposed convolution: the gradient of a convolution by its input.
+
+  That convolution reads ``stride`` times as many rows and columns, padded with
+  as few zeros as it needs to see each of them, of which the odd one lies at the
+  end; the same as TensorFlow's padding ``SAME``.
+  """
+
+  features: int
+  kernel: int = 3
+  stride: int = 2
+  bias: bool = True
+
+  def param_shapes(self, shape: Shape) -> dict[str, Shape]:
+    """Kernel ``[k, k, D, C]``, of a convolution from D to C; bias ``[D]``."""
+    k, d = self.kernel, self.features
+    shapes: dict[str, Shape] = {'kernel': (k, k, d, shape[-1])}
+    return shapes | ({'bias': (d,)} if self.bias else {})
+
+  def init(self, key: Array, shape: Shape) -> Params:
+    """He-normal kernel, zero bias."""
+    return he_normal(key, self.param_shapes(shape))
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """``(stride H, stride W, features)``."""
+    h, w, _ = shapes[0]
+    return h * self.stride, w * self.stride, self.features
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Sums the inputs that each output sees, for all phases of the stride."""
+    # Output s m + r sums input m - t times kernel r + low + s t over all t.
+    # So a small convolution gives all outputs r of m as channels: for k = 3 and
+    # s = 2 16 products, where inputs spread apart by zeros would need 36.
+    n, h, w, c = xs[0].shape
+    s, k, d = self.stride, self.kernel, self.features
+    low = max(k - s, 0) // 2
+    first, last = -((s - 1 + low) // s), (k - 1 - low) // s
+    taps = np.arange(last, first - 1, -1)  # of inputs in rising order
+    at = np.arange(s)[None] + low + s * taps[:, None]  # [T, s]
+    inside = (at >= 0) & (at < k)
+    at = np.where(inside, at, k)  # a row of zeros
+    kernel = jnp.pad(params['kernel'], [(0, 1), (0, 1), (0, 0), (0, 0)])
+    kernel = kernel[at][:, :, at]  # [T, s, T, s, D, C]
+    kernel = kernel.transpose(0, 2, 5, 1, 3, 4)
+    kernel = kernel.reshape(len(taps), len(taps), c, s * s * d)
+    sides = (int(last), int(-first))
+    y = conv2d(jnp.pad(xs[0], [(0, 0), sides, sides, (0, 0)]), kernel)
+    y = y.reshape(n, h, w, s, s, d).transpose(0, 1, 3, 2, 4, 5)
+    y = y.reshape(n, h * s, w * s, d)
+    return y + params['bias'][None, None, None] if self.bias else y
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceNorm(Layer):
+  """Instance normalisation: each channel of each image by its own moments.
+
+  ``(x - mean) / sqrt(var + epsilon) * scale + bias`` with the mean and the
+  variance over the positions of a map (Ulyanov et al. 2016, equation 3).
+  """
+
+  epsilon: float = 1e-5
+
+  def param_shapes(self, shape: Shape) -> dict[str, Shape]:
+    """Two vectors ``[C]``."""
+    return {'scale': shape[-1:], 'bias': shape[-1:]}
+
+  def init(self, key: Array, shape: Shape) -> Params:
+    """Scale 1 and bias 0."""
+    size = shape[-1:]
+    return {
+      'scale': jnp.ones(size, jnp.float32),
+      'bias': jnp.zeros(size, jnp.float32),
+    }
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Normalises each channel, then scales and shifts it."""
+    away = xs[0] - xs[0].mean((1, 2), keepdims=True)
+    var = jnp.square(away).mean((1, 2), keepdims=True)
+    scale = params['scale'][None, None, None] * lax.rsqrt(var + self.epsilon)
+    return away * scale + params['bias'][None, None, None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rescale(Pointwise):
+  """Numbers as an image: ``scale * f(x) + shift``.
+
+  Attributes:
+    scale: Factor.
+    shift: Added after it.
+    squash: Whether ``f`` is the hyperbolic tangent; else it is the identity.
+  """
+
+  scale: float = 1.0
+  shift: float = 0.0
+  squash: bool = False
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Squashes, scales and shifts."""
+    y = jnp.tanh(xs[0]) if self.squash else xs[0]
+    return y * self.scale + self.shift
