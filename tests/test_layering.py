@@ -40,6 +40,7 @@ ALLOWED = {
   'style': {*_MIDDLE, 'synthesis', 'style'},
   'adversarial': {*_MIDDLE, 'adversarial'},
   'probes': {*_MIDDLE, 'probes'},
+  'generate': {*_MIDDLE, 'generate'},
   'evaluate': {*_MIDDLE, 'evaluate'},
 }
 # What runs experiments may use all that experiments use.

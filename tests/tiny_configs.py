@@ -9,6 +9,12 @@ STYLE = {
   'octaves': 1,
   'snapshots': 0,
 }
+TRAINING = {
+  'stages': ((32, 2),),
+  'batch_size': 2,
+  'warmup_steps': 1,
+  'calibration_batches': 1,
+}
 BASES = {
   'attribution/explain': {
     'images': 'sample:star_and_square',
@@ -97,13 +103,17 @@ BASES = {
     'octaves': 1,
     'tv': 1.0,
   },
-  'training/minivgg': {
-    'stages': ((32, 2),),
-    'batch_size': 2,
-    'warmup_steps': 1,
-    'calibration_batches': 1,
-    'eval_scenes': 4,
+  'training/minivgg': {**TRAINING, 'eval_scenes': 4},
+  'generate/fast_style': {
+    'content_layer': 'relu1_1',
+    'style_layers': 'relu1_1',
+    'scenes': 2,
+    'blocks': 0,
+    'steps': 2,
+    'compare': 0,
+    'shown_size': 32,
   },
+  'generate/stylise': {'size': 24},
   'probes/activations': {
     'layers': 'relu1_1',
     'channels': 1,
@@ -113,6 +123,7 @@ BASES = {
   'probes/atlas': {'layer': 'relu1_1', 'grid': 1},
   'probes/building_blocks': {'layer': 'relu3_2', 'grid': 1, 'steps': 1},
   'probes/curves': {'angles': 4, 'shown': 1},
+  'probes/dictionary': {'shown': 2, 'training_steps': 10},
   'probes/dissection': {
     'layers': 'relu1_1,relu5_2',
     'scenes': 8,
@@ -147,6 +158,24 @@ BASES = {
     'batch': 4,
     'count': 1,
     'top': 1,
+  },
+  'probes/through_training': {
+    **TRAINING,
+    'epochs': (1, 2),
+    'layers': 'relu1_1',
+    'units': 1,
+    'scenes': 3,
+    'batch': 2,
+    'eval_scenes': 2,
+  },
+  'probes/zfnet': {
+    **TRAINING,
+    'width': 3,
+    'scenes': 3,
+    'batch': 2,
+    'units': 2,
+    'top': 2,
+    'eval_scenes': 2,
   },
   'synthesis/visualize': {
     'layers': 'relu1_1',

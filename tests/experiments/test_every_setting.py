@@ -15,6 +15,7 @@ import re
 
 import numpy as np
 import pytest
+from bad_settings import MAKERS
 from setting_changes import NET, TABLE, Change
 from tiny_configs import BASES
 from tools import forget_programs, write_pictures
@@ -23,6 +24,7 @@ from vizlab import io, nets
 from vizlab.runs import execute, experiments, plots
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import flatten, parse_tuple
+from vizlab_experiments.shared import scene_training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,10 +153,28 @@ def test_every_setting_has_its_effect(name, files, tmp_path, monkeypatch):
   for setting in TABLE[name]:
     row = row_of(name, setting)
     try:
-      _check(row, run, setting)
+      if row.shows == 'trained':
+        _check_training(name, row, setting, tmp_path, monkeypatch)
+      else:
+        _check(row, run, setting)
     except (AssertionError, ValueError) as error:
       wrong.append(f'{setting}: {error}')
   assert not wrong, '\n'.join(wrong)
+
+
+class _Training(Exception):
+  """A training begins, with a config."""
+
+
+def _check_training(name, row, setting, tmp_path, monkeypatch):
+  def train(config, *parts, **settings):
+    raise _Training(config)
+
+  new = {**row.also, setting: row.value}
+  with monkeypatch.context() as patch, pytest.raises(_Training) as caught:
+    patch.setattr(scene_training, 'train', train)
+    outcome(name, changed(base_of(name), new), tmp_path / f'of_{setting}')
+  assert caught.value.args[0][setting] == row.value
 
 
 def _check(row, run, setting):
@@ -192,7 +212,7 @@ def test_every_setting_of_the_net_reaches_it(
 ):
   config = base_of(name)
   if 'net' not in config:
-    assert name == 'training/minivgg', 'the one that makes a net'
+    assert name in MAKERS
     return
 
   class Loaded(Exception):

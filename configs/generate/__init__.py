@@ -1,0 +1,1 @@
+"""Configs of networks that make images."""

@@ -1,0 +1,77 @@
+"""Trains a network that paints any image in one style, in one pass.
+
+Johnson, Alahi & Fei-Fei 2016, with instance normalisation (Ulyanov et al. 2017)
+and resize-convolutions: the loss of style transfer is minimised over the
+weights of an image transformation network, not over pixels.
+
+Commands:
+  vizlab-run --config=generate/fast_style --workdir=runs/fast_style
+  vizlab-run --config=generate/fast_style:vgg19 \\
+    --config.net.weights=vgg19.safetensors --config.net.preprocess=caffe \\
+    --config.style=PAINTING --config.photos=FOLDER --config.images=PHOTO \\
+    --workdir=runs/fast_style_vgg19
+
+`generate/stylise` paints photos with the fast_style.safetensors that it writes.
+
+Runtime: minutes on 2 CPU cores. A run that is stopped or killed resumes from
+its last checkpoint.
+
+Expected: fast_style.safetensors, and report.html.
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from vizlab_experiments.configs import blocks
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """Swirls on scenes with minivgg; ``vgg19``: a painting on photos."""
+  config = ConfigDict()
+  config.experiment = 'generate/fast_style'
+  config.seed = 0
+  config.net = blocks.net('avg')  # whose activations are compared
+  config.style = 'sample:swirls'  # or a file
+  config.style_size = 192  # pixels of its shorter side
+  config.content_layer = 'relu3_1'
+  config.style_layers = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
+  # Weights of the content, where two images differ by 1, of the style, where
+  # images that are not painted have 1, and of total variation by pixel.
+  config.alpha = 1.0
+  config.beta = 10.0
+  config.tv = 1.0
+  config.scenes = 256  # scenes of two objects to train with
+  # A folder (or pattern) of photos instead.
+  config.photos = placeholder(str)
+  config.size = 96  # pixels of the squares that are cut out of them
+  config.width = 16  # channels of the first convolution
+  config.blocks = 3  # residual blocks
+  config.upsampling = 'resize'  # 'transposed'
+  config.batch_size = 4
+  config.steps = 1500
+  config.learning_rate = 3e-3
+  config.images = ('sample:star_and_square',)  # painted in the end
+  config.shown_size = 192  # pixels of their shorter side
+  config.compare = 150  # steps of optimizing their pixels instead; 0 for none
+  if blocks.another_net(config, arg):
+    config.style_size = 256
+    config.size = 128
+    config.steps = 2000
+    config.shown_size = 384
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.content_layer, config.style_layers = 'relu2_1', ('relu1_1', 'relu2_1')
+  config.scenes, config.size, config.style_size = 4, 32, 48
+  config.width, config.blocks = 4, 1
+  config.batch_size, config.steps, config.compare = 2, 3, 2
+  config.shown_size = 48
+  return config
+
+
+def sweep(add) -> None:
+  """Upsampling, and the number of training images."""
+  add(add.product(upsampling=('resize', 'transposed'), scenes=(16, 256)))

@@ -1,0 +1,117 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tools import start, write_pictures
+
+from vizlab import generate, io, nets, style
+from vizlab.runs import stopping
+from vizlab.runs.reader import read_metrics
+
+LAYERS = ('relu1_1', 'relu2_1')
+
+
+def read(path, name):
+  with np.load(path / f'{name}.npz') as file:
+    return dict(file)
+
+
+def test_the_network_learns_to_lower_the_loss(tmp_path):
+  results = start('generate/fast_style', tmp_path, steps=60, compare=20)
+  rows = [row['training/loss'] for row in read_metrics(tmp_path)]
+  assert rows[-1] < 0.8 * rows[0]
+  record = json.loads((tmp_path / 'record.json').read_text())
+  assert record['curve'][-1] == [60, rows[-1]]
+  # The pixels themselves can go lower than a network of a minute.
+  assert results['optimized loss'] < 1
+  net = nets.load(tmp_path / 'fast_style.safetensors')
+  assert nets.param_count(net) == results['parameters']
+  # The share of the loss, by hand.
+  seeing = nets.load('minivgg', pool='avg')
+  image = io.read_image('sample:star_and_square', shorter=48)
+  painting = jnp.asarray(io.read_image('sample:swirls', shorter=48))
+  scales = read(tmp_path, 'scales')
+  weights = 1 / (2 * scales['style'])
+  losses = [
+    generate.perceptual_loss(
+      seeing,
+      made[None],
+      image[None],
+      style.style_loss(seeing, painting, LAYERS, weights=list(weights)),
+      content_layer='relu2_1',
+      alpha=float(1 / scales['content']),
+      beta=10.0,
+    )[0]
+    for made in (generate.transformed(net, image), jnp.asarray(image))
+  ]
+  # The file holds half of the digits.
+  assert abs(results['loss'] - float(losses[0] / losses[1])) < 0.02
+
+
+def test_squares_are_cut_from_photos(tmp_path):
+  write_pictures(tmp_path, ['a', 'b'])
+  run = tmp_path / 'run'
+  start('generate/fast_style', run, photos=str(tmp_path / '*.png'))
+  other = tmp_path / 'scenes'
+  start('generate/fast_style', other)
+  one, two = (read(path, 'training') for path in (run, other))
+  key = 'result/conv1/kernel'
+  assert not np.array_equal(one[key], two[key])
+
+
+@pytest.mark.slow
+def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
+  wanted = start('generate/fast_style', tmp_path / 'whole')
+  count, check = 0, stopping.check
+
+  def stop():
+    nonlocal count
+    count += 1
+    if count % 3 == 0:
+      raise KeyboardInterrupt
+    check()
+
+  monkeypatch.setattr(stopping, 'check', stop)
+  for _ in range(40):
+    try:
+      found = start('generate/fast_style', tmp_path / 'run')
+      break
+    except KeyboardInterrupt:
+      continue
+  assert count > 6
+  assert {**found, 'train_seconds': 0} == {**wanted, 'train_seconds': 0}
+  ours, theirs = (
+    nets.get_params(nets.load(tmp_path / name / 'fast_style.safetensors'))
+    for name in ('whole', 'run')
+  )
+  jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.parametrize('upsampling', ['resize', 'transposed'])
+def test_untrained_networks_paint_in_grey(upsampling, tmp_path):
+  start('generate/fast_style', tmp_path, upsampling=upsampling, steps=1)
+  net = nets.load(tmp_path / 'fast_style.safetensors')
+  made = generate.transformed(net, jnp.full((32, 32, 3), 0.2))
+  assert 0.2 < float(made.mean()) < 0.8
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'size': 30}, 'config.size: got 30, expected a multiple of 4'),
+    ({'upsampling': 'bilinear'}, "config.upsampling: got 'bilinear'"),
+    ({'content_layer': 'relu9'}, "config.content_layer: got 'relu9'"),
+    ({'style_layers': 'relu9'}, "config.style_layers: got 'relu9'"),
+    ({'style': 'no.png'}, 'config.style: no such file'),
+    ({'photos': 'no.png'}, 'config.photos: no such file'),
+    ({'width': 0}, 'config.width: got 0'),
+    ({'beta': -1.0}, 'config.beta: got -1.0'),
+    ({'learning_rate': float('nan')}, 'config.learning_rate: got nan'),
+  ],
+)
+def test_wrong_settings_are_named(change, message, tmp_path):
+  with pytest.raises(ValueError, match=message):
+    start('generate/fast_style', tmp_path / 'run', **change)
+  assert not (tmp_path / 'run').exists()

@@ -1,0 +1,63 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vizlab import generate
+
+
+@pytest.fixture(scope='module')
+def image():
+  return 0.4 + 0.2 * jax.random.uniform(jax.random.key(0), (3, 64, 80, 3))
+
+
+@pytest.mark.parametrize('period', [2, 4, 8])
+def test_noise_has_no_grid_and_a_planted_one_is_found(image, period):
+  ratio = jax.jit(generate.grid_energy, static_argnums=1)
+  plain = ratio(image, period)
+  np.testing.assert_allclose(plain, 1, atol=0.6)
+  for axis in (1, 2):
+    at = np.arange(image.shape[axis]) % period == 0
+    grid = np.expand_dims(at * 0.1, [i for i in range(4) if i != axis])
+    planted = ratio(image + jnp.asarray(grid, jnp.float32), period)
+    assert (planted > 3 * plain).all()
+  # It grows with the energy of the grid.
+  strong = ratio(image + 2 * jnp.asarray(grid, jnp.float32), period)
+  np.testing.assert_allclose((strong - plain) / (planted - plain), 4, rtol=0.2)
+
+
+def test_a_grid_of_another_period_is_none(image):
+  at = (np.arange(80) % 5 == 0) * 0.1
+  grid = jnp.asarray(at[None, None, :, None], jnp.float32)
+  other = generate.grid_energy(image + grid, 4)
+  assert (other < 1.6).all()
+  assert (generate.grid_energy(image + grid, 5) > 10).all()
+
+
+def test_one_colour_has_no_energy():
+  flat = jnp.full((32, 32, 3), 0.5)
+  assert generate.grid_energy(flat, 4) == 0
+  assert generate.border_contrast(flat, flat) == 0
+
+
+@pytest.mark.parametrize('period', [0, 1, 17])
+def test_wrong_periods_are_named(image, period):
+  with pytest.raises(ValueError, match=f'period: got {period} for an image'):
+    generate.grid_energy(image, period)
+
+
+def test_the_border_over_the_inside(image):
+  inner = jnp.zeros((1, 64, 80, 1)).at[:, 8:-8, 8:-8].set(1)
+  other = image + 0.1 * inner + 0.3 * (1 - inner)
+  found = jax.jit(generate.border_contrast)(image, other)
+  np.testing.assert_allclose(found, 3, rtol=1e-3)
+  same = generate.border_contrast(image, image + 0.1)
+  np.testing.assert_allclose(same, 1, rtol=1e-3)
+
+
+@pytest.mark.parametrize('width', [0, 32])
+def test_wrong_widths_are_named(image, width):
+  with pytest.raises(ValueError, match='reference, width: got'):
+    generate.border_contrast(image, image, width)
+  with pytest.raises(ValueError, match='reference, width: got'):
+    generate.border_contrast(image, image[0])

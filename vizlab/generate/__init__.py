@@ -1,0 +1,17 @@
+"""Networks that make images of images: use, styles, losses and artefacts.
+
+The networks themselves are those of `vizlab.nets` (``fast_style``): an image
+goes in, and the last activation is an image.
+"""
+
+from vizlab.generate.artefacts import border_contrast, grid_energy
+from vizlab.generate.perceptual import perceptual_loss
+from vizlab.generate.transform import mixed_styles, transformed
+
+__all__ = [
+  'border_contrast',
+  'grid_energy',
+  'mixed_styles',
+  'perceptual_loss',
+  'transformed',
+]
