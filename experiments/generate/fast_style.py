@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import time
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,7 @@ from vizlab.runs.settings import (
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
 from vizlab_experiments.shared.images import Images, load_images
+from vizlab_experiments.shared.painting import painted
 from vizlab_experiments.shared.records import write_record
 
 __all__ = ['prepare', 'run']
@@ -115,15 +117,18 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   goal = _goal(inputs, recorder)
   net, seconds = _train(inputs, recorder, goal)
   nets.save(net, recorder.workdir / 'fast_style.safetensors', half=True)
-  paint = jax.jit(generate.transformed)
-  made = {'by the network': [np.asarray(paint(net, x)) for x in shown]}
+  ways = {'painted': functools.partial(painted, net)}
   if config.compare:
-    made['optimized'] = [
-      recorder.once(
-        f'optimized_{i}', functools.partial(_optimized, inputs, goal, x)
-      )['image']
+    ways['optimized'] = functools.partial(_optimized, inputs, goal)
+  found = {
+    way: [
+      recorder.once(f'{way}_{i}', functools.partial(make, x))
       for i, x in enumerate(shown)
     ]
+    for way, make in ways.items()
+  }
+  made = {way: [v['image'] for v in row] for way, row in found.items()}
+  took = {way: sum(float(v['seconds']) for v in r) for way, r in found.items()}
   losses = {
     way: [_loss(inputs, goal, y, x) for y, x in zip(ys, shown, strict=True)]
     for way, ys in {'image': shown, **made}.items()
@@ -132,9 +137,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     way: float(np.mean(np.divide(row, losses['image'])))
     for way, row in losses.items()
   }
-  grids = [float(jax.jit(_grid)(y)) for y in made['by the network']]
+  grids = [float(jax.jit(_grid)(y)) for y in made['painted']]
   results = {
-    'loss': share['by the network'],
+    'loss': share['painted'],
     'grid': float(np.mean(grids)),
     'parameters': nets.param_count(net),
     'train_seconds': seconds,
@@ -147,7 +152,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     if 'training/loss' in row
   ]
   write_record(recorder, results, curve)
-  _report(inputs, recorder, made, losses, share, curve)
+  _report(inputs, recorder, made, losses, share, took, curve)
   return results
 
 
@@ -289,7 +294,7 @@ def _optimized(
 ) -> dict[str, np.ndarray]:
   """The pixels that style transfer finds for the same loss."""
   config = inputs.config
-  last = None
+  last, begun = None, time.perf_counter()
   for now in style.transfer(
     inputs.seeing,
     jnp.asarray(image),
@@ -304,7 +309,7 @@ def _optimized(
   ):
     stopping.check()
     last = now.image
-  return {'image': np.asarray(last)}
+  return {'image': np.asarray(last), 'seconds': time.perf_counter() - begun}
 
 
 def _grid(image: Array) -> Array:
@@ -317,21 +322,23 @@ def _report(
   made: dict[str, list[np.ndarray]],
   losses: dict[str, list[float]],
   share: dict[str, float],
+  took: dict[str, float],
   curve: list[list[float]],
 ) -> None:
   config, shown = inputs.config, inputs.shown
-  optimized = (
-    f'; {config.compare} steps of optimizing the pixels of each reach '
-    f'{share["optimized"]:.0%}'
-    if 'optimized' in share
-    else ''
-  )
+  optimized = ''
+  if 'optimized' in share:
+    ratio = took['optimized'] / took['painted']
+    optimized = (
+      f'; {config.compare} steps of optimizing the pixels of each reach '
+      f'{share["optimized"]:.0%} and take {ratio:.0f} times as long'
+    )
   rows = zip(shown, *made.values(), strict=True)
   recorder.report(
     f'A network that paints like {config.style}',
     f'Trained by {config.steps} steps of {config.batch_size} images of '
     f'{config.size} pixels. What it makes in one pass has '
-    f'{share["by the network"]:.0%} of the loss of the images themselves'
+    f'{share["painted"]:.0%} of the loss of the images themselves'
     f'{optimized}.',
     [
       Figure('style', 'The style', render.resize(inputs.painting, 320)),

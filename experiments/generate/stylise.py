@@ -2,11 +2,9 @@
 
 import functools
 import pathlib
-import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -15,6 +13,7 @@ from vizlab.runs.inputs import load_net, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab_experiments.shared.painting import painted
 
 __all__ = ['prepare', 'run']
 
@@ -106,19 +105,12 @@ def _names(sources: Sequence[str]) -> list[str]:
 def _painted(
   config: ConfigDict, net: nets.Network, image: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """The picture, the seconds of a second pass, and its artefacts."""
-  paint = jax.jit(generate.transformed, static_argnames='border')
-  alone = paint(net, image, border=0)
-  made = jax.block_until_ready(paint(net, image, border=config.border))
-  begun = time.perf_counter()
-  jax.block_until_ready(paint(net, image, border=config.border))
-  seconds = time.perf_counter() - begun
-  small = min(image.shape[:2]) <= 16
-  return {
-    'image': np.asarray(made),
-    'seconds': np.float64(seconds),
-    'grid': np.nan if small else np.asarray(generate.grid_energy(made, 4)),
-    'border': (
-      np.nan if small else np.asarray(generate.border_contrast(alone, made))
-    ),
-  }
+  """The picture, the seconds of a pass, and its artefacts."""
+  made = painted(net, image, config.border)
+  grid, contrast = np.nan, np.nan
+  if min(image.shape[:2]) > 16:  # else it has no inside
+    x = made['image']
+    alone = painted(net, image, 0)['image']
+    grid = np.asarray(generate.grid_energy(x, 4))
+    contrast = np.asarray(generate.border_contrast(alone, x))
+  return {**made, 'grid': grid, 'border': contrast}

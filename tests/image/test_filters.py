@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from vizlab.image import filters
@@ -79,3 +80,28 @@ def test_tilt_multiplies_spectra(size):
   np.testing.assert_allclose(got, want, atol=1e-4)
   back = filters.tilt(filters.tilt(x, -0.5), 0.5)
   np.testing.assert_allclose(back, x, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(12, 30), (7, 9), (40, 50), (24, 20)])
+def test_cubic_interpolation_equals_that_of_pillow_inside(size):
+  x = jax.random.uniform(jax.random.key(0), (24, 20, 1))
+  wanted = np.asarray(
+    Image.fromarray(np.asarray(x[..., 0])).resize(size[::-1], Image.BICUBIC)
+  )
+  found = np.asarray(filters.bicubic(x, size))[..., 0]
+  # Pillow leaves out what lies beyond the border; ours is mirrored.
+  rows, columns = (
+    max(2, round(2 * max(1, m / n)) + 1)
+    for m, n in zip(size, (24, 20), strict=True)
+  )
+  inside = slice(rows, -rows), slice(columns, -columns)
+  np.testing.assert_allclose(found[inside], wanted[inside], atol=2e-6)
+
+
+def test_cubic_interpolation_mirrors_the_border():
+  x = jax.random.uniform(jax.random.key(0), (2, 6, 8, 3))
+  wide = jnp.pad(x, [(0, 0), (4, 4), (4, 4), (0, 0)], 'symmetric')
+  found = filters.bicubic(x, (12, 16))
+  wanted = filters.bicubic(wide, (28, 32))[:, 8:-8, 8:-8]
+  np.testing.assert_allclose(found, wanted, atol=1e-6)
+  np.testing.assert_allclose(filters.bicubic(x, (6, 8)), x, atol=1e-6)

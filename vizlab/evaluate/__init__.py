@@ -1,4 +1,4 @@
-"""Metrics of attributions, textures, and the shape bias of networks."""
+"""Metrics of attributions, textures, images and the shape bias of networks."""
 
 from vizlab.evaluate.conflict import Bias, decide, shape_bias
 from vizlab.evaluate.faithfulness import (
@@ -6,6 +6,7 @@ from vizlab.evaluate.faithfulness import (
   max_sensitivity,
   sparseness,
 )
+from vizlab.evaluate.fidelity import lpips, psnr
 from vizlab.evaluate.imputation import impute
 from vizlab.evaluate.masks import energy_inside, iou, pointing_game
 from vizlab.evaluate.randomization import cascading, independent
@@ -45,8 +46,10 @@ __all__ = [
   'infidelity',
   'insertion',
   'iou',
+  'lpips',
   'max_sensitivity',
   'pointing_game',
+  'psnr',
   'radial_spectrum',
   'removal_curve',
   'road',

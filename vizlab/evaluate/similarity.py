@@ -13,15 +13,18 @@ from vizlab.types import Array
 __all__ = ['hog_correlation', 'spearman', 'ssim']
 
 
-def ssim(a: Array, b: Array) -> Array:
-  """Structural similarity of maps, each scaled to [0, 1] first.
+def ssim(a: Array, b: Array, *, scaled: bool = True) -> Array:
+  """Structural similarity of maps, or of the brightness of images.
 
   Args:
     a: Maps ``[..., H, W]`` of at least 11 pixels per side.
     b: Maps of the same shape.
+    scaled: Whether each map is scaled to [0, 1] first. For images in [0, 1],
+      whose brightness counts, it is not.
 
   Returns:
-    ``[...]`` in [-1, 1]; 1 for equal maps. Constant maps count as zeros.
+    ``[...]`` in [-1, 1]; 1 for equal maps. Constant maps that are scaled count
+    as zeros.
 
   Raises:
     ValueError: The maps have different shapes, or are too small.
@@ -32,9 +35,9 @@ def ssim(a: Array, b: Array) -> Array:
   check_map(b, a, 'b')
   if min(a.shape[-2:]) < 11:
     raise ValueError(f'a: got shape {a.shape}, expected at least 11 pixels')
-  flat = (
-    minmax_scale(v, (-2, -1)).reshape(-1, *v.shape[-2:], 1) for v in (a, b)
-  )
+  if scaled:
+    a, b = (minmax_scale(v, (-2, -1)) for v in (a, b))
+  flat = (v.reshape(-1, *v.shape[-2:], 1) for v in (a, b))
   with jax.numpy_dtype_promotion('standard'):  # dm-pix needs it
     return pix.ssim(*flat).reshape(a.shape[:-2])
 

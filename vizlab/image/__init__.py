@@ -10,11 +10,13 @@ from vizlab.image.colour import (
   match_colours,
   match_luminance,
   to_rgb,
+  video_luma,
   with_colours_of,
 )
 from vizlab.image.descriptors import Descriptor, as_net, hog, sift
 from vizlab.image.filters import (
   bands,
+  bicubic,
   bilateral,
   blur,
   frequencies,
@@ -33,6 +35,7 @@ __all__ = [
   'as_image',
   'as_net',
   'bands',
+  'bicubic',
   'bilateral',
   'blur',
   'check_images',
@@ -55,5 +58,6 @@ __all__ = [
   'sum_of_bands',
   'tilt',
   'to_rgb',
+  'video_luma',
   'with_colours_of',
 ]

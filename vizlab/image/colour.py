@@ -16,6 +16,7 @@ __all__ = [
   'match_colours',
   'match_luminance',
   'to_rgb',
+  'video_luma',
   'with_colours_of',
 ]
 
@@ -46,6 +47,23 @@ def grey(image: Array) -> Array:
       f'image: got shape {image.shape}, expected 3 channels or 1 at the end'
     )
   return sum(w * image[..., k] for k, w in enumerate(_LUMA))
+
+
+def video_luma(image: Array) -> Array:
+  """Luma ``[..., H, W]`` as in video: from 16 / 255 to 235 / 255.
+
+  ``Y`` of ITU-R BT.601, as MATLAB's ``rgb2ycbcr``; the measures of
+  super-resolution are of it.
+
+  Args:
+    image: ``[..., H, W, 3]`` in [0, 1].
+  """
+  if image.shape[-1] != 3:
+    raise ValueError(
+      f'image: got shape {image.shape}, expected 3 channels at the end'
+    )
+  parts = (65.481, 128.553, 24.966)
+  return (sum(w * image[..., k] for k, w in enumerate(parts)) + 16) / 255
 
 
 def colour_axes(images: list[np.ndarray]) -> np.ndarray:
