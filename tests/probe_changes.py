@@ -45,6 +45,7 @@ TRAINED = {
   if isinstance(row, Change)
   else Change(row, {}, 'trained')
   for key, row in TRAINING.items()
+  if key != 'seed'  # it draws more than what is trained
 }
 PROBES = {
   'probes/activations': {
@@ -183,6 +184,7 @@ PROBES = {
   },
   'probes/through_training': {
     **TRAINED,
+    'seed': 5,
     'epochs': (2,),
     'layers': 'relu2_1',
     'units': 3,
@@ -215,6 +217,7 @@ PROBES = {
   },
   'probes/zfnet': {
     **TRAINED,
+    'seed': 5,
     'width': 5,
     'scenes': 5,
     'batch': Change(3, {}, 'nothing'),

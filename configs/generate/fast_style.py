@@ -13,10 +13,15 @@ Commands:
 
 `generate/stylise` paints photos with the fast_style.safetensors that it writes.
 
-Runtime: minutes on 2 CPU cores. A run that is stopped or killed resumes from
-its last checkpoint.
+Runtime: minutes on 2 CPU cores; with VGG-19 30. A run that is stopped or killed
+resumes from its last checkpoint.
 
-Expected: fast_style.safetensors, and report.html.
+Expected: fast_style.safetensors, record.json, and report.html with what the
+network makes beside pixels that were optimized for the same loss. The second
+command, with The Starry Night and five photos, made the network that ships as
+fast_style_starry_night: on two photos it reaches 15 % of their own loss, 60
+steps of optimizing the pixels 5 %. Its strokes are short and wide plain areas
+are blotched, which more steps mend.
 """
 
 from ml_collections import ConfigDict
@@ -56,7 +61,8 @@ def get_config(arg: str = '') -> ConfigDict:
   if blocks.another_net(config, arg):
     config.style_size = 256
     config.size = 128
-    config.steps = 2000
+    config.beta = 16.0
+    config.steps = 1500
     config.shown_size = 384
   return config
 

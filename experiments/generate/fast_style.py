@@ -28,6 +28,7 @@ from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import (
   each_of,
   listed,
+  named,
   need_not_negative,
   need_positive,
 )
@@ -73,14 +74,15 @@ class State(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   need_positive(config, 'width', 'size', 'style_size', 'shown_size')
-  need_positive(config, 'batch_size', 'steps', 'learning_rate')
-  need_not_negative(config, 'alpha', 'beta', 'tv', 'blocks', 'compare')
+  need_positive(config, 'batch_size', 'steps', 'learning_rate', 'beta')
+  need_not_negative(config, 'alpha', 'tv', 'blocks', 'compare')
   each_of('config.upsampling', [config.upsampling], _UPSAMPLING)
-  if config.size % 4 or config.size < style.LEAST:
-    raise ValueError(
-      f'config.size: got {config.size}, expected a multiple of 4, at least '
-      f'{style.LEAST}'
-    )
+  for name in ('size', 'style_size', 'shown_size'):
+    if config[name] < style.LEAST or (name == 'size' and config.size % 4):
+      raise ValueError(
+        f'config.{name}: got {config[name]}, expected at least {style.LEAST}'
+        + (' and a multiple of 4' if name == 'size' else '')
+      )
   seeing = load_net(config)
   layers = listed(config.style_layers)
   check_layers(seeing, 'content_layer', [config.content_layer])
@@ -91,6 +93,11 @@ def prepare(config: ConfigDict) -> Inputs:
     read_picture('images', path, shorter=config.shown_size)
     for path in picture_paths(config, 'images')
   )
+  with named(layer='style_layers', x='size'):
+    jax.eval_shape(
+      lambda x: style.style_loss(seeing, x, layers)(*seeing(x)),
+      jnp.asarray(painting),
+    )
   return Inputs(config, seeing, painting, images, shown)
 
 

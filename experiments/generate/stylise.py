@@ -47,9 +47,10 @@ def prepare(config: ConfigDict) -> Inputs:
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Paints each picture, and writes it as a PNG."""
   config, net, sources = inputs
-  names = _names(sources)
   rows, lines = [], []
-  for source, name in zip(sources, names, strict=True):
+  for i, source in enumerate(sources):
+    # Numbered, as two photos may have one name.
+    name = f'{i:03d}_{pathlib.Path(source.removeprefix("sample:")).stem}'
     image = read_picture('images', source, shorter=config.size)
     made = recorder.once(name, functools.partial(_painted, config, net, image))
     picture = render.to_uint8(made['image'])
@@ -84,22 +85,12 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       ),
     ],
   )
-  return {
-    'pictures': len(rows),
-    'grid': float(np.mean([line[3] for line in lines])),
-    'border': float(np.mean([line[4] for line in lines])),
-  }
-
-
-def _names(sources: Sequence[str]) -> list[str]:
-  """A file name for each picture, numbered if two have the same."""
-  stems = [
-    pathlib.Path(source.removeprefix('sample:')).stem for source in sources
-  ]
-  return [
-    stem if stems.count(stem) == 1 else f'{stem}_{i}'
-    for i, stem in enumerate(stems)
-  ]
+  results = {'pictures': len(rows)}
+  for i, name in ((3, 'grid'), (4, 'border')):
+    known = [line[i] for line in lines if np.isfinite(line[i])]
+    if known:
+      results[name] = float(np.mean(known))
+  return results
 
 
 def _painted(
@@ -108,7 +99,7 @@ def _painted(
   """The picture, the seconds of a pass, and its artefacts."""
   made = painted(net, image, config.border)
   grid, contrast = np.nan, np.nan
-  if min(image.shape[:2]) > 16:  # else it has no inside
+  if min(image.shape[:2]) >= 24:  # six periods of the grid
     x = made['image']
     alone = painted(net, image, 0)['image']
     grid = np.asarray(generate.grid_energy(x, 4))

@@ -77,12 +77,15 @@ def prepare(config: ConfigDict) -> Inputs:
   info = chosen_layer(config, net)
   images = load_images(config, net.spec.size)
   height, width, channels = info.shape
+  training = config.places * (len(images) - -(-len(images) // _HELD_OUT))
   for name, most, of in (
     ('active', min(config.atoms, channels), 'the atoms and the channels'),
     ('places', height * width, 'the places of the layer'),
     ('patches', len(images), 'the pictures'),
     ('shown', config.atoms, 'the atoms'),
     ('factors', channels, 'the channels'),
+    ('factors', training, 'the samples to train with'),
+    ('active', training, 'the samples to train with'),
   ):
     if config[name] > most:
       raise ValueError(

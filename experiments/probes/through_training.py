@@ -48,9 +48,9 @@ def prepare(config: ConfigDict) -> Inputs:
   """Checks the settings."""
   plots.need_matplotlib()
   need_positive(config, 'units', 'scenes', 'batch', 'eval_scenes')
-  scene_training.check(config)
   key = jax.random.key(config.seed)
   net = nets.create('minivgg', key=key, classes=len(SHAPE_NAMES))
+  scene_training.check(config, net)
   layers = tuple(listed(config.layers))
   if not layers:
     raise ValueError('config.layers: got none, expected names of layers')
@@ -93,16 +93,14 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     epoch: scene_training.accuracy(net, config, config.eval_scenes)
     for epoch, net in kept.items()
   }
-  look = _Looking(inputs, recorder, trained.net)
-  found = {epoch: look(epoch, net) for epoch, net in kept.items()}
-  alike = {
-    layer: [float(v[f'{layer}/correlation'].mean()) for v in found.values()]
-    for layer in units
-  }
-  settled = {
-    layer: next(e for e, r in zip(kept, row, strict=True) if r >= _SETTLED)
-    for layer, row in alike.items()
-  }
+  looking = _Looking(inputs, recorder, trained.net)
+  found = {epoch: looking.look(epoch, net) for epoch, net in kept.items()}
+  alike = {layer: _alike(layer, found) for layer in units}
+  # The first epoch from which on they stay so; the last one at the latest.
+  settled = {}
+  for layer, row in alike.items():
+    unsettled = [i for i, r in enumerate(row[:-1]) if not r >= _SETTLED]
+    settled[layer] = [*kept][max(unsettled, default=-1) + 1]
   nets.save(trained.net, recorder.workdir / 'minivgg.safetensors', half=True)
   recorder.report(
     'Features through training',
@@ -124,7 +122,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
-        f'Accuracy on {config.eval_scenes} fresh scenes, and the correlations',
+        'Accuracy, and the correlations',
         ['epoch', 'accuracy', *units],
         [
           [epoch, accuracy[epoch], *(row[i] for row in alike.values())]
@@ -139,6 +137,15 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   }
 
 
+def _alike(
+  layer: str, found: Mapping[int, Mapping[str, np.ndarray]]
+) -> list[float]:
+  """Mean correlation by epoch, of the units that vary in the end."""
+  rows = np.stack([v[f'{layer}/correlation'] for v in found.values()])
+  varies = rows[-1] > 0
+  return [float(row[varies].mean()) if varies.any() else 0.0 for row in rows]
+
+
 class _Looking:
   """A look at all units of a net, beside those of the trained one."""
 
@@ -151,7 +158,7 @@ class _Looking:
       for layer in inputs.units
     }
 
-  def __call__(self, epoch: int, net: nets.Network) -> dict[str, np.ndarray]:
+  def look(self, epoch: int, net: nets.Network) -> dict[str, np.ndarray]:
     make = functools.partial(self._look, epoch, net)
     return self._recorder.once(f'epoch_{epoch:03d}', make)
 
@@ -207,10 +214,8 @@ def _add(
   return {
     layer: (
       probes.strongest(state[layer][0], acts[layer], first),
-      jax.tree.map(
-        jax.numpy.add,
-        state[layer][1],
-        probes.products(acts[layer], final[layer]),
+      probes.combined_products(
+        state[layer][1], probes.products(acts[layer], final[layer])
       ),
     )
     for layer in layers
@@ -221,7 +226,7 @@ def _joined(one: _State, other: _State) -> _State:
   return {
     layer: (
       probes.merged(one[layer][0], other[layer][0]),
-      jax.tree.map(jax.numpy.add, one[layer][1], other[layer][1]),
+      probes.combined_products(one[layer][1], other[layer][1]),
     )
     for layer in one
   }

@@ -44,8 +44,9 @@ class Inputs(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Checks the settings."""
   plots.need_matplotlib()
-  scene_training.check(config)
   need_positive(config, 'width', 'units', 'scenes', 'batch', 'eval_scenes')
+  scene_training.check(config)
+  scene_training.check(config, *(_small(config, name) for name in _FIRST))
   if config.units > 2 * config.width:
     raise ValueError(
       f'config.units: got {config.units}, expected at most twice the width, '

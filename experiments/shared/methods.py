@@ -301,6 +301,11 @@ def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
   maps = {
     row.name: row for row in nets.layer_info(net) if row.field is not None
   }
+  if not maps:
+    raise ValueError(
+      f'config.net.weights: each layer of {net.arch} sees the whole image, '
+      'expected a network of maps'
+    )
   layer = config.layer or list(maps)[-1]
   check_layers(net, 'layer', [layer])
   if layer not in maps:

@@ -7,11 +7,13 @@ the normalisation is folded into the kernels and biases.
 """
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from ml_collections import ConfigDict
 
@@ -20,7 +22,7 @@ from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.nets.layers import Conv
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
-from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.runs.settings import named, need_not_negative, need_positive
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
 from vizlab_experiments.shared import training_data
@@ -75,8 +77,8 @@ class TrainedNet(NamedTuple):
   milestones: Mapping[int, nets.Network]
 
 
-def check(config: ConfigDict) -> None:
-  """Checks the settings of ``blocks.training``.
+def check(config: ConfigDict, *untrained: nets.Network) -> None:
+  """Checks the settings of ``blocks.training``, and that images fit networks.
 
   Raises:
     ValueError: A setting is out of range.
@@ -86,6 +88,9 @@ def check(config: ConfigDict) -> None:
     raise ValueError(
       f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
     )
+  for net, (size, _) in itertools.product(untrained, stages):
+    with named(x='stages'):
+      jax.eval_shape(net, jax.ShapeDtypeStruct((1, size, size, 3), np.float32))
   need_positive(config, 'learning_rate', 'batch_size', 'calibration_batches')
   need_not_negative(config, 'fixed_scenes')
   if config.random_labels and not config.fixed_scenes:

@@ -35,7 +35,7 @@ def weights_between(
       and ``w`` are 1.
   """
   size = net.spec.size
-  if lower is None and (field := layer_info(net, upper).field):
+  if field := layer_info(net, upper).field:
     # It holds the receptive field of the unit in the middle.
     size = max(size, field.size + 4 * field.stride)
 

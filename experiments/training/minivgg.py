@@ -19,15 +19,14 @@ __all__ = ['prepare', 'run']
 
 def prepare(config: ConfigDict) -> ConfigDict:
   """Checks the settings."""
-  scene_training.check(config)
+  scene_training.check(config, _untrained(config))
   need_positive(config, 'eval_scenes')
   return config
 
 
 def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
   """Trains, folds, evaluates and writes the net and its training record."""
-  key = jax.random.key(config.seed)
-  start = nets.create('minivgg', key=key, classes=len(SHAPE_NAMES))
+  start = _untrained(config)
   net, seconds, _ = scene_training.train(config, recorder, start)
   accuracy = scene_training.accuracy(net, config, config.eval_scenes)
   nets.save(net, recorder.workdir / 'minivgg.safetensors', half=True)
@@ -56,6 +55,11 @@ def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
     ],
   )
   return results
+
+
+def _untrained(config: ConfigDict) -> nets.Network:
+  key = jax.random.key(config.seed)
+  return nets.create('minivgg', key=key, classes=len(SHAPE_NAMES))
 
 
 def _summary(config: ConfigDict, accuracy: float) -> str:

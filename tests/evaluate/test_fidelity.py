@@ -20,6 +20,8 @@ def test_the_ratio_by_hand():
   assert np.isinf(evaluate.psnr(a[0], a[0]))
   with pytest.raises(ValueError, match=r'reference: got shape \(8, 9, 3\)'):
     evaluate.psnr(a, b[0])
+  with pytest.raises(ValueError, match='image, reference: got uint8'):
+    evaluate.psnr(np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.float32))
 
 
 # Published with the usual protocol, by Dong et al. 2014 and others after them.
@@ -80,6 +82,8 @@ def test_the_distance_by_hand(heads):
     wanted += ((f - g) ** 2 * np.asarray(head)).sum(-1).mean((1, 2))
   np.testing.assert_allclose(found, wanted, rtol=1e-4)
   np.testing.assert_array_equal(evaluate.lpips(net, heads, a, a), 0)
+  slope = jax.grad(lambda a: evaluate.lpips(net, heads, a, b).sum())(0 * a)
+  assert np.isfinite(slope).all()
   alone = evaluate.lpips(net, heads, a[0], b[0])
   np.testing.assert_allclose(alone, wanted[0], rtol=1e-4)
 

@@ -100,14 +100,17 @@ def test_untrained_networks_paint_in_grey(upsampling, tmp_path):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'size': 30}, 'config.size: got 30, expected a multiple of 4'),
+    ({'size': 34}, 'config.size: got 34, .* multiple of 4'),
+    ({'shown_size': 12}, 'config.shown_size: got 12, expected at least'),
+    ({'style_size': 1}, 'config.style_size: got 1, expected at least'),
+    ({'style_layers': 'fc'}, "config.style_layers: 'fc' gives a vector"),
     ({'upsampling': 'bilinear'}, "config.upsampling: got 'bilinear'"),
     ({'content_layer': 'relu9'}, "config.content_layer: got 'relu9'"),
     ({'style_layers': 'relu9'}, "config.style_layers: got 'relu9'"),
     ({'style': 'no.png'}, 'config.style: no such file'),
     ({'photos': 'no.png'}, 'config.photos: no such file'),
     ({'width': 0}, 'config.width: got 0'),
-    ({'beta': -1.0}, 'config.beta: got -1.0'),
+    ({'beta': 0.0}, 'config.beta: got 0.0'),
     ({'learning_rate': float('nan')}, 'config.learning_rate: got nan'),
   ],
 )

@@ -15,9 +15,9 @@ def test_pictures_are_those_of_the_network(tmp_path):
   assert results['pictures'] == 4
   net = nets.load('fast_style_starry_night')
   for name, source in (
-    ('a_0', tmp_path / 'a.png'),
-    ('a_2', tmp_path / 'more' / 'a.png'),
-    ('crescent_and_cross', 'sample:crescent_and_cross'),
+    ('000_a', tmp_path / 'a.png'),
+    ('002_a', tmp_path / 'more' / 'a.png'),
+    ('003_crescent_and_cross', 'sample:crescent_and_cross'),
   ):
     image = io.read_image(str(source), shorter=40)
     wanted = np.asarray(generate.transformed(net, image))
@@ -36,7 +36,7 @@ def test_pictures_of_any_shape(shape, tmp_path):
     images=str(tmp_path / 'photo.png'),
     size=min(shape),
   )
-  made = io.read_image(str(tmp_path / 'run' / 'photo.png'))
+  made = io.read_image(str(tmp_path / 'run' / '000_photo.png'))
   assert made.shape[:2] == shape
 
 

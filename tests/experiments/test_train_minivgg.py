@@ -94,6 +94,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
   [
     ({'stages': ()}, 'stages: got'),
     ({'stages': ((0, 3),)}, 'stages: got'),
+    ({'stages': ((32, 3), (8, 1))}, 'config.stages: got images of 8x8'),
     ({'learning_rate': 0.0}, 'learning_rate: got 0.0'),
     ({'correlation': 1.5}, 'correlation: got 1.5, expected 0 to 1'),
   ],

@@ -35,12 +35,13 @@ def test_a_grid_of_another_period_is_none(image):
 
 
 def test_one_colour_has_no_energy():
-  flat = jnp.full((32, 32, 3), 0.5)
-  assert generate.grid_energy(flat, 4) == 0
+  for colour, side in ((0.5, 32), (0.3, 50), (0.3, 100)):
+    flat = jnp.full((side, side, 3), colour)
+    assert generate.grid_energy(flat, 4) == 0
   assert generate.border_contrast(flat, flat) == 0
 
 
-@pytest.mark.parametrize('period', [0, 1, 17])
+@pytest.mark.parametrize('period', [0, 1, 11])
 def test_wrong_periods_are_named(image, period):
   with pytest.raises(ValueError, match=f'period: got {period} for an image'):
     generate.grid_energy(image, period)
@@ -51,6 +52,8 @@ def test_the_border_over_the_inside(image):
   other = image + 0.1 * inner + 0.3 * (1 - inner)
   found = jax.jit(generate.border_contrast)(image, other)
   np.testing.assert_allclose(found, 3, rtol=1e-3)
+  only = generate.border_contrast(image, image + 0.1 * (1 - inner))
+  assert np.isinf(only).all()
   same = generate.border_contrast(image, image + 0.1)
   np.testing.assert_allclose(same, 1, rtol=1e-3)
 

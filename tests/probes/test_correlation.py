@@ -33,10 +33,9 @@ def test_parts_add_up_to_the_whole(pair):
     for rows in (slice(0, 1), slice(1, 4), slice(4, None))
   ]
   start = probes.no_products(pair[0].shape[-1])
-  add = functools.partial(jax.tree.map, jnp.add)
   jax.tree.map(
-    functools.partial(np.testing.assert_allclose, rtol=1e-5),
-    functools.reduce(add, parts, start),
+    functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4),
+    functools.reduce(probes.combined_products, parts, start),
     probes.products(*pair),
   )
 
@@ -69,3 +68,16 @@ def test_shapes_that_differ_are_named(pair):
     probes.products(one, other[:3])
   with pytest.raises(ValueError, match='channels: got 0'):
     probes.no_products(0)
+
+
+def test_a_large_mean_does_not_drown_the_rest():
+  one, noise = jax.random.normal(jax.random.key(0), (2, 4096, 3))
+  parts = [
+    probes.products(100 + 0.2 * one[rows], 100 + 0.2 * (one + noise)[rows])
+    for rows in (slice(0, 1000), slice(1000, None))
+  ]
+  found = probes.correlation(functools.reduce(probes.combined_products, parts))
+  wanted = [
+    np.corrcoef(a, a + b)[0, 1] for a, b in zip(one.T, noise.T, strict=True)
+  ]
+  np.testing.assert_allclose(found, wanted, atol=2e-3)

@@ -37,6 +37,11 @@ def psnr(image: Array, reference: Array) -> Array:
       f'reference: got shape {reference.shape}, expected {image.shape}, '
       '[..., H, W] or [..., H, W, 3]'
     )
+  if not all(jnp.issubdtype(v.dtype, jnp.floating) for v in (image, reference)):
+    raise ValueError(
+      f'image, reference: got {image.dtype} and {reference.dtype}, expected '
+      'floats in [0, 1]'
+    )
   colours = image.ndim > 2 and image.shape[-1] == 3
   axes = (-3, -2, -1) if colours else (-2, -1)
   return -10 * jnp.log10(jnp.square(image - reference).mean(axes))
@@ -85,4 +90,7 @@ def lpips(
 
 def _unit(a: Array) -> Array:
   """Activations of length 1 at each position."""
-  return a / (jnp.sqrt(jnp.square(a).sum(-1, keepdims=True)) + _EPSILON)
+  square = jnp.square(a).sum(-1, keepdims=True)
+  some = square > 0  # at 0 a square root has no gradient
+  length = jnp.where(some, jnp.sqrt(jnp.where(some, square, 1)), 0)
+  return a / (length + _EPSILON)

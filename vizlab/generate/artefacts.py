@@ -9,6 +9,9 @@ from vizlab.types import Array, check_image
 __all__ = ['border_contrast', 'grid_energy']
 
 
+_FLAT = 1e-10  # variance of the rounding of one colour
+
+
 def grid_energy(image: Array, period: int) -> Array:
   """Energy of a grid in an image, over that of the frequencies around it.
 
@@ -25,17 +28,17 @@ def grid_energy(image: Array, period: int) -> Array:
     ``[...]``; 0 for an image of one colour.
 
   Raises:
-    ValueError: The period is below 2, or the image holds less than four.
+    ValueError: The period is below 2, or the image holds less than six.
 
   References:
     Odena, Dumoulin & Olah 2016, "Deconvolution and Checkerboard Artifacts".
   """
   check_image(image, 'image')
   height, width = (n - n % period if period else n for n in image.shape[-3:-1])
-  if period < 2 or min(height, width) < 4 * period:
+  if period < 2 or min(height, width) < 6 * period:
     raise ValueError(
       f'period: got {period} for an image of {image.shape[-3]} x '
-      f'{image.shape[-2]} pixels, expected 2 to a quarter of its sides'
+      f'{image.shape[-2]} pixels, expected 2 to a sixth of its sides'
     )
   grey = image[..., :height, :width, :].mean(-1)
   ratios = []
@@ -52,6 +55,9 @@ def grid_energy(image: Array, period: int) -> Array:
     near = near[(near > 0) & (near < energy.shape[-1])]
     around = energy[..., near].mean(-1)
     here = energy[..., at].mean(-1)
+    # What is left of one colour is rounding.
+    flat = jnp.square(away).mean((-1, -2)) < _FLAT
+    here = jnp.where(flat, 0, here)
     ratios.append(here / jnp.where(around > 0, around, 1))
   return (ratios[0] + ratios[1]) / 2
 
@@ -70,7 +76,7 @@ def border_contrast(image: Array, reference: Array, width: int = 8) -> Array:
 
   Returns:
     ``[...]``: root mean square difference of the border over that of the rest;
-    0 for images that are the same.
+    0 for images that are the same, infinite if only the border differs.
   """
   check_image(image, 'image')
   height, across = image.shape[-3:-1]
@@ -85,5 +91,7 @@ def border_contrast(image: Array, reference: Array, width: int = 8) -> Array:
   count = inner.shape[-1] * inner.shape[-2]
   outside = (square.sum((-1, -2)) - inside) / (height * across - count)
   inside = inside / count
+  outside = jax.nn.relu(outside)  # rounding
   ratio = outside / jnp.where(inside > 0, inside, 1)
-  return jnp.sqrt(jax.nn.relu(ratio))
+  alone = jnp.where(outside > 0, jnp.inf, 0)
+  return jnp.sqrt(jnp.where(inside > 0, ratio, alone))

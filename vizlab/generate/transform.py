@@ -34,7 +34,7 @@ def transformed(
     multiple: Number that divides the sides which the network can take.
 
   Returns:
-    ``[..., H, W, 3]`` in [0, 1], of the dtype of the image.
+    ``[..., H, W, 3]`` in [0, 1].
 
   Raises:
     ValueError: A number is out of range, the layer is unknown, or its

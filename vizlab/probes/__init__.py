@@ -14,6 +14,7 @@ from vizlab.probes.activations import (
 )
 from vizlab.probes.correlation import (
   Products,
+  combined_products,
   correlation,
   no_products,
   products,
@@ -64,6 +65,7 @@ __all__ = [
   'activity',
   'aliasing',
   'combined',
+  'combined_products',
   'contributions',
   'correlation',
   'cropped',

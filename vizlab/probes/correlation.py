@@ -6,36 +6,42 @@ import jax.numpy as jnp
 
 from vizlab.types import Array, whole
 
-__all__ = ['Products', 'correlation', 'no_products', 'products']
+__all__ = [
+  'Products',
+  'combined_products',
+  'correlation',
+  'no_products',
+  'products',
+]
 
-_FLAT = 1e-6  # share of the mean square below which a variance is rounding
+_FLAT = 1e-12  # share of the squared mean below which a variance is rounding
 
 
 class Products(NamedTuple):
-  """Sums over the positions of images; those of two parts are added.
+  """Moments of pairs of activations over the positions of images.
 
   Attributes:
     count: ``[]``, number of positions.
-    sums: ``[2, C]``, sums of the activations of each side.
-    squares: ``[2, C]``, sums of their squares.
-    products: ``[C]``, sums of the products of both sides.
+    mean: ``[2, C]``, mean activation of each side.
+    square: ``[2, C]``, sum of the squared distances from it.
+    product: ``[C]``, sum of the products of both distances.
   """
 
   count: Array
-  sums: Array
-  squares: Array
-  products: Array
+  mean: Array
+  square: Array
+  product: Array
 
 
 def no_products(channels: int) -> Products:
-  """Sums over no image."""
+  """Moments over no image."""
   zeros = jnp.zeros(whole(channels, 'channels'), jnp.float32)
   both = jnp.stack([zeros, zeros])
   return Products(jnp.float32(0), both, both, zeros)
 
 
 def products(acts: Array, others: Array) -> Products:
-  """Sums for activations of the same images in two networks.
+  """Moments for activations of the same images in two networks.
 
   Args:
     acts: Activations ``[B, H, W, C]`` or ``[B, C]``.
@@ -50,15 +56,31 @@ def products(acts: Array, others: Array) -> Products:
   both = jnp.stack(
     [v.reshape(-1, v.shape[-1]).astype(jnp.float32) for v in (acts, others)]
   )
+  mean = both.mean(1)
+  away = both - mean[:, None]
   return Products(
     jnp.float32(both.shape[1]),
-    both.sum(1),
-    jnp.square(both).sum(1),
-    (both[0] * both[1]).sum(0),
+    mean,
+    jnp.square(away).sum(1),
+    (away[0] * away[1]).sum(0),
   )
 
 
-def correlation(sums: Products) -> Array:
+def combined_products(one: Products, other: Products) -> Products:
+  """Moments over the images of both (Chan, Golub & LeVeque 1979)."""
+  count = one.count + other.count
+  share = other.count / jnp.maximum(count, 1)
+  apart = other.mean - one.mean
+  weight = one.count * share
+  return Products(
+    count,
+    one.mean + apart * share,
+    one.square + other.square + jnp.square(apart) * weight,
+    one.product + other.product + apart[0] * apart[1] * weight,
+  )
+
+
+def correlation(moments: Products) -> Array:
   """Pearson correlation of each channel with its counterpart.
 
   Returns:
@@ -69,12 +91,8 @@ def correlation(sums: Products) -> Array:
   >>> correlation(products(acts, 5 - 2 * acts)).tolist()
   [-1.0, 0.0]
   """
-  count = jnp.maximum(sums.count, 1)
-  mean, square = sums.sums / count, sums.squares / count
-  variance = square - jnp.square(mean)
-  covariance = sums.products / count - mean[0] * mean[1]
-  varies = (variance > _FLAT * square).all(0)
-  scale = jnp.sqrt(jnp.where(varies, variance[0] * variance[1], 1))
-  known = jnp.isfinite(sums.products)
-  inside = jnp.clip(covariance / scale, -1, 1)
-  return jnp.where(known & ~varies, 0, inside)
+  count, mean, square, product = moments
+  varies = (square > _FLAT * count * jnp.square(mean)).all(0)
+  scale = jnp.sqrt(jnp.where(varies[None], square, 1)).prod(0)
+  inside = jnp.clip(product / scale, -1, 1)
+  return jnp.where(jnp.isfinite(product) & ~varies, 0, inside)

@@ -87,9 +87,10 @@ def dictionary_loss(
 ) -> tuple[Array, Array]:
   """Squared error of the reconstruction, and what dead atoms leave of it.
 
-  ``|x - x'|^2 + |x - x' - e|^2 / 32``, where ``e`` is the best that as many
-  dead atoms as are active can add. The second term has no influence on other
-  atoms; without it, atoms that answer to nothing are never trained.
+  ``|x - x'|^2 + |x - x' - e|^2 / 32``, where ``e`` is the sum of the dead atoms
+  that answer most, as many as may be active. The second term has no influence
+  on other atoms; without it, atoms that answer but are never among the largest
+  are not trained.
 
   Args:
     dictionary: The dictionary.

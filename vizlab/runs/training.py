@@ -67,7 +67,8 @@ def train_resumable(
       is not one number, or the checkpoint is of another state.
   """
   steps, log_every = whole(steps, 'steps'), whole(log_every, 'log_every')
-  outside = [at for at in milestones if not 1 <= at <= steps]
+  milestones = [whole(at, 'milestones') for at in milestones]
+  outside = [at for at in milestones if at > steps]
   if outside:
     raise ValueError(f'milestones: got {outside[0]}, expected 1 to {steps}')
   state = jax.tree.map_with_path(_strong, state)

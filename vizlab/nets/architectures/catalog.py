@@ -193,6 +193,10 @@ def create(
   published = architecture(arch)
   if classes is not None and classes < 1:
     raise ValueError(f'classes: got {classes}, expected at least 1')
+  if classes is not None and published.head is None:
+    raise ValueError(
+      f'classes: got {classes}, expected none for {arch}, which makes images'
+    )
   ops, spec = published.layers(classes, classifier), published.spec(preprocess)
   by_pooling = pooling_rules(pool)
   key = jax.random.key(0) if key is None else key

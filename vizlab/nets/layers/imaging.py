@@ -46,8 +46,8 @@ class Pad(Layer):
     added, least = self.before + self.after, max(self.before, self.after)
     if self.mode == 'reflect' and min(h, w) <= least:
       raise ValueError(
-        f'{self.name}: got a map of {h} x {w}, expected more than {least} rows '
-        'and columns to mirror'
+        f'x: got images too small for {self.name!r}, which mirrors {least} '
+        f'rows and columns of its map of {h} x {w}'
       )
     return h + added, w + added, c
 
@@ -101,8 +101,12 @@ class ConvTranspose(Layer):
     return shapes | ({'bias': (d,)} if self.bias else {})
 
   def init(self, key: Array, shape: Shape) -> Params:
-    """He-normal kernel, zero bias."""
-    return he_normal(key, self.param_shapes(shape))
+    """He-normal kernel, for the inputs that an output sees; zero bias."""
+    params = he_normal(key, self.param_shapes(shape))
+    # It was drawn for the D k^2 inputs of the convolution below it.
+    seen = shape[-1] * (self.kernel / self.stride) ** 2
+    drawn_for = self.features * self.kernel**2
+    return params | {'kernel': params['kernel'] * (drawn_for / seen) ** 0.5}
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(stride H, stride W, features)``."""
@@ -176,6 +180,10 @@ class Rescale(Pointwise):
   scale: float = 1.0
   shift: float = 0.0
   squash: bool = False
+
+  def offset(self, params: Params) -> Array | None:
+    """The shift of each channel; none where it is squashed before."""
+    return None if self.squash else jnp.full((1,), self.shift, jnp.float32)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Squashes, scales and shifts."""

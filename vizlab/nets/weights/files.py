@@ -57,10 +57,10 @@ def load(
       names (``.h5``) or with those of a published network of fast style.
     arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
       it from the file.
-    preprocess: ``'torchvision'`` or ``'caffe'``. ``None`` uses the header of
-      the file if it has one, otherwise the preprocessing that the format of the
-      names implies (torchvision's names: ``'torchvision'``, Keras' names:
-      ``'caffe'``).
+    preprocess: ``'torchvision'`` or ``'caffe'``, and ``'bytes'`` for networks
+      of fast style. ``None`` uses the header of the file if it has one,
+      otherwise the preprocessing that the format of the names implies
+      (torchvision's names: ``'torchvision'``, Keras' names: ``'caffe'``).
     pool: ``'max'`` or ``'avg'``, for every pooling layer. ``None`` uses the
       header of the file, otherwise ``'max'``.
     layers: Your own layer classes that the file refers to, if they cannot be
