@@ -16,8 +16,9 @@ resumes from its last checkpoint.
 
 Expected: report.html. With eight numbers a place, 256 atoms explain 87 % of the
 variance of relu4_2 on held-out scenes, the eight strongest units 72 %, eight
-principal components 41 %; 32 factors of NMF 57 %. No atom is silent; some stand
-for rings, small discs, stars, corners or the border of the image.
+principal components 41 %; 32 factors of NMF, of which 16 are active, 57 %. No
+atom is silent; some stand for rings, small discs, stars, corners of shapes or
+the border of the image.
 """
 
 from ml_collections import ConfigDict

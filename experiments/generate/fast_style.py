@@ -362,7 +362,7 @@ def _report(
       ),
       Table(
         'Loss of each image, without total variation',
-        ['image', *losses],
+        ['name', *losses],
         [
           [name, *(f'{value:.4g}' for value in row)]
           for name, *row in zip(

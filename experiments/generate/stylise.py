@@ -12,11 +12,12 @@ from vizlab import generate, nets, render
 from vizlab.runs.inputs import load_net, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
-from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.runs.settings import need_not_negative
 from vizlab_experiments.shared.painting import painted
 
 __all__ = ['prepare', 'run']
 
+_LEAST = 16  # pixels of the shorter side
 _SHOWN = 480  # pixels of the longer side in the report
 
 
@@ -30,8 +31,11 @@ class Inputs(NamedTuple):
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs; every picture can be decoded."""
-  need_positive(config, 'size')
   need_not_negative(config, 'border')
+  if config.size < _LEAST:
+    raise ValueError(
+      f'config.size: got {config.size}, expected at least {_LEAST}'
+    )
   net = load_net(config)
   if net.ops[-1].name != 'image':
     raise ValueError(
@@ -68,10 +72,10 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     )
   recorder.report(
     f'Photos painted by {config.net.weights}',
-    'Each in one pass. The grid is the energy at the frequencies of a '
-    'checkerboard of 4 pixels over that around them, about 1 if there is none; '
-    'the border is how far the picture changes there, over inside, if nothing '
-    'continues the photo.',
+    'Each in one pass. The grid tells how much stronger the frequencies of a '
+    'mesh of 4 pixels are than those beside them; 1 means that there is none. '
+    'The border tells how much more the picture changes at its edges than '
+    'inside if the photo is not continued beyond them; 1 means no more.',
     [
       Figure(
         'painted',

@@ -140,7 +140,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   share = (codes > 0).mean(0)
   order = np.argsort(-share, kind='stable')
   energy = np.square(codes).mean(0)
-  shown = np.sort(np.argsort(-energy, kind='stable')[: config.shown])
+  shown = np.argsort(-energy, kind='stable')[: config.shown]
   made = icons(
     recorder, 'icons', config, net, info.name, np.asarray(learned.atoms)[shown]
   )
@@ -161,8 +161,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     + ' silent everywhere.',
     [
       Table(
-        'Variance explained on held-out pictures, by numbers that are not zero',
-        ['dictionary', 'explained', 'numbers', 'of'],
+        'Variance explained on held-out pictures, and how many numbers of a '
+        'place are not zero on average',
+        ['dictionary', 'explained', 'not zero', 'numbers'],
         [[name, *row] for name, row in rows.items()],
       ),
       _atoms(inputs, samples, image_of, codes[:, shown], shown, made),
@@ -345,8 +346,9 @@ def _atoms(
     rows.append([render.resize(picture, _TILE) for picture in row])
   return Figure(
     'atoms',
-    'The atoms that add most: an image in the direction of each, and the '
-    'patches to which it adds most',
+    'The atoms that add most, the strongest first: an image in the direction '
+    'of each, and the patches to which it adds most; grey lies outside of the '
+    'picture',
     render.table(
       rows,
       ['atom', *([''] * config.patches)],

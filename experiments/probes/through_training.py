@@ -107,8 +107,13 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     f'Random units of minivgg after {_list(kept)} epochs: what the deconvnet '
     f'projects back from the strongest of {config.scenes} scenes, and how '
     'alike the maps of all units are to those after the last epoch. The maps '
-    f'correlate above {_SETTLED} with the final ones from epoch '
-    + ', '.join(f'{epoch} in {layer}' for layer, epoch in settled.items())
+    f'correlate above {_SETTLED} with the final ones '
+    + ', '.join(
+      f'from epoch {epoch} in {layer}'
+      if epoch < max(kept)
+      else f'not before the end in {layer}'
+      for layer, epoch in settled.items()
+    )
     + '.',
     [
       *(_figure(inputs, layer, found) for layer in units),

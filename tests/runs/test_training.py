@@ -152,6 +152,21 @@ def test_milestones_are_kept(at, new_recorder, monkeypatch):
     train(recorder, **settings)
 
 
+def test_a_training_that_diverges_stops(new_recorder):
+  recorder = new_recorder()
+
+  def diverging(state, data, step):
+    return state, {'loss': jnp.where(step < 4, 1.0, jnp.nan)}
+
+  with pytest.raises(ValueError, match='x: loss is nan at step 6, .* smaller'):
+    training.train_resumable(
+      recorder, 'x', diverging, jnp.zeros(2), batch, steps=50, log_every=3
+    )
+  rows = read_metrics(recorder.workdir)
+  assert [row['step'] for row in rows] == [3, 6]
+  assert not recorder.has('x')
+
+
 def drift(state, data, step):
   """A state of several types, one of them a number of Python at first."""
   w = (state['w'] * state['rate']).astype(jnp.bfloat16)

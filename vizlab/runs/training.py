@@ -1,6 +1,7 @@
 """Resumable training, with metrics and a progress bar."""
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -64,7 +65,7 @@ def train_resumable(
 
   Raises:
     ValueError: A number is out of range, the state holds random keys, a metric
-      is not one number, or the checkpoint is of another state.
+      is not one number or not finite, or the checkpoint is of another state.
   """
   steps, log_every = whole(steps, 'steps'), whole(log_every, 'log_every')
   milestones = [whole(at, 'milestones') for at in milestones]
@@ -101,9 +102,16 @@ def train_resumable(
       if done % log_every == 0 or done == steps:
         count = (done - 1) % log_every + 1
         rows = {key: np.asarray(v)[:count] for key, v in carry[1].items()}
+        means = {key: float(v.mean()) for key, v in rows.items()}
         recorder.metrics(
-          done, {f'{name}/{key}': v.mean() for key, v in rows.items()}
+          done, {f'{name}/{key}': value for key, value in means.items()}
         )
+        for key, value in means.items():
+          if not math.isfinite(value):
+            raise ValueError(
+              f'{name}: {key} is {value} at step {done}, expected a finite '
+              'number; start again with --overwrite and a smaller learning rate'
+            )
       if done in milestones:  # before the checkpoint that follows it
         make = functools.partial(kept_arrays, carry[0])
         recorder.once(_milestone(name, done), make)
