@@ -34,6 +34,7 @@ from vizlab.runs.settings import (
 )
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
+from vizlab_experiments.shared.gradient_steps import gradient_step
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.painting import painted
 from vizlab_experiments.shared.records import write_record
@@ -199,7 +200,7 @@ def _train(
     del step
     x, seeing, loss = data
 
-    def loss_fn(params: dict[str, dict[str, Array]]) -> Array:
+    def loss_fn(params: dict[str, dict[str, Array]]) -> tuple[Array, None]:
       made = nets.with_params(start, params)(x)[1]['image']
       each = generate.perceptual_loss(
         seeing,
@@ -210,12 +211,11 @@ def _train(
         alpha=goal.alpha,
         beta=config.beta,
       )
-      return (each + config.tv * penalty(made)).mean()
+      return (each + config.tv * penalty(made)).mean(), None
 
-    value, grads = jax.value_and_grad(loss_fn)(state.params)
-    with jax.numpy_dtype_promotion('standard'):  # optax needs it
-      updates, opt = tx.update(grads, state.opt)
-      params = optax.apply_updates(state.params, updates)
+    params, opt, (value, _) = gradient_step(
+      tx, loss_fn, state.params, state.opt
+    )
     return State(params, opt), {'loss': value}
 
   def batch(step: int) -> tuple[np.ndarray, nets.Network, Objective]:

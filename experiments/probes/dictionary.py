@@ -19,6 +19,7 @@ from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import named, need_positive
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
+from vizlab_experiments.shared.gradient_steps import gradient_step
 from vizlab_experiments.shared.icons import check_icons, icon_problem, icons
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.methods import chosen_layer
@@ -247,12 +248,9 @@ def _learn(
       )
       return loss.mean(), codes
 
-    (loss, codes), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      state.dictionary
+    dictionary, opt, (loss, codes) = gradient_step(
+      tx, loss_fn, state.dictionary, state.opt
     )
-    with jax.numpy_dtype_promotion('standard'):  # optax needs it
-      updates, opt = tx.update(grads, state.opt)
-      dictionary = optax.apply_updates(state.dictionary, updates)
     idle = jnp.where((codes > 0).any(0), 0, state.idle + 1)
     state = State(probes.unit_atoms(dictionary), opt, idle)
     dead = (idle > config.patience).mean(dtype=jnp.float32)

@@ -26,6 +26,7 @@ from vizlab.runs.settings import named, need_not_negative, need_positive
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
 from vizlab_experiments.shared import training_data
+from vizlab_experiments.shared.gradient_steps import gradient_step
 from vizlab_experiments.shared.normalisation import (
   Moments,
   Norm,
@@ -133,11 +134,9 @@ def train(
     state: State, data: Scene, step: Array
   ) -> tuple[State, dict[str, Array]]:
     del step
-    differentiate = jax.value_and_grad(_loss, has_aux=True)
-    (loss, hits), grads = differentiate(state.trained, net, data)
-    with jax.numpy_dtype_promotion('standard'):  # optax needs it
-      updates, opt = tx.update(grads, state.opt, state.trained)
-      trained = optax.apply_updates(state.trained, updates)
+    trained, opt, (loss, hits) = gradient_step(
+      tx, lambda trained: _loss(trained, net, data), state.trained, state.opt
+    )
     return State(trained, opt), {'loss': loss, 'accuracy': hits}
 
   done = train_resumable(
