@@ -30,6 +30,7 @@ __all__ = [
   'folder',
   'following',
   'prepare',
+  'sources',
   'start',
 ]
 
@@ -160,6 +161,13 @@ def experiment(config: ConfigDict) -> ModuleType:
   reference = config_file().get_config(*[arg] if colon else [])
   experiments.check(config, reference)
   return module
+
+
+def sources(config: ConfigDict) -> tuple[pathlib.Path, ...]:
+  """Files in which the settings of a config are written."""
+  given = config_flags.get_config_filename(flags.FLAGS['config'])
+  path = _given() if given else experiments.config_path(config.experiment)
+  return experiments.sources(pathlib.Path(path))
 
 
 def folder() -> pathlib.Path:

@@ -17,7 +17,7 @@ from types import ModuleType
 from absl import flags
 from ml_collections import ConfigDict
 
-from vizlab.commands import launching
+from vizlab.commands import describing, launching
 from vizlab.commands.launching import CONFIG, WORKDIR
 from vizlab.runs import experiments, files, stopping
 
@@ -28,6 +28,9 @@ OVERWRITE = flags.DEFINE_bool(
 )
 LIST = flags.DEFINE_bool('list', False, 'List the experiments and exit.')
 PRINT = flags.DEFINE_bool('print_config', False, 'Print the config and exit.')
+DESCRIBE = flags.DEFINE_bool(
+  'describe', False, 'Print what the config does and its settings, and exit.'
+)
 COORDINATOR = flags.DEFINE_string(
   'coordinator',
   '',
@@ -99,6 +102,9 @@ def main(argv: list[str]) -> None:
   config, experiment = wanted()
   if PRINT.value:
     print(json.dumps(config.to_dict(), indent=2))
+    return
+  if DESCRIBE.value:
+    print(describing.described(config, launching.sources(config)))
     return
   if WORKDIR.value is None:
     raise ValueError('workdir: got none, expected --workdir=FOLDER')

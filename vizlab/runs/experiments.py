@@ -31,6 +31,7 @@ __all__ = [
   'load_file',
   'renamed',
   'restored',
+  'sources',
 ]
 
 _PACKAGE = 'vizlab_experiments'
@@ -118,6 +119,17 @@ def config_path(name: str) -> pathlib.Path:
   """
   _check_known('config', name)
   return _configs() / f'{name}.py'
+
+
+def sources(config: pathlib.Path) -> tuple[pathlib.Path, ...]:
+  """Files in which a config's settings are written: its own comes first.
+
+  Those that come with vizlab share a module of settings.
+  """
+  ours = _configs()
+  if ours in config.resolve().parents:
+    return config, ours / 'blocks.py'
+  return (config,)
 
 
 def experiment_module(name: str) -> ModuleType:

@@ -1,0 +1,108 @@
+"""Description of a config: its docstring, and its settings with comments."""
+
+import ast
+import io
+import pathlib
+import tokenize
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+__all__ = ['comments', 'described']
+
+
+def described(config: ConfigDict, paths: Iterable[pathlib.Path]) -> str:
+  """The docstring of a config's file, and its settings as flags.
+
+  Each setting has its value and the comment beside or above the line that sets
+  it.
+
+  Args:
+    config: The config.
+    paths: Its file, and others with functions that add settings.
+  """
+  first, *others = (path.read_text() for path in paths)
+  known = comments(first)
+  # Of a shared file, what the functions add that the config calls.
+  called = {
+    node.attr
+    for node in ast.walk(ast.parse(first))
+    if isinstance(node, ast.Attribute)
+  }
+  for source in others:
+    known = comments(source, called) | known
+  lines = [ast.get_docstring(ast.parse(first)) or '', '', 'Settings:', '']
+  for name, value in _settings(config):
+    told = known.get(name) or known.get(name.rpartition('.')[2])
+    lines.append(f'  --config.{name}={_shown(value)}')
+    if told:
+      lines.append(f'      {told}')
+  return '\n'.join(lines).strip()
+
+
+def comments(
+  source: str, functions: Collection[str] | None = None
+) -> dict[str, str]:
+  """Comments of settings, by the name after ``config.``.
+
+  Args:
+    source: Python code with lines such as ``config.steps = 8  # at each size``.
+    functions: Names of the functions that are looked at; all code by default.
+
+  >>> comments('config.top = 9  # patches of a unit')
+  {'top': 'patches of a unit'}
+  """
+  beside, above = {}, {}
+  for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    if token.type == tokenize.COMMENT:
+      own = not token.line[: token.start[1]].strip()
+      (above if own else beside)[token.start[0]] = token.string.lstrip('# ')
+  tree = ast.parse(source)
+  parts = (
+    [tree]
+    if functions is None
+    else [
+      node
+      for node in tree.body
+      if isinstance(node, ast.FunctionDef) and node.name in functions
+    ]
+  )
+  found: dict[str, str] = {}
+  for node in (node for part in parts for node in ast.walk(part)):
+    if not isinstance(node, ast.Assign):
+      continue
+    name = ast.unparse(node.targets[0])
+    if not name.startswith('config.'):
+      continue
+    text = beside.get(node.end_lineno)
+    if text is None:
+      lines, at = [], node.lineno - 1
+      while at in above:
+        lines.append(above[at])
+        at -= 1
+      text = ' '.join(reversed(lines))
+    if text:
+      found.setdefault(name.removeprefix('config.'), text)
+  return found
+
+
+def _settings(config: ConfigDict, prefix: str = '') -> Iterable[Any]:
+  """Names and values of all settings but the experiment, in their order."""
+  for name in config:
+    value = config[name]
+    if isinstance(value, ConfigDict):
+      yield from _settings(value, f'{prefix}{name}.')
+    elif prefix or name != 'experiment':
+      yield f'{prefix}{name}', value
+
+
+def _shown(value: Any) -> str:
+  if isinstance(value, tuple):
+    return ','.join(map(str, value)) if _flat(value) else str(value)
+  return '' if value is None else str(value)
+
+
+def _flat(value: tuple[Any, ...]) -> bool:
+  """Tells if a tuple is written as comma-separated strings."""
+  return all(isinstance(part, str) for part in value)
