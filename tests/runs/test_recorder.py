@@ -1,5 +1,6 @@
 import hashlib
 import json
+import sys
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ from ml_collections import ConfigDict
 from tools import locked
 
 from vizlab import io
-from vizlab.runs import Recorder
+from vizlab.runs import Recorder, provenance
 from vizlab.runs.reader import read_metrics
 from vizlab.runs.report import Figure, Table
 
@@ -189,3 +190,15 @@ def test_a_run_does_not_resume_with_another_file(tmp_path):
   with pytest.raises(ValueError, match='workdir: .*cat.png is another file'):
     opened(tmp_path / 'run', **values)
   Recorder(tmp_path / 'run', config(**values), overwrite=True).open()
+
+
+@pytest.mark.parametrize(
+  ('argv', 'wanted'),
+  [
+    (['/env/bin/vizlab-run', '--config=a b'], "vizlab-run '--config=a b'"),
+    (['scripts/run.py', '--config=a'], 'python scripts/run.py --config=a'),
+  ],
+)
+def test_the_command_can_be_given_again(argv, wanted, monkeypatch):
+  monkeypatch.setattr(sys, 'argv', argv)
+  assert provenance.command() == wanted

@@ -64,8 +64,11 @@ def own_code(experiment: ModuleType) -> dict[str, str]:
 
 
 def command() -> str:
-  """Returns the command line of this process."""
-  return shlex.join(['python', *sys.argv])
+  """Returns the command line of this process; an installed command by name."""
+  program, *rest = sys.argv
+  if pathlib.PurePath(program).suffix == '.py':
+    return shlex.join(['python', program, *rest])
+  return shlex.join([pathlib.PurePath(program).name, *rest])
 
 
 def check_files(
