@@ -366,7 +366,7 @@ BAD = [
   ),
   ('training/minivgg', {'batch_size': 0}, 'config.batch_size: got 0'),
   ('probes/dictionary', {'active': 13}, 'config.active: got 13, .* 12'),
-  ('probes/dictionary', {'places': 0}, 'config.places: got 0'),
+  ('probes/dictionary', {'positions': 0}, 'config.positions: got 0'),
   ('probes/through_training', {'layers': 'fc'}, "config.layers: 'fc' gives no"),
   ('probes/zfnet', {'top': 9}, 'config.top: got 9, expected at most'),
 ]

@@ -107,7 +107,7 @@ PROBES = {
     'layer': 'relu1_1',
     'scenes': 24,
     'photos': Change('{files}/labelled', {}, 'config.scenes, config.photos'),
-    'places': 9,
+    'positions': 9,
     'atoms': 14,
     'active': 2,
     'factors': 3,

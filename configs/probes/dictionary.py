@@ -1,9 +1,9 @@
 """Learns a sparse dictionary of a layer's activations.
 
 A top-k autoencoder (Makhzani & Frey 2014; Gao et al. 2024) writes the
-activations at each place as a sum of few of many atoms. Its explained variance
-beside those of NMF, of principal components and of the strongest units; an
-image for each atom, and the patches that need most of it.
+activations at each position as a sum of few of many atoms. The report compares
+its explained variance with those of NMF, of principal components and of the
+strongest units, and shows an image and the strongest patches of each atom.
 
 Commands:
   vizlab-run --config=probes/dictionary --workdir=runs/dictionary
@@ -14,9 +14,9 @@ Commands:
 Runtime: less than a minute on 2 CPU cores. A run that is stopped or killed
 resumes from its last checkpoint.
 
-Expected: report.html. With eight numbers a place, 256 atoms explain 87 % of the
-variance of relu4_2 on held-out scenes, the eight strongest units 72 %, eight
-principal components 41 %; 32 factors of NMF, of which 16 are active, 57 %. No
+Expected: report.html. With eight numbers per position, 256 atoms explain 87 %
+of the variance of relu4_2 on held-out scenes, the eight strongest units 72 %,
+eight principal components 41 %; 32 factors of NMF, 16 of them active, 57 %. No
 atom is silent; some stand for rings, small discs, stars, corners of shapes or
 the border of the image.
 """
@@ -37,9 +37,9 @@ def get_config(arg: str = '') -> ConfigDict:
   config.scenes = 2048  # scenes of two objects
   # A folder (or pattern) of photos instead.
   config.photos = placeholder(str)
-  config.places = 16  # random ones of each image
+  config.positions = 16  # random ones of each image
   config.atoms = 256
-  config.active = 8  # at most, at a place
+  config.active = 8  # at most, at a position
   config.factors = 32  # of NMF
   config.training_steps = 3000
   config.training_batch = 512
@@ -55,7 +55,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.batch = 32  # images read at once
   if blocks.another_net(config, arg):
     config.layer = 'relu5_1'
-    config.places, config.atoms = 64, 1024
+    config.positions, config.atoms = 64, 1024
     config.size, config.icons_batch = 112, 6
     config.learning_rate = 0.05
     config.batch = 8
@@ -68,7 +68,7 @@ def get_test_config() -> ConfigDict:
   """The same in seconds, for tests."""
   config = get_config()
   config.layer = 'relu2_1'
-  config.scenes, config.batch, config.places = 16, 8, 8
+  config.scenes, config.batch, config.positions = 16, 8, 8
   config.atoms, config.active, config.factors = 12, 3, 4
   config.training_steps, config.training_batch = 30, 32
   config.shown, config.patches = 2, 2

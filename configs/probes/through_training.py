@@ -1,6 +1,6 @@
 """Shows the features of a network while it is trained.
 
-minivgg is trained anew on scenes and kept after 1, 2, 5, 10, 20, 30, 40 and 64
+minivgg is trained again on scenes and kept after 1, 2, 5, 10, 20, 30, 40 and 64
 epochs. For random units of each layer, what the deconvnet projects back from
 the scene that excites it most (Zeiler & Fergus 2014, figure 4), and for all
 units the correlation of their maps with those after the last epoch.

@@ -2,7 +2,8 @@
 
 Zeiler & Fergus (2014, section 4.1) saw dead units and aliasing in AlexNet's
 first layers, and took 7x7 filters of stride 2 in place of 11x11 ones of stride
-4. Here two small networks that differ in this are trained alike on scenes:
+4. Here two small networks that differ in this are trained in the same way on
+scenes:
 their filters and spectra, dead units, the energy that the stride aliases, and
 the strongest patches of the second layer on the same scenes.
 
@@ -15,8 +16,8 @@ resumes from its last checkpoint.
 Expected: report.html. The stride of 4 aliases 25 % of the energy of the first
 filters, that of 2 11 %; of what the second layer makes of the image 17 % and
 8 %, and the projections of the former show the grid. 41 % and 57 % of fresh
-scenes are named rightly. No unit is dead in either, so that this part of the
-paper's claim is not seen at this size.
+scenes are classified correctly. No unit is dead in either, so that this part of
+the paper's claim is not seen at this size.
 """
 
 from ml_collections import ConfigDict

@@ -72,10 +72,10 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     )
   recorder.report(
     f'Photos painted by {config.net.weights}',
-    'Each in one pass. The grid tells how much stronger the frequencies of a '
-    'mesh of 4 pixels are than those beside them; 1 means that there is none. '
-    'The border tells how much more the picture changes at its edges than '
-    'inside if the photo is not continued beyond them; 1 means no more.',
+    'Each in one pass. The grid is how much stronger the frequencies of a mesh '
+    'of 4 pixels are than those beside them; 1 means that there is none. The '
+    'border is how much more the picture changes at its edges than inside if '
+    'the photo is not continued beyond them; 1 means no more.',
     [
       Figure(
         'painted',

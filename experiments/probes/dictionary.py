@@ -55,22 +55,22 @@ class State(NamedTuple):
 
 
 class Samples(NamedTuple):
-  """Activations at random places of the images, image by image.
+  """Activations at random positions of the images, image by image.
 
   Attributes:
     acts: ``[N, C]``.
-    places: Row and column of each, ``[N, 2]``.
+    positions: Row and column of each, ``[N, 2]``.
   """
 
   acts: np.ndarray
-  places: np.ndarray
+  positions: np.ndarray
 
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
   plots.need('sklearn', 'factorises the activations')
-  need_positive(config, 'places', 'atoms', 'active', 'factors', 'batch')
+  need_positive(config, 'positions', 'atoms', 'active', 'factors', 'batch')
   need_positive(config, 'training_steps', 'training_batch', 'training_rate')
   need_positive(config, 'patience', 'shown', 'patches')
   check_icons(config)
@@ -78,10 +78,10 @@ def prepare(config: ConfigDict) -> Inputs:
   info = chosen_layer(config, net)
   images = load_images(config, net.spec.size)
   height, width, channels = info.shape
-  training = config.places * (len(images) - -(-len(images) // _HELD_OUT))
+  training = config.positions * (len(images) - -(-len(images) // _HELD_OUT))
   for name, most, of in (
     ('active', min(config.atoms, channels), 'the atoms and the channels'),
-    ('places', height * width, 'the places of the layer'),
+    ('positions', height * width, 'the positions of the layer'),
     ('patches', len(images), 'the pictures'),
     ('shown', config.atoms, 'the atoms'),
     ('factors', channels, 'the channels'),
@@ -114,7 +114,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     )
   )
   samples = Samples(*(v.reshape(-1, v.shape[-1]) for v in samples))
-  image_of = np.repeat(np.arange(len(images)), config.places)
+  image_of = np.repeat(np.arange(len(images)), config.positions)
   held = image_of % _HELD_OUT == 0
   learned = _learn(config, recorder, samples.acts[~held])
   codes = np.asarray(
@@ -155,22 +155,22 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   recorder.report(
     f'Sparse dictionary of {info.name} of {net.arch}',
     f'{config.atoms} atoms, of which {config.active} at most are summed for '
-    f'the activations at a place, learned from {config.places} random places '
-    f'of {len(images)} pictures. On pictures that were held out they explain '
-    f'{rows["autoencoder"][0]:.1%} of the variance; '
+    f'the activations at a position, learned from {config.positions} random '
+    f'positions of {len(images)} pictures. On pictures that were held out '
+    f'they explain {rows["autoencoder"][0]:.1%} of the variance; '
     + ('no atom is' if not dead else f'{dead} atoms are')
     + ' silent everywhere.',
     [
       Table(
         'Variance explained on held-out pictures, and how many numbers of a '
-        'place are not zero on average',
+        'position are not zero on average',
         ['dictionary', 'explained', 'not zero', 'numbers'],
         [[name, *row] for name, row in rows.items()],
       ),
       _atoms(inputs, samples, image_of, codes[:, shown], shown, made),
       Figure(
         'shares',
-        'Share of the places at which each atom is active, most frequent first',
+        'Share of the positions at which each atom is active, sorted',
         plots.lines(
           {
             'atoms': (np.arange(1, len(share) + 1), share[order]),
@@ -195,7 +195,7 @@ def _sampled(inputs: Inputs, rows: slice) -> dict[str, np.ndarray]:
   config, net, info, images = inputs
   at = np.arange(rows.start, rows.stop)
   key = jax.random.key(config.seed)
-  found = _at_random(net, images[rows], key, at, info.name, config.places)
+  found = _at_random(net, images[rows], key, at, info.name, config.positions)
   return dict(zip(Samples._fields, map(np.asarray, found), strict=True))
 
 
@@ -203,9 +203,9 @@ def _sampled(inputs: Inputs, rows: slice) -> dict[str, np.ndarray]:
 def _at_random(
   net: nets.Network, x: Array, key: Array, at: Array, layer: str, count: int
 ) -> tuple[Array, Array]:
-  """Activations ``[B, count, C]`` and their places ``[B, count, 2]``.
+  """Activations ``[B, count, C]`` and their positions ``[B, count, 2]``.
 
-  Each image has places of its own, whichever batch it is in.
+  Each image has positions of its own, whichever batch it is in.
   """
   _, acts = net(x)
   batch, height, width, channels = acts[layer].shape
@@ -285,7 +285,7 @@ def _others(
     config.factors, init='nndsvda', random_state=config.seed, max_iter=100
   )
   with warnings.catch_warnings():
-    # It is told where it stopped; the variance that it explains says enough.
+    # Early stopping is fine for a baseline: its explained variance is shown.
     warnings.simplefilter('ignore', ConvergenceWarning)
     nmf.fit(positive)
     codes = nmf.transform(held_positive)
@@ -334,11 +334,11 @@ def _atoms(
   rows = []
   for strength, icon in zip(codes.T, made, strict=True):
     ranked = np.argsort(-strength, kind='stable')
-    # The strongest place of each image, in the order of their strength.
+    # The strongest position of each image, in the order of their strength.
     _, first = np.unique(image_of[ranked], return_index=True)
     row = [icon]
     for i in ranked[np.sort(first)[: config.patches]]:
-      box = seen(info.field, samples.places[i])
+      box = seen(info.field, samples.positions[i])
       picture = render.to_uint8(images[int(image_of[i])])
       row.append(picture if box is None else render.crop(picture, *box))
     rows.append([render.resize(picture, _TILE) for picture in row])

@@ -108,7 +108,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         for name, net in nets_by_name.items()
       ),
       Table(
-        'Both networks, trained alike',
+        'Both networks, trained in the same way',
         ['', *_FIRST],
         [
           [key, *(results[f'{name}/{key}'] for name in _FIRST)]
@@ -208,12 +208,13 @@ def _summary(results: dict[str, float]) -> str:
     return ' and '.join(f'{results[f"{name}/{key}"]:{form}}' for name in _FIRST)
 
   return (
-    'Two small networks, trained alike: one begins with 11x11 filters of '
-    'stride 4 as AlexNet does, the other with 7x7 filters of stride 2 as '
-    f'ZFNet. They name {both("accuracy", ".1%")} of the scenes rightly. The '
-    f'stride aliases {both("aliased energy of conv1", ".0%")} of the energy '
-    f'of the first filters, {both("aliased energy of conv2", ".0%")} of what '
-    'the second layer makes of the image; '
+    'Two small networks, trained in the same way: one begins with 11x11 '
+    'filters of stride 4 as AlexNet does, the other with 7x7 filters of stride '
+    f'2 as ZFNet. They classify {both("accuracy", ".1%")} of the scenes '
+    'correctly. The stride aliases '
+    f'{both("aliased energy of conv1", ".0%")} of the energy of the first '
+    f'filters, {both("aliased energy of conv2", ".0%")} of what the second '
+    'layer makes of the image; '
     f'{both("dead units of relu1", "")} units of the first layer are dead.'
   )
 

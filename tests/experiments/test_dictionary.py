@@ -57,8 +57,8 @@ def test_photos_need_no_class(tmp_path):
     ({'active': 13}, 'config.active: got 13, expected at most the atoms'),
     ({'atoms': 0}, 'config.atoms: got 0'),
     (
-      {'places': 48 * 48 + 1},
-      'config.places: got 2305, .* 2304',
+      {'positions': 48 * 48 + 1},
+      'config.positions: got 2305, .* 2304',
     ),
     ({'patches': 17}, 'config.patches: got 17, .* the pictures, 16'),
     ({'shown': 13}, 'config.shown: got 13, .* the atoms, 12'),

@@ -68,9 +68,9 @@ def resize(x: Array, size: Sequence[int]) -> Array:
 def bicubic(x: Array, size: Sequence[int]) -> Array:
   """Cubic interpolation to ``(H', W')`` as of MATLAB's ``imresize``.
 
-  Keys' kernel with a = -1/2, widened by the factor where the image shrinks;
-  beyond its border the image goes on as its mirror image. Results are compared
-  with published ones of super-resolution only if they were shrunk like this.
+  Keys' kernel with a = -1/2, widened by the factor where the image shrinks; the
+  image is continued by its mirror image. Published results of super-resolution
+  are for images that were shrunk like this.
 
   Args:
     x: Images ``[..., H, W, C]``.
