@@ -262,6 +262,7 @@ TABLE = {
     'width': 5,
     'blocks': 1,
     'upsampling': 'transposed',
+    'norm': 'batch',
     'batch_size': 1,
     'steps': 3,
     'learning_rate': 0.1,

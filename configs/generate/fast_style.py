@@ -53,6 +53,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.width = 16  # channels of the first convolution
   config.blocks = 3  # residual blocks
   config.upsampling = 'resize'  # 'transposed'
+  config.norm = 'instance'  # 'batch'
   config.batch_size = 4
   config.steps = 1500
   config.learning_rate = 3e-3
@@ -77,6 +78,11 @@ def get_test_config() -> ConfigDict:
   config.batch_size, config.steps, config.compare = 2, 3, 2
   config.shown_size = 48
   return config
+
+
+def sweep_norm(add) -> None:
+  """Instance against batch normalisation, from few images and from many."""
+  add(add.product(norm=('instance', 'batch'), scenes=(16, 256)))
 
 
 def sweep(add) -> None:

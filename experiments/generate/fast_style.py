@@ -1,6 +1,5 @@
 """Training of a network that paints images in one style."""
 
-import dataclasses
 import functools
 import time
 from typing import Any, NamedTuple
@@ -8,13 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
-from vizlab import generate, nets, penalties, render, style
-from vizlab.nets.architectures.transformation import transformation
-from vizlab.nets.graph import init_params
-from vizlab.objectives import Objective
+from vizlab import generate, nets, render, style
 from vizlab.runs import stopping
 from vizlab.runs.inputs import (
   check_layers,
@@ -32,19 +27,22 @@ from vizlab.runs.settings import (
   need_not_negative,
   need_positive,
 )
-from vizlab.runs.training import train_resumable
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import gradient_step
 from vizlab_experiments.shared.images import Images, load_images
+from vizlab_experiments.shared.painter_training import (
+  Goal,
+  crops,
+  train_painter,
+)
 from vizlab_experiments.shared.painting import painted
 from vizlab_experiments.shared.records import write_record
 
 __all__ = ['prepare', 'run']
 
 _UPSAMPLING = ('resize', 'transposed')
+_NORMS = ('instance', 'batch')
 _LARGER = 1.25  # side of the images from which squares are cut, as a multiple
 _MEASURED = 8  # images that the parts of the loss are measured on
-_CONTRAST = 30  # of the untrained network, as its output is in bytes
 
 
 class Inputs(NamedTuple):
@@ -65,19 +63,17 @@ class Inputs(NamedTuple):
   shown: tuple[np.ndarray, ...]
 
 
-class State(NamedTuple):
-  """State of the training."""
-
-  params: dict[str, dict[str, Array]]
-  opt: Any
-
-
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   need_positive(config, 'width', 'size', 'style_size', 'shown_size')
   need_positive(config, 'batch_size', 'steps', 'learning_rate', 'beta')
   need_not_negative(config, 'alpha', 'tv', 'blocks', 'compare')
   each_of('config.upsampling', [config.upsampling], _UPSAMPLING)
+  each_of('config.norm', [config.norm], _NORMS)
+  if config.norm == 'batch' and config.upsampling == 'transposed':
+    raise ValueError(
+      "config.norm: got 'batch' with transposed upsampling, expected 'instance'"
+    )
   for name in ('size', 'style_size', 'shown_size'):
     if config[name] < style.LEAST or (name == 'size' and config.size % 4):
       raise ValueError(
@@ -102,28 +98,13 @@ def prepare(config: ConfigDict) -> Inputs:
   return Inputs(config, seeing, painting, images, shown)
 
 
-class Goal(NamedTuple):
-  """The loss, whose parts are measured by those of the images.
-
-  So the same weights suit any network and layers.
-
-  Attributes:
-    style: Loss of the style, whose layers count 1 together, each as much, for
-      images that are not painted.
-    alpha: Weight of the content; with 1, two different images differ by 1.
-    weights: Weights of the style's layers.
-  """
-
-  style: Objective
-  alpha: float
-  weights: tuple[float, ...]
-
-
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Trains the network, and paints images with it."""
   config, shown = inputs.config, inputs.shown
   goal = _goal(inputs, recorder)
-  net, seconds = _train(inputs, recorder, goal)
+  net, seconds = train_painter(
+    config, recorder, inputs.seeing, goal, inputs.images
+  )
   nets.save(net, recorder.workdir / 'fast_style.safetensors', half=True)
   ways = {'painted': functools.partial(painted, net)}
   if config.compare:
@@ -170,7 +151,7 @@ def _goal(inputs: Inputs, recorder: Recorder) -> Goal:
   seeing, painting = inputs.seeing, jnp.asarray(inputs.painting)
 
   def measured() -> dict[str, np.ndarray]:
-    x = jnp.asarray(_crops(inputs, 0, _MEASURED))
+    x = jnp.asarray(crops(config, inputs.images, 0, _MEASURED))
     parts = [style.style_loss(seeing, painting, [layer]) for layer in layers]
     loss = functools.partial(
       generate.perceptual_loss, content_layer=config.content_layer
@@ -184,98 +165,6 @@ def _goal(inputs: Inputs, recorder: Recorder) -> Goal:
   weights = tuple(map(float, 1 / (len(layers) * each)))
   wanted = style.style_loss(seeing, painting, layers, weights=weights)
   return Goal(wanted, float(config.alpha / content), weights)
-
-
-def _train(
-  inputs: Inputs, recorder: Recorder, goal: Goal
-) -> tuple[nets.Network, float]:
-  config = inputs.config
-  start = _untrained(config)
-  tx = _optimizer(config)
-  penalty = penalties.tv(2.0) * (1 / config.size**2)
-
-  def train_step(
-    state: State, data: tuple[Array, nets.Network, Objective], step: Array
-  ) -> tuple[State, dict[str, Array]]:
-    del step
-    x, seeing, loss = data
-
-    def loss_fn(params: dict[str, dict[str, Array]]) -> tuple[Array, None]:
-      made = nets.with_params(start, params)(x)[1]['image']
-      each = generate.perceptual_loss(
-        seeing,
-        made,
-        x,
-        loss,
-        content_layer=config.content_layer,
-        alpha=goal.alpha,
-        beta=config.beta,
-      )
-      return (each + config.tv * penalty(made)).mean(), None
-
-    params, opt, (value, _) = gradient_step(
-      tx, loss_fn, state.params, state.opt
-    )
-    return State(params, opt), {'loss': value}
-
-  def batch(step: int) -> tuple[np.ndarray, nets.Network, Objective]:
-    # The weights that see are arguments: as constants they would be compiled.
-    x = _crops(inputs, step, config.batch_size)
-    return x, inputs.seeing, goal.style
-
-  params = nets.get_params(start)
-  trained = train_resumable(
-    recorder,
-    'training',
-    train_step,
-    State(params, tx.init(params)),
-    batch,
-    steps=config.steps,
-    keep=lambda state: state.params,
-  )
-  return nets.with_params(start, trained.result), trained.seconds
-
-
-def _untrained(config: ConfigDict) -> nets.Network:
-  """The network before training, which paints in grey."""
-  ops = transformation(
-    config.width, config.blocks, resize=config.upsampling == 'resize'
-  )
-  spec = dataclasses.replace(nets.create('fast_style').spec, size=config.size)
-  shape = (config.size, config.size, 3)
-  params = init_params(ops, shape, jax.random.key(config.seed))
-  if 'bias' in params['conv4']:  # else the squashed image is grey in itself
-    params['conv4']['bias'] += 127.5
-    params['conv4']['kernel'] *= _CONTRAST
-  return nets.Network('fast_style', ops, spec, params)
-
-
-def _optimizer(config: ConfigDict) -> optax.GradientTransformation:
-  schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
-  return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-
-
-def _crops(inputs: Inputs, step: int, count: int) -> np.ndarray:
-  """Squares of random images, half of them mirrored."""
-  config, images = inputs.config, inputs.images
-  key = jax.random.fold_in(jax.random.key(config.seed), step)
-  chosen, top, left, mirrored = (
-    np.asarray(jax.random.randint(k, (count,), 0, most))
-    for k, most in zip(
-      jax.random.split(key, 4),
-      (len(images), *[images.size - config.size + 1] * 2, 2),
-      strict=True,
-    )
-  )
-  size = config.size
-  return np.stack(
-    [
-      image[y : y + size, x : x + size][:, :: 1 - 2 * m]
-      for image, y, x, m in zip(
-        images[chosen], top, left, mirrored, strict=True
-      )
-    ]
-  )
 
 
 def _loss(

@@ -1,15 +1,23 @@
 """Batch normalisation as edits, to be folded away when training is done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from vizlab import nets
+from vizlab.nets.layers import Conv
 from vizlab.types import Array, Edits
 
-__all__ = ['Moments', 'Norm', 'fold', 'normalising_edits']
+__all__ = [
+  'Moments',
+  'Norm',
+  'calibrated',
+  'fold',
+  'new_norms',
+  'normalising_edits',
+]
 
 _EPSILON = 1e-5
 Moments = dict[str, tuple[Array, Array]]
@@ -20,6 +28,15 @@ class Norm(NamedTuple):
 
   scale: Array
   bias: Array
+
+
+def new_norms(net: nets.Network, *without: str) -> dict[str, Norm]:
+  """Norms of all convolutions of a net but some, before their training."""
+  return {
+    op.name: Norm(jnp.ones(op.features), jnp.zeros(op.features))
+    for op in net.ops
+    if isinstance(op, Conv) and op.name not in without
+  }
 
 
 def normalising_edits(norms: dict[str, Norm], moments: Moments) -> Edits:
@@ -58,3 +75,24 @@ def fold(
       'bias': (bias - mean) * scale + norm.bias,
     }
   return nets.with_params(net, params)
+
+
+def calibrated(
+  net: nets.Network, norms: dict[str, Norm], batches: Iterable[Array]
+) -> nets.Network:
+  """Folds the normalisation, with the mean statistics of batches of images."""
+  if not norms:
+    return net
+  several = [_moments(net, norms, image) for image in batches]
+  mean = jax.tree.map(lambda *values: sum(values) / len(values), *several)
+  return fold(net, norms, mean)
+
+
+@jax.jit
+def _moments(
+  net: nets.Network, norms: dict[str, Norm], image: Array
+) -> Moments:
+  """Mean and variance of every convolution over a batch."""
+  moments: Moments = {}
+  net(image, normalising_edits(norms, moments))
+  return moments

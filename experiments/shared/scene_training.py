@@ -28,9 +28,9 @@ from vizlab.types import Array
 from vizlab_experiments.shared import training_data
 from vizlab_experiments.shared.gradient_steps import gradient_step
 from vizlab_experiments.shared.normalisation import (
-  Moments,
   Norm,
-  fold,
+  calibrated,
+  new_norms,
   normalising_edits,
 )
 
@@ -163,13 +163,9 @@ def initial(net: nets.Network, first_kernel_scale: float) -> Trained:
   what they become is learned, and not the noise that they began with.
   """
   params = nets.get_params(net)
-  convolutions = [op for op in net.ops if isinstance(op, Conv)]
-  params[convolutions[0].name]['kernel'] *= first_kernel_scale
-  norms = {
-    op.name: Norm(jnp.ones(op.features), jnp.zeros(op.features))
-    for op in convolutions
-  }
-  return Trained(params, norms)
+  first = next(op for op in net.ops if isinstance(op, Conv))
+  params[first.name]['kernel'] *= first_kernel_scale
+  return Trained(params, new_norms(net))
 
 
 def accuracy(net: nets.Network, config: ConfigDict, count: int) -> float:
@@ -245,22 +241,10 @@ def _folded(
   config: ConfigDict, net: nets.Network, trained: Trained
 ) -> nets.Network:
   """The net with statistics of many fresh scenes folded in."""
-  net = nets.with_params(net, trained.params)
-  several = [
-    _moments(
-      net, trained.norms, training_data.batch(config, _steps(config) + i).image
-    )
+  batches = (
+    training_data.batch(config, _steps(config) + i).image
     for i in range(config.calibration_batches)
-  ]
-  mean = jax.tree.map(lambda *values: sum(values) / len(values), *several)
-  return fold(net, trained.norms, mean)
-
-
-@jax.jit
-def _moments(
-  net: nets.Network, norms: dict[str, Norm], image: Array
-) -> Moments:
-  """Mean and variance of every convolution over a batch."""
-  moments: Moments = {}
-  net(image, normalising_edits(norms, moments))
-  return moments
+  )
+  return calibrated(
+    nets.with_params(net, trained.params), trained.norms, batches
+  )

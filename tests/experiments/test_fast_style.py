@@ -57,7 +57,7 @@ def test_squares_are_cut_from_photos(tmp_path):
   other = tmp_path / 'scenes'
   start('generate/fast_style', other)
   one, two = (read(path, 'training') for path in (run, other))
-  key = 'result/conv1/kernel'
+  key = 'result/params/conv1/kernel'
   assert not np.array_equal(one[key], two[key])
 
 
@@ -89,9 +89,13 @@ def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
-@pytest.mark.parametrize('upsampling', ['resize', 'transposed'])
-def test_untrained_networks_paint_in_grey(upsampling, tmp_path):
-  start('generate/fast_style', tmp_path, upsampling=upsampling, steps=1)
+@pytest.mark.parametrize(
+  'settings',
+  [{}, {'upsampling': 'transposed'}, {'norm': 'batch'}],
+  ids=str,
+)
+def test_untrained_networks_paint_in_grey(settings, tmp_path):
+  start('generate/fast_style', tmp_path, steps=1, **settings)
   net = nets.load(tmp_path / 'fast_style.safetensors')
   made = generate.transformed(net, jnp.full((32, 32, 3), 0.2))
   assert 0.2 < float(made.mean()) < 0.8
@@ -105,6 +109,11 @@ def test_untrained_networks_paint_in_grey(upsampling, tmp_path):
     ({'style_size': 1}, 'config.style_size: got 1, expected at least'),
     ({'style_layers': 'fc'}, "config.style_layers: 'fc' gives a vector"),
     ({'upsampling': 'bilinear'}, "config.upsampling: got 'bilinear'"),
+    ({'norm': 'layer'}, "config.norm: got 'layer'"),
+    (
+      {'norm': 'batch', 'upsampling': 'transposed'},
+      "config.norm: got 'batch' with transposed",
+    ),
     ({'content_layer': 'relu9'}, "config.content_layer: got 'relu9'"),
     ({'style_layers': 'relu9'}, "config.style_layers: got 'relu9'"),
     ({'style': 'no.png'}, 'config.style: no such file'),

@@ -1,0 +1,194 @@
+"""Training of networks that paint images in one style."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from vizlab import generate, nets, penalties
+from vizlab.nets.architectures.transformation import transformation
+from vizlab.nets.graph import init_params
+from vizlab.objectives import Objective
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.training import train_resumable
+from vizlab.types import Array
+from vizlab_experiments.shared.gradient_steps import gradient_step
+from vizlab_experiments.shared.images import Images
+from vizlab_experiments.shared.normalisation import (
+  Norm,
+  calibrated,
+  new_norms,
+  normalising_edits,
+)
+
+__all__ = ['Goal', 'crops', 'train_painter']
+
+_CALIBRATION = 16  # batches whose statistics are folded in
+_CONTRAST = 30  # of the untrained network, as its output is in bytes
+
+
+class Goal(NamedTuple):
+  """The loss, whose parts are measured by those of the images.
+
+  So the same weights suit any network and layers.
+
+  Attributes:
+    style: Loss of the style, whose layers count 1 together, each as much, for
+      images that are not painted.
+    alpha: Weight of the content; with 1, two different images differ by 1.
+    weights: Weights of the style's layers.
+  """
+
+  style: Objective
+  alpha: float
+  weights: tuple[float, ...]
+
+
+class Trained(NamedTuple):
+  """Trained arrays: parameters, and norms over the batch if there are any."""
+
+  params: dict[str, dict[str, Array]]
+  norms: dict[str, Norm]
+
+
+class State(NamedTuple):
+  """State of the training."""
+
+  trained: Trained
+  opt: Any
+
+
+def train_painter(
+  config: ConfigDict,
+  recorder: Recorder,
+  seeing: nets.Network,
+  goal: Goal,
+  images: Images,
+) -> tuple[nets.Network, float]:
+  """Trains a network to paint images; resumable.
+
+  Args:
+    config: Settings of `generate/fast_style`, checked.
+    recorder: Recorder of the run.
+    seeing: The network whose activations are compared.
+    goal: The loss.
+    images: Images to train with.
+
+  Returns:
+    The network, its normalisation over batches folded in, and the time that the
+    training took in seconds.
+  """
+  start = _untrained(config)
+  tx = _optimizer(config)
+  penalty = penalties.tv(2.0) * (1 / config.size**2)
+
+  def train_step(
+    state: State, data: tuple[Array, nets.Network, Objective], step: Array
+  ) -> tuple[State, dict[str, Array]]:
+    del step
+    x, seer, loss = data
+
+    def loss_fn(trained: Trained) -> tuple[Array, None]:
+      edits = normalising_edits(trained.norms, {})
+      made = nets.with_params(start, trained.params)(x, edits)[1]['image']
+      each = generate.perceptual_loss(
+        seer,
+        made,
+        x,
+        loss,
+        content_layer=config.content_layer,
+        alpha=goal.alpha,
+        beta=config.beta,
+      )
+      return (each + config.tv * penalty(made)).mean(), None
+
+    trained, opt, (value, _) = gradient_step(
+      tx, loss_fn, state.trained, state.opt
+    )
+    return State(trained, opt), {'loss': value}
+
+  def batch(step: int) -> tuple[np.ndarray, nets.Network, Objective]:
+    # The weights that see are arguments: as constants they would be compiled.
+    x = crops(config, images, step, config.batch_size)
+    return x, seeing, goal.style
+
+  # The last convolution gives the image itself.
+  norms = new_norms(start, 'conv4') if config.norm == 'batch' else {}
+  begin = Trained(nets.get_params(start), norms)
+  done = train_resumable(
+    recorder,
+    'training',
+    train_step,
+    State(begin, tx.init(begin)),
+    batch,
+    steps=config.steps,
+    keep=lambda state: state.trained,
+  )
+  params, norms = done.result
+  net = calibrated(
+    nets.with_params(start, params),
+    norms,
+    (
+      crops(config, images, config.steps + i, config.batch_size)
+      for i in range(_CALIBRATION)
+    ),
+  )
+  return net, done.seconds
+
+
+def _untrained(config: ConfigDict) -> nets.Network:
+  """The network before training, which paints in grey."""
+  ops = transformation(
+    config.width,
+    config.blocks,
+    resize=config.upsampling == 'resize',
+    norm=config.norm == 'instance',
+  )
+  spec = dataclasses.replace(
+    nets.architecture('fast_style').spec(), size=config.size
+  )
+  shape = (config.size, config.size, 3)
+  params = init_params(ops, shape, jax.random.key(config.seed))
+  if 'bias' in params['conv4']:  # else the squashed image is grey in itself
+    params['conv4']['bias'] += 127.5
+    params['conv4']['kernel'] *= _CONTRAST
+  return nets.Network('fast_style', ops, spec, params)
+
+
+def _optimizer(config: ConfigDict) -> optax.GradientTransformation:
+  schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
+  return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+
+def crops(
+  config: ConfigDict, images: Images, step: int, count: int
+) -> np.ndarray:
+  """Squares of random images, half of them mirrored.
+
+  Args:
+    config: Its ``size`` and ``seed`` are read.
+    images: The images, at least as large.
+    step: Step of the training, which determines them.
+    count: Number of squares.
+  """
+  key = jax.random.fold_in(jax.random.key(config.seed), step)
+  chosen, top, left, mirrored = (
+    np.asarray(jax.random.randint(k, (count,), 0, most))
+    for k, most in zip(
+      jax.random.split(key, 4),
+      (len(images), *[images.size - config.size + 1] * 2, 2),
+      strict=True,
+    )
+  )
+  size = config.size
+  return np.stack(
+    [
+      image[y : y + size, x : x + size][:, :: 1 - 2 * m]
+      for image, y, x, m in zip(
+        images[chosen], top, left, mirrored, strict=True
+      )
+    ]
+  )
