@@ -43,5 +43,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """With the border and without."""
-  add(add.product(border=(0, 40)))
+  """Borders, from none to a wide one."""
+  add(add.product(border=(0, 16, 80)))

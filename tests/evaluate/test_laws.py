@@ -30,6 +30,10 @@ def explain(x):
   return (x**2).sum(-1)
 
 
+def squares(x, edits=None):
+  return None, {'squares': x**2}
+
+
 # Each as (images [..., 32, 24, 3], map, mask) -> [...].
 METRICS = {
   'energy_inside': lambda x, a, m: evaluate.energy_inside(a, m),
@@ -63,6 +67,10 @@ METRICS = {
   'hog_correlation': lambda x, a, m: evaluate.hog_correlation(a, m),
   'co_occurrence_distance': lambda x, a, m: evaluate.co_occurrence_distance(
     a, m
+  ),
+  'psnr': lambda x, a, m: evaluate.psnr(a, m),
+  'lpips': lambda x, a, m: evaluate.lpips(
+    squares, {'squares': jnp.array([0.5, 1.0, 2.0])}, x, x * a[..., None]
   ),
   'spectrum_distance': lambda x, a, m: evaluate.spectrum_distance(a, m),
 }

@@ -29,7 +29,7 @@ def psnr(image: Array, reference: Array) -> Array:
     three if the last one has a length of 3.
 
   >>> import jax.numpy as jnp
-  >>> float(psnr(jnp.zeros((8, 8)), jnp.full((8, 8), 0.1)))
+  >>> round(float(psnr(jnp.zeros((8, 8)), jnp.full((8, 8), 0.1))), 3)
   20.0
   """
   if image.shape != reference.shape or image.ndim < 2:
