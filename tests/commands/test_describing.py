@@ -100,3 +100,14 @@ def test_the_command_prints_it_and_writes_nothing(tmp_path):
   assert done.returncode == 0, done.stderr
   assert '  --config.steps=7\n' in done.stdout
   assert not [*tmp_path.iterdir()]
+
+
+def test_tuples_are_shown_as_flags_take_them():
+  config = experiments.config_module('training/minivgg').get_config()
+  path = experiments.config_path('training/minivgg')
+  text = describing.described(config, experiments.sources(path))
+  assert '--config.stages=((64, 700), (96, 500))\n' in text
+  config = experiments.config_module('style/transfer').get_config()
+  path = experiments.config_path('style/transfer')
+  text = describing.described(config, experiments.sources(path))
+  assert '--config.style_layers=relu1_1,relu2_1,relu3_1,' in text

@@ -9,6 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from vizlab.runs.settings import as_flag
+
 __all__ = ['comments', 'described']
 
 
@@ -35,7 +37,8 @@ def described(config: ConfigDict, paths: Iterable[pathlib.Path]) -> str:
   lines = [ast.get_docstring(ast.parse(first)) or '', '', 'Settings:', '']
   for name, value in _settings(config):
     told = known.get(name) or known.get(name.rpartition('.')[2])
-    lines.append(f'  --config.{name}={_shown(value)}')
+    shown = '' if value is None else as_flag(value)
+    lines.append(f'  --config.{name}={shown}')
     if told:
       lines.append(f'      {told}')
   return '\n'.join(lines).strip()
@@ -95,14 +98,3 @@ def _settings(config: ConfigDict, prefix: str = '') -> Iterable[Any]:
       yield from _settings(value, f'{prefix}{name}.')
     elif prefix or name != 'experiment':
       yield f'{prefix}{name}', value
-
-
-def _shown(value: Any) -> str:
-  if isinstance(value, tuple):
-    return ','.join(map(str, value)) if _flat(value) else str(value)
-  return '' if value is None else str(value)
-
-
-def _flat(value: tuple[Any, ...]) -> bool:
-  """Tells if a tuple is written as comma-separated strings."""
-  return all(isinstance(part, str) for part in value)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,6 +71,8 @@ def _read_safetensors(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
 
 
 def _read_numpy(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
+  if not zipfile.is_zipfile(path):  # NumPy would try other formats
+    raise _damaged(path, 'it is no archive of arrays')
   try:
     with path.open('rb') as raw, np.load(raw, allow_pickle=False) as file:
       return dict(file), {}

@@ -64,7 +64,9 @@ def parse_tuple(text: str, default: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def as_flag(value: Any) -> str:
   """A setting that lists some, as a flag gives it: ``a.png,b.png``."""
-  return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
+  if not isinstance(value, tuple) or any(isinstance(v, tuple) for v in value):
+    return str(value)
+  return ','.join(map(str, value))
 
 
 @contextlib.contextmanager

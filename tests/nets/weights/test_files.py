@@ -142,6 +142,9 @@ def test_damaged_numpy_files(tmp_path):
   path.write_bytes(path.read_bytes()[:5_000])
   with pytest.raises(ValueError, match='path: .*net.npz is damaged'):
     nets.load(path)
+  path.write_text('hello')
+  with pytest.raises(ValueError, match='net.npz .*: it is no archive of arrays'):
+    nets.load(path)
   np.savez(path, a=np.array([{}], object))  # a pickle, which could run code
   with pytest.raises(ValueError, match='path: .*net.npz is damaged'):
     nets.load(path)
