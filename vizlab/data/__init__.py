@@ -1,6 +1,14 @@
-"""Synthetic scenes with ground truth, and folders of photos."""
+"""Synthetic scenes and chairs with ground truth, and folders of photos."""
 
 from vizlab.data.categories import SIXTEEN
+from vizlab.data.chairs import (
+  STYLES,
+  Chair,
+  ChairChange,
+  ChairStyle,
+  chair,
+  chair_style,
+)
 from vizlab.data.concepts import COLOUR_NAMES, CONCEPTS, concept_masks
 from vizlab.data.curves import curve, curves
 from vizlab.data.folder import Batch, folder, photos
@@ -18,9 +26,15 @@ __all__ = [
   'CONCEPTS',
   'SHAPE_NAMES',
   'SIXTEEN',
+  'STYLES',
   'TEXTURE_NAMES',
   'Batch',
+  'Chair',
+  'ChairChange',
+  'ChairStyle',
   'Scene',
+  'chair',
+  'chair_style',
   'concept_masks',
   'curve',
   'curves',
