@@ -34,10 +34,7 @@ def weights_between(
     lower: Layer that they read, by default the image; if it is a vector, ``h``
       and ``w`` are 1.
   """
-  size = net.spec.size
-  if field := layer_info(net, upper).field:
-    # It holds the receptive field of the unit in the middle.
-    size = max(size, field.size + 4 * field.stride)
+  size = _side(net, upper, lower)
 
   @jax.jit
   def some_weights(net: nets.Network, some: Array) -> Array:
@@ -53,6 +50,24 @@ def weights_between(
     some = np.resize(units[i : i + _AT_ONCE], _AT_ONCE)
     parts.append(_Crop.of(np.asarray(some_weights(net, some))))
   return _joined(parts)[: len(units)]
+
+
+def _side(net: nets.Network, upper: str, lower: str | None) -> int:
+  """Side of an image whose middle unit sees nothing but the image.
+
+  The network's input size, which every network takes, if that is enough.
+  """
+  field = layer_info(net, upper).field
+  if field is None:
+    return net.spec.size
+  if lower is not None:
+    read = layer_info(net, lower)
+    if read.field is None:
+      return net.spec.size
+    window = (field.size - read.field.size) // read.field.stride + 1
+    if min(read.shape[:2]) >= 2 * window:
+      return net.spec.size
+  return max(net.spec.size, field.size + 4 * field.stride)
 
 
 class _Crop(NamedTuple):
