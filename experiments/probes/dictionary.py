@@ -23,7 +23,7 @@ from vizlab_experiments.shared.gradient_steps import gradient_step
 from vizlab_experiments.shared.icons import check_icons, icon_problem, icons
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.methods import chosen_layer
-from vizlab_experiments.shared.projections import seen
+from vizlab_experiments.shared.projections import patch
 
 __all__ = ['prepare', 'run']
 
@@ -338,9 +338,8 @@ def _atoms(
     _, first = np.unique(image_of[ranked], return_index=True)
     row = [icon]
     for i in ranked[np.sort(first)[: config.patches]]:
-      box = seen(info.field, samples.positions[i])
       picture = render.to_uint8(images[int(image_of[i])])
-      row.append(picture if box is None else render.crop(picture, *box))
+      row.append(patch(picture, info.field, samples.positions[i]))
     rows.append([render.resize(picture, _TILE) for picture in row])
   return Figure(
     'atoms',

@@ -18,7 +18,7 @@ from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared import scene_training
 from vizlab_experiments.shared.images import Images, of_scenes
-from vizlab_experiments.shared.projections import projector, seen
+from vizlab_experiments.shared.projections import patch, projector
 
 __all__ = ['prepare', 'run']
 
@@ -247,16 +247,11 @@ def _figure(
     field = nets.unit_field(net, layer, k, images.size)
     row = []
     for arrays in found.values():
-      box = seen(field, arrays[f'{layer}/places'][i])
-      row.append((render.rgb(arrays[f'{layer}/maps'][i]), box))
-    at = int(arrays[f'{layer}/images'][i])
-    row.append((render.to_uint8(images[at]), box))
-    rows.append(
-      [
-        render.resize(v if box is None else render.crop(v, *box), _TILE)
-        for v, box in row
-      ]
-    )
+      place = arrays[f'{layer}/places'][i]
+      row.append(patch(render.rgb(arrays[f'{layer}/maps'][i]), field, place))
+    image = images[int(arrays[f'{layer}/images'][i])]
+    row.append(patch(render.to_uint8(image), field, place))
+    rows.append([render.resize(picture, _TILE) for picture in row])
   return Figure(
     layer,
     f'Units of {layer} by epoch, and the patch that excites them in the end',

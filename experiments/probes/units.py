@@ -18,8 +18,8 @@ from vizlab_experiments.shared.methods import chosen_layer
 from vizlab_experiments.shared.projections import (
   PROJECTIONS,
   UNITS,
+  patch,
   projector,
-  seen,
 )
 from vizlab_experiments.shared.surveys import check_top, survey
 
@@ -67,8 +67,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     field = None  # a whole channel sees everything
     if config.unit == 'neuron':
       field = nets.unit_field(net, info.name, k)
-    boxes = [seen(field, place) for place in places[k]]
-    rows.append(_row(images[found[k]], maps, boxes))
+    rows.append(_row(images[found[k]], maps, field, places[k]))
     lines.append([k, *map(float, values[k, [0, -1]])])
   what = 'strongest units' if config.unit == 'neuron' else 'channels as a whole'
   recorder.report(
@@ -76,7 +75,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     f'The {config.top} pictures out of {len(images)} in which each '
     f'channel fires most strongly, and what {" and ".join(PROJECTIONS)} send '
     f'back from the {what}'
-    + (', cropped to the pixels that the unit sees. ' if boxes[0] else '. ')
+    + (', cropped to the pixels that the unit sees. ' if field else '. ')
     + 'Grey is zero, or lies outside of the picture.',
     [
       Figure(
@@ -115,15 +114,16 @@ def _projected(
 def _row(
   images: np.ndarray,
   maps: dict[str, np.ndarray],
-  boxes: Sequence[tuple[tuple[int, int], ...] | None],
+  field: nets.Field | None,
+  places: np.ndarray,
 ) -> list[np.ndarray]:
   """A grid of pictures, and one for each projection."""
   columns = int(np.ceil(np.sqrt(len(images))))
 
   def grid(pictures: Sequence[np.ndarray]) -> np.ndarray:
     cut = [
-      picture if box is None else render.crop(picture, *box)
-      for picture, box in zip(pictures, boxes, strict=True)
+      patch(picture, field, place)
+      for picture, place in zip(pictures, places, strict=True)
     ]
     side = max(96, *cut[0].shape[:2])
     large = [render.resize(picture, side) for picture in cut]

@@ -20,7 +20,7 @@ from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import need_positive
 from vizlab_experiments.shared import scene_training
 from vizlab_experiments.shared.images import Images, of_scenes
-from vizlab_experiments.shared.projections import projector, seen
+from vizlab_experiments.shared.projections import patch, projector
 from vizlab_experiments.shared.surveys import Survey, check_top, survey
 from vizlab_experiments.shared.weights import weights_between
 
@@ -236,15 +236,14 @@ def _patches(
   rows, labels = [], []
   for i, k in enumerate(map(int, arrays['units'])):
     field = nets.unit_field(net, 'relu2', k, images.size)
-    boxes = [seen(field, place) for place in arrays['places'][i]]
     for label, pictures in (
       (f'channel {k}', images[arrays['images'][i]]),
       ('deconvnet', [render.rgb(map_) for map_ in arrays['maps'][i]]),
     ):
       rows.append(
         [
-          render.resize(render.crop(render.to_uint8(picture), *box), _TILE)
-          for picture, box in zip(pictures, boxes, strict=True)
+          render.resize(patch(render.to_uint8(picture), field, place), _TILE)
+          for picture, place in zip(pictures, arrays['places'][i], strict=True)
         ]
       )
       labels.append(label)

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab import attribution, nets
+from vizlab import attribution, nets, render
 from vizlab.objectives import channel, neuron, score
 from vizlab.types import Array
 
-__all__ = ['PROJECTIONS', 'UNITS', 'projector', 'seen']
+__all__ = ['PROJECTIONS', 'UNITS', 'patch', 'projector']
 
 PROJECTIONS = {
   'deconvnet': attribution.deconvnet,
@@ -47,10 +47,10 @@ def projector(
   return jax.jit(project)
 
 
-def seen(
-  field: nets.Field | None, place: np.ndarray
-) -> tuple[tuple[int, int], ...] | None:
-  """Rows and columns of pixels that a unit sees; ``None`` for all."""
+def patch(
+  picture: np.ndarray, field: nets.Field | None, place: np.ndarray
+) -> np.ndarray:
+  """The part of a uint8 picture that a unit sees; ``None`` sees all of it."""
   if field is None:
-    return None
-  return tuple(field.pixels(int(i)) for i in place)
+    return picture
+  return render.crop(picture, *(field.pixels(int(i)) for i in place))

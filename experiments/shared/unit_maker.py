@@ -23,7 +23,7 @@ from vizlab.types import Acts, Array, ImageParam
 from vizlab_experiments.shared.icons import paint
 from vizlab_experiments.shared.images import Images
 from vizlab_experiments.shared.microscope import Layer, Link, Unit, write_unit
-from vizlab_experiments.shared.projections import PROJECTIONS, projector, seen
+from vizlab_experiments.shared.projections import PROJECTIONS, patch, projector
 from vizlab_experiments.shared.surveys import Survey
 from vizlab_experiments.shared.weights import weights_between
 
@@ -281,8 +281,7 @@ def _patches(
   places: np.ndarray,
 ) -> list[np.ndarray]:
   """Pictures cut to what the unit sees, all of one size."""
-  cut = []
-  for picture, place in zip(pictures, places, strict=True):
-    box = seen(field, place)
-    cut.append(picture if box is None else render.crop(picture, *box))
-  return [render.resize(picture, _PATCH) for picture in cut]
+  return [
+    render.resize(patch(picture, field, place), _PATCH)
+    for picture, place in zip(pictures, places, strict=True)
+  ]
