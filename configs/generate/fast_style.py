@@ -64,7 +64,6 @@ def get_config(arg: str = '') -> ConfigDict:
     config.style_size = 256
     config.size = 128
     config.beta = 16.0
-    config.steps = 1500
     config.shown_size = 384
   return config
 

@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import generate, nets, render, style
+from vizlab.objectives import content
 from vizlab.runs import stopping
 from vizlab.runs.inputs import (
   check_layers,
@@ -17,7 +18,6 @@ from vizlab.runs.inputs import (
   picture_paths,
   read_picture,
 )
-from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import (
@@ -27,15 +27,14 @@ from vizlab.runs.settings import (
   need_not_negative,
   need_positive,
 )
-from vizlab.types import Array
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.painter_training import (
   Goal,
   crops,
   train_painter,
 )
-from vizlab_experiments.shared.painting import painted
-from vizlab_experiments.shared.records import write_record
+from vizlab_experiments.shared.painting import GRID, painted
+from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
 
@@ -126,7 +125,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     way: float(np.mean(np.divide(row, losses['image'])))
     for way, row in losses.items()
   }
-  grids = [float(jax.jit(_grid)(y)) for y in made['painted']]
+  grids = [float(generate.grid_energy(y, GRID)) for y in made['painted']]
   results = {
     'loss': share['painted'],
     'grid': float(np.mean(grids)),
@@ -135,13 +134,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   }
   if config.compare:
     results['optimized loss'] = share['optimized']
-  curve = [
-    [row['step'], row['training/loss']]
-    for row in read_metrics(recorder.workdir)
-    if 'training/loss' in row
-  ]
-  write_record(recorder, results, curve)
-  _report(inputs, recorder, made, losses, share, took, curve)
+  loss_by_step = [[row['step'], row['loss']] for row in curve(recorder)]
+  write_record(recorder, results, loss_by_step)
+  _report(inputs, recorder, made, losses, share, took, loss_by_step)
   return results
 
 
@@ -152,19 +147,23 @@ def _goal(inputs: Inputs, recorder: Recorder) -> Goal:
 
   def measured() -> dict[str, np.ndarray]:
     x = jnp.asarray(crops(config, inputs.images, 0, _MEASURED))
-    parts = [style.style_loss(seeing, painting, [layer]) for layer in layers]
-    loss = functools.partial(
-      generate.perceptual_loss, content_layer=config.content_layer
-    )
-    apart = loss(seeing, jnp.roll(x, 1, 0), x, parts[0], beta=0.0)
-    each = [loss(seeing, x, x, part, alpha=0.0).mean() for part in parts]
-    return {'content': np.asarray(apart.mean()), 'style': np.stack(each)}
+    out = seeing(x)
+    target = out[1][config.content_layer]
+    apart = content(config.content_layer, jnp.roll(target, 1, 0), mean=True)
+    each = [
+      style.style_loss(seeing, painting, [layer])(*out).mean()
+      for layer in layers
+    ]
+    return {
+      'content': np.asarray(apart(*out).mean()),
+      'style': np.stack(each),
+    }
 
   found = recorder.once('scales', measured)
-  content, each = (np.where(v > 0, v, 1) for v in found.values())
+  distance, each = (np.where(v > 0, v, 1) for v in found.values())
   weights = tuple(map(float, 1 / (len(layers) * each)))
   wanted = style.style_loss(seeing, painting, layers, weights=weights)
-  return Goal(wanted, float(config.alpha / content), weights)
+  return Goal(wanted, float(config.alpha / distance), weights)
 
 
 def _loss(
@@ -208,10 +207,6 @@ def _optimized(
   return {'image': np.asarray(last), 'seconds': time.perf_counter() - begun}
 
 
-def _grid(image: Array) -> Array:
-  return generate.grid_energy(image, 4)
-
-
 def _report(
   inputs: Inputs,
   recorder: Recorder,
@@ -219,7 +214,7 @@ def _report(
   losses: dict[str, list[float]],
   share: dict[str, float],
   took: dict[str, float],
-  curve: list[list[float]],
+  loss_by_step: list[list[float]],
 ) -> None:
   config, shown = inputs.config, inputs.shown
   optimized = ''
@@ -259,6 +254,6 @@ def _report(
           )
         ],
       ),
-      Table('Loss while training', ['step', 'loss'], curve),
+      Table('Loss while training', ['step', 'loss'], loss_by_step),
     ],
   )

@@ -13,7 +13,7 @@ from vizlab.runs.inputs import load_net, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import need_not_negative
-from vizlab_experiments.shared.painting import painted
+from vizlab_experiments.shared.painting import GRID, paint, painted
 
 __all__ = ['prepare', 'run']
 
@@ -103,9 +103,9 @@ def _painted(
   """The picture, the seconds of a pass, and its artefacts."""
   made = painted(net, image, config.border)
   grid, contrast = np.nan, np.nan
-  if min(image.shape[:2]) >= 24:  # six periods of the grid
+  if min(image.shape[:2]) >= 6 * GRID:  # six periods of the grid
     x = made['image']
-    alone = painted(net, image, 0)['image']
-    grid = np.asarray(generate.grid_energy(x, 4))
+    alone = paint(net, image, border=0)
+    grid = np.asarray(generate.grid_energy(x, GRID))
     contrast = np.asarray(generate.border_contrast(alone, x))
   return {**made, 'grid': grid, 'border': contrast}

@@ -48,9 +48,10 @@ def prepare(config: ConfigDict) -> Inputs:
   """Checks the settings."""
   plots.need_matplotlib()
   need_positive(config, 'units', 'scenes', 'batch', 'eval_scenes')
+  scene_training.check(config)
   key = jax.random.key(config.seed)
   net = nets.create('minivgg', key=key, classes=len(SHAPE_NAMES))
-  scene_training.check(config, net)
+  scene_training.check_sizes(config, net)
   layers = tuple(listed(config.layers))
   if not layers:
     raise ValueError('config.layers: got none, expected names of layers')

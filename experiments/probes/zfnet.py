@@ -46,7 +46,8 @@ def prepare(config: ConfigDict) -> Inputs:
   plots.need_matplotlib()
   need_positive(config, 'width', 'units', 'scenes', 'batch', 'eval_scenes')
   scene_training.check(config)
-  scene_training.check(config, *(_small(config, name) for name in _FIRST))
+  small = [_small(config, name) for name in _FIRST]
+  scene_training.check_sizes(config, *small)
   if config.units > 2 * config.width:
     raise ValueError(
       f'config.units: got {config.units}, expected at most twice the width, '

@@ -1,14 +1,26 @@
 """A step of training by an optax optimizer."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import optax
 
 from vizlab.types import Array
 
-__all__ = ['gradient_step']
+__all__ = ['State', 'gradient_step']
+
+
+class State(NamedTuple):
+  """State of a training.
+
+  Attributes:
+    trained: Pytree of the arrays that are trained.
+    opt: State of the optimizer.
+  """
+
+  trained: Any
+  opt: Any
 
 
 def gradient_step(

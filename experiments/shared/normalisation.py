@@ -13,6 +13,7 @@ from vizlab.types import Array, Edits
 __all__ = [
   'Moments',
   'Norm',
+  'Trained',
   'calibrated',
   'fold',
   'new_norms',
@@ -28,6 +29,13 @@ class Norm(NamedTuple):
 
   scale: Array
   bias: Array
+
+
+class Trained(NamedTuple):
+  """Trained arrays: parameters as of ``nets.get_params``, and norms."""
+
+  params: dict[str, dict[str, Array]]
+  norms: dict[str, Norm]
 
 
 def new_norms(net: nets.Network, *without: str) -> dict[str, Norm]:
@@ -78,9 +86,13 @@ def fold(
 
 
 def calibrated(
-  net: nets.Network, norms: dict[str, Norm], batches: Iterable[Array]
+  net: nets.Network, trained: Trained, batches: Iterable[Array]
 ) -> nets.Network:
-  """Folds the normalisation, with the mean statistics of batches of images."""
+  """The trained net, with the mean statistics of batches of images folded in.
+
+  Without norms no batch is looked at.
+  """
+  net, norms = nets.with_params(net, trained.params), trained.norms
   if not norms:
     return net
   several = [_moments(net, norms, image) for image in batches]

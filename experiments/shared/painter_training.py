@@ -1,7 +1,7 @@
 """Training of networks that paint images in one style."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -15,10 +15,13 @@ from vizlab.objectives import Objective
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import gradient_step
+from vizlab_experiments.shared.gradient_steps import (
+  State,
+  gradient_step,
+)
 from vizlab_experiments.shared.images import Images
 from vizlab_experiments.shared.normalisation import (
-  Norm,
+  Trained,
   calibrated,
   new_norms,
   normalising_edits,
@@ -45,20 +48,6 @@ class Goal(NamedTuple):
   style: Objective
   alpha: float
   weights: tuple[float, ...]
-
-
-class Trained(NamedTuple):
-  """Trained arrays: parameters, and norms over the batch if there are any."""
-
-  params: dict[str, dict[str, Array]]
-  norms: dict[str, Norm]
-
-
-class State(NamedTuple):
-  """State of the training."""
-
-  trained: Trained
-  opt: Any
 
 
 def train_painter(
@@ -127,10 +116,9 @@ def train_painter(
     steps=config.steps,
     keep=lambda state: state.trained,
   )
-  params, norms = done.result
   net = calibrated(
-    nets.with_params(start, params),
-    norms,
+    start,
+    done.result,
     (
       crops(config, images, config.steps + i, config.batch_size)
       for i in range(_CALIBRATION)

@@ -7,9 +7,10 @@ import numpy as np
 
 from vizlab import generate, nets
 
-__all__ = ['painted']
+__all__ = ['GRID', 'paint', 'painted']
 
-_paint = jax.jit(generate.transformed, static_argnames='border')
+GRID = 4  # pixels of the mesh that two enlargements leave
+paint = jax.jit(generate.transformed, static_argnames='border')
 
 
 def painted(
@@ -22,8 +23,8 @@ def painted(
     image: The image, ``[H, W, 3]``.
     border: Pixels by which it is continued; see `vizlab.generate.transformed`.
   """
-  jax.block_until_ready(_paint(net, image, border=border))  # compiles
+  jax.block_until_ready(paint(net, image, border=border))  # compiles
   begun = time.perf_counter()
-  made = jax.block_until_ready(_paint(net, image, border=border))
+  made = jax.block_until_ready(paint(net, image, border=border))
   seconds = time.perf_counter() - begun
   return {'image': np.asarray(made), 'seconds': np.float64(seconds)}

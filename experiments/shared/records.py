@@ -8,9 +8,19 @@ from typing import Any
 import jax
 
 from vizlab import io
+from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 
-__all__ = ['write_record']
+__all__ = ['curve', 'write_record']
+
+
+def curve(recorder: Recorder, name: str = 'training') -> list[dict[str, float]]:
+  """Step and metrics of each row of a training's metrics."""
+  return [
+    {key.removeprefix(f'{name}/'): value for key, value in row.items()}
+    for row in read_metrics(recorder.workdir)
+    if f'{name}/loss' in row
+  ]
 
 
 def write_record(

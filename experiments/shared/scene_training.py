@@ -9,7 +9,7 @@ the normalisation is folded into the kernels and biases.
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,15 +20,17 @@ from ml_collections import ConfigDict
 from vizlab import nets
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.nets.layers import Conv
-from vizlab.runs.reader import read_metrics
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import named, need_not_negative, need_positive
 from vizlab.runs.training import train_resumable
 from vizlab.types import Array
 from vizlab_experiments.shared import training_data
-from vizlab_experiments.shared.gradient_steps import gradient_step
+from vizlab_experiments.shared.gradient_steps import (
+  State,
+  gradient_step,
+)
 from vizlab_experiments.shared.normalisation import (
-  Norm,
+  Trained,
   calibrated,
   new_norms,
   normalising_edits,
@@ -36,32 +38,12 @@ from vizlab_experiments.shared.normalisation import (
 
 __all__ = [
   'TrainedNet',
-  'Trained',
   'accuracy',
   'check',
-  'curve',
+  'check_sizes',
   'initial',
   'train',
 ]
-
-
-class Trained(NamedTuple):
-  """Trained arrays: parameters as of ``nets.get_params``, and norms."""
-
-  params: dict[str, dict[str, Array]]
-  norms: dict[str, Norm]
-
-
-class State(NamedTuple):
-  """State of the training.
-
-  Attributes:
-    trained: Parameters and norms.
-    opt: State of the optimizer.
-  """
-
-  trained: Trained
-  opt: Any
 
 
 class TrainedNet(NamedTuple):
@@ -78,8 +60,8 @@ class TrainedNet(NamedTuple):
   milestones: Mapping[int, nets.Network]
 
 
-def check(config: ConfigDict, *untrained: nets.Network) -> None:
-  """Checks the settings of ``blocks.training``, and that images fit networks.
+def check(config: ConfigDict) -> None:
+  """Checks the settings of ``blocks.training``.
 
   Raises:
     ValueError: A setting is out of range.
@@ -89,9 +71,6 @@ def check(config: ConfigDict, *untrained: nets.Network) -> None:
     raise ValueError(
       f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
     )
-  for net, (size, _) in itertools.product(untrained, stages):
-    with named(x='stages'):
-      jax.eval_shape(net, jax.ShapeDtypeStruct((1, size, size, 3), np.float32))
   need_positive(config, 'learning_rate', 'batch_size', 'calibration_batches')
   need_not_negative(config, 'fixed_scenes')
   if config.random_labels and not config.fixed_scenes:
@@ -108,6 +87,13 @@ def check(config: ConfigDict, *untrained: nets.Network) -> None:
       f'config.warmup_steps: got {config.warmup_steps}, expected 0 to '
       f'{steps - 1}'
     )
+
+
+def check_sizes(config: ConfigDict, *untrained: nets.Network) -> None:
+  """Raises a `ValueError` unless networks take the images of all stages."""
+  for net, (size, _) in itertools.product(untrained, config.stages):
+    with named(x='stages'):
+      jax.eval_shape(net, jax.ShapeDtypeStruct((1, size, size, 3), np.float32))
 
 
 def train(
@@ -192,15 +178,6 @@ def accuracy(net: nets.Network, config: ConfigDict, count: int) -> float:
   return right / count
 
 
-def curve(recorder: Recorder, name: str = 'training') -> list[dict[str, float]]:
-  """Step, loss and accuracy of each row of a training's metrics."""
-  return [
-    {key.removeprefix(f'{name}/'): value for key, value in row.items()}
-    for row in read_metrics(recorder.workdir)
-    if f'{name}/loss' in row
-  ]
-
-
 @jax.jit
 def _named(net: nets.Network, x: Array) -> Array:
   return net(x)[0].argmax(-1)
@@ -245,6 +222,4 @@ def _folded(
     training_data.batch(config, _steps(config) + i).image
     for i in range(config.calibration_batches)
   )
-  return calibrated(
-    nets.with_params(net, trained.params), trained.norms, batches
-  )
+  return calibrated(net, trained, batches)

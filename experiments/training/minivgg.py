@@ -12,14 +12,15 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_positive
 from vizlab_experiments.shared import scene_training
-from vizlab_experiments.shared.records import write_record
+from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
 
 
 def prepare(config: ConfigDict) -> ConfigDict:
   """Checks the settings."""
-  scene_training.check(config, _untrained(config))
+  scene_training.check(config)
+  scene_training.check_sizes(config, _untrained(config))
   need_positive(config, 'eval_scenes')
   return config
 
@@ -30,13 +31,13 @@ def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
   net, seconds, _ = scene_training.train(config, recorder, start)
   accuracy = scene_training.accuracy(net, config, config.eval_scenes)
   nets.save(net, recorder.workdir / 'minivgg.safetensors', half=True)
-  curve = scene_training.curve(recorder)
+  rows = curve(recorder)
   results = {
     'accuracy': accuracy,
     'train_seconds': seconds,
     'parameters': nets.param_count(net),
   }
-  write_record(recorder, results, curve)
+  write_record(recorder, results, rows)
   kernel = nets.get_params(net)['conv1_1']['kernel']
   recorder.report(
     'Training of minivgg',
@@ -50,7 +51,7 @@ def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
       Table(
         'Loss and accuracy while training, on scenes of one and two objects',
         ['step', 'loss', 'accuracy'],
-        [[row['step'], row['loss'], row['accuracy']] for row in curve],
+        [[row['step'], row['loss'], row['accuracy']] for row in rows],
       ),
     ],
   )
