@@ -140,3 +140,99 @@ def test_a_batch_equals_one_by_one(draw):
     assert (np.abs(batch.image[k] - alone.image) > 1e-3).mean() < 0.01
   with pytest.raises(ValueError, match='size: got 0'):
     data.chair(data.chair_style(0), 0.0, 0.0, size=0)
+
+
+def parts_of(index):
+  """Boxes ``[n, 2, 3]`` of the seat, the legs, the back and the arms."""
+  low, high, _ = data.chair_style(index)
+  boxes = np.stack([np.asarray(low), np.asarray(high)], 1).astype(float)
+  parts = [boxes[a:b] for a, b in ((0, 1), (1, 7), (7, 12), (12, 16))]
+  there = [part[(part[:, 1] > part[:, 0]).all(1)] for part in parts]
+  assert sum(map(len, there)) == (boxes[:, 1] != boxes[:, 0]).all(1).sum()
+  return there
+
+
+def mirrored(boxes, axis):
+  turned = boxes.copy()
+  turned[:, 0, axis], turned[:, 1, axis] = (
+    -boxes[:, 1, axis],
+    -boxes[:, 0, axis],
+  )
+  return turned
+
+
+def same_boxes(a, b):
+  a, b = (sorted(np.round(v, 5).reshape(-1, 6).tolist()) for v in (a, b))
+  np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@pytest.mark.parametrize('index', range(24))
+def test_a_chair_stands_and_can_be_sat_on(index):
+  (seat,), legs, back, arms = parts_of(index)
+  (left, under, rear), (right, top, front) = seat
+  assert left == -right and rear == -front
+  for boxes in (legs, back, arms):
+    same_boxes(boxes, mirrored(boxes, 0))
+    assert (boxes[:, 0, 2] >= rear - 1e-6).all()
+    assert (boxes[:, 1, 2] <= front + 1e-6).all()
+  same_boxes(legs, mirrored(legs, 2))
+  # Legs stand on the floor, and some carry the seat.
+  assert (legs[:, 0, 1] == 0).all()
+  carrying = np.isclose(legs[:, 1, 1], under)
+  assert len(legs) == (4, 3, 6)[index % 3]
+  assert carrying.sum() == (4, 1, 4)[index % 3]
+  low = legs[~carrying]
+  thick = (legs[carrying][0, 1] - legs[carrying][0, 0])[0]
+  if index % 3 == 1:
+    thick /= 1.5  # a column is thicker than its feet
+    long = (low[:, 1] - low[:, 0])[:, [0, 2]].max(1)
+    np.testing.assert_allclose(sorted(long), sorted([1.6 * right, 1.6 * front]))
+  elif len(low):
+    np.testing.assert_allclose(low[:, 1, 2] - low[:, 0, 2], 2 * front)
+  np.testing.assert_allclose(low[:, 1, 1], thick, rtol=1e-5)
+  # The back rises from the rear of the seat, as thick as the legs.
+  assert len(back) == (1, 5, 5, 4)[index // 3 % 4]
+  np.testing.assert_allclose(back[:, 0, 2], rear)
+  np.testing.assert_allclose(back[:, 1, 2], rear + thick, rtol=1e-5)
+  assert (np.abs(back[..., 0]) <= right + 1e-6).all()
+  assert np.isclose(back[:, 0, 1], top).any()
+  assert 0.85 <= back[:, 1, 1].max() <= 1.15
+  assert len(arms) == (0, 4)[index // 12]
+  if len(arms):
+    posts = np.isclose(arms[:, 0, 1], top)
+    assert posts.sum() == 2
+    np.testing.assert_allclose(arms[posts][:, 1, 1], top + 0.22, rtol=1e-5)
+    rests = arms[~posts]
+    np.testing.assert_allclose(rests[:, 0, 2], rear)
+    np.testing.assert_allclose(rests[:, 1, 2], 0.8 * front, rtol=1e-5)
+    middle = rests[:, :, 1].mean(1)
+    np.testing.assert_allclose(middle, top + 0.22, rtol=1e-5)
+    deep = arms[posts][:, :, 2].mean(1)
+    np.testing.assert_allclose(deep, 0.6 * front, rtol=1e-5)
+
+
+def test_kinds_of_backs():
+  for kind in range(4):
+    (seat,), legs, back, _ = parts_of(3 * kind)
+    (_, _, rear), (right, top, _) = seat
+    thick = (legs[0, 1] - legs[0, 0])[0]
+    tall = back[:, 1, 1].max() - top
+    wide, high = (back[:, 1, i] - back[:, 0, i] for i in (0, 1))
+    upright = np.isclose(high, tall)
+    if kind == 0:
+      np.testing.assert_allclose([wide[0], high[0]], [2 * right, tall], 1e-5)
+    else:
+      np.testing.assert_allclose(wide[upright], thick, rtol=1e-5)
+      np.testing.assert_allclose(wide[~upright], 2 * right, rtol=1e-5)
+      assert upright.sum() == (0, 4, 2, 2)[kind]
+    tops = np.sort(back[~upright][:, 1, 1] - top)
+    if kind == 1:
+      np.testing.assert_allclose(high[~upright], 1.5 * thick, rtol=1e-4)
+      middles = np.sort(back[upright].mean(1)[:, 0]) / (right - thick / 2)
+      np.testing.assert_allclose(middles, [-1, -0.33, 0.33, 1], rtol=1e-4)
+    elif kind == 2:
+      np.testing.assert_allclose(high[~upright], 0.12 * tall, rtol=1e-4)
+      np.testing.assert_allclose(tops / tall, [0.4, 0.7, 1], rtol=1e-4)
+    elif kind == 3:
+      np.testing.assert_allclose(high[~upright], thick, rtol=1e-4)
+      np.testing.assert_allclose(tops, [2 * thick, tall], rtol=1e-4)

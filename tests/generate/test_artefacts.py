@@ -64,3 +64,23 @@ def test_wrong_widths_are_named(image, width):
     generate.border_contrast(image, image, width)
   with pytest.raises(ValueError, match='reference, width: got'):
     generate.border_contrast(image, image[0])
+
+
+@pytest.mark.parametrize('period', [2, 4, 5])
+def test_the_ratio_by_hand(image, period):
+  found = generate.grid_energy(image, period)
+  for x, got in zip(np.asarray(image, np.float64), found, strict=True):
+    ratios = []
+    for axis in (0, 1):
+      grey = np.moveaxis(x.mean(-1), axis, -1)
+      other, length = (n - n % period for n in grey.shape)
+      grey = grey[:other, :length]
+      away = grey - grey.mean(-1, keepdims=True)
+      spectrum = np.abs(np.fft.fft(away * np.hanning(length))) ** 2
+      energy = spectrum.mean(0)[: length // 2 + 1]
+      at = [length * k // period for k in range(1, period // 2 + 1)]
+      near = [
+        k + i for i in (-3, -2, 2, 3) for k in at if 0 < k + i < len(energy)
+      ]
+      ratios.append(energy[at].mean() / energy[near].mean())
+    np.testing.assert_allclose(got, np.mean(ratios), rtol=1e-3)

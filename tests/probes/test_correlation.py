@@ -81,3 +81,28 @@ def test_a_large_mean_does_not_drown_the_rest():
     np.corrcoef(a, a + b)[0, 1] for a, b in zip(one.T, noise.T, strict=True)
   ]
   np.testing.assert_allclose(found, wanted, atol=2e-3)
+
+
+def test_nothing_adds_nothing(pair):
+  none = probes.no_products(pair[0].shape[-1])
+  jax.tree.map(
+    np.testing.assert_array_equal, probes.combined_products(none, none), none
+  )
+  some = probes.products(*pair)
+  for both in ((none, some), (some, none)):
+    jax.tree.map(
+      np.testing.assert_array_equal, probes.combined_products(*both), some
+    )
+
+
+def test_moments_of_parts_with_far_means():
+  """Two positions and two others, by hand."""
+  one = probes.products(jnp.array([[0.0], [2.0]]), jnp.array([[1.0], [3.0]]))
+  other = probes.products(
+    jnp.array([[10.0], [12.0]]), jnp.array([[5.0], [5.0]])
+  )
+  count, mean, square, product = probes.combined_products(one, other)
+  assert count == 4
+  np.testing.assert_allclose(mean[:, 0], [6, 3.5])
+  np.testing.assert_allclose(square[:, 0], [104, 11])
+  np.testing.assert_allclose(product, [32])

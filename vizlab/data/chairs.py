@@ -111,7 +111,7 @@ def chair_style(index: int | Array) -> ChairStyle:
   seat = [_box((-w, h - t, -d), (w, h + t, d))]
   boxes = [
     *seat,
-    *_chosen(legs, [_four(w, d, h - t, b), _column(w, d, h - t, b),
+    *_chosen(legs, [_posts(w, d, h - t, b), _column(w, d, h - t, b),
                     _sled(w, d, h - t, b)], 6),
     *_chosen(back, [_panel(w, d, h + t, top, b), _bars(w, d, h + t, top, b),
                     _slats(w, d, h + t, top, b), _frame(w, d, h + t, top, b)],
@@ -248,10 +248,6 @@ def _posts(w: Array, d: Array, h: Array, b: Array) -> list[_Box]:
     for x in (b - w, w - b)
     for z in (b - d, d - b)
   ]
-
-
-def _four(w: Array, d: Array, h: Array, b: Array) -> list[_Box]:
-  return _posts(w, d, h, b)
 
 
 def _column(w: Array, d: Array, h: Array, b: Array) -> list[_Box]:
