@@ -11,6 +11,8 @@ __all__ = [
   'STYLE_LAYERS',
   'another_net',
   'explaining',
+  'icons',
+  'larger_icons',
   'net',
   'painting',
   'training',
@@ -46,6 +48,22 @@ def explaining(config: ConfigDict, *, samples: int, chunk: int) -> None:
   config.patch = placeholder(int)
   config.samples = samples  # of the noisy methods and of infidelity
   config.chunk = chunk  # images at once, where a method evaluates many
+
+
+def icons(config: ConfigDict, *, power: float, batch: int = 16) -> None:
+  """Adds the settings of images that excite directions of a layer."""
+  config.size = 64  # side in pixels of the images that are made
+  config.steps = 96  # of those images
+  config.learning_rate = 0.1  # of those images
+  # Of the cosine: asks for the mix more than for its length.
+  config.power = power
+  config.icons_batch = batch  # images made at once
+
+
+def larger_icons(config: ConfigDict, batch: int = 8) -> None:
+  """Sets what suits the icons of networks of photos."""
+  config.size, config.icons_batch = 112, batch
+  config.learning_rate = 0.05
 
 
 def painting(

@@ -39,17 +39,12 @@ def get_config(arg: str = '') -> ConfigDict:
   config.perplexity = 30.0  # of 'tsne'
   config.grid = 14  # cells along a side
   config.least = 4  # images of a cell
-  config.size = 64  # side in pixels of the images that are made
-  config.steps = 96
-  config.learning_rate = 0.1
-  config.power = 2.0  # of the cosine: asks for the mix more than for its length
-  config.icons_batch = 16  # images made at once
+  blocks.icons(config, power=2.0)
   config.batch = 32  # images read at once
   if blocks.another_net(config, arg):
     config.layer = 'relu5_1'
     config.grid, config.least = 8, 2
-    config.size, config.icons_batch = 112, 8
-    config.learning_rate = 0.05
+    blocks.larger_icons(config)
     config.batch = 8
   if arg == 'googlenet':
     config.layer = 'inception_4d/output'

@@ -38,15 +38,10 @@ def get_config(arg: str = '') -> ConfigDict:
   config.places = 4  # strongest places of the dictionary
   config.units = 5  # at each of them, and for and against the class
   config.groups = 5  # factors of the activations
-  config.size = 64  # side in pixels of the images that are made
-  config.steps = 96
-  config.learning_rate = 0.1
-  config.power = 1.0  # of the cosine: asks for the mix more than for its length
-  config.icons_batch = 16  # images made at once
+  blocks.icons(config, power=1.0)
   if blocks.another_net(config, arg):
     config.layer = 'relu5_1'
-    config.size, config.icons_batch = 112, 8
-    config.learning_rate = 0.05
+    blocks.larger_icons(config)
   if arg == 'googlenet':
     config.layer = 'inception_4d/output'
   return config

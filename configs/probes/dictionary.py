@@ -47,17 +47,12 @@ def get_config(arg: str = '') -> ConfigDict:
   config.patience = 100  # steps after which a silent atom counts as dead
   config.shown = 12  # atoms, those that add most
   config.patches = 7  # of each
-  config.size = 64  # side in pixels of the images that are made
-  config.steps = 96  # of the images
-  config.learning_rate = 0.1  # of the images
-  config.power = 2.0  # of the cosine: asks for the mix more than for its length
-  config.icons_batch = 12  # images made at once
+  blocks.icons(config, power=2.0, batch=12)
   config.batch = 32  # images read at once
   if blocks.another_net(config, arg):
     config.layer = 'relu5_1'
     config.positions, config.atoms = 64, 1024
-    config.size, config.icons_batch = 112, 6
-    config.learning_rate = 0.05
+    blocks.larger_icons(config, batch=6)
     config.batch = 8
   if arg == 'googlenet':
     config.layer = 'inception_4c/output'

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import generate, nets, render, style
+from vizlab import generate, nets, optimize, render, style
 from vizlab.objectives import content
-from vizlab.runs import stopping
 from vizlab.runs.inputs import (
   check_layers,
   load_net,
@@ -34,6 +33,7 @@ from vizlab_experiments.shared.painter_training import (
   train_painter,
 )
 from vizlab_experiments.shared.painting import GRID, painted
+from vizlab_experiments.shared.progress import stoppable
 from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
@@ -189,8 +189,8 @@ def _optimized(
 ) -> dict[str, np.ndarray]:
   """The pixels that style transfer finds for the same loss."""
   config = inputs.config
-  last, begun = None, time.perf_counter()
-  for now in style.transfer(
+  begun = time.perf_counter()
+  progress = style.transfer(
     inputs.seeing,
     jnp.asarray(image),
     [jnp.asarray(inputs.painting)],
@@ -201,10 +201,9 @@ def _optimized(
     content_layer=config.content_layer,
     style_layers=listed(config.style_layers),
     style_weights=goal.weights,
-  ):
-    stopping.check()
-    last = now.image
-  return {'image': np.asarray(last), 'seconds': time.perf_counter() - begun}
+  )
+  image = np.asarray(optimize.final(stoppable(progress)).image)
+  return {'image': image, 'seconds': time.perf_counter() - begun}
 
 
 def _report(

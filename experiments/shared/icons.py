@@ -6,10 +6,10 @@ from ml_collections import ConfigDict
 
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import Score, direction, score
-from vizlab.runs import distributed, stopping
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import need_not_negative, need_positive
 from vizlab.types import ImageParam
+from vizlab_experiments.shared.progress import stoppable
 
 __all__ = ['check_icons', 'icon_problem', 'icons', 'one_hot', 'paint']
 
@@ -64,19 +64,16 @@ def paint(config: ConfigDict, score_fn: Score, image: ImageParam) -> np.ndarray:
     score_fn: The score.
     image: Parameterization of the images.
   """
-  last = None
-  for now in optimize.run(
+  progress = optimize.run(
     score_fn,
     image,
     jax.random.key(config.seed),
     steps=config.steps,
     optimizer=optimize.adam(config.learning_rate),
     augment=synthesis.robust(config.size),
-  ):
-    stopping.check()
-    distributed.check()
-    last = now.image
-  return render.to_uint8(np.asarray(last))
+  )
+  last = optimize.final(stoppable(progress))
+  return render.to_uint8(np.asarray(last.image))
 
 
 def icon_problem(
