@@ -21,7 +21,7 @@ from vizlab.nets.graph import init_params
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Conv, Dense, GlobalPool, Pool, ReLU
 from vizlab.nets.network import Network
-from vizlab.runs import execute, experiments
+from vizlab.runs import execute, experiments, stopping
 from vizlab.runs.settings import assign
 
 _floor = 0.0
@@ -144,6 +144,34 @@ def start(name, workdir, **changes):
   config = experiments.config_module(name).get_test_config()
   assign(config, changes)
   return execute(experiments.experiment_module(name), config, workdir)
+
+
+def read(path, name):
+  """The arrays that a run saved as ``name.npz``."""
+  with np.load(path / f'{name}.npz') as file:
+    return dict(file)
+
+
+def start_and_stop(name, workdir, monkeypatch, *, every, most=40, **changes):
+  """Like `start`, but stopped at every so many chances to stop, and resumed.
+
+  Returns the results, and how often the run was stopped.
+  """
+  count, check = 0, stopping.check
+
+  def stop():
+    nonlocal count
+    count += 1
+    if count % every == 0:
+      raise KeyboardInterrupt
+    check()
+
+  with monkeypatch.context() as patch:
+    patch.setattr(stopping, 'check', stop)
+    for stops in range(most):
+      with contextlib.suppress(KeyboardInterrupt):
+        return start(name, workdir, **changes), stops
+  raise AssertionError(f'{name} has not ended after {most} stops')
 
 
 def write_pictures(path, names):

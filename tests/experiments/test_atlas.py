@@ -3,17 +3,12 @@ import numpy as np
 import pytest
 from browser import browse, needs_browser
 from PIL import Image
-from tools import start
+from tools import read, start
 
 from vizlab import nets
 from vizlab.data.scenes import scenes
 
 pytestmark = pytest.mark.slow  # whole runs
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 @pytest.fixture(scope='module')

@@ -1,14 +1,9 @@
 import numpy as np
 import pytest
-from tools import start
+from tools import read, start
 
 from vizlab import io, nets
 from vizlab_experiments.probes import building_blocks
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 def test_contributions_of_a_linear_path_are_the_logit(tmp_path):

@@ -1,15 +1,10 @@
 import jax
 import numpy as np
 import pytest
-from tools import start, write_pictures
+from tools import read, start, write_pictures
 
 from vizlab import nets, probes
 from vizlab.data.scenes import scene
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 def test_the_saved_dictionary_explains_what_it_says(tmp_path):

@@ -1,15 +1,10 @@
 import numpy as np
 import pytest
-from tools import start
+from tools import read, start
 
 from vizlab import nets
 
 pytestmark = pytest.mark.slow  # whole runs
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 @pytest.fixture(scope='module')

@@ -4,18 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import start, write_pictures
+from tools import read, start, start_and_stop, write_pictures
 
 from vizlab import generate, io, nets, style
-from vizlab.runs import stopping
 from vizlab.runs.reader import read_metrics
 
 LAYERS = ('relu1_1', 'relu2_1')
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 def test_the_network_learns_to_lower_the_loss(tmp_path):
@@ -64,23 +58,10 @@ def test_squares_are_cut_from_photos(tmp_path):
 @pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   wanted = start('generate/fast_style', tmp_path / 'whole')
-  count, check = 0, stopping.check
-
-  def stop():
-    nonlocal count
-    count += 1
-    if count % 3 == 0:
-      raise KeyboardInterrupt
-    check()
-
-  monkeypatch.setattr(stopping, 'check', stop)
-  for _ in range(40):
-    try:
-      found = start('generate/fast_style', tmp_path / 'run')
-      break
-    except KeyboardInterrupt:
-      continue
-  assert count > 6
+  found, stops = start_and_stop(
+    'generate/fast_style', tmp_path / 'run', monkeypatch, every=3
+  )
+  assert stops > 1
   assert {**found, 'train_seconds': 0} == {**wanted, 'train_seconds': 0}
   ours, theirs = (
     nets.get_params(nets.load(tmp_path / name / 'fast_style.safetensors'))

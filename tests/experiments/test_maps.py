@@ -2,15 +2,10 @@ import jax
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
-from tools import start, write_pictures
+from tools import read, start, write_pictures
 
 from vizlab import nets, probes
 from vizlab.data.scenes import scenes
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 def test_principal_components_of_the_features(tmp_path):

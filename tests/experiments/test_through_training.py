@@ -1,18 +1,12 @@
 import jax
 import numpy as np
 import pytest
-from tools import start
+from tools import read, start, start_and_stop
 
 from vizlab import nets
 from vizlab.data.scenes import SHAPE_NAMES, scene
-from vizlab.runs import stopping
 
 SMALL = {'stages': ((32, 6),), 'epochs': (1, 3)}
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 def test_units_of_each_epoch_are_those_of_the_net_then(tmp_path):
@@ -41,23 +35,10 @@ def test_units_of_each_epoch_are_those_of_the_net_then(tmp_path):
 @pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   wanted = start('probes/through_training', tmp_path / 'whole', **SMALL)
-  count, check = 0, stopping.check
-
-  def stop():
-    nonlocal count
-    count += 1
-    if count % 9 == 0:
-      raise KeyboardInterrupt
-    check()
-
-  monkeypatch.setattr(stopping, 'check', stop)
-  for _ in range(20):
-    try:
-      found = start('probes/through_training', tmp_path / 'run', **SMALL)
-      break
-    except KeyboardInterrupt:
-      continue
-  assert count > 18
+  found, stops = start_and_stop(
+    'probes/through_training', tmp_path / 'run', monkeypatch, every=9, **SMALL
+  )
+  assert stops > 1
   assert found == wanted
   for epoch in (1, 3):
     ours, theirs = (

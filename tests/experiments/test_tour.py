@@ -5,15 +5,10 @@ import jax
 import numpy as np
 import pytest
 from browser import browse, needs_browser
-from tools import start
+from tools import read, start
 
 from vizlab import nets
 from vizlab.data.scenes import SHAPE_NAMES, scenes
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 @pytest.fixture(scope='module')

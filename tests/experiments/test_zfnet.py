@@ -1,13 +1,8 @@
 import numpy as np
 import pytest
-from tools import start
+from tools import read, start
 
 from vizlab import nets, probes
-
-
-def read(path, name):
-  with np.load(path / f'{name}.npz') as file:
-    return dict(file)
 
 
 def test_both_nets_are_trained_and_measured(tmp_path):

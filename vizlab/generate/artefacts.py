@@ -52,7 +52,7 @@ def grid_energy(image: Array, period: int) -> Array:
     at = np.arange(1, period // 2 + 1) * (length // period)
     # The window spreads a frequency over its next neighbours.
     near = np.concatenate([at - 3, at - 2, at + 2, at + 3])
-    near = near[(near > 0) & (near < energy.shape[-1])]
+    near = near[near < energy.shape[-1]]
     around = energy[..., near].mean(-1)
     here = energy[..., at].mean(-1)
     # What is left of one colour is rounding.
