@@ -109,6 +109,13 @@ def test_networks_that_make_images(name, tmp_path):
   x = jnp.linspace(0, 1, 2 * 16 * 20 * 3).reshape(2, 16, 20, 3)
   _, acts = net(x)
   assert acts['image'].shape == x.shape and not net.has_classifier
+  np.testing.assert_allclose(
+    acts['res1'], acts['conv3_relu'] + acts['res1b_norm'], rtol=1e-5
+  )
+  wanted = acts['conv4'] / 255
+  if name == 'fast_style_transposed':
+    wanted = (150 * jnp.tanh(acts['conv4_norm']) + 127.5) / 255
+  np.testing.assert_allclose(acts['image'], wanted, rtol=1e-4, atol=1e-5)
   nets.save(net, tmp_path / 'net.safetensors')
   again = nets.load(tmp_path / 'net.safetensors')
   assert again.ops == net.ops and again.spec == net.spec
