@@ -12,6 +12,7 @@ VERSION = re.search(
 
 WEIGHTS = ['torch>=2.6', 'h5py>=3.10']
 ANALYSIS = ['scikit-learn>=1.4', 'scikit-image>=0.24', 'matplotlib>=3.8']
+UMAP = ['umap-learn>=0.5.9']
 SCALE = ['grain>=0.2.16']
 CLUSTER = ['ray>=2.40', 'submitit>=1.5']
 TENSORBOARD = ['tensorboard>=2.18']
@@ -92,6 +93,7 @@ setup(
   extras_require={
     'weights': WEIGHTS,  # reading .pth and .h5 files
     'analysis': ANALYSIS,
+    'umap': UMAP,  # maps of images by UMAP
     'scale': SCALE,  # folders of photos
     'cluster': CLUSTER,  # sweeps on several machines
     'tensorboard': TENSORBOARD,  # --tensorboard
@@ -99,6 +101,6 @@ setup(
     'docs': DOCS,  # building the documentation
     # The oracles of the parity tests. pytorch-grad-cam comes on its own, with
     # --no-deps: it names torchvision, of which the tests need nothing.
-    'parity': [*TEST, *PARITY, *CLUSTER, *TENSORBOARD],
+    'parity': [*TEST, *PARITY, *CLUSTER, *TENSORBOARD, *UMAP],
   },
 )

@@ -308,7 +308,7 @@ BAD = [
   ),
   ('probes/units', {'top': 0}, 'config.top: got 0'),
   ('probes/activations', {'target': 16}, 'config.target: got 16'),
-  ('probes/atlas', {'method': 'umap'}, "config.method: got 'umap'"),
+  ('probes/atlas', {'method': 'mds'}, "config.method: got 'mds'"),
   ('probes/building_blocks', {'groups': 0}, 'config.groups: got 0'),
   (
     'probes/dissection',

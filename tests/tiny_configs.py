@@ -121,7 +121,12 @@ BASES = {
     'batch': 2,
   },
   'probes/atlas': {'layer': 'relu1_1', 'grid': 1},
-  'probes/building_blocks': {'layer': 'relu3_2', 'grid': 1, 'steps': 1},
+  'probes/building_blocks': {
+    'layer': 'relu3_2',
+    'lower': 'relu1_1',
+    'grid': 1,
+    'steps': 1,
+  },
   'probes/curves': {'angles': 4, 'shown': 1},
   'probes/dictionary': {'shown': 2, 'training_steps': 10},
   'probes/dissection': {

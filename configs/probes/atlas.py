@@ -35,8 +35,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.scenes = 4096  # scenes of two objects
   # A folder (or pattern) of photos instead.
   config.photos = placeholder(str)
-  config.method = 'tsne'  # 'pca'
-  config.perplexity = 30.0  # of 'tsne'
+  config.method = 'tsne'  # 'pca', 'umap'
+  config.perplexity = 30.0  # of 'tsne'; of 'umap', the neighbours
   config.grid = 14  # cells along a side
   config.least = 4  # images of a cell
   blocks.icons(config, power=2.0)

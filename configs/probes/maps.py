@@ -1,8 +1,8 @@
 """Lays images out in the plane by what a layer sees in them.
 
-Principal components, or t-SNE (van der Maaten & Hinton 2008) of the
-features of a layer; the pictures at their places, and on a grid without
-overlaps.
+Principal components, t-SNE (van der Maaten & Hinton 2008) or UMAP (McInnes,
+Healy & Melville 2018; install the extra umap) of the features of a layer; the
+pictures at their positions, and on a grid without overlaps.
 
 Commands:
   vizlab-run --config=probes/maps --workdir=runs/maps
@@ -33,8 +33,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.seed = 0
   config.net = blocks.net()
   config.layer = 'gap'  # of a map, the mean over its positions
-  config.method = 'tsne'  # 'pca'
-  config.perplexity = 20.0  # of 'tsne'
+  config.method = 'tsne'  # 'pca', 'umap'
+  config.perplexity = 20.0  # of 'tsne'; of 'umap', the neighbours
   config.scenes = 400  # scenes of two objects
   # A folder (or pattern) of labelled photos instead.
   config.photos = placeholder(str)

@@ -16,12 +16,16 @@ from vizlab.runs.inputs import load_classifier
 from vizlab.runs.optimization import check
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table, template
-from vizlab.runs.settings import each_of, named, need_positive
+from vizlab.runs.settings import named, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.classes import class_names
 from vizlab_experiments.shared.icons import check_icons, icon_problem, icons
 from vizlab_experiments.shared.images import Images, load_images
-from vizlab_experiments.shared.layouts import METHODS, in_the_plane
+from vizlab_experiments.shared.layouts import (
+  METHODS,
+  check_method,
+  in_the_plane,
+)
 from vizlab_experiments.shared.methods import chosen_layer
 
 __all__ = ['prepare', 'run']
@@ -60,8 +64,7 @@ class Cells(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need('sklearn', 'lays the activations out')
-  need_positive(config, 'grid', 'least', 'perplexity', 'batch')
-  each_of('config.method', [config.method], METHODS)
+  need_positive(config, 'grid', 'least', 'batch')
   check_icons(config)
   net = load_classifier(config)
   info = chosen_layer(config, net)
@@ -77,11 +80,7 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.least: got {config.least}, expected at most the {len(images)} '
       'pictures'
     )
-  if config.method == 'tsne' and config.perplexity >= len(images):
-    raise ValueError(
-      f'config.perplexity: got {config.perplexity}, expected below the '
-      f'{len(images)} pictures'
-    )
+  check_method(config, len(images))
   with named(x='size', shape='size'):
     check(*icon_problem(config, net, info.name, np.ones((1, info.shape[-1]))))
   return Inputs(config, net, info, names, images)
@@ -177,7 +176,7 @@ def _at_random(
 
 def _laid_out(config: ConfigDict, acts: np.ndarray) -> np.ndarray:
   """Places ``[N, 2]`` of activations in the unit square."""
-  places = in_the_plane(config.method, acts, config.perplexity, config.seed)
+  places = in_the_plane(config, acts)
   # Outliers do not make the cells of all others small.
   low, high = np.percentile(places, [1, 99], axis=0)
   scaled = (places - low) / np.where(high > low, high - low, 1)

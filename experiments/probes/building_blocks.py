@@ -1,4 +1,4 @@
-"""Building blocks of one decision: places, units and groups of a layer."""
+"""Building blocks of one decision: positions, units and groups of layers."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,15 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import named, need_positive
 from vizlab_experiments.shared.classes import chosen_classes, class_names
+from vizlab_experiments.shared.groups import (
+  Groups,
+  Seen,
+  between,
+  by_group,
+  found_groups,
+)
 from vizlab_experiments.shared.icons import (
+  aligned_icons,
   check_icons,
   icon_problem,
   icons,
@@ -33,43 +41,29 @@ class Inputs(NamedTuple):
   config: ConfigDict
   net: nets.Network
   info: nets.LayerInfo
+  lower: nets.LayerInfo
   names: list[str]
   image: np.ndarray
   target: int | None
 
 
-class Seen(NamedTuple):
-  """Activations of the layer, and gradients of the logit of the class.
-
-  Attributes:
-    target: The class.
-    acts: Activations ``[h, w, C]``.
-    gradients: Those of the logit by them, ``[h, w, C]``.
-  """
-
-  target: int
-  acts: np.ndarray
-  gradients: np.ndarray
-
-  @property
-  def contributions(self) -> np.ndarray:
-    """Activation times gradient, ``[h, w, C]``."""
-    return self.acts * self.gradients
-
-
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need('sklearn', 'finds the groups')
-  need_positive(config, 'units', 'places', 'groups', 'grid')
+  need_positive(config, 'units', 'positions', 'groups', 'grid')
+  plots.need_matplotlib()
   check_icons(config)
+  if config.reach is not None:
+    need_positive(config, 'reach')
   net = load_classifier(config)
   info = chosen_layer(config, net)
+  lower = _layer_below(config, net, info)
   height, width, channels = info.shape
   for name, most in (
     ('grid', min(height, width)),
-    ('places', height * width),
+    ('positions', height * width),
     ('units', channels // 2),
-    ('groups', min(channels, height * width)),
+    ('groups', min(channels, height * width, lower.shape[-1])),
   ):
     if config[name] > most:
       raise ValueError(
@@ -88,110 +82,202 @@ def prepare(config: ConfigDict) -> Inputs:
   image = read_square('image', config.image, net.spec.size)
   with named(x='size', shape='size'):
     check(*icon_problem(config, net, info.name, np.ones((1, channels))))
-  return Inputs(config, net, info, names, image, target)
+  return Inputs(config, net, info, lower, names, image, target)
+
+
+def _layer_below(
+  config: ConfigDict, net: nets.Network, info: nets.LayerInfo
+) -> nets.LayerInfo:
+  """The map ``config.lower``, which the layer depends on."""
+  lower = chosen_layer(config, net, 'lower')
+  names = [row.name for row in nets.layer_info(net)]
+  if names.index(lower.name) >= names.index(info.name):
+    raise ValueError(
+      f'config.lower: got {lower.name!r}, expected a layer below {info.name!r}'
+    )
+  return lower
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
-  """Shows the layer by places, by units and by groups."""
-  config, net, info, names, image, _ = inputs
-  seen = _seen(inputs)
-  recorder.arrays('contributions', **seen._asdict())
-  places = _strong_places(seen.acts, config.places)
-  dictionary = [
-    np.argsort(-seen.acts[tuple(place)], kind='stable')[: config.units]
-    for place in places
-  ]
-  by_unit = seen.contributions.sum((0, 1))
-  order = np.argsort(-by_unit, kind='stable')
-  speaking = [*order[: config.units], *order[: -config.units - 1 : -1]]
-  cells = _cells(seen.acts, config.grid)
-  parts = recorder.once('groups', lambda: _groups(config, seen.acts))
-  shown = np.unique([*np.ravel(dictionary), *speaking])
-
-  def pictures(name: str, vectors: np.ndarray) -> np.ndarray:
-    return icons(recorder, name, config, net, info.name, vectors)
-
-  of_units = dict(
-    zip(
-      shown.tolist(),
-      pictures('unit_icons', one_hot(shown, info.shape[-1])),
-      strict=True,
+  """Shows the layer by positions, by units and by groups."""
+  config, net, info, lower, names, image, _ = inputs
+  target, seen = _seen(inputs)
+  contributions = seen[info.name].contributions
+  recorder.arrays('contributions', target=target, **seen[info.name]._asdict())
+  groups = {
+    name: Groups(
+      **recorder.once(
+        'groups' if name == info.name else 'lower_groups',
+        lambda acts=each.acts: found_groups(
+          acts, config.groups, config.seed
+        )._asdict(),
+      )
     )
+    for name, each in seen.items()
+  }
+  layers = lower.name, info.name
+  flow = between(
+    net, image, layers, *(tuple(v[n] for n in layers) for v in (seen, groups))
   )
-  grid = pictures('grid_icons', cells.reshape(-1, cells.shape[-1]))
-  of_groups = pictures('group_icons', parts['units'])
-  by_group = _by_group(seen, parts)
+  recorder.arrays('between', contributions=flow)
+  said = by_group(seen[info.name], groups[info.name])
+  together = float(contributions.sum())
   recorder.report(
-    f'{info.name} of {net.arch} and {names[seen.target]!r}',
-    f'The logit of {names[seen.target]!r} by the activations of {info.name}: '
-    'places, units and groups, by activation times gradient. Together they are '
-    f'{by_unit.sum():.3f}; where the network above is linear that is the logit '
+    f'{info.name} of {net.arch} and {names[target]!r}',
+    f'The logit of {names[target]!r} by the activations of {info.name}: '
+    'positions, units and groups, by activation times gradient. Together they '
+    f'are {together:.3f}; where the network above is linear that is the logit '
     'without its bias. An icon is an image that excites a unit, or the mix of '
-    'units at a place or in a group.',
+    'units at a position or in a group.',
     [
       Figure(
         'image',
         'The image, and where it speaks for the class',
-        _attributed(image, seen),
-      ),  # fmt: skip
-      Figure(
-        'grid',
-        'What the layer sees at each place; the larger, the stronger',
-        _activation_grid(grid, cells),
+        _attributed(image, contributions),
       ),
-      Figure(
-        'dictionary',
-        'The strongest units at the strongest places, with their activations',
-        _dictionary(image, info, places, dictionary, seen.acts, of_units),
-      ),
-      Figure(
-        'units',
-        'Units that speak for the class, and against it',
-        _spoken(
-          [of_units[k] for k in speaking],
-          [f'{k}: {by_unit[k]:+.2f}' for k in speaking],
-          config.units,
-        ),  # fmt: skip
-      ),
-      Figure(
-        'groups',
-        'Groups of units: where they are active, and what excites them',
-        _group_table(image, parts, of_groups, by_group),
-      ),
+      *_position_figures(inputs, recorder, seen[info.name]),
+      *_group_figures(inputs, recorder, groups, flow, said),
       Table(
         'Contributions to the logit',
         ['', 'contribution'],
         [
-          *([f'group {i + 1}', float(v)] for i, v in enumerate(by_group)),
-          ['in no group', float(by_unit.sum() - by_group.sum())],
-          ['together', float(by_unit.sum())],
+          *([f'group {i + 1}', float(v)] for i, v in enumerate(said)),
+          ['in no group', together - float(said.sum())],
+          ['together', together],
         ],
       ),
     ],
   )
   return {
-    'target': seen.target,
-    'together': float(by_unit.sum()),
-    'groups': float(by_group.sum()),
+    'target': target,
+    'together': together,
+    'groups': float(said.sum()),
+    'together_lower': float(seen[lower.name].contributions.sum()),
   }
 
 
-def _seen(inputs: Inputs) -> Seen:
-  _, net, info, _, image, target = inputs
+def _seen(inputs: Inputs) -> tuple[int, dict[str, Seen]]:
+  """The class, and its logit's gradients by the lower and the upper layer."""
+  _, net, info, lower, _, image, target = inputs
   x = image[None]
   if target is None:
     target = int(jax.jit(lambda net, x: net(x)[0])(net, x)[0].argmax())
+  layers = lower.name, info.name
   found = jax.jit(attribution.layer_gradients, static_argnums=2)(
-    score(net, logit(target)), x, (info.name,)
+    score(net, logit(target)), x, layers
   )
-  return Seen(
-    target,
-    np.asarray(found.acts[info.name][0]),
-    np.asarray(found.gradients[info.name][0]),
-  )
+  return target, {
+    name: Seen(
+      np.asarray(found.acts[name][0]), np.asarray(found.gradients[name][0])
+    )
+    for name in layers
+  }
 
 
-def _strong_places(acts: np.ndarray, count: int) -> np.ndarray:
+def _position_figures(
+  inputs: Inputs, recorder: Recorder, seen: Seen
+) -> list[Figure]:
+  """Figures of the cells, of strong positions, and of units by class."""
+  config, net, info, _, _, image, _ = inputs
+  positions = _strong_positions(seen.acts, config.positions)
+  dictionary = [
+    np.argsort(-seen.acts[tuple(each)], kind='stable')[: config.units]
+    for each in positions
+  ]
+  by_unit = seen.contributions.sum((0, 1))
+  order = np.argsort(-by_unit, kind='stable')
+  speaking = [*order[: config.units], *order[: -config.units - 1 : -1]]
+  shown = np.unique([*np.ravel(dictionary), *speaking])
+  made = icons(
+    recorder, 'unit_icons', config, net, info.name,
+    one_hot(shown, info.shape[-1]),
+  )  # fmt: skip
+  of_units = dict(zip(shown.tolist(), made, strict=True))
+  cells = _cells(seen.acts, config.grid)
+  grid = (icons if config.reach is None else aligned_icons)(
+    recorder, 'grid_icons', config, net, info.name, cells
+  )
+  return [
+    Figure(
+      'grid',
+      'What the layer sees at each position; the larger, the stronger',
+      _activation_grid(grid, cells),
+    ),
+    Figure(
+      'dictionary',
+      'The strongest units at the strongest positions, with their activations',
+      _dictionary(image, info, positions, dictionary, seen.acts, of_units),
+    ),
+    Figure(
+      'units',
+      'Units that speak for the class, and against it',
+      _spoken(
+        [of_units[k] for k in speaking],
+        [f'{k}: {by_unit[k]:+.2f}' for k in speaking],
+        config.units,
+      ),
+    ),
+  ]
+
+
+def _group_figures(
+  inputs: Inputs,
+  recorder: Recorder,
+  groups: dict[str, Groups],
+  flow: np.ndarray,
+  said: np.ndarray,
+) -> list[Figure]:
+  """Figures of the groups, and of the contributions between two layers."""
+  config, net, info, lower, _, image, _ = inputs
+  pictures = {}
+  for layer, name in ((info, 'group_icons'), (lower, 'lower_group_icons')):
+    parts = groups[layer.name]
+    made = icons(recorder, name, config, net, layer.name, parts.units)
+    pictures[layer.name] = [
+      [render.overlay(_large(parts.positions[..., i], image), image), icon]
+      for i, icon in enumerate(made)
+    ]
+  return [
+    Figure(
+      'groups',
+      'Groups of units: where they are active, and what excites them',
+      render.table(
+        pictures[info.name],
+        ['where', 'what'],
+        [f'group {i + 1}\n{v:+.2f}' for i, v in enumerate(said)],
+        160,
+      ),
+    ),
+    Figure(
+      'between',
+      f'Groups of {lower.name}, and the groups of {info.name} through which '
+      'they speak for the class (red) or against it (blue)',
+      plots.ribbons(
+        flow,
+        *(
+          _ends(pictures[name], flow.sum(axis))
+          for name, axis in ((lower.name, 1), (info.name, 0))
+        ),
+      ),
+    ),
+  ]
+
+
+def _ends(
+  pictures: Sequence[Sequence[np.ndarray]], values: np.ndarray
+) -> dict[str, np.ndarray | None]:
+  """Labels and pictures of groups, and of what is in none."""
+  wide = [
+    np.concatenate([render.resize(p, 96) for p in each], 1) for each in pictures
+  ]
+  names = [*(f'group {i + 1}' for i in range(len(wide))), 'in no group']
+  return {
+    f'{name}: {value:+.2f}': picture
+    for name, value, picture in zip(names, values, [*wide, None], strict=True)
+  }
+
+
+def _strong_positions(acts: np.ndarray, count: int) -> np.ndarray:
   """Rows and columns ``[count, 2]`` of the longest activations."""
   size = np.linalg.norm(acts, axis=-1)
   order = np.argsort(-size.ravel(), kind='stable')[:count]
@@ -217,44 +303,26 @@ def _cells(acts: np.ndarray, count: int) -> np.ndarray:
   )
 
 
-def _groups(config: ConfigDict, acts: np.ndarray) -> dict[str, np.ndarray]:
-  """Non-negative factors: places ``[h, w, G]`` and units ``[G, C]``."""
-  from sklearn.decomposition import NMF
-
-  positive = np.maximum(acts, 0).reshape(-1, acts.shape[-1])
-  model = NMF(
-    config.groups, init='nndsvda', random_state=config.seed, max_iter=1000
-  )
-  places = model.fit_transform(positive.astype(np.float64))
-  return {
-    'places': places.reshape(*acts.shape[:2], -1).astype(np.float32),
-    'units': model.components_.astype(np.float32),
-  }
-
-
-def _by_group(seen: Seen, parts: dict[str, np.ndarray]) -> np.ndarray:
-  """Contribution of each group ``[G]``: its activations times the gradient."""
-  return np.einsum(
-    'hwg,gc,hwc->g', parts['places'], parts['units'], seen.gradients
+def _large(values: np.ndarray, image: np.ndarray) -> np.ndarray:
+  """A map of a layer, enlarged to the size of the image."""
+  return np.asarray(
+    jax.image.resize(values.astype(np.float32), image.shape[:2], 'linear')
   )
 
 
-def _attributed(image: np.ndarray, seen: Seen) -> np.ndarray:
-  by_place = seen.contributions.sum(-1)
-  large = np.asarray(
-    jax.image.resize(by_place.astype(np.float32), image.shape[:2], 'linear')
-  )
+def _attributed(image: np.ndarray, contributions: np.ndarray) -> np.ndarray:
+  large = _large(contributions.sum(-1), image)
   return render.table(
     [[render.to_uint8(image), render.signed(large),
       render.overlay(large, image)]],
-    ['image', 'by place', 'where positive'],
+    ['image', 'by position', 'where positive'],
     [''],
     224,
   )  # fmt: skip
 
 
 def _activation_grid(grid: np.ndarray, cells: np.ndarray) -> np.ndarray:
-  """Icons at their places, scaled by the length of the activation."""
+  """Icons at their positions, scaled by the length of the activation."""
   size = np.linalg.norm(cells, axis=-1)
   scale = np.sqrt(size / max(size.max(), 1e-12))
   count, side = len(cells), grid.shape[1]
@@ -271,21 +339,21 @@ def _activation_grid(grid: np.ndarray, cells: np.ndarray) -> np.ndarray:
 def _dictionary(
   image: np.ndarray,
   info: nets.LayerInfo,
-  places: np.ndarray,
+  positions: np.ndarray,
   dictionary: Sequence[np.ndarray],
   acts: np.ndarray,
   of_units: dict[int, np.ndarray],
 ) -> np.ndarray:
   """A row for each place: what its unit sees, and icons of its units."""
   rows = []
-  for place, units in zip(places, dictionary, strict=True):
-    box = [info.field.pixels(int(i)) for i in place]
+  for position, units in zip(positions, dictionary, strict=True):
+    box = [info.field.pixels(int(i)) for i in position]
     rows.append(render.crop(render.to_uint8(image), *box))
     rows.extend(of_units[int(k)] for k in units)
   count = len(dictionary[0]) + 1
   labels = [
-    '\n'.join(f'{k}: {acts[tuple(place)][k]:.2f}' for k in units)
-    for place, units in zip(places, dictionary, strict=True)
+    '\n'.join(f'{k}: {acts[tuple(position)][k]:.2f}' for k in units)
+    for position, units in zip(positions, dictionary, strict=True)
   ]
   return render.table(
     [rows[i : i + count] for i in range(0, len(rows), count)],
@@ -311,17 +379,3 @@ def _spoken(
     for row in rows
   ]
   return np.concatenate(padded)
-
-
-def _group_table(
-  image: np.ndarray,
-  parts: dict[str, np.ndarray],
-  pictures: np.ndarray,
-  by_group: np.ndarray,
-) -> np.ndarray:
-  rows = []
-  for i, icon in enumerate(pictures):
-    large = jax.image.resize(parts['places'][..., i], image.shape[:2], 'linear')
-    rows.append([render.overlay(np.asarray(large), image), icon])
-  labels = [f'group {i + 1}\n{v:+.2f}' for i, v in enumerate(by_group)]
-  return render.table(rows, ['where', 'what'], labels, 160)

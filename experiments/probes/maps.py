@@ -12,12 +12,17 @@ from vizlab.runs import plots
 from vizlab.runs.inputs import check_layers, load_net
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
-from vizlab.runs.settings import each_of, need_positive
+from vizlab.runs.settings import need_positive
 from vizlab_experiments.shared.labelled_images import (
   LabelledImages,
   load_labelled_images,
 )
-from vizlab_experiments.shared.layouts import METHODS, in_the_plane, pooled
+from vizlab_experiments.shared.layouts import (
+  METHODS,
+  check_method,
+  in_the_plane,
+  pooled,
+)
 
 __all__ = ['prepare', 'run']
 
@@ -37,8 +42,7 @@ def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need('sklearn', 'lays the pictures out')
   plots.need_matplotlib()
-  need_positive(config, 'perplexity', 'side', 'batch')
-  each_of('config.method', [config.method], METHODS)
+  need_positive(config, 'side', 'batch')
   net = load_net(config)
   check_layers(net, 'layer', [config.layer])
   labelled = load_labelled_images(config, net)
@@ -48,11 +52,7 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.{name}: got {count} pictures, expected at least {2 * _NEAR + 2}'
     )
-  if config.method == 'tsne' and config.perplexity >= count:
-    raise ValueError(
-      f'config.perplexity: got {config.perplexity}, expected below the '
-      f'{count} pictures'
-    )
+  check_method(config, count)
   return Inputs(config, net, labelled)
 
 
@@ -110,7 +110,7 @@ def _laid_out(
   """Places ``[N, 2]`` of points, and how far they can be trusted."""
   from sklearn.manifold import trustworthiness
 
-  places = in_the_plane(config.method, features, config.perplexity, config.seed)
+  places = in_the_plane(config, features)
   return {
     'places': np.asarray(places, np.float32),
     'trustworthiness': np.array(

@@ -6,12 +6,20 @@ from ml_collections import ConfigDict
 
 from vizlab import nets, optimize, render, rules, synthesis
 from vizlab.objectives import Score, direction, score
+from vizlab.runs.optimization import optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import need_not_negative, need_positive
 from vizlab.types import ImageParam
 from vizlab_experiments.shared.progress import stoppable
 
-__all__ = ['check_icons', 'icon_problem', 'icons', 'one_hot', 'paint']
+__all__ = [
+  'aligned_icons',
+  'check_icons',
+  'icon_problem',
+  'icons',
+  'one_hot',
+  'paint',
+]
 
 
 def check_icons(config: ConfigDict) -> None:
@@ -39,8 +47,9 @@ def icons(
       `vizlab.objectives.direction`), ``icons_batch`` and ``seed`` are read.
     net: The network.
     layer: The layer, a map.
-    vectors: The directions, ``[N, C]``.
+    vectors: The directions, ``[..., C]``; the pictures are in one axis.
   """
+  vectors = vectors.reshape(-1, vectors.shape[-1])
   count = min(config.icons_batch, len(vectors))
 
   def some(rows: slice) -> dict[str, np.ndarray]:
@@ -54,6 +63,45 @@ def icons(
     name,
     lambda: recorder.in_parts(f'{name}/icons', len(vectors), count, some),
   )['icons']
+
+
+def aligned_icons(
+  recorder: Recorder,
+  name: str,
+  config: ConfigDict,
+  net: nets.Network,
+  layer: str,
+  vectors: np.ndarray,
+) -> np.ndarray:
+  """Pictures like `icons`, that change smoothly from one cell to the next.
+
+  All are made at once, with the coarse structure that neighbours share.
+
+  Args:
+    recorder: Recorder of the run.
+    name: Name of the result, unique within the run.
+    config: What `icons` reads but ``icons_batch``, and ``reach``, see
+      `vizlab.synthesis.shared`.
+    net: The network.
+    layer: The layer, a map.
+    vectors: The directions of the cells, ``[rows, columns, C]``.
+
+  Returns:
+    ``[rows * columns, size, size, 3]`` uint8.
+  """
+  score_fn, own = icon_problem(config, net, layer, vectors)
+  made = optimize_resumable(
+    recorder,
+    name,
+    score_fn,
+    synthesis.shared(own, reach=config.reach),
+    jax.random.key(config.seed),
+    steps=config.steps,
+    optimizer=optimize.adam(config.learning_rate),
+    augment=synthesis.robust(config.size),
+  )
+  side = config.size
+  return render.to_uint8(made.images).reshape(-1, side, side, 3)
 
 
 def paint(config: ConfigDict, score_fn: Score, image: ImageParam) -> np.ndarray:
@@ -79,11 +127,11 @@ def paint(config: ConfigDict, score_fn: Score, image: ImageParam) -> np.ndarray:
 def icon_problem(
   config: ConfigDict, net: nets.Network, layer: str, vectors: np.ndarray
 ) -> tuple[Score, ImageParam]:
-  """Score of images in directions ``[N, C]``, and the images."""
+  """Score of images in directions ``[..., C]``, and the images."""
   wanted = direction(layer, vectors, power=config.power)
   score_fn = score(net, wanted).with_rules(relu=rules.redirected_relu)
   return score_fn, synthesis.fourier(
-    (len(vectors), config.size, config.size, 3)
+    (*vectors.shape[:-1], config.size, config.size, 3)
   )
 
 

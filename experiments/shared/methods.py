@@ -296,8 +296,10 @@ def load_explaining(config: ConfigDict) -> Explaining:
   return Explaining(net, methods, chosen_options(config, net), left_out)
 
 
-def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
-  """The map ``config.layer`` of a net; its last one if there is none."""
+def chosen_layer(
+  config: ConfigDict, net: nets.Network, setting: str = 'layer'
+) -> nets.LayerInfo:
+  """The map that a setting names; the last one of the net if it is not set."""
   maps = {
     row.name: row for row in nets.layer_info(net) if row.field is not None
   }
@@ -306,11 +308,11 @@ def chosen_layer(config: ConfigDict, net: nets.Network) -> nets.LayerInfo:
       f'config.net.weights: each layer of {net.arch} sees the whole image, '
       'expected a network of maps'
     )
-  layer = config.layer or list(maps)[-1]
-  check_layers(net, 'layer', [layer])
+  layer = config[setting] or list(maps)[-1]
+  check_layers(net, setting, [layer])
   if layer not in maps:
     raise ValueError(
-      f'config.layer: {layer!r} gives no map, expected one of '
+      f'config.{setting}: {layer!r} gives no map, expected one of '
       f'{by_nearness(layer, maps)}'
     )
   return maps[layer]

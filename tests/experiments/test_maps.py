@@ -34,6 +34,26 @@ def test_neighbours_by_features_are_neighbours_in_the_map(tmp_path):
   assert results['agreement/map'] > 0.35
 
 
+def test_umap_keeps_neighbours_together(tmp_path):
+  pytest.importorskip('umap')
+  both = [
+    start('probes/maps', tmp_path / str(i), scenes=96, batch=32, method='umap')
+    for i in range(2)
+  ]
+  assert both[0]['trustworthiness'] > 0.85
+  np.testing.assert_array_equal(
+    *(read(tmp_path / str(i), 'map')['places'] for i in range(2))
+  )
+
+
+def test_umap_is_asked_for_where_it_is_not_installed(tmp_path, monkeypatch):
+  monkeypatch.setattr(
+    'importlib.util.find_spec', lambda name: name != 'umap' or None
+  )
+  with pytest.raises(ValueError, match=r"umap is not .* '\.\[umap\]'"):
+    start('probes/maps', tmp_path / 'run', method='umap')
+
+
 def test_photos_are_read_by_their_class(tmp_path):
   write_pictures(tmp_path, [f'{i % 3}_{i}' for i in range(24)])
   start(
@@ -52,7 +72,7 @@ def test_photos_are_read_by_their_class(tmp_path):
     ({'method': 'mds'}, "config.method: got 'mds'"),
     ({'layer': 'relu9'}, "config.layer: got 'relu9'"),
     ({'scenes': 21}, 'config.scenes: got 21 pictures, expected at least 22'),
-    ({'perplexity': 24.0}, 'config.perplexity: got 24.0, expected below'),
+    ({'perplexity': 24.0}, 'config.perplexity: got 24.0, .* below the 24'),
     ({'side': 0}, 'config.side: got 0'),
   ],
 )

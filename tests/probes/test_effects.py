@@ -70,6 +70,8 @@ def test_wrong_arguments_are_named(tiny):
   headless = nets.create('alexnet', classifier=False)
   with pytest.raises(ValueError, match='net: got one without a classifier'):
     probes.effects(headless, 'relu1', 0, jnp.zeros((1, 224, 224, 3)))
+  with pytest.raises(ValueError, match="upper: got 'relu9'"):
+    probes.contributions(tiny, 'relu1', jnp.ones(()), x, upper='relu9')
 
 
 @pytest.mark.parametrize('layer', ['pool1', 'gap'])
@@ -86,6 +88,46 @@ def test_contributions_of_any_part_are_those_of_the_gradient(tiny, layer):
     slope = jax.grad(logit)(jnp.zeros_like(a))
     wanted = (part * a * slope).reshape(3, -1).sum(1)
     np.testing.assert_allclose(found[:, target], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_contributions_between_layers_are_those_of_the_gradient(tiny):
+  x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
+  a = tiny(x)[1]['pool1']
+  part = jax.random.uniform(jax.random.key(1), a.shape)
+  found = jax.jit(probes.contributions, static_argnames=('layer', 'upper'))(
+    tiny, 'pool1', part, x, upper='conv2'
+  )
+
+  def upper(added):
+    return tiny(x, {'pool1': lambda a: a + added})[1]['conv2']
+
+  # The layer is linear in the other one, but for its bias.
+  wanted = upper(part * a) - upper(0.0)
+  assert found.shape == wanted.shape
+  np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_contributions_through_a_layer_are_those_to_the_logit(tiny):
+  x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
+  part = jnp.zeros(8).at[jnp.array([1, 4])].set(1.0)
+  through = probes.contributions(tiny, 'relu1', part, x, upper='relu2')
+
+  def logit(added):
+    return tiny(x, {'relu2': lambda a: a + added})[0][:, 3].sum()
+
+  slope = jax.grad(logit)(jnp.zeros_like(through))
+  np.testing.assert_allclose(
+    (through * slope).sum((1, 2, 3)),
+    probes.contributions(tiny, 'relu1', part, x)[:, 3],
+    rtol=1e-4,
+    atol=1e-5,
+  )
+
+
+def test_a_layer_below_receives_nothing(tiny):
+  x = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3))
+  found = probes.contributions(tiny, 'relu2', jnp.ones(()), x, upper='relu1')
+  assert not found.any()
 
 
 def test_all_parts_together_are_the_logit_without_its_bias(minivgg, images):

@@ -308,6 +308,31 @@ def test_phases_start_uniform():
   np.testing.assert_allclose(z.std(), np.pi / 3**0.5, rtol=0.05)
 
 
+def test_neighbours_share_their_grids():
+  shape = (3, 4, 8, 8, 3)
+  own = synthesis.fourier(shape, noise=0.0, decorrelated=False)
+  image = synthesis.shared(own, sides=(8,), reach=0.8)
+  _, (copies,) = image.init(KEY)
+  np.testing.assert_array_equal(copies, np.broadcast_to(copies[:1, :1], shape))
+  copies = np.asarray(jax.random.normal(KEY, shape))
+  wanted = np.zeros(shape)
+  for i, j in np.ndindex(3, 4):
+    near = np.exp(
+      -((np.arange(3)[:, None] - i) ** 2 + (np.arange(4) - j) ** 2)
+      / (2 * 0.8**2)
+    )
+    wanted[i, j] = np.tensordot(near / near.sum(), copies, 2)
+  zeros = jnp.zeros_like(own.init(KEY))
+  found = image.decode((zeros, (copies,)))
+  np.testing.assert_allclose(found, 1 / (1 + np.exp(-wanted)), atol=1e-5)
+  far = synthesis.shared(own, sides=(8,), reach=1e4)
+  one = synthesis.shared(own, sides=(8,))
+  z = (zeros, (copies,))
+  np.testing.assert_allclose(
+    far.decode(z), np.broadcast_to(one.decode(z), shape), atol=1e-5
+  )
+
+
 def test_shared_grids_are_one_grid():
   """Against a step of gradient ascent on a grid that really is only one."""
   h, w = SHAPE[1:3]
@@ -371,6 +396,10 @@ def test_opacity_is_a_fourth_channel(tiny):
     (lambda: synthesis.maco((8, 8, 3), magnitude=np.ones(3)), 'magnitude: got'),
     (lambda: synthesis.maco((8, 8, 4)), 'shape: got .*, expected .*, H, W, 3'),
     (lambda: synthesis.shared(synthesis.maco((2, 8, 8, 3))), 'own: got Maco'),
+    (
+      lambda: synthesis.shared(synthesis.fourier((2, 8, 8, 3)), reach=0.0),
+      'reach: got 0.0, expected at least 0.01',
+    ),
     (
       lambda: synthesis.shared(synthesis.fourier((2, 8, 8, 3)), sides=()),
       'sides: got',

@@ -45,8 +45,7 @@ def effects(net: Net, layer: str, channel: int | Array, x: Array) -> Effects:
     Olah et al. 2018, "The Building Blocks of Interpretability": channel
     attribution. Morcos et al. 2018: ablation.
   """
-  _, acts = _shapes(net, layer, x)
-  channels = acts[layer].shape[-1]
+  channels = _shapes(net, layer, x)[1][layer].shape[-1]
   if not isinstance(channel, jax.core.Tracer) and not 0 <= channel < channels:
     raise ValueError(
       f'channel: got {channel}, expected 0 to {channels - 1} of {layer!r}'
@@ -57,12 +56,17 @@ def effects(net: Net, layer: str, channel: int | Array, x: Array) -> Effects:
   return Effects(attribution, net(x)[0] - without)
 
 
-def contributions(net: Net, layer: str, part: Array, x: Array) -> Array:
+def contributions(
+  net: Net, layer: str, part: Array, x: Array, *, upper: str | None = None
+) -> Array:
   """Contribution of a part of a layer to every logit: ``sum part A dy/dA``.
 
   The part may be some positions, channels or both. The cost does not depend on
   the number of classes: the forward derivative along ``part A`` is the
-  transpose of the gradient of all logits.
+  transpose of the gradient of all logits. With ``upper``, the contribution to
+  every activation of that layer takes the place of that to the logits; times
+  the gradient of a logit by that layer, its sum is the contribution to the
+  logit, so that it tells through which units or positions a part speaks.
 
   Args:
     net: A network with a classifier.
@@ -70,35 +74,42 @@ def contributions(net: Net, layer: str, part: Array, x: Array) -> Array:
     part: Weights that broadcast to the activation, such as ``[C]`` for channels
       or ``[B, h, w, 1]`` for positions.
     x: Images ``[..., H, W, 3]``.
+    upper: Name of a layer above.
 
   Returns:
-    ``[..., K]``; that of all parts together, ``part = 1``, is the logit without
-    its bias where the network above the layer is linear.
+    ``[..., K]``, or of the shape of the upper layer, zero where it does not
+    depend on the part. That of all parts together, ``part = 1``, is the logit
+    without its bias where the network above the layer is linear.
 
   Raises:
-    ValueError: The layer is unknown, or the network has no classifier.
+    ValueError: A layer is unknown, or the network has no classifier, and no
+      upper layer is given.
 
   References:
     Olah et al. 2018, "The Building Blocks of Interpretability": spatial and
-    channel attribution. Carter et al. 2019, "Activation Atlas".
+    channel attribution, and that between two layers. Carter et al. 2019,
+    "Activation Atlas".
   """
-  _, acts = _shapes(net, layer, x)
-  zeros = jnp.zeros(acts[layer].shape, acts[layer].dtype)
+  a = _shapes(net, layer, x, upper)[1][layer]
 
-  def logits(added: Array) -> tuple[Array, Array]:
-    y, acts = net(x, {layer: lambda a: a + added})
-    return y, acts[layer]
+  def value(added: Array) -> tuple[Array, Array]:
+    logits, acts = net(x, {layer: lambda a: a + added})
+    return (logits if upper is None else acts[upper]), acts[layer]
 
-  value, pull, act = jax.vjp(logits, zeros, has_aux=True)
+  value, pull, act = jax.vjp(value, jnp.zeros(a.shape, a.dtype), has_aux=True)
   push = jax.linear_transpose(lambda ct: pull(ct)[0], value)
   return push(act * _beside(part, act))[0]
 
 
-def _shapes(net: Net, layer: str, x: Array) -> tuple[Array, Acts]:
+def _shapes(
+  net: Net, layer: str, x: Array, upper: str | None = None
+) -> tuple[Array | None, Acts]:
   """Shapes of the logits and of the activations."""
   logits, acts = jax.eval_shape(net, x)
   check_name('layer', layer, acts)
-  if logits is None:
+  if upper is not None:
+    check_name('upper', upper, acts)
+  elif logits is None:
     raise ValueError('net: got one without a classifier, which has no logits')
   return logits, acts
 

@@ -15,17 +15,18 @@ __all__ = [
   'need',
   'need_matplotlib',
   'polar',
+  'ribbons',
   'scatter',
 ]
 
 _NAMED = 20  # most lines that a legend names; more get a colour bar
 
 
-def need(module: str, what_for: str) -> None:
+def need(module: str, what_for: str, extra: str = 'analysis') -> None:
   """Raises a `ValueError` with instructions if a module is not installed."""
   if importlib.util.find_spec(module) is None:
     raise ValueError(
-      f"{module} is not installed; it {what_for}: pip install -e '.[analysis]'"
+      f"{module} is not installed; it {what_for}: pip install -e '.[{extra}]'"
     )
 
 
@@ -189,6 +190,77 @@ def scatter(
   axis.set(xticks=[], yticks=[])
   figure.legend(loc='outside right center', fontsize=8)
   return _drawn(figure)
+
+
+def ribbons(
+  values: np.ndarray,
+  left: Mapping[str, np.ndarray | None],
+  right: Mapping[str, np.ndarray | None],
+) -> np.ndarray:
+  """Plots what flows from parts at the left to parts at the right.
+
+  Args:
+    values: ``[L, R]``; a ribbon is as wide as its value is large, red above
+      and blue below zero.
+    left: Pictures uint8 ``[h, w, 3]`` of the parts by label, of one size; a
+      part may have none.
+    right: The same for the other side.
+
+  Returns:
+    A uint8 picture ``[H, W, 3]``.
+  """
+  from matplotlib.figure import Figure
+  from matplotlib.patches import PathPatch
+  from matplotlib.path import Path
+
+  values = np.asarray(values, np.float64)
+  size = np.abs(values)
+  # The widest end takes most of the room of its part.
+  size = size * 0.9 / max(size.sum(0).max(), size.sum(1).max(), 1e-12)
+  figure = Figure((9, 1.1 * max(values.shape)), 100, layout='constrained')
+  axis = figure.subplots()
+  starts = []
+  for parts, axis_of_parts in ((left, 1), (right, 0)):
+    middle = (np.arange(len(parts)) + 0.5) / len(parts) * max(values.shape)
+    top = middle - size.sum(axis_of_parts) / 2
+    before = np.cumsum(size, axis_of_parts) - size
+    starts.append(np.expand_dims(top, axis_of_parts) + before)
+    _column(axis, parts, middle, -1 if axis_of_parts else 1)
+  for i, j in np.ndindex(*values.shape):
+    a, b, wide = starts[0][i, j], starts[1][i, j], size[i, j]
+    corners = [
+      (0, a), (2, a), (2, b), (4, b),
+      (4, b + wide), (2, b + wide), (2, a + wide), (0, a + wide), (0, a),
+    ]  # fmt: skip
+    curve = [Path.CURVE4] * 3
+    codes = [Path.MOVETO, *curve, Path.LINETO, *curve, Path.CLOSEPOLY]
+    colour = '#b2182b' if values[i, j] > 0 else '#2166ac'
+    axis.add_patch(PathPatch(Path(corners, codes), fc=colour, lw=0, alpha=0.6))
+  axis.set(xlim=(-3.2, 7.2), ylim=(max(values.shape), 0), aspect='equal')
+  axis.axis('off')
+  return _drawn(figure)
+
+
+def _column(
+  axis: Any,
+  parts: Mapping[str, np.ndarray | None],
+  middle: np.ndarray,
+  side: int,
+) -> None:
+  """Draws pictures and labels of parts left (-1) or right (1) of ribbons."""
+  for (label, picture), y in zip(parts.items(), middle, strict=True):
+    start = 0.0 if side < 0 else 4.0
+    if picture is not None:
+      tall = 0.8
+      wide = tall * picture.shape[1] / picture.shape[0]
+      near, far = start + side * 0.05, start + side * (0.05 + wide)
+      box = (min(near, far), max(near, far), y + tall / 2, y - tall / 2)
+      axis.imshow(picture, extent=box, interpolation='antialiased')
+      start = far
+    axis.text(
+      start + side * 0.1, y, label, va='center',
+      ha='right' if side < 0 else 'left', fontsize=9,
+    )  # fmt: skip
 
 
 def _drawn(figure: Any) -> np.ndarray:

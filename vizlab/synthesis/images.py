@@ -124,6 +124,7 @@ class Shared:
   own: Fourier | Pyramid
   sides: tuple[int, ...]
   noise: Array
+  reach: Array | None
 
   def init(self, key: Array) -> tuple[Any, tuple[Array, ...]]:
     """Parameters of each image, and equal copies ``[..., s, s, C]``."""
@@ -142,9 +143,20 @@ class Shared:
     values = self.own.values(own)
     size = self.own.shape[-3:-1]
     for each in copies:
-      lead = tuple(range(each.ndim - 3))
-      values = values + resize(each.mean(lead, keepdims=True), size)
+      values = values + resize(self._common(each), size)
     return to_rgb(values, decorrelated=self.own.decorrelated)
+
+  def _common(self, copies: Array) -> Array:
+    lead = tuple(range(copies.ndim - 3))
+    if self.reach is None:
+      return copies.mean(lead, keepdims=True)
+    for axis in lead:
+      at = jnp.arange(copies.shape[axis], dtype=jnp.float32)
+      near = jax.nn.softmax(
+        -0.5 * jnp.square((at[:, None] - at[None]) / self.reach)
+      )
+      copies = jnp.moveaxis(jnp.tensordot(near, copies, (1, axis)), 0, axis)
+    return copies
 
 
 def pixels(start: Array, *, noise: float = 0.0) -> Pixels:
@@ -233,6 +245,7 @@ def shared(
   *,
   sides: tuple[int, ...] = (2, 4, 8),
   noise: float = 0.01,
+  reach: float | None = None,
 ) -> Shared:
   """Images that have their coarse structure in common.
 
@@ -240,15 +253,20 @@ def shared(
   resolution that all images of the batch share, so that what they show comes to
   lie at the same position, facing the same way. Every image has a copy of the
   grids, and reads their mean: the copies stay equal, and the gradient of each
-  is the mean over the batch.
+  is the mean over the batch. With ``reach``, images share with their neighbours
+  along the leading axes only, so that a row or a sheet of images changes
+  smoothly from one end to the other.
 
   Args:
     own: The images' own part: `fourier` or `pyramid`, with a batch.
     sides: Pixels of the shared grids, enlarged to the images' size.
     noise: Standard deviation of the grids at the start.
+    reach: Standard deviation, in images, of a Gaussian that weighs the copies
+      of neighbours, at least 0.01; by default all copies count the same.
 
   Raises:
-    ValueError: A part without values before the sigmoid, or no grid.
+    ValueError: A part without values before the sigmoid, no grid, or a reach
+      that is too small.
 
   Reference:
     Mordvintsev, Pezzotti, Schubert & Olah 2018 (Differentiable image
@@ -261,7 +279,9 @@ def shared(
   sides = tuple(whole(side, 'sides') for side in sides)
   if not sides:
     raise ValueError('sides: got none, expected one or more')
-  return Shared(own, sides, number(noise, 'noise', 0.0))
+  if reach is not None:
+    reach = number(reach, 'reach', 0.01)
+  return Shared(own, sides, number(noise, 'noise', 0.0), reach)
 
 
 def by_frequency(shape: Shape, decay: float | Array) -> Array:
