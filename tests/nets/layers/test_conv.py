@@ -23,6 +23,12 @@ CASES = [
   ((3, 4), 128, 64, 3, 1, 0, 1),
   ((4, 5), 128, 256, 3, 1, 2, 1),
   ((4, 5), 128, 256, 3, 1, 3, 1),
+  ((14, 17), 4, 3, 3, 1, 0, 1),  # a rim is computed, and cut off
+  ((38, 40), 6, 3, 9, 1, 1, 1),
+  ((20, 21), 6, 6, 5, 1, 0, 3),
+  ((17, 18), 16, 20, 3, 1, 1, 1),  # kernels' gradients are taken by image
+  ((20, 19), 17, 16, 5, 1, 0, 1),
+  ((18, 17), 16, 16, 1, 1, 0, 1),
 ]
 
 
@@ -54,6 +60,20 @@ def test_values_and_both_gradients_equal_jax(case):
   g = jax.random.normal(keys[2], y.shape)
   for ours, theirs in zip(backward(g), reference(g), strict=True):
     np.testing.assert_allclose(ours, theirs, atol=2e-5 * max(c, d))
+
+
+def test_gradients_of_kernels_by_example():
+  x = jax.random.normal(jax.random.key(0), (3, 2, 17, 17, 16))
+  kernel = jax.random.normal(jax.random.key(1), (3, 3, 16, 16))
+
+  def loss(kernel, x):
+    return jnp.square(conv2d(x, kernel, 1, 1)).mean()
+
+  each = jax.vmap(jax.grad(loss), (None, 0))(kernel, x)
+  for i in range(3):
+    np.testing.assert_allclose(
+      each[i], jax.grad(loss)(kernel, x[i]), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_second_derivatives_and_vmap():
