@@ -29,7 +29,7 @@ ALLOWED = {
   'io': {'lookup', 'types', 'io'},
   'render': {'types'},
   'trees': {'types'},
-  'nets': {*_LOW, 'io', 'nets'},
+  'nets': {*_LOW, 'image', 'io', 'nets'},
   'data': {*_LOW, 'io', 'data'},
   'image': {'types', 'extrema', 'image'},
   'penalties': {*_LOW, 'image'},

@@ -60,6 +60,24 @@ def test_the_gradient_goes_to_what_is_made_only(net, images):
   assert by_made.any() and not by_image.any()
 
 
+def test_the_loss_of_features_is_a_mean_square(net, images):
+  made, image, _ = images
+  found = jax.jit(generate.feature_loss, static_argnames='layer')(
+    net, made, image, layer='relu2_1'
+  )
+  apart = np.subtract(*(net(x)[1]['relu2_1'] for x in (made, image)))
+  np.testing.assert_allclose(found, (apart**2).mean((1, 2, 3)), rtol=1e-4)
+  by_made, by_image = jax.grad(
+    lambda made, image: generate.feature_loss(net, made, image, 'gap').sum(),
+    (0, 1),
+  )(made, image)
+  assert by_made.any() and not by_image.any()
+  with pytest.raises(ValueError, match='made, image: got shapes'):
+    generate.feature_loss(net, made, image[:1])
+  with pytest.raises(ValueError, match="layer: got 'relu9'"):
+    generate.feature_loss(net, made, image, 'relu9')
+
+
 def test_wrong_arguments_are_named(net, images):
   made, image, painting = images
   loss = style.style_loss(net, painting, LAYERS)

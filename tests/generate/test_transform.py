@@ -37,6 +37,20 @@ def test_a_network_that_copies_gives_the_image(shape):
     assert padded % 8 == 0 and n + 6 <= padded < n + 14
 
 
+def test_a_network_that_enlarges(net):
+  x = jax.random.uniform(jax.random.key(0), (2, 7, 9, 3))
+
+  def thrice(x, edits=None):
+    return None, {'image': jnp.repeat(jnp.repeat(x, 3, -3), 3, -2)}
+
+  made = generate.transformed(thrice, x, border=2, multiple=4, factor=3)
+  np.testing.assert_array_equal(made, np.repeat(np.repeat(x, 3, 1), 3, 2))
+  with pytest.raises(ValueError, match=r"'image' gave \(\d+, \d+, 3\) for"):
+    generate.transformed(thrice, x, factor=2)
+  with pytest.raises(ValueError, match='factor: got 40, 4 and 0'):
+    generate.transformed(thrice, x, factor=0)
+
+
 def test_the_image_goes_on_as_its_mirror_image():
   x = jax.random.uniform(jax.random.key(0), (2, 5, 6, 3))
   seen = []
@@ -71,8 +85,8 @@ def test_no_image_sees_another(net):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'border': -1}, 'border, multiple: got -1 and 4'),
-    ({'multiple': 0}, 'border, multiple: got 40 and 0'),
+    ({'border': -1}, 'border, multiple, factor: got -1, 4 and'),
+    ({'multiple': 0}, 'border, multiple, factor: got 40, 0 and'),
     ({'layer': 'picture'}, "layer: got 'picture'"),
     ({'layer': 'half'}, r"layer: 'half' gave \(48, 48, 3\)"),
     ({'image': jnp.zeros((16, 16))}, r'image: got shape \(16, 16\)'),

@@ -29,6 +29,8 @@ PARAMETERS = {
   'resnet56': 853_018,
   'fast_style': 1_679_235,
   'fast_style_transposed': 1_677_638,
+  'super_resolution_x4': 400_451,
+  'super_resolution_x8': 437_379,
   'minivgg': 714_896,
 }
 
@@ -198,7 +200,7 @@ def test_chains():
     if nets.is_chain(jax.eval_shape(lambda n=n: nets.create(n)))
   }
   joined = [n for n in nets.names() if n.startswith('resnet')]
-  joined += [n for n in nets.names() if n.startswith('fast_style')]
+  joined += [n for n in nets.names() if n.startswith(('fast_s', 'super_r'))]
   assert {*nets.names()} - chains == {'squeezenet11', 'googlenet', *joined}
   first = nets.architecture('alexnet').layers()[0]
   assert (first.kernel, first.stride, first.padding) == (11, 4, 2)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vizlab import nets
+from vizlab.image import bicubic
 
 pytestmark = pytest.mark.slow
 
@@ -163,3 +164,50 @@ def test_trained_networks_of_engstrom(name, image, assets):
   _, acts = jax.jit(lambda net, x: net(x))(net, image)
   assert difference(acts['res5'], middle) < 1e-4
   assert difference(255 * acts['image'], expected) < 1e-4
+
+
+class Enlarger(nn.Module):
+  """Johnson's network of super-resolution, its result added to the image's."""
+
+  def __init__(self, steps):
+    super().__init__()
+    self.conv1, self.conv2 = Conv(3, 64, 9), Conv(64, 3, 9)
+    for i in range(1, 5):
+      setattr(self, f'res{i}a', Conv(64, 64, 3))
+      setattr(self, f'res{i}b', Conv(64, 64, 3))
+    self.ups = [f'up{i}' for i in range(1, steps + 1)]
+    for name in self.ups:
+      setattr(self, name, Conv(64, 64, 3, larger=2))
+
+  def forward(self, x, enlarged):
+    x = self.conv1(x).relu()
+    for i in range(1, 5):
+      x = x + getattr(self, f'res{i}b')(getattr(self, f'res{i}a')(x).relu())
+    for name in self.ups:
+      x = getattr(self, name)(x).relu()
+    return x, self.conv2(x) + enlarged
+
+
+@pytest.mark.parametrize('name', ['super_resolution_x4', 'super_resolution_x8'])
+def test_networks_that_enlarge(name, image):
+  torch.manual_seed(0)
+  factor = int(name[-1])
+  model = Enlarger(factor.bit_length() - 1)
+  params = {
+    layer: {
+      'kernel': np.asarray(conv.conv2d.weight.detach()).transpose(2, 3, 1, 0),
+      'bias': np.asarray(conv.conv2d.bias.detach()),
+    }
+    for layer, conv in model.named_children()
+  }
+  net = nets.with_params(nets.create(name), params)
+  small = image[:, ::4, ::4]
+  size = [factor * n for n in small.shape[1:3]]
+  enlarged = np.asarray(bicubic(small, size))
+  with torch.no_grad():
+    last, expected = model(
+      torch_image(small) / 255, torch_image(enlarged) / 255
+    )
+  _, acts = jax.jit(lambda net, x: net(x))(net, small)
+  assert difference(acts[f'{model.ups[-1]}_relu'], last) < 1e-4
+  assert difference(acts['image'], expected) < 1e-4

@@ -1,15 +1,16 @@
 """Networks that make images of images: use, styles, losses and artefacts.
 
-The networks themselves are those of `vizlab.nets` (``fast_style``): an image
-goes in, and the last activation is an image.
+The networks themselves are those of `vizlab.nets` (``fast_style``,
+``super_resolution_x4``): an image goes in, and the last activation is an image.
 """
 
 from vizlab.generate.artefacts import border_contrast, grid_energy
-from vizlab.generate.perceptual import perceptual_loss
+from vizlab.generate.perceptual import feature_loss, perceptual_loss
 from vizlab.generate.transform import mixed_styles, transformed
 
 __all__ = [
   'border_contrast',
+  'feature_loss',
   'grid_energy',
   'mixed_styles',
   'perceptual_loss',

@@ -18,6 +18,7 @@ def transformed(
   layer: str = 'image',
   border: int = 40,
   multiple: int = 4,
+  factor: int = 1,
 ) -> Array:
   """Image that a transformation network makes of an image.
 
@@ -26,28 +27,29 @@ def transformed(
   on the way.
 
   Args:
-    net: A network whose activation ``layer`` is an image of the size of its
-      input, such as ``fast_style``.
+    net: A network whose activation ``layer`` is an image, such as
+      ``fast_style`` or ``super_resolution_x4``.
     image: ``[..., H, W, 3]`` in [0, 1].
     layer: Name of that activation.
     border: Pixels by which the image is continued on each side.
     multiple: Number that divides the sides which the network can take.
+    factor: By how much the sides of the image grow.
 
   Returns:
-    ``[..., H, W, 3]`` in [0, 1].
+    ``[..., factor H, factor W, 3]`` in [0, 1].
 
   Raises:
     ValueError: A number is out of range, the layer is unknown, or its
-      activation has another size than the network's input.
+      activation has another size.
 
   References:
     Johnson, Alahi & Fei-Fei 2016, supplementary material (a border of 40).
   """
   check_image(image, 'image')
-  if border < 0 or multiple < 1:
+  if border < 0 or min(multiple, factor) < 1:
     raise ValueError(
-      f'border, multiple: got {border} and {multiple}, expected at least 0 and '
-      'at least 1'
+      f'border, multiple, factor: got {border}, {multiple} and {factor}, '
+      'expected at least 0, 1 and 1'
     )
   height, width = image.shape[-3:-1]
   sides = [_sides(n, border, multiple) for n in (height, width)]
@@ -56,14 +58,17 @@ def transformed(
   mode = 'reflect' if min(height, width) > 1 else 'edge'
   padded = jnp.pad(image, [*lead, *sides, (0, 0)], mode)
   made = activation(run_net(net, padded)[1], layer)
-  if made.shape != padded.shape:
+  rows, columns = (factor * n for n in padded.shape[-3:-1])
+  if made.shape[-3:] != (rows, columns, 3):
     raise ValueError(
       f'layer: {layer!r} gave {made.shape[-3:]} for an image of '
-      f'{padded.shape[-3:]}, expected the same'
+      f'{padded.shape[-3:]}, expected {(rows, columns, 3)}'
     )
-  (top, _), (left, _) = sides
-  cut = made[..., top : top + height, left : left + width, :]
-  return jnp.clip(cut, 0, 1)
+  rows, columns = (
+    slice(factor * before, factor * (before + n))
+    for (before, _), n in zip(sides, (height, width), strict=True)
+  )
+  return jnp.clip(made[..., rows, columns, :], 0, 1)
 
 
 def _sides(length: int, border: int, multiple: int) -> tuple[int, int]:

@@ -13,11 +13,14 @@ __all__ = ['InputSpec']
 class InputSpec:
   """Input size of a network and its preprocessing of images in [0, 1].
 
-  ``input = (image[..., order] * scale - mean) / std``.
+  ``input = (image[..., order] * scale - mean) / std``. A network that makes
+  images of features, such as the decoder of a layer, has as many channels as
+  they have, and takes a vector as a map of one position.
 
   Attributes:
     size: Side in pixels of the images that the network was trained on.
-    mean: Mean to subtract, one number per channel (in the order of ``order``).
+    mean: Mean to subtract, one number per channel (in the order of ``order``),
+      3 for an image.
     std: Standard deviation to divide by, one number per channel (in the order
       of ``order``).
     scale: Factor before the mean is subtracted: 1, or 255 for Caffe's networks.
@@ -39,16 +42,21 @@ class InputSpec:
     numbers = (*self.mean, *self.std, self.scale)
     if not all(isinstance(v, int | float) for v in numbers):
       raise ValueError(f'mean, std, scale: got {numbers}, expected numbers')
-    if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
+    if not self.mean or len(self.mean) != len(self.std) or 0 in self.std:
       raise ValueError(
-        f'mean, std: got {self.mean}, {self.std}, expected 3 numbers each, '
-        'std not 0'
+        f'mean, std: got {self.mean}, {self.std}, expected a number for each '
+        'channel, std not 0'
       )
 
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """Shape of an image of that size, ``(size, size, 3)``, or of features."""
+    return self.size, self.size, len(self.mean)
+
   def __call__(self, image: Array) -> Array:
-    """Preprocesses images ``[..., H, W, 3]`` in [0, 1]."""
+    """Preprocesses images ``[..., H, W, 3]`` in [0, 1], or features."""
     x = image if self.order == 'rgb' else image[..., ::-1]
     ahead = (1,) * (x.ndim - 1)
-    mean = jnp.asarray(self.mean, x.dtype).reshape(*ahead, 3)
-    std = jnp.asarray(self.std, x.dtype).reshape(*ahead, 3)
+    mean = jnp.asarray(self.mean, x.dtype).reshape(*ahead, -1)
+    std = jnp.asarray(self.std, x.dtype).reshape(*ahead, -1)
     return (x * self.scale - mean) / std

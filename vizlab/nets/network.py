@@ -84,8 +84,8 @@ class Network(nnx.Module):
   @property
   def has_classifier(self) -> bool:
     """True if the last layer returns logits, a vector."""
-    size = self.spec.size
-    return len(infer_shapes(self.ops, (size, size, 3))[self.ops[-1].name]) == 1
+    shapes = infer_shapes(self.ops, self.spec.shape)
+    return len(shapes[self.ops[-1].name]) == 1
 
   def __call__(
     self, x: Array, edits: Edits | None = None
@@ -166,7 +166,7 @@ def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
             field=Field(size=8, stride=2, offset=-3))
   """
   size = net.spec.size if size is None else size
-  shapes = infer_shapes(net.ops, (size, size, 3))
+  shapes = infer_shapes(net.ops, (size, size, net.spec.shape[-1]))
   fields: dict[str | None, Field | None] = {None: Field()}
   for op, inputs in wiring(net.ops):
     fields[op.name] = op.field(*(fields[name] for name in inputs))
@@ -309,8 +309,11 @@ def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
 
 
 def _check_image(net: Network, x: Array) -> None:
-  if x.ndim < 3 or x.shape[-1] != 3:
-    raise ValueError(f'x: got shape {x.shape}, expected [..., H, W, 3]')
+  channels = net.spec.shape[-1]
+  if x.ndim < 3 or x.shape[-1] != channels:
+    raise ValueError(
+      f'x: got shape {x.shape}, expected [..., H, W, {channels}]'
+    )
   if x.dtype not in (jnp.float32, jnp.float64):
     raise ValueError(f'x: got {x.dtype}, expected float32 in [0, 1]')
   if math.prod(x.shape[:-3]) == 0:

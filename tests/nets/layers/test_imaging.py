@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vizlab import nets
+from vizlab.image import bicubic
 from vizlab.nets.layers import (
   ConvTranspose,
   InstanceNorm,
@@ -52,6 +53,13 @@ def test_wrong_borders_are_named(fields):
 def test_each_position_is_repeated(factor, x):
   wanted = np.repeat(np.repeat(x, factor, 1), factor, 2)
   np.testing.assert_array_equal(run(Upsample('up', factor), x), wanted)
+
+
+@pytest.mark.parametrize('factor', [2, 3])
+def test_positions_are_interpolated(factor, x):
+  wanted = bicubic(x, (5 * factor, 6 * factor))
+  found = run(Upsample('up', factor, smooth=True), x)
+  np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize('stride', [1, 2, 3, 4])

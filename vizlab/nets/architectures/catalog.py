@@ -34,6 +34,7 @@ _CAFFE_227 = dataclasses.replace(CAFFE, size=227)
 _CAFFE_ROUND = dataclasses.replace(CAFFE, mean=(104.0, 117.0, 123.0))
 _CIFAR = dataclasses.replace(TORCHVISION, size=32)
 _BYTES = InputSpec(mean=(0.0,) * 3, std=(1.0,) * 3, scale=255.0)
+_UNIT = InputSpec(mean=(0.0,) * 3, std=(1.0,) * 3)
 _SCENES = InputSpec(size=96, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 POOLS = {'max': rules.max_pool, 'avg': rules.avg_pool}
@@ -80,6 +81,11 @@ class Architecture:
 def _transformation(resize: bool, classes: int) -> tuple[Layer, ...]:
   del classes
   return transformation.transformation(resize=resize)
+
+
+def _super_resolution(factor: int, classes: int) -> tuple[Layer, ...]:
+  del classes
+  return transformation.super_resolution(factor)
 
 
 _BOTH = {'torchvision': TORCHVISION, 'caffe': CAFFE}
@@ -135,6 +141,15 @@ _CATALOG = {
         ('fast_style', True),
         ('fast_style_transposed', False),
       )
+    ),
+    *(
+      Architecture(
+        name,
+        functools.partial(_super_resolution, factor),
+        None,
+        {'unit': _UNIT},
+      )
+      for name, factor in transformation.FACTORS.items()
     ),
     Architecture(
       'minivgg', minivgg.minivgg, 'gap', {'scenes': _SCENES}, classes=16
@@ -200,7 +215,7 @@ def create(
   ops, spec = published.layers(classes, classifier), published.spec(preprocess)
   by_pooling = pooling_rules(pool)
   key = jax.random.key(0) if key is None else key
-  params = init_params(ops, (spec.size, spec.size, 3), key)
+  params = init_params(ops, spec.shape, key)
   return Network(arch, ops, spec, params, by_pooling)
 
 

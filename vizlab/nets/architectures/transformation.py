@@ -1,6 +1,6 @@
 """Image transformation networks, which make an image of an image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vizlab.nets.layers import (
   Add,
@@ -14,7 +14,9 @@ from vizlab.nets.layers import (
   Upsample,
 )
 
-__all__ = ['transformation']
+__all__ = ['FACTORS', 'decoder', 'super_resolution', 'transformation']
+
+FACTORS = {f'super_resolution_x{2**n}': 2**n for n in (2, 3)}
 
 _BYTE = 1 / 255
 
@@ -82,3 +84,77 @@ def transformation(
     return (*ops, Rescale('image', _BYTE))
   ops += conv('conv4', 3, 9, relu=False)
   return (*ops, Rescale('image', 150 * _BYTE, 127.5 * _BYTE, squash=True))
+
+
+def super_resolution(
+  factor: int, width: int = 64, blocks: int = 4
+) -> tuple[Layer, ...]:
+  """Layers of a network that enlarges images (Johnson et al. 2016).
+
+  A 9x9 convolution and residual blocks at the size of the input, an
+  enlargement for each factor of 2, and a 9x9 convolution, whose result is added
+  to the input as enlarged by cubic interpolation: the network need not learn
+  what it has in common with it. Mirrored borders, and no normalisation, which
+  would take the contrast from an image (Lim et al. 2017).
+
+  Args:
+    factor: By how much the sides of the image grow, a power of 2.
+    width: Channels.
+    blocks: Number of residual blocks.
+
+  References:
+    Johnson, Alahi & Fei-Fei 2016, supplementary material; Kim, Lee & Lee 2016
+    (the sum with the interpolated image).
+  """
+
+  def conv(
+    name: str, features: int, kernel: int, relu: bool = True
+  ) -> Iterator[Layer]:
+    yield Pad(f'{name}_pad', kernel // 2, kernel // 2)
+    yield Conv(name, features, kernel, 1, 0)
+    if relu:
+      yield ReLU(f'{name}_relu')
+
+  ops: list[Layer] = [*conv('conv1', width, 9)]
+  for i in range(1, blocks + 1):
+    before = ops[-1].name
+    ops += [*conv(f'res{i}a', width, 3), *conv(f'res{i}b', width, 3, False)]
+    ops.append(Add(f'res{i}', inputs=(before, ops[-1].name)))
+  for i in range(1, factor.bit_length()):
+    ops += [Upsample(f'up{i}_resize'), *conv(f'up{i}', width, 3)]
+  ops += conv('conv2', 3, 9, False)
+  ops.append(Upsample('enlarged', factor, smooth=True, inputs=(None,)))
+  return (*ops, Add('image', inputs=('conv2', 'enlarged')))
+
+
+def decoder(
+  widths: Sequence[int], *, vector_side: int | None = None
+) -> tuple[Layer, ...]:
+  """Layers of a network that makes images of features (Nguyen et al. 2016).
+
+  A 3x3 convolution of the features, then for each further width an enlargement
+  by two and a 3x3 convolution, and an image in [0, 1]. Zeros around: where the
+  border is may be seen from the features only.
+
+  Args:
+    widths: Channels from the lowest to the highest resolution, whose side is
+      ``2 ** (len(widths) - 1)`` times that of the features.
+    vector_side: Features are vectors, as maps of one position, of which a map
+      of that side is made first.
+
+  References:
+    Dosovitskiy & Brox 2016, section 3; Nguyen et al. 2016 (DGN-AM).
+  """
+  ops: list[Layer] = []
+  if vector_side:
+    side = vector_side
+    ops += [
+      ConvTranspose('spread', widths[0], side, side),
+      ReLU('spread_relu'),
+    ]
+  for i, width in enumerate(widths, start=1):
+    if i > 1:
+      ops.append(Upsample(f'up{i}'))
+    ops += [Conv(f'conv{i}', width, 3), ReLU(f'relu{i}')]
+  ops += [Conv('last', 3, 3), Rescale('image', 0.5, 0.5, squash=True)]
+  return tuple(ops)

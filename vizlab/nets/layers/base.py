@@ -29,11 +29,12 @@ class Layer:
 
   Attributes:
     name: Published name of the layer and of its activation.
-    inputs: Names of the input layers; empty for the previous layer.
+    inputs: Names of the input layers, ``None`` for the image; empty for the
+      previous layer.
   """
 
   name: str
-  inputs: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+  inputs: tuple[str | None, ...] = dataclasses.field(default=(), kw_only=True)
 
   frozen_params: ClassVar[frozenset[str]] = frozenset()
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from vizlab.image import bicubic
 from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
 from vizlab.nets.layers.conv import conv2d
 from vizlab.nets.layers.linear import he_normal
@@ -59,13 +60,18 @@ class Pad(Layer):
 
 @dataclasses.dataclass(frozen=True)
 class Upsample(Layer):
-  """Enlargement by repeating each position (nearest neighbour).
+  """Enlargement, by repeating each position or by cubic interpolation.
 
   In front of a convolution it makes the resize-convolution, whose pixels all
   get as many inputs (Odena, Dumoulin & Olah 2016).
+
+  Attributes:
+    factor: By how much both sides are larger.
+    smooth: Whether positions are interpolated, by `vizlab.image.bicubic`.
   """
 
   factor: int = 2
+  smooth: bool = False
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(factor H, factor W, C)``."""
@@ -73,8 +79,10 @@ class Upsample(Layer):
     return h * self.factor, w * self.factor, c
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Repeats rows and columns."""
+    """Repeats rows and columns, or interpolates between them."""
     n, h, w, c = xs[0].shape
+    if self.smooth:
+      return bicubic(xs[0], (h * self.factor, w * self.factor))
     shape = n, h, self.factor, w, self.factor, c
     wide = jnp.broadcast_to(xs[0][:, :, None, :, None], shape)
     return wide.reshape(n, h * self.factor, w * self.factor, c)

@@ -298,10 +298,10 @@ def _is_of_catalog(net: Network) -> bool:
   """Returns True if the name of the architecture determines the layers."""
   if net.arch not in names():
     return False
-  arch, size = architecture(net.arch), net.spec.size
-  classes = infer_shapes(net.ops, (size, size, 3))[net.ops[-1].name][-1]
+  arch, image = architecture(net.arch), net.spec.shape
+  classes = infer_shapes(net.ops, image)[net.ops[-1].name][-1]
   known = arch.layers(classes), arch.layers(classifier=False)
-  return size == arch.spec().size and net.ops in known
+  return image == arch.spec().shape and net.ops in known
 
 
 def _input_spec(

@@ -49,7 +49,7 @@ class Layout:
 
 
 def expected(
-  layout: Layout, arch: str, ops: tuple[Layer, ...], size: int
+  layout: Layout, arch: str, ops: tuple[Layer, ...], image: Shape
 ) -> dict[str, Entry] | None:
   """Lists the tensors that a file of this layout must hold, by name.
 
@@ -57,8 +57,7 @@ def expected(
     layout: The format.
     arch: Name of the architecture.
     ops: Layers of the architecture.
-    size: Side of the image in pixels, which determines the fully connected
-      layers.
+    image: Shape of the image, which determines the fully connected layers.
 
   Returns:
     ``{name in the file: Entry}``, or ``None`` if the format does not have the
@@ -67,7 +66,6 @@ def expected(
   places = layout.places(arch, ops)
   if places is None:
     return None
-  image = (size, size, 3)
   shapes = infer_shapes(ops, image)
   kinds = {op.name: op for op in ops}
   reads = {op.name: inputs[0] for op, inputs in wiring(ops)}

@@ -74,7 +74,7 @@ def own_fit(
   """
   own = Architecture(arch, lambda classes: ops, '', {'of the file': spec})
   places = {op.name: (names or {}).get(op.name, op.name) for op in ops}
-  image = (spec.size, spec.size, 3)
+  image = spec.shape
   taken: dict[str, str] = {}
   for name in param_shapes(ops, image):
     if (first := taken.setdefault(places[name], name)) != name:
@@ -85,7 +85,7 @@ def own_fit(
   fits = []
   for layout in LAYOUTS[:2]:
     placed = dataclasses.replace(layout, places=lambda *_: places)
-    entries = expected(placed, arch, ops, spec.size)
+    entries = expected(placed, arch, ops, spec.shape)
     shapes = _shapes(tensors, layout)
     fits.append(_compared(own, layout, ops, entries, shapes))
   fit = min(fits, key=lambda fit: fit.faults)
@@ -112,7 +112,7 @@ def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
         continue  # partly present, so the rest is missing
       classes = _classes(arch, layout, file_shapes) if classifier else None
       ops = arch.layers(classes, classifier)
-      entries = expected(layout, name, ops, arch.spec().size)
+      entries = expected(layout, name, ops, arch.spec().shape)
       if entries is not None:
         yield _compared(arch, layout, ops, entries, file_shapes)
 
