@@ -99,8 +99,8 @@ setup(
     'tensorboard': TENSORBOARD,  # --tensorboard
     'test': TEST,
     'docs': DOCS,  # building the documentation
-    # The oracles of the parity tests. pytorch-grad-cam comes on its own, with
-    # --no-deps: it names torchvision, of which the tests need nothing.
+    # The oracles of the parity tests. pytorch-grad-cam and zennit come on their
+    # own, with --no-deps: they name torchvision, which the tests do not need.
     'parity': [*TEST, *PARITY, *CLUSTER, *TENSORBOARD, *UMAP],
   },
 )

@@ -16,7 +16,8 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from vizlab import attribution, io
+from vizlab import attribution, io, nets
+from vizlab.nets.architectures.transformation import super_resolution
 from vizlab.nets.graph import init_params
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Conv, Dense, GlobalPool, Pool, ReLU
@@ -231,6 +232,7 @@ METHODS = {
   'deconvnet': Method(attribution.deconvnet, net=True),
   'guided_backprop': Method(attribution.guided_backprop, net=True),
   'fullgrad': Method(attribution.fullgrad, colour=False, net=True),
+  'lrp': Method(attribution.lrp, net=True),
   'integrated_gradients': Method(
     lambda score, x: attribution.integrated_gradients(
       score, x, baseline=0.1, steps=7, chunk=15
@@ -266,3 +268,13 @@ METHODS = {
     size=_places,
   ),
 }
+
+
+def write_enlarger(path, factor=4):
+  """Writes a small network that enlarges images, with random weights."""
+  arch = f'super_resolution_x{factor}'
+  ops = super_resolution(factor, 3, 0)
+  params = init_params(ops, (8, 8, 3), jax.random.key(9))
+  nets.save(
+    nets.Network(arch, ops, nets.architecture(arch).spec(), params), path
+  )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from vizlab import attribution, nets, render
 from vizlab.lookup import by_nearness
 from vizlab.objectives import Score, logit, score
+from vizlab.rules import Composite
 from vizlab.runs.inputs import check_layers, load_classifier
 from vizlab.runs.settings import each_of, listed, need_positive
 from vizlab.types import Array
@@ -138,6 +139,16 @@ def _at_layer(
   return lambda s, x, o: method(s, x, layer=o.layer, **settings)
 
 
+def _relevance(
+  composite: Composite,
+) -> Callable[[Score, Array, Options], Array]:
+  return lambda s, x, o: attribution.lrp(s, x, composite).sum(-1)
+
+
+def _show_signed(values: np.ndarray, image: np.ndarray) -> np.ndarray:
+  return render.signed(values)
+
+
 METHODS = {
   'gradient': Method(
     lambda s, x, o: attribution.gradient(s, x), lambda m, x: render.rgb(m)
@@ -179,6 +190,8 @@ METHODS = {
   'fullgrad': Method(
     lambda s, x, o: attribution.fullgrad(s, x), lambda m, x: render.heat(m)
   ),
+  'lrp': Method(_relevance(attribution.EPSILON_PLUS), _show_signed),
+  'lrp_gamma': Method(_relevance(attribution.EPSILON_GAMMA_BOX), _show_signed),
   'cam': Method(_cam, render.overlay, signless=False),
   **{
     name: Method(

@@ -26,6 +26,14 @@ from vizlab.attribution.layer_gradients import (
   activation_and_gradient,
   layer_gradients,
 )
+from vizlab.attribution.lrp import (
+  EPSILON_ALPHA2_BETA1,
+  EPSILON_ALPHA2_BETA1_FLAT,
+  EPSILON_GAMMA_BOX,
+  EPSILON_PLUS,
+  EPSILON_PLUS_FLAT,
+  lrp,
+)
 from vizlab.attribution.occlusion import (
   Occluder,
   occlusion,
@@ -35,6 +43,11 @@ from vizlab.attribution.score_cam import score_cam
 from vizlab.attribution.smoothgrad import smoothgrad
 
 __all__ = [
+  'EPSILON_ALPHA2_BETA1',
+  'EPSILON_ALPHA2_BETA1_FLAT',
+  'EPSILON_GAMMA_BOX',
+  'EPSILON_PLUS',
+  'EPSILON_PLUS_FLAT',
   'FullGradient',
   'LayerGradients',
   'Occluder',
@@ -54,6 +67,7 @@ __all__ = [
   'integrated_gradients',
   'layer_cam',
   'layer_gradients',
+  'lrp',
   'occlusion',
   'occlusion_scores',
   'random_baselines',

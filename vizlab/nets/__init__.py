@@ -7,6 +7,7 @@ from vizlab.nets.architectures.catalog import (
   names,
 )
 from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.merging import merge_batch_norm
 from vizlab.nets.network import (
   LayerInfo,
   Network,
@@ -46,6 +47,7 @@ __all__ = [
   'is_chain',
   'layer_info',
   'load',
+  'merge_batch_norm',
   'names',
   'param_count',
   'save',

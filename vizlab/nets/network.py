@@ -1,6 +1,7 @@
 """The network class: runs a tuple of layers and returns all activations."""
 
 import copy
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -110,12 +111,14 @@ class Network(nnx.Module):
     check_layers(self, edits)
     _check_image(self, x)
     batch = x.shape[:-3]
-    flat = self.spec(x).reshape(-1, *x.shape[-3:])
+    flat = self.rules.image(self.spec, x).reshape(-1, *x.shape[-3:])
+    first = dataclasses.replace(self.rules, first=self.spec)
     values: dict[str, Array] = {}
     acts: Acts = {}
     for op, inputs in wiring(self.ops):
       read = [values[name] if name else flat for name in inputs]
-      y = op(self.params_of(op, x.dtype), self.rules, *read)
+      rules = first if None in inputs else self.rules
+      y = op(self.params_of(op, x.dtype), rules, *read)
       act = y.reshape(*batch, *y.shape[1:])
       if op.name in edits:
         act = _edited(op.name, edits[op.name], act)

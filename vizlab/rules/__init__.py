@@ -16,6 +16,9 @@ forward pass, another backward pass. Guided backprop is the gradient of such a
 network. To support rules in your own model, let it or any module in it hold a
 `Rules` and call ``self.rules.relu`` instead of ``jax.nn.relu``.
 
+`with_relevance` propagates relevance instead (LRP), by rules of linear layers:
+`epsilon`, `gamma`, `z_plus`, `alpha_beta`, `w_square`, `flat`, `z_box`.
+
 The rules are ``custom_vjp`` functions: reverse mode only (``jax.jvp`` through
 them raises). Arrays are ``[N, H, W, C]`` for pooling and have any shape for
 ReLU.
@@ -28,10 +31,34 @@ from vizlab.rules.rectifiers import (
   redirected_relu,
   relu,
 )
+from vizlab.rules.redistribution import (
+  Redistribution,
+  alpha_beta,
+  epsilon,
+  flat,
+  gamma,
+  passed,
+  w_square,
+  z_box,
+  z_plus,
+)
+from vizlab.rules.relevance import Composite, composite, with_relevance
 from vizlab.rules.substitution import Rules, run, with_rules
 
 __all__ = [
+  'Composite',
+  'Redistribution',
   'Rules',
+  'alpha_beta',
+  'composite',
+  'epsilon',
+  'flat',
+  'gamma',
+  'passed',
+  'w_square',
+  'with_relevance',
+  'z_box',
+  'z_plus',
   'PoolWindow',
   'avg_pool',
   'deconv_relu',

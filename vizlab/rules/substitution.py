@@ -14,7 +14,7 @@ from vizlab.rules.pooling import PoolWindow, max_pool
 from vizlab.rules.rectifiers import relu
 from vizlab.types import Array
 
-__all__ = ['Rules', 'run', 'with_rules']
+__all__ = ['Rules', 'replaced', 'run', 'with_rules']
 
 _Net = TypeVar('_Net')
 
@@ -22,6 +22,19 @@ _Net = TypeVar('_Net')
 def _normalized(x: Array, normalise: Callable[[Array], Array]) -> Array:
   """Local response normalisation itself."""
   return normalise(x)
+
+
+def _applied(
+  layer: Any, params: dict[str, Array], xs: tuple[Array, ...], first: Any
+) -> Array:
+  """The output of a linear layer itself."""
+  del first
+  return layer.linear(params, *xs)
+
+
+def _preprocessed(spec: Callable[[Array], Array], x: Array) -> Array:
+  """The preprocessed image itself."""
+  return spec(x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +46,11 @@ class Rules:
     pool: Function ``([N, H, W, C], PoolWindow) -> [N, H', W', C]``.
     lrn: Function ``(x, normalise) -> y`` of a map and the function that
       normalises its local responses.
+    linear: Function ``(layer, params, xs, first) -> y`` of a layer that has a
+      method ``linear(params, *xs)``, its parameters and inputs; called by
+      `apply`.
+    image: Function ``(preprocess, x) -> y`` of a function and an image.
+    first: The preprocessing, for a layer that reads the image.
     required: Names of the rules that `with_rules` has replaced. `run` raises a
       `ValueError` if the module that holds them does not call them.
   """
@@ -40,10 +58,17 @@ class Rules:
   relu: Callable[[Array], Array] = relu
   pool: Callable[[Array, PoolWindow], Array] = max_pool
   lrn: Callable[[Array, Callable[[Array], Array]], Array] = _normalized
+  linear: Callable[..., Array] = _applied
+  image: Callable[[Callable[[Array], Array], Array], Array] = _preprocessed
+  first: Callable[[Array], Array] | None = None
   required: frozenset[str] = frozenset()
 
+  def apply(self, layer: Any, params: dict[str, Array], *xs: Array) -> Array:
+    """The output of a linear layer, by the rule ``linear``."""
+    return self.linear(layer, params, xs, self.first)
 
-_NAMES = ('relu', 'pool', 'lrn')
+
+_NAMES = ('relu', 'pool', 'lrn', 'linear', 'image')
 
 
 def with_rules(net: _Net, **rules: Callable) -> _Net:
@@ -57,7 +82,7 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
       of your own that calls ``self.rules.relu``.
     **rules: ``relu=``, a function ``x -> y``; ``pool=``, a function ``([N, H,
       W, C], PoolWindow) -> [N, H', W', C]``; ``lrn=``, a function ``(x,
-      normalise) -> y``.
+      normalise) -> y``; ``linear=`` and ``image=``, see `Rules`.
 
   Returns:
     The copy. A `vizlab.objectives.Score` of it raises a `ValueError` if the
@@ -73,12 +98,25 @@ def with_rules(net: _Net, **rules: Callable) -> _Net:
   for name, rule in rules.items():
     if not callable(rule):
       raise ValueError(f'{name}: got {rule!r}, expected a function')
-  new, count = _replaced(
+  return replaced(
     net,
     lambda old, holder: dataclasses.replace(
       old, **rules, required=old.required | set(rules)
     ),
   )
+
+
+def replaced(net: _Net, change: Callable[[Rules, str], Rules]) -> _Net:
+  """Returns a copy of ``net`` with every `Rules` in it changed.
+
+  Args:
+    net: A network that holds `Rules`.
+    change: Function ``(rules, name of the class that holds them) -> rules``.
+
+  Raises:
+    ValueError: The network holds no `Rules`.
+  """
+  new, count = _replaced(net, change)
   if not count:
     raise ValueError(
       f'net: {type(net).__name__} has no attribute `rules`, expected '

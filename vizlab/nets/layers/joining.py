@@ -18,6 +18,10 @@ class Add(Pointwise):
   """Sum of several maps: a residual connection."""
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``x + y``, by the rule."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
     """``x + y``."""
     return sum(xs[1:], xs[0])
 

@@ -51,6 +51,10 @@ class Conv(Layer):
     return dataclasses.replace(self, padding=0)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``x * kernel + bias``, by the rule."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
     """``x * kernel + bias``."""
     y = conv2d(xs[0], params['kernel'], self.stride, self.padding, self.groups)
     return y + params['bias'][None, None, None] if self.bias else y
@@ -75,6 +79,10 @@ class Dense(Layer):
     return (self.features,)
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``x @ kernel + bias``, by the rule."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
     """``x @ kernel + bias``."""
     return xs[0] @ params['kernel'] + params['bias'][None]
 

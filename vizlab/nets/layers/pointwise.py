@@ -68,6 +68,10 @@ class BatchNorm(Pointwise):
     }
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """``(x - mean) / sqrt(var + epsilon) * scale + bias``, by the rule."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
     """``(x - mean) / sqrt(var + epsilon) * scale + bias``."""
     shift = self.offset(params)
     return (

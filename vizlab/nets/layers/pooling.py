@@ -59,7 +59,11 @@ class AdaptivePool(Layer):
     return self.size, self.size, shapes[0][-1]
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Averages each bin; the identity for a map of ``size``."""
+    """Averages each bin, by the rule; the identity for a map of ``size``."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
+    """Averages each bin."""
     x = xs[0]
     for axis in (1, 2):
       x = _mean_bins(x, self.size, axis)
@@ -75,6 +79,10 @@ class GlobalPool(Layer):
     return shapes[0][-1:]
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Averages over both spatial axes, by the rule."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
     """Averages over both spatial axes."""
     return xs[0].mean((1, 2))
 

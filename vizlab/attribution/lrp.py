@@ -1,0 +1,74 @@
+"""Layer-wise relevance propagation."""
+
+import jax
+import jax.numpy as jnp
+
+from vizlab import rules
+from vizlab.attribution.checks import nan_where_undefined, need_score
+from vizlab.batching import vary_with
+from vizlab.image.checks import check_images
+from vizlab.objectives import Score
+from vizlab.objectives.base import check_score
+from vizlab.rules import Composite, Redistribution
+from vizlab.types import Array
+
+__all__ = [
+  'EPSILON_ALPHA2_BETA1',
+  'EPSILON_ALPHA2_BETA1_FLAT',
+  'EPSILON_GAMMA_BOX',
+  'EPSILON_PLUS',
+  'EPSILON_PLUS_FLAT',
+  'lrp',
+]
+
+
+def _usual(conv: Redistribution, first: Redistribution | None) -> Composite:
+  """Rules of convolutions and of what reads the image; epsilon for others."""
+  table = {'Conv': conv, 'BatchNorm': rules.passed()}
+  return rules.composite(table if first is None else {'first': first, **table})
+
+
+EPSILON_PLUS = _usual(rules.z_plus(), None)
+EPSILON_PLUS_FLAT = _usual(rules.z_plus(), rules.flat())
+EPSILON_ALPHA2_BETA1 = _usual(rules.alpha_beta(2.0, 1.0), None)
+EPSILON_ALPHA2_BETA1_FLAT = _usual(rules.alpha_beta(2.0, 1.0), rules.flat())
+EPSILON_GAMMA_BOX = _usual(rules.gamma(0.25), rules.z_box())
+
+
+def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
+  r"""Layer-wise relevance propagation: the score, shared among the pixels.
+
+  .. math::
+    R_i = \sum_j \frac{x_i w_{ij}}{\sum_{i'} x_{i'} w_{i'j} + b_j} R_j
+
+  and variants of it, layer by layer from the score to the image. The relevance
+  of all pixels together is the score, but for what biases and stabilisers take.
+
+  Args:
+    score: A `Score` whose network holds backward rules and calls
+      ``rules.apply`` for its linear layers, as all of `vizlab.nets` do.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    composite: Rules by layer, see `vizlab.rules.composite`. By default the
+      z-plus rule for convolutions, and the epsilon rule for others. Batch
+      normalisation passes relevance on; `vizlab.nets.merge_batch_norm` makes it
+      a part of the convolution before it.
+
+  Returns:
+    ``[..., H, W, C]``, in score units; NaN where the score is NaN or infinite.
+    A picture shows the sum over the channels.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images, ``score`` does not give
+      one number per image, its network has no rules, or a rule does not suit a
+      layer.
+
+  References:
+    Bach et al. 2015; Montavon, Binder, Lapuschkin, Samek & Mueller 2019
+    (composites); Kohlbrenner et al. 2020.
+  """
+  score = need_score(score, 'lrp')
+  check_images(x)
+  ruled = Score(rules.with_relevance(score.net, composite), score.objective)
+  y, backward = jax.vjp(ruled, vary_with(score, x))
+  check_score(y, x)
+  return nan_where_undefined(backward(jnp.asarray(y))[0], y)
