@@ -11,6 +11,7 @@ from jax.sharding import Mesh, PartitionSpec
 from tools import METHODS, make_tiny
 
 from vizlab import attribution
+from vizlab.nets.layers.conv import conv2d
 from vizlab.objectives import logit, score
 
 SPLIT, WHOLE = PartitionSpec('batch'), PartitionSpec()
@@ -50,6 +51,24 @@ def main():
 
   keys = jax.random.split(jax.random.key(1))
   check_keys(smooth, x[:1], keys)
+  check_kernels()
+
+
+def check_kernels():
+  """Prints if kernels' gradients, summed over devices, are not those of one."""
+  x = jax.random.normal(jax.random.key(2), (4, 17, 17, 16))
+  kernel = jax.random.normal(jax.random.key(3), (3, 3, 16, 16))
+
+  def slope(kernel, x):
+    return jax.grad(lambda k: jnp.square(conv2d(x, k, 1, 1)).sum())(kernel)
+
+  mesh = Mesh(np.array(jax.devices()), ('batch',))
+  each = jax.shard_map(
+    slope, mesh=mesh, in_specs=(WHOLE, SPLIT), out_specs=WHOLE
+  )
+  got, want = jax.jit(each)(kernel, x), slope(kernel, x)
+  if np.abs(got - want).max() > 1e-5 * np.abs(want).max():
+    print('gradients of kernels are off')
 
 
 def check_keys(explain, x, keys):

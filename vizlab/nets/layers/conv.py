@@ -150,7 +150,9 @@ def _kernel_gradient(
 
   k, wide, c, d = kernel.shape
   large = min(c, d) >= _WIDE and g.shape[1] * g.shape[2] >= _MANY
-  if k != wide or k > 5 or (stride, groups) != (1, 1) or not large:
+  # Under shard_map JAX sums the direct one over the devices.
+  alone = not jax.sharding.get_abstract_mesh().manual_axes
+  if k != wide or k > 5 or (stride, groups) != (1, 1) or not (large and alone):
     return direct(g, x)
   fast = functools.partial(_by_image, k=k, padding=padding)
   return lax.platform_dependent(g, x, cpu=fast, default=direct)
@@ -165,20 +167,28 @@ def _by_image(g: Array, x: Array, k: int, padding: int) -> Array:
   h, w, d = g.shape[1:]
   sides = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
 
-  def add(total: Array, one: tuple[Array, Array]) -> tuple[Array, None]:
-    image, grad = one
+  precise = jnp.promote_types(x.dtype, jnp.float32)  # of a sum of many
+
+  def one(image: Array, grad: Array) -> Array:
     rows = grad.reshape(-1, d)
     taps = [
-      image[i : i + h, j : j + w].reshape(len(rows), -1).T @ rows
+      jnp.matmul(
+        image[i : i + h, j : j + w].reshape(len(rows), -1).T,
+        rows,
+        preferred_element_type=precise,
+      )
       for i in range(k)
       for j in range(k)
     ]
-    return total + jnp.stack(taps), None
+    return jnp.stack(taps)
 
-  shape = (k * k, x.shape[-1], d)
-  total = jnp.zeros(shape, jnp.result_type(x, g))
-  total, _ = lax.scan(add, total, (jnp.pad(x, sides), g))
-  return total.reshape(k, k, *shape[1:])
+  def add(total: Array, each: tuple[Array, Array]) -> tuple[Array, None]:
+    return total + one(*each), None
+
+  x = jnp.pad(x, sides)
+  # From the first image: zeros would not vary over devices, as the images do.
+  total, _ = lax.scan(add, one(x[0], g[0]), (x[1:], g[1:]))
+  return total.reshape(k, k, x.shape[-1], d).astype(g.dtype)
 
 
 def _conv2d_fwd(
