@@ -142,7 +142,12 @@ def _at_layer(
 def _relevance(
   composite: Composite,
 ) -> Callable[[Score, Array, Options], Array]:
-  return lambda s, x, o: attribution.lrp(s, x, composite).sum(-1)
+  def explain(asked: Score, x: Array, options: Options) -> Array:
+    del options
+    net = nets.merge_batch_norm(asked.net)
+    return attribution.lrp(score(net, asked.objective), x, composite).sum(-1)
+
+  return explain
 
 
 def _show_signed(values: np.ndarray, image: np.ndarray) -> np.ndarray:

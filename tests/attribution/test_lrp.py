@@ -8,6 +8,7 @@ from vizlab.nets.graph import init_params
 from vizlab.nets.layers import (
   LRN,
   Add,
+  BatchNorm,
   Concat,
   Conv,
   Dense,
@@ -16,7 +17,7 @@ from vizlab.nets.layers import (
   Pool,
   ReLU,
 )
-from vizlab.objectives import logit, neuron, score
+from vizlab.objectives import channel, logit, neuron, score
 
 KEY = jax.random.key(0)
 PLAIN = nets.InputSpec(8, (0.0,) * 3, (1.0,) * 3)
@@ -228,6 +229,9 @@ def test_relevance_of_a_unit(minivgg, images):
   asked = score(minivgg, neuron('relu3_2', 5, (4, 4)))
   x = images + 0.0
   relevance = attribution.lrp(asked, x)
+  near = np.asarray(relevance.sum((1, 2, 3)))
+  np.testing.assert_array_equal(near == 0, np.asarray(asked(x)) == 0)
+  assert near.any()
   # Only what the unit sees.
   field = next(r for r in nets.layer_info(minivgg) if r.name == 'relu3_2').field
   rows = slice(*field.pixels(4))
@@ -260,9 +264,15 @@ def test_merged_batch_normalisation_gives_the_same(images):
   assert attribution.lrp(score(merged, logit(0)), images).any()
 
 
-def test_normalisation_stays_where_it_cannot_be_merged():
-  from vizlab.nets.layers import BatchNorm
+def test_a_last_normalisation_stays():
+  ops = (
+    Conv('a', 4), Conv('b', 5, inputs=(None,)), BatchNorm('bn', inputs=('a',))
+  )  # fmt: skip
+  merged = nets.merge_batch_norm(network(ops))
+  assert [op.name for op in merged.ops] == ['a', 'b', 'bn']
 
+
+def test_normalisation_stays_where_it_cannot_be_merged():
   ops = (
     BatchNorm('bn0'), Conv('conv1', 4), BatchNorm('bn1'), ReLU('relu1'),
     Conv('conv2', 4, inputs=('conv1',)), BatchNorm('bn2'),
@@ -279,9 +289,61 @@ def test_normalisation_stays_where_it_cannot_be_merged():
   )
 
 
+def test_relevance_of_sums_of_objectives(minivgg, images):
+  first, second = (
+    attribution.lrp(score(minivgg, logit(k)), images) for k in (13, 12)
+  )
+  for objective, wanted in (
+    (2.0 * logit(13), 2 * first),
+    (-1.0 * logit(13), -first),
+    (logit(13) - logit(12), first - second),
+  ):
+    found = attribution.lrp(score(minivgg, objective), images)
+    np.testing.assert_allclose(
+      found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max()
+    )
+
+
+def test_relevance_of_a_channel_is_that_of_its_activations(minivgg, images):
+  asked = score(minivgg, channel('relu3_2', 5))
+  composite = rules.composite({'*': rules.epsilon(1e-9)})
+  net = network(CHAIN)
+  own = score(net, channel('relu2', 3))
+  x = jax.random.uniform(KEY, (2, 8, 8, 3))
+  np.testing.assert_allclose(
+    attribution.lrp(own, x, composite).sum((1, 2, 3)), own(x), rtol=1e-3
+  )
+  assert attribution.lrp(asked, images).shape == images.shape
+
+
+def test_a_net_that_begins_with_normalisation():
+  ops = (BatchNorm('bn0'), *CHAIN)
+  net = network(ops)
+  x = jax.random.uniform(KEY, (2, 8, 8, 3))
+  asked = score(net, logit(1))
+  for composite in (attribution.EPSILON_PLUS_FLAT, attribution.EPSILON_PLUS):
+    np.testing.assert_allclose(
+      attribution.lrp(asked, x, composite).sum((1, 2, 3)), asked(x), rtol=2e-3
+    )
+  with pytest.raises(ValueError, match="composite: 'bn0' .* has no kernel"):
+    attribution.lrp(asked, x, rules.composite({'bn0': rules.flat()}))
+
+
 def test_wrong_arguments_are_named(tiny):
   x = jnp.ones((1, 16, 16, 3))
   asked = score(tiny, logit(0))
+  with pytest.raises(ValueError, match="composite: no layer is called 'cnov1'"):
+    attribution.lrp(asked, x, rules.composite({'cnov1': rules.flat()}))
+  with pytest.raises(ValueError, match="composite: 'gap' .* has no kernel"):
+    attribution.lrp(asked, x, rules.composite({'gap': rules.z_plus()}))
+  for wrong in (0.0, -1.0, np.nan):
+    with pytest.raises(ValueError, match='stabiliser: got'):
+      rules.epsilon(wrong)
+  for wrong in (-0.1, np.nan, np.inf):
+    with pytest.raises(ValueError, match='share: got'):
+      rules.gamma(wrong)
+  with pytest.raises(ValueError, match='alpha, beta: got nan'):
+    rules.alpha_beta(np.nan, 1.0)
   with pytest.raises(ValueError, match='alpha, beta: got 2.0 and 2.0'):
     rules.alpha_beta(2.0, 2.0)
   box = rules.composite({'Conv': rules.z_box()})

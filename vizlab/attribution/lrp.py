@@ -1,5 +1,7 @@
 """Layer-wise relevance propagation."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -9,6 +11,7 @@ from vizlab.batching import vary_with
 from vizlab.image.checks import check_images
 from vizlab.objectives import Score
 from vizlab.objectives.base import check_score
+from vizlab.objectives.contract import run_net
 from vizlab.rules import Composite, Redistribution
 from vizlab.types import Array
 
@@ -24,8 +27,8 @@ __all__ = [
 
 def _usual(conv: Redistribution, first: Redistribution | None) -> Composite:
   """Rules of convolutions and of what reads the image; epsilon for others."""
-  table = {'Conv': conv, 'BatchNorm': rules.passed()}
-  return rules.composite(table if first is None else {'first': first, **table})
+  ends = {} if first is None else {'first': first}
+  return rules.composite({'BatchNorm': rules.passed(), **ends, 'Conv': conv})
 
 
 EPSILON_PLUS = _usual(rules.z_plus(), None)
@@ -41,12 +44,15 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
   .. math::
     R_i = \sum_j \frac{x_i w_{ij}}{\sum_{i'} x_{i'} w_{i'j} + b_j} R_j
 
-  and variants of it, layer by layer from the score to the image. The relevance
-  of all pixels together is the score, but for what biases and stabilisers take.
+  and variants of it, layer by layer from the score to the image. It starts with
+  the activations or logits that the objective reads, each times the slope of
+  the objective. The relevance of all pixels together is the score, but for what
+  biases and stabilisers take, if the objective is linear: not a probability.
 
   Args:
     score: A `Score` whose network holds backward rules and calls
-      ``rules.apply`` for its linear layers, as all of `vizlab.nets` do.
+      ``rules.apply`` for its linear layers, as the classifiers of `vizlab.nets`
+      do.
     x: Images ``[..., H, W, C]`` in [0, 1].
     composite: Rules by layer, see `vizlab.rules.composite`. By default the
       z-plus rule for convolutions, and the epsilon rule for others. Batch
@@ -59,8 +65,8 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
 
   Raises:
     ValueError: ``x`` is not a batch of float images, ``score`` does not give
-      one number per image, its network has no rules, or a rule does not suit a
-      layer.
+      one number per image, its network has no rules, a rule does not suit a
+      layer, or a pattern fits none.
 
   References:
     Bach et al. 2015; Montavon, Binder, Lapuschkin, Samek & Mueller 2019
@@ -68,7 +74,22 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
   """
   score = need_score(score, 'lrp')
   check_images(x)
-  ruled = Score(rules.with_relevance(score.net, composite), score.objective)
-  y, backward = jax.vjp(ruled, vary_with(score, x))
+  called: set[str] = set()
+
+  def rule(layer: Any, *given: Any) -> Array:
+    called.update(composite.patterns(layer, given[-1] is not None))
+    return composite(layer, *given)
+
+  net = rules.with_relevance(score.net, rule)
+  outputs, backward = jax.vjp(lambda x: run_net(net, x), vary_with(score, x))
+  composite.check(called)
+  y, to_outputs = jax.vjp(lambda outputs: score.read(*outputs), outputs)
   check_score(y, x)
-  return nan_where_undefined(backward(jnp.asarray(y))[0], y)
+  # The relevance of what the objective reads: its value times its slope.
+  (slopes,) = to_outputs(jnp.ones_like(y))
+  read = jax.tree.map(
+    lambda value, slope: jnp.where(slope != 0, value * slope, 0),
+    outputs,
+    slopes,
+  )
+  return nan_where_undefined(backward(read)[0], y)

@@ -16,7 +16,8 @@ def merge_batch_norm(net: Network) -> Network:
 
   The outputs are the same, and layers that read a normalised map read that of
   the convolution instead. Rules of relevance then see one linear layer. Batch
-  normalisation after anything but a convolution that nothing else reads stays.
+  normalisation after anything but a convolution that nothing else reads stays,
+  as does the last layer.
 
   Args:
     net: A network with recorded statistics, such as a ResNet.
@@ -34,6 +35,7 @@ def merge_batch_norm(net: Network) -> Network:
     if isinstance(op, BatchNorm)
     and inputs[0] in convs
     and reads.count(inputs[0]) == 1
+    and op is not net.ops[-1]  # or another layer might be the last one
   }
   params, ops, before = get_params(net), [], None
   for op, inputs in wiring(net.ops):

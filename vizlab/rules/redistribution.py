@@ -9,6 +9,7 @@ References:
 """
 
 import dataclasses
+import math
 
 __all__ = [
   'Group',
@@ -83,7 +84,12 @@ def epsilon(stabiliser: float = _TINY) -> Redistribution:
   """The epsilon rule: in proportion to ``x_i w_ij``, less for weak outputs.
 
   ``R_i = sum_j x_i w_ij / (z_j + e sign(z_j)) R_j``.
+
+  Raises:
+    ValueError: The stabiliser is not above 0.
   """
+  if not stabiliser > 0 or not math.isfinite(stabiliser):
+    raise ValueError(f'stabiliser: got {stabiliser}, expected more than 0')
   return Redistribution((Group((Part(),)),), stabiliser)
 
 
@@ -98,7 +104,7 @@ def alpha_beta(alpha: float = 2.0, beta: float = 1.0) -> Redistribution:
   Raises:
     ValueError: Not ``alpha - beta = 1``, or one of them is negative.
   """
-  if min(alpha, beta) < 0 or abs(alpha - beta - 1) > 1e-6:
+  if not (min(alpha, beta) >= 0 and abs(alpha - beta - 1) < 1e-6):
     raise ValueError(
       f'alpha, beta: got {alpha} and {beta}, expected numbers from 0 whose '
       'difference is 1'
@@ -115,7 +121,12 @@ def gamma(share: float = 0.25) -> Redistribution:
 
   With inputs that are not negative and positive outputs the weights are
   ``w + share max(w, 0)``; the other cases are those of Andeol et al. 2021.
+
+  Raises:
+    ValueError: The share is not a number from 0.
   """
+  if not share >= 0 or not math.isfinite(share):
+    raise ValueError(f'share: got {share}, expected a number from 0')
   up = (
     Part('positive', 'positive', share),
     Part('negative', 'negative', share, bias=False),

@@ -12,7 +12,7 @@ References:
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, TypeVar
 
 import jax
@@ -53,13 +53,31 @@ class Composite:
 
   table: tuple[tuple[str, Redistribution], ...]
 
+  def patterns(self, layer: Any, first: bool) -> tuple[str, ...]:
+    """The patterns that fit a layer, which may be one that reads the image."""
+    names = [layer.name, type(layer).__name__, *(['first'] if first else [])]
+    return tuple(
+      pattern
+      for pattern, _ in self.table
+      if any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    )
+
   def rule(self, layer: Any, first: bool) -> Redistribution:
     """The rule of a layer, which may be one that reads the image."""
-    names = [layer.name, type(layer).__name__, *(['first'] if first else [])]
-    for pattern, rule in self.table:
-      if any(fnmatch.fnmatchcase(name, pattern) for name in names):
-        return rule
-    return epsilon()
+    fitting = self.patterns(layer, first)
+    return dict(self.table)[fitting[0]] if fitting else epsilon()
+
+  def check(self, called: Collection[str]) -> None:
+    """Raises a `ValueError` for the name of a layer that fits none.
+
+    Kinds of layers, in capitals, and ``'first'`` may fit other networks only.
+    """
+    for pattern, _ in self.table:
+      if pattern not in called and pattern.islower() and pattern != 'first':
+        raise ValueError(
+          f'composite: no layer is called {pattern!r}, expected names or kinds '
+          'of linear layers'
+        )
 
   def __call__(
     self,
@@ -70,6 +88,7 @@ class Composite:
   ) -> Array:
     """The output of a layer, which passes relevance back by its rule."""
     rule = self.rule(layer, first is not None)
+    _check_weights(rule, layer, params)
     return _relevant(rule, layer, first, params, xs)
 
 
@@ -99,7 +118,7 @@ def composite(table: Mapping[str, Redistribution]) -> Composite:
   return Composite(tuple(table.items()))
 
 
-def with_relevance(net: _Net, rule: Composite) -> _Net:
+def with_relevance(net: _Net, rule: Callable[..., Array]) -> _Net:
   """Returns a copy of a network whose backward pass propagates relevance.
 
   The cotangent of its outputs is their relevance, and so is that of its image:
@@ -108,7 +127,7 @@ def with_relevance(net: _Net, rule: Composite) -> _Net:
 
   Args:
     net: A network that holds `Rules`.
-    rule: Rules by layer.
+    rule: The rule ``linear`` of `Rules`, such as a `Composite`.
 
   Raises:
     ValueError: The network holds no `Rules`.
@@ -128,6 +147,19 @@ def with_relevance(net: _Net, rule: Composite) -> _Net:
     )
 
   return replaced(net, change)
+
+
+def _check_weights(rule: Redistribution, layer: Linear, params: Params) -> None:
+  """Raises a `ValueError` for a rule of weights where there are no such."""
+  plain = all(
+    part.weights == 'all' for group in rule.groups for part in group.parts
+  )
+  if not plain and 'kernel' not in params:
+    raise ValueError(
+      f'composite: {layer.name!r} ({type(layer).__name__}) has no kernel, '
+      'expected the epsilon rule or to pass relevance on; '
+      'nets.merge_batch_norm merges normalisation'
+    )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))

@@ -69,6 +69,7 @@ class Rules:
 
 
 _NAMES = ('relu', 'pool', 'lrn', 'linear', 'image')
+_CALLS = {'linear': 'apply'}  # what a network calls for a rule
 
 
 def with_rules(net: _Net, **rules: Callable) -> _Net:
@@ -158,7 +159,8 @@ def run(net: Callable, *args: Any) -> Any:
   for (_, name), holder in missing.items():
     raise ValueError(
       f'{name}: {holder} holds rules but never calls `rules.{name}`, so its '
-      f'gradient would not change; expected calls of `self.rules.{name}`'
+      'gradient would not change; expected calls of '
+      f'`self.rules.{_CALLS.get(name, name)}`'
     )
   return result
 
