@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import attribution, nets, render
+from vizlab import attribution, nets, render, synthesis
+from vizlab.nets.graph import wiring
 from vizlab.objectives import logit, score
 from vizlab.runs import plots
 from vizlab.runs.inputs import load_classifier, read_square
@@ -53,8 +54,6 @@ def prepare(config: ConfigDict) -> Inputs:
   need_positive(config, 'units', 'positions', 'groups', 'grid')
   plots.need_matplotlib()
   check_icons(config)
-  if config.reach is not None:
-    need_positive(config, 'reach')
   net = load_classifier(config)
   info = chosen_layer(config, net)
   lower = _layer_below(config, net, info)
@@ -80,8 +79,13 @@ def prepare(config: ConfigDict) -> Inputs:
       )
     target = given[0]
   image = read_square('image', config.image, net.spec.size)
-  with named(x='size', shape='size'):
-    check(*icon_problem(config, net, info.name, np.ones((1, channels))))
+  with named(x='size', shape='size', reach='reach'):
+    score_fn, icon = icon_problem(
+      config, net, info.name, np.ones((1, 1, channels))
+    )
+    check(score_fn, icon)
+    if config.reach is not None:
+      check(score_fn, synthesis.shared(icon, reach=config.reach))
   return Inputs(config, net, info, lower, names, image, target)
 
 
@@ -90,10 +94,17 @@ def _layer_below(
 ) -> nets.LayerInfo:
   """The map ``config.lower``, which the layer depends on."""
   lower = chosen_layer(config, net, 'lower')
-  names = [row.name for row in nets.layer_info(net)]
-  if names.index(lower.name) >= names.index(info.name):
+  reads = dict((op.name, inputs) for op, inputs in wiring(net.ops))
+  below, found = [info.name], set()
+  while below:
+    for name in reads[below.pop()]:
+      if name is not None and name not in found:
+        found.add(name)
+        below.append(name)
+  if lower.name not in found:
     raise ValueError(
-      f'config.lower: got {lower.name!r}, expected a layer below {info.name!r}'
+      f'config.lower: got {lower.name!r}, expected a layer that {info.name!r} '
+      'depends on'
     )
   return lower
 

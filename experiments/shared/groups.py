@@ -84,10 +84,11 @@ def between(
     groups: Their groups, ``G`` and ``H``.
 
   Returns:
-    ``[G + 1, H + 1]``; the last row and column are of what is in no group. The
-    sum of a row is the contribution of the lower group to the logit. That of a
-    column is the contribution of the upper group where the layers between are
-    linear and have no bias.
+    ``[G + 1, H + 1]``; the last row and column are of what is in no group.
+    Where all paths from the lower layer to the logit go through the upper one,
+    the sum of a row is the contribution of the lower group to the logit. That
+    of a column is the contribution of the upper group where the layers between
+    are linear and have no bias, too.
   """
   lower, upper = (
     _with_the_rest(each.shares(of.acts))

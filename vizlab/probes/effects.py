@@ -64,9 +64,10 @@ def contributions(
   The part may be some positions, channels or both. The cost does not depend on
   the number of classes: the forward derivative along ``part A`` is the
   transpose of the gradient of all logits. With ``upper``, the contribution to
-  every activation of that layer takes the place of that to the logits; times
-  the gradient of a logit by that layer, its sum is the contribution to the
-  logit, so that it tells through which units or positions a part speaks.
+  every activation of that layer takes the place of that to the logits: times
+  the gradient of a logit by that layer, it tells through which units or
+  positions a part speaks. The sum is the contribution to the logit if all paths
+  to it go through the upper layer.
 
   Args:
     net: A network with a classifier.
