@@ -114,6 +114,16 @@ BASES = {
     'shown_size': 32,
   },
   'generate/stylise': {'size': 24},
+  'generate/learned_prior': {
+    'scenes': 7,
+    'count': 1,
+    'steps': 2,
+    'image_steps': 1,
+    'targets': 'star',
+    'samples': 1,
+    'sample_steps': 2,
+  },
+  'generate/super_resolution': {'scenes': 2, 'size': 48, 'steps': 2},
   'probes/activations': {
     'layers': 'relu1_1',
     'channels': 1,

@@ -18,7 +18,7 @@ import pytest
 from bad_settings import MAKERS
 from setting_changes import NET, TABLE, Change
 from tiny_configs import BASES
-from tools import forget_programs, write_pictures
+from tools import forget_programs, write_enlarger, write_pictures
 
 from vizlab import io, nets
 from vizlab.runs import execute, experiments, plots
@@ -104,6 +104,7 @@ def files(tmp_path_factory):
   half[:, :48] = 255
   io.write_png(folder / 'left.png', half)
   io.write_png(folder / 'upper.png', half.swapaxes(0, 1).copy())
+  write_enlarger(folder / 'enlarger.safetensors')
   names = [f'class {i}' for i in range(16)]
   (folder / 'labels.json').write_text(json.dumps(names))
   return folder

@@ -7,8 +7,10 @@ import numpy as np
 import optax
 import pytest
 
-from vizlab import io, optimize, rules, synthesis
+from vizlab import io, nets, optimize, rules, synthesis
 from vizlab.image import colour as image_colour
+from vizlab.nets.architectures.transformation import decoder
+from vizlab.nets.graph import init_params
 from vizlab.objectives import (
   channel,
   direction,
@@ -20,10 +22,25 @@ from vizlab.objectives import (
   score,
 )
 
-ROOMS = tuple(f'vizlab.synthesis.{name}' for name in ('cppn', 'images', 'maco'))
+ROOMS = tuple(
+  f'vizlab.synthesis.{name}' for name in ('cppn', 'generated', 'images', 'maco')
+)
 SHAPE = (2, 16, 20, 3)
 KEY = jax.random.key(0)
+
+
+def decoded(shape):
+  *lead, h, w, _ = shape
+  ops = decoder((12, 12, 8))
+  spec = nets.InputSpec(4, (0.0,) * 4, (1.0,) * 4)
+  params = init_params(ops, spec.shape, jax.random.key(4))
+  net = nets.Network('decoder', ops, spec, params)
+  code = (*lead, h // 4, w // 4, 4)
+  return synthesis.generated(net, code, bound=3.0, start=1.0)
+
+
 MAKERS = {
+  'generated': (decoded, 0.2),
   'pixels': (
     lambda shape: synthesis.pixels(jnp.full(shape, 0.5), noise=0.05),
     0.02,

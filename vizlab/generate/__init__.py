@@ -6,13 +6,16 @@ The networks themselves are those of `vizlab.nets` (``fast_style``,
 
 from vizlab.generate.artefacts import border_contrast, grid_energy
 from vizlab.generate.perceptual import feature_loss, perceptual_loss
+from vizlab.generate.sampling import Samples, sample
 from vizlab.generate.transform import mixed_styles, transformed
 
 __all__ = [
+  'Samples',
   'border_contrast',
   'feature_loss',
   'grid_energy',
   'mixed_styles',
   'perceptual_loss',
+  'sample',
   'transformed',
 ]

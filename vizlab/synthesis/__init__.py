@@ -15,6 +15,7 @@ from vizlab.synthesis.augmentation import Augmentation, augment
 from vizlab.synthesis.cppn import cppn
 from vizlab.synthesis.dream import dream, mean_over_tiles, zoom
 from vizlab.synthesis.fool import fool
+from vizlab.synthesis.generated import generated
 from vizlab.synthesis.images import (
   fourier,
   pixels,
@@ -62,6 +63,7 @@ __all__ = [
   'dream',
   'fool',
   'fourier',
+  'generated',
   'inversion',
   'jitter',
   'laplacian_normalise',

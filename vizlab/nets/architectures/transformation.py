@@ -102,10 +102,16 @@ def super_resolution(
     width: Channels.
     blocks: Number of residual blocks.
 
+  Raises:
+    ValueError: The factor is not a power of 2.
+
   References:
     Johnson, Alahi & Fei-Fei 2016, supplementary material; Kim, Lee & Lee 2016
     (the sum with the interpolated image).
   """
+
+  if factor < 1 or factor & (factor - 1):
+    raise ValueError(f'factor: got {factor}, expected a power of 2')
 
   def conv(
     name: str, features: int, kernel: int, relu: bool = True
@@ -142,9 +148,14 @@ def decoder(
     vector_side: Features are vectors, as maps of one position, of which a map
       of that side is made first.
 
+  Raises:
+    ValueError: There are no widths, or one is not positive.
+
   References:
     Dosovitskiy & Brox 2016, section 3; Nguyen et al. 2016 (DGN-AM).
   """
+  if not widths or min(widths) < 1:
+    raise ValueError(f'widths: got {tuple(widths)}, expected some from 1')
   ops: list[Layer] = []
   if vector_side:
     side = vector_side

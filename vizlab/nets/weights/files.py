@@ -29,7 +29,12 @@ from vizlab.types import Array
 
 __all__ = ['EMBEDDED', 'from_layers', 'from_tensors', 'load', 'save', 'shipped']
 
-EMBEDDED = ('minivgg', 'minivgg_random_labels', 'fast_style_starry_night')
+EMBEDDED = (
+  'minivgg',
+  'minivgg_random_labels',
+  'fast_style_starry_night',
+  'super_resolution_pixel',
+)
 _FORMAT = 'vizlab-1'
 
 
@@ -51,8 +56,9 @@ def load(
   Args:
     source: ``'minivgg'``, the network that ships with vizlab;
       ``'minivgg_random_labels'``, which memorised random labels of 512 scenes,
-      for sanity checks; ``'fast_style_starry_night'``, which paints images; or
-      the path of a file in vizlab's format (``.safetensors``, ``.npz``), with
+      for sanity checks; ``'fast_style_starry_night'``, which paints images;
+      ``'super_resolution_pixel'``, which enlarges them four times; or the path
+      of a file in vizlab's format (``.safetensors``, ``.npz``), with
       torchvision's names (``.safetensors``, ``.npz``, ``.pth``), with Keras'
       names (``.h5``) or with those of a published network of fast style.
     arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects

@@ -1,0 +1,92 @@
+"""Training of networks that make an image of what was read from it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from vizlab import generate, nets
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.training import Training, train_resumable
+from vizlab.types import Array
+from vizlab_experiments.shared.gradient_steps import State, gradient_step
+from vizlab_experiments.shared.images import Images
+from vizlab_experiments.shared.painter_training import crops
+
+__all__ = ['train_maker']
+
+# Share of the steps in which the rate rises: the last layer sums thousands of
+# inputs, and Adam's first steps are as long as all others.
+_WARM = 0.1
+
+
+def train_maker(
+  config: ConfigDict,
+  recorder: Recorder,
+  start: nets.Network,
+  seeing: nets.Network,
+  images: Images,
+  read: Callable[[Array, nets.Network], Array],
+) -> Training:
+  """Trains a network to make images of what is read from them; resumable.
+
+  The loss is ``pixel`` times the mean squared difference of pixels and
+  ``feature`` times that of the activations ``feature_layer``.
+
+  Args:
+    config: The settings of that, and ``size``, ``seed``, ``batch_size``,
+      ``steps`` and ``learning_rate``, checked.
+    recorder: Recorder of the run.
+    start: The network before training; its layer ``image`` is the image.
+    seeing: The network whose activations are compared.
+    images: Images to train with.
+    read: What the network reads of images, ``(images, seeing) -> input``.
+
+  Returns:
+    The training, whose result are the parameters.
+  """
+  warm = max(1, round(_WARM * config.steps))
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0, config.learning_rate, warm, max(config.steps, warm + 1)
+  )
+  tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+  def train_step(
+    state: State, data: tuple[Array, nets.Network], step: Array
+  ) -> tuple[State, dict[str, Array]]:
+    del step
+    x, seer = data
+    given = jax.lax.stop_gradient(read(x, seer))
+
+    def loss_fn(params: Any) -> tuple[Array, Array]:
+      made = nets.with_params(start, params)(given)[1]['image']
+      square = jnp.square(made - x).mean()
+      loss = config.pixel * square
+      if config.feature:
+        apart = generate.feature_loss(seer, made, x, config.feature_layer)
+        loss = loss + config.feature * apart.mean()
+      return loss, square
+
+    params, opt, (loss, square) = gradient_step(
+      tx, loss_fn, state.trained, state.opt
+    )
+    return State(params, opt), {'loss': loss, 'pixel': square}
+
+  def batch(step: int) -> tuple[np.ndarray, nets.Network]:
+    # The weights that see are arguments: as constants they would be compiled.
+    return crops(config, images, step, config.batch_size), seeing
+
+  begin = nets.get_params(start)
+  return train_resumable(
+    recorder,
+    'training',
+    train_step,
+    State(begin, tx.init(begin)),
+    batch,
+    steps=config.steps,
+    keep=lambda state: state.trained,
+  )
