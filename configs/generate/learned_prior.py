@@ -8,12 +8,14 @@ the colours of the scenes.
 Command:
   vizlab-run --config=generate/learned_prior --workdir=runs/learned_prior
 
-Runtime: thirteen minutes on 2 busy CPU cores. A run that is stopped or killed
+Runtime: 15 minutes on 2 busy CPU cores. A run that is stopped or killed
 resumes from its last checkpoint.
 
-Expected: decoder.safetensors, record.json, and report.html: whole discs,
-triangles and bars where Fourier spectra give parts of them, and samples of
-classes.
+Expected: decoder.safetensors, record.json, and report.html. Shapes are decoded
+in one colour, with a mesh; classes are bars, tees and an hourglass on plain
+ground, where Fourier spectra give textures of their parts. Three chains go to
+discs, a cross and a star, and each sample is classified as its class; those of
+one chain differ little (a spread of 0.18, images 0.78).
 """
 
 from ml_collections import ConfigDict
