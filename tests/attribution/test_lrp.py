@@ -332,8 +332,10 @@ def test_a_net_that_begins_with_normalisation():
 def test_wrong_arguments_are_named(tiny):
   x = jnp.ones((1, 16, 16, 3))
   asked = score(tiny, logit(0))
-  with pytest.raises(ValueError, match="composite: no layer is called 'cnov1'"):
+  with pytest.raises(ValueError, match="'cnov1' is no linear layer, .*'conv2'"):
     attribution.lrp(asked, x, rules.composite({'cnov1': rules.flat()}))
+  with pytest.raises(ValueError, match='composite: got {.* expected one of'):
+    attribution.lrp(asked, x, {'Conv': rules.flat()})
   with pytest.raises(ValueError, match="composite: 'gap' .* has no kernel"):
     attribution.lrp(asked, x, rules.composite({'gap': rules.z_plus()}))
   for wrong in (0.0, -1.0, np.nan):

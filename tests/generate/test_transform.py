@@ -45,7 +45,7 @@ def test_a_network_that_enlarges(net):
 
   made = generate.transformed(thrice, x, border=2, multiple=4, factor=3)
   np.testing.assert_array_equal(made, np.repeat(np.repeat(x, 3, 1), 3, 2))
-  with pytest.raises(ValueError, match=r"'image' gave \(\d+, \d+, 3\) for"):
+  with pytest.raises(ValueError, match=r"factor: 'image' gave \(\d+, \d+, 3\)"):
     generate.transformed(thrice, x, factor=2)
   with pytest.raises(ValueError, match='factor: got 40, 4 and 0'):
     generate.transformed(thrice, x, factor=0)
@@ -88,7 +88,7 @@ def test_no_image_sees_another(net):
     ({'border': -1}, 'border, multiple, factor: got -1, 4 and'),
     ({'multiple': 0}, 'border, multiple, factor: got 40, 0 and'),
     ({'layer': 'picture'}, "layer: got 'picture'"),
-    ({'layer': 'half'}, r"layer: 'half' gave \(48, 48, 3\)"),
+    ({'layer': 'half'}, r"layer, factor: 'half' gave \(48, 48, 3\)"),
     ({'image': jnp.zeros((16, 16))}, r'image: got shape \(16, 16\)'),
   ],
 )

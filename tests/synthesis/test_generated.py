@@ -78,6 +78,13 @@ def test_wrong_arguments_are_named(change, message):
     )
 
 
+def test_a_function_must_be_a_pytree():
+  with pytest.raises(ValueError, match='net: got the function paint, expected'):
+    synthesis.generated(paint, (1, 4, 4, 1), bound=1.0)
+  with pytest.raises(ValueError, match=r'bound: got shape \(3,\), expected'):
+    synthesis.generated(Partial(paint, COLOUR), (1, 4, 4, 2), bound=np.ones(3))
+
+
 def test_an_unknown_layer_is_named():
   image = synthesis.generated(Partial(paint, COLOUR), (1, 4, 4, 1), bound=1.0)
   with pytest.raises(ValueError, match="layer: got 'image'.*'picture'"):

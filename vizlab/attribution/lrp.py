@@ -47,7 +47,8 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
   and variants of it, layer by layer from the score to the image. It starts with
   the activations or logits that the objective reads, each times the slope of
   the objective. The relevance of all pixels together is the score, but for what
-  biases and stabilisers take, if the objective is linear: not a probability.
+  biases and stabilisers take, if the objective is linear: not a probability. In
+  some networks biases take most of it.
 
   Args:
     score: A `Score` whose network holds backward rules and calls
@@ -57,11 +58,12 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
     composite: Rules by layer, see `vizlab.rules.composite`. By default the
       z-plus rule for convolutions, and the epsilon rule for others. Batch
       normalisation passes relevance on; `vizlab.nets.merge_batch_norm` makes it
-      a part of the convolution before it.
+      a part of the convolution before it. Static under `jax.jit`:
+      ``jax.jit(lrp, static_argnames='composite')``.
 
   Returns:
     ``[..., H, W, C]``, in score units; NaN where the score is NaN or infinite.
-    A picture shows the sum over the channels.
+    `vizlab.render.signed` shows the sum over the channels of an image.
 
   Raises:
     ValueError: ``x`` is not a batch of float images, ``score`` does not give
@@ -74,15 +76,19 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
   """
   score = need_score(score, 'lrp')
   check_images(x)
-  called: set[str] = set()
+  if not isinstance(composite, Composite):
+    raise ValueError(
+      f'composite: got {composite!r}, expected one of rules.composite'
+    )
+  layers: list[tuple[Any, bool]] = []
 
   def rule(layer: Any, *given: Any) -> Array:
-    called.update(composite.patterns(layer, given[-1] is not None))
+    layers.append((layer, given[-1] is not None))
     return composite(layer, *given)
 
   net = rules.with_relevance(score.net, rule)
   outputs, backward = jax.vjp(lambda x: run_net(net, x), vary_with(score, x))
-  composite.check(called)
+  composite.check(layers)
   y, to_outputs = jax.vjp(lambda outputs: score.read(*outputs), outputs)
   check_score(y, x)
   # The relevance of what the objective reads: its value times its slope.

@@ -33,7 +33,8 @@ def transformed(
     layer: Name of that activation.
     border: Pixels by which the image is continued on each side.
     multiple: Number that divides the sides which the network can take.
-    factor: By how much the sides of the image grow.
+    factor: By how much the sides of the image grow, 4 for
+      ``super_resolution_x4``.
 
   Returns:
     ``[..., factor H, factor W, 3]`` in [0, 1].
@@ -44,6 +45,14 @@ def transformed(
 
   References:
     Johnson, Alahi & Fei-Fei 2016, supplementary material (a border of 40).
+
+  >>> from vizlab import generate, io, nets
+  >>> net = nets.load('super_resolution_pixel')
+  >>> small = io.read_image('sample:star_and_square', shorter=24)
+  >>> generate.transformed(
+  ...     net, small, border=8, multiple=1, factor=4
+  ... ).shape
+  (96, 96, 3)
   """
   check_image(image, 'image')
   if border < 0 or min(multiple, factor) < 1:
@@ -61,8 +70,9 @@ def transformed(
   rows, columns = (factor * n for n in padded.shape[-3:-1])
   if made.shape[-3:] != (rows, columns, 3):
     raise ValueError(
-      f'layer: {layer!r} gave {made.shape[-3:]} for an image of '
-      f'{padded.shape[-3:]}, expected {(rows, columns, 3)}'
+      f'layer, factor: {layer!r} gave {made.shape[-3:]} for a continued image '
+      f'of {padded.shape[-3:]}, expected {(rows, columns, 3)} by a factor of '
+      f'{factor}'
     )
   rows, columns = (
     slice(factor * before, factor * (before + n))

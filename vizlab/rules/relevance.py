@@ -67,16 +67,21 @@ class Composite:
     fitting = self.patterns(layer, first)
     return dict(self.table)[fitting[0]] if fitting else epsilon()
 
-  def check(self, called: Collection[str]) -> None:
+  def check(self, layers: Collection[tuple[Any, bool]]) -> None:
     """Raises a `ValueError` for the name of a layer that fits none.
 
     Kinds of layers, in capitals, and ``'first'`` may fit other networks only.
+
+    Args:
+      layers: The linear layers, and whether each reads the image.
     """
+    fitting = {p for layer in layers for p in self.patterns(*layer)}
     for pattern, _ in self.table:
-      if pattern not in called and pattern.islower() and pattern != 'first':
+      if pattern not in fitting and pattern.islower() and pattern != 'first':
+        names = [layer.name for layer, _ in layers]
         raise ValueError(
-          f'composite: no layer is called {pattern!r}, expected names or kinds '
-          'of linear layers'
+          f'composite: {pattern!r} is no linear layer, expected kinds such as '
+          f"'Conv', or some of {names}"
         )
 
   def __call__(
@@ -241,7 +246,7 @@ def _changed(
     if first is None:
       raise ValueError(
         'composite: got the z-box rule for a layer that does not read the '
-        "image, expected it for 'first'"
+        "image, expected it for 'first' only"
       )
     end = jnp.zeros_like(x) if kind == 'low' else jnp.ones_like(x)
     return first(end)

@@ -1,5 +1,7 @@
 """Images that a trained generator makes of a bounded code."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,6 +89,11 @@ def generated(
   >>> image.decode(image.init(jax.random.key(0))).shape
   (2, 8, 8, 3)
   """
+  if isinstance(net, types.FunctionType):
+    raise ValueError(
+      f'net: got the function {net.__name__}, expected a pytree such as '
+      'jax.tree_util.Partial(function)'
+    )
   bound, start = number(bound, 'bound', 0.0), number(start, 'start', 0.0)
   for name, value in (('bound', bound), ('start', start)):
     try:
