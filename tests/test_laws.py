@@ -42,7 +42,8 @@ def close(a, b, tolerance=1e-5):
 
 
 def test_every_public_method_has_a_row():
-  assert set(METHODS) == set(attribution.__all__) - NOT_METHODS
+  public = {name for name in attribution.__all__ if not name.isupper()}
+  assert set(METHODS) == public - NOT_METHODS
 
 
 @each_method

@@ -21,10 +21,10 @@ def test_lrn_equals_a_slow_replica():
 
 def test_adaptive_pool_by_hand():
   x = jnp.arange(5.0).reshape(1, 5, 1, 1)
-  got = AdaptivePool('pool', 3)({}, None, x)[0, :, 0, 0]
+  got = AdaptivePool('pool', 3)({}, Rules(), x)[0, :, 0, 0]
   np.testing.assert_allclose(got, [0.5, 2.0, 3.5])
   same = jnp.ones((1, 3, 3, 2))
-  assert AdaptivePool('pool', 3)({}, None, same) is same
+  assert AdaptivePool('pool', 3)({}, Rules(), same) is same
 
 
 def test_subsampling_keeps_all_channels():

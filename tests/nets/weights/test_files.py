@@ -290,7 +290,7 @@ def test_torch_file(tmp_path):
   torch = pytest.importorskip('torch')
   net = nets.create('squeezenet11', classes=3)
   layout = LAYOUTS[1]
-  entries = expected(layout, net.arch, net.ops, 224)
+  entries = expected(layout, net.arch, net.ops, net.spec.shape)
   params = nets.get_params(net)
   state = {}
   for key, entry in entries.items():
