@@ -51,6 +51,19 @@ def test_comments_beside_and_above():
   }
 
 
+def test_settings_in_the_order_of_their_lines():
+  for name, order in (
+    ('generate/learned_prior', ['seed', 'net.arch', 'code', 'pixel', 'feature',
+                                'prior', 'condition', 'noise']),
+    ('probes/building_blocks', ['layer', 'lower', 'groups', 'steps', 'power']),
+  ):  # fmt: skip
+    config = experiments.config_module(name).get_config()
+    path = experiments.config_path(name)
+    text = describing.described(config, experiments.sources(path))
+    places = [text.index(f'  --config.{setting}=') for setting in order]
+    assert places == sorted(places)
+
+
 def test_settings_with_their_values(tmp_path):
   config = experiments.config_module('probes/units').get_config()
   config.layer = 'fc'

@@ -18,7 +18,7 @@ def described(config: ConfigDict, paths: Iterable[pathlib.Path]) -> str:
   """The docstring of a config's file, and its settings as flags.
 
   Each setting has its value and the comment beside or above the line that sets
-  it.
+  it, in the order of the lines, as a comment may go on from the one before.
 
   Args:
     config: The config.
@@ -35,7 +35,12 @@ def described(config: ConfigDict, paths: Iterable[pathlib.Path]) -> str:
   for source in others:
     known = comments(source, called) | known
   lines = [ast.get_docstring(ast.parse(first)) or '', '', 'Settings:', '']
-  for name, value in _settings(config):
+  places = _places(first, others)
+  last = (len(first), 0)
+  settings = sorted(
+    _settings(config), key=lambda row: places.get(row[0].split('.')[0], last)
+  )
+  for name, value in settings:
     told = known.get(name) or known.get(name.rpartition('.')[2])
     shown = '' if value is None else as_flag(value)
     lines.append(f'  --config.{name}={shown}')
@@ -90,8 +95,43 @@ def comments(
   return found
 
 
+def _places(first: str, others: Iterable[str]) -> dict[str, tuple[int, int]]:
+  """Lines at which settings are first set, by name.
+
+  Those that a function of another source adds to ``config`` are at the line of
+  its call, in the order of its own lines.
+  """
+  added: dict[str, dict[str, int]] = {}
+  for source in others:
+    for node in ast.parse(source).body:
+      if isinstance(node, ast.FunctionDef):
+        added[node.name] = dict(_assigned(node))
+  tree = ast.parse(first)
+  rows = [(name, (line, 0)) for name, line in _assigned(tree)]
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+      given = [ast.unparse(argument) for argument in node.args]
+      if 'config' in given:
+        for name, line in added.get(node.func.attr, {}).items():
+          rows.append((name, (node.lineno, line)))
+  return dict(sorted(rows, key=lambda row: row[1], reverse=True))
+
+
+def _assigned(tree: ast.AST) -> Iterable[tuple[str, int]]:
+  """Names after ``config.`` that are assigned to, and their lines."""
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Assign):
+      # Several may be set at once.
+      first = node.targets[0]
+      parts = first.elts if isinstance(first, ast.Tuple) else [first]
+      for part in parts:
+        name = ast.unparse(part)
+        if name.startswith('config.'):
+          yield name.split('.')[1], node.lineno
+
+
 def _settings(config: ConfigDict, prefix: str = '') -> Iterable[Any]:
-  """Names and values of all settings but the experiment, in their order."""
+  """Names and values of all settings but the experiment."""
   for name in config:
     value = config[name]
     if isinstance(value, ConfigDict):
