@@ -89,7 +89,8 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.scenes, config.photos: got {len(images)} images, expected more '
       f'than the {_SHOWN} that are held out'
     )
-  least = float(np.min(net(images[:_SHOWN])[1][config.code]))
+  lowest = jax.jit(lambda net, x: net(x)[1][config.code].min())
+  least = float(lowest(net, images[:_SHOWN]))
   if least < 0:
     raise ValueError(
       f'config.code: got {config.code!r}, whose activations fall to '
