@@ -71,5 +71,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """The layer that is decoded, and how far samples follow the class."""
+  """How far samples follow the class."""
   add(add.product(condition=(0.0, 1.0, 30.0)))

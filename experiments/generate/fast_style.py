@@ -26,12 +26,8 @@ from vizlab.runs.settings import (
   need_not_negative,
   need_positive,
 )
-from vizlab_experiments.shared.images import Images, load_images
-from vizlab_experiments.shared.painter_training import (
-  Goal,
-  crops,
-  train_painter,
-)
+from vizlab_experiments.shared.images import Images, crops, load_images
+from vizlab_experiments.shared.painter_training import Goal, train_painter
 from vizlab_experiments.shared.painting import GRID, painted
 from vizlab_experiments.shared.progress import stoppable
 from vizlab_experiments.shared.records import curve, write_record

@@ -21,7 +21,7 @@ from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_not_negative, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.classes import chosen_classes, class_names
-from vizlab_experiments.shared.image_makers import train_maker
+from vizlab_experiments.shared.image_makers import check_maker, train_maker
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.records import curve, write_record
 from vizlab_experiments.synthesis.visualize import chosen_channels, unit
@@ -60,12 +60,10 @@ class Inputs(NamedTuple):
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
-  need_positive(config, 'batch_size', 'steps', 'learning_rate')
+  check_maker(config)
   need_positive(config, 'image_steps', 'image_rate', 'count')
   need_positive(config, 'sample_steps', 'samples')
-  need_not_negative(config, 'pixel', 'feature', 'prior', 'condition', 'noise')
-  if not config.pixel + config.feature:
-    raise ValueError('config.pixel, config.feature: got 0 and 0')
+  need_not_negative(config, 'prior', 'condition', 'noise')
   if config.sample_steps % config.samples:
     raise ValueError(
       f'config.samples: got {config.samples}, expected a divisor of the '

@@ -31,7 +31,7 @@ from vizlab_experiments.shared.enlarging import (
   shrunk,
   untrained,
 )
-from vizlab_experiments.shared.image_makers import train_maker
+from vizlab_experiments.shared.image_makers import check_maker, train_maker
 from vizlab_experiments.shared.images import Images, load_images
 from vizlab_experiments.shared.records import curve, write_record
 
@@ -70,9 +70,9 @@ class Inputs(NamedTuple):
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
-  need_positive(config, 'width', 'size', 'batch_size', 'steps', 'crop')
-  need_positive(config, 'learning_rate')
-  need_not_negative(config, 'blocks', 'pixel', 'feature')
+  check_maker(config)
+  need_positive(config, 'width', 'crop')
+  need_not_negative(config, 'blocks')
   factor = config.factor
   if factor not in _FACTORS:
     raise ValueError(f'config.factor: got {factor}, expected 4 or 8')
@@ -81,8 +81,6 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.size: got {config.size}, expected a multiple of {factor}, at '
       f'least {factor * _LEAST}'
     )
-  if not config.pixel + config.feature:
-    raise ValueError('config.pixel, config.feature: got 0 and 0')
   seeing = load_net(config)
   check_layers(seeing, 'feature_layer', [config.feature_layer])
   start = untrained(config)

@@ -1,14 +1,16 @@
-"""A step of training by an optax optimizer."""
+"""Training by an optax optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import optax
 
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.training import Training, train_resumable
 from vizlab.types import Array
 
-__all__ = ['State', 'gradient_step']
+__all__ = ['fit', 'gradient_step']
 
 
 class State(NamedTuple):
@@ -21,6 +23,55 @@ class State(NamedTuple):
 
   trained: Any
   opt: Any
+
+
+def fit(
+  recorder: Recorder,
+  tx: optax.GradientTransformation,
+  loss_fn: Callable[[Any, Any], tuple[Array, Mapping[str, Array]]],
+  trained: Any,
+  batch: Callable[[int], Any],
+  *,
+  steps: int,
+  name: str = 'training',
+  milestones: Sequence[int] = (),
+) -> Training:
+  """Lowers a loss by an optimizer; resumable.
+
+  Args:
+    recorder: Recorder of the run.
+    tx: The optimizer.
+    loss_fn: Function of the trained arrays and the data of a step that returns
+      the loss, and further metrics.
+    trained: Pytree of arrays before the training.
+    batch: Data of a step, as a pure function of its index.
+    steps: Number of steps.
+    name: Name of the training, unique within the run.
+    milestones: Numbers of steps after which the arrays are kept, too.
+
+  Returns:
+    The training, whose result are the trained arrays.
+  """
+
+  def train_step(
+    state: State, data: Any, step: Array
+  ) -> tuple[State, dict[str, Array]]:
+    del step
+    trained, opt, (loss, metrics) = gradient_step(
+      tx, lambda trained: loss_fn(trained, data), state.trained, state.opt
+    )
+    return State(trained, opt), {'loss': loss, **metrics}
+
+  return train_resumable(
+    recorder,
+    name,
+    train_step,
+    State(trained, tx.init(trained)),
+    batch,
+    steps=steps,
+    keep=lambda state: state.trained,
+    milestones=milestones,
+  )
 
 
 def gradient_step(

@@ -1,5 +1,7 @@
 """Icons: images that excite directions of a layer, made in batches."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from ml_collections import ConfigDict
@@ -96,9 +98,7 @@ def aligned_icons(
     score_fn,
     synthesis.shared(own, reach=config.reach),
     jax.random.key(config.seed),
-    steps=config.steps,
-    optimizer=optimize.adam(config.learning_rate),
-    augment=synthesis.robust(config.size),
+    **_settings(config),
   )
   side = config.size
   return render.to_uint8(made.images).reshape(-1, side, side, 3)
@@ -116,12 +116,19 @@ def paint(config: ConfigDict, score_fn: Score, image: ImageParam) -> np.ndarray:
     score_fn,
     image,
     jax.random.key(config.seed),
-    steps=config.steps,
-    optimizer=optimize.adam(config.learning_rate),
-    augment=synthesis.robust(config.size),
+    **_settings(config),
   )
   last = optimize.final(stoppable(progress))
   return render.to_uint8(np.asarray(last.image))
+
+
+def _settings(config: ConfigDict) -> dict[str, Any]:
+  """Arguments of `vizlab.optimize.run` for all icons."""
+  return {
+    'steps': config.steps,
+    'optimizer': optimize.adam(config.learning_rate),
+    'augment': synthesis.robust(config.size),
+  }
 
 
 def icon_problem(

@@ -11,17 +11,27 @@ from ml_collections import ConfigDict
 
 from vizlab import generate, nets
 from vizlab.runs.recorder import Recorder
-from vizlab.runs.training import Training, train_resumable
+from vizlab.runs.settings import need_not_negative, need_positive
+from vizlab.runs.training import Training
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import State, gradient_step
-from vizlab_experiments.shared.images import Images
-from vizlab_experiments.shared.painter_training import crops
+from vizlab_experiments.shared.gradient_steps import fit
+from vizlab_experiments.shared.images import Images, crops
 
-__all__ = ['train_maker']
+__all__ = ['check_maker', 'train_maker']
 
 # Share of the steps in which the rate rises: the last layer sums thousands of
 # inputs, and Adam's first steps are as long as all others.
 _WARM = 0.1
+
+
+def check_maker(config: ConfigDict) -> None:
+  """Checks the settings that `train_maker` reads, but for the layer."""
+  need_positive(config, 'size', 'batch_size', 'steps', 'learning_rate')
+  need_not_negative(config, 'pixel', 'feature')
+  if not config.pixel + config.feature:
+    raise ValueError(
+      'config.pixel, config.feature: got 0 and 0, expected one above 0'
+    )
 
 
 def train_maker(
@@ -55,38 +65,23 @@ def train_maker(
   )
   tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
-  def train_step(
-    state: State, data: tuple[Array, nets.Network], step: Array
-  ) -> tuple[State, dict[str, Array]]:
-    del step
+  def loss_fn(
+    params: Any, data: tuple[Array, nets.Network]
+  ) -> tuple[Array, dict[str, Array]]:
     x, seer = data
     given = jax.lax.stop_gradient(read(x, seer))
-
-    def loss_fn(params: Any) -> tuple[Array, Array]:
-      made = nets.with_params(start, params)(given)[1]['image']
-      square = jnp.square(made - x).mean()
-      loss = config.pixel * square
-      if config.feature:
-        apart = generate.feature_loss(seer, made, x, config.feature_layer)
-        loss = loss + config.feature * apart.mean()
-      return loss, square
-
-    params, opt, (loss, square) = gradient_step(
-      tx, loss_fn, state.trained, state.opt
-    )
-    return State(params, opt), {'loss': loss, 'pixel': square}
+    made = nets.with_params(start, params)(given)[1]['image']
+    square = jnp.square(made - x).mean()
+    loss = config.pixel * square
+    if config.feature:
+      apart = generate.feature_loss(seer, made, x, config.feature_layer)
+      loss = loss + config.feature * apart.mean()
+    return loss, {'pixel': square}
 
   def batch(step: int) -> tuple[np.ndarray, nets.Network]:
     # The weights that see are arguments: as constants they would be compiled.
     return crops(config, images, step, config.batch_size), seeing
 
-  begin = nets.get_params(start)
-  return train_resumable(
-    recorder,
-    'training',
-    train_step,
-    State(begin, tx.init(begin)),
-    batch,
-    steps=config.steps,
-    keep=lambda state: state.trained,
+  return fit(
+    recorder, tx, loss_fn, nets.get_params(start), batch, steps=config.steps
   )

@@ -13,7 +13,7 @@ from vizlab.runs import stopping
 from vizlab.runs.inputs import picture_paths, read_square
 from vizlab.runs.settings import need_positive
 
-__all__ = ['Images', 'load_images', 'of_photos', 'of_scenes']
+__all__ = ['Images', 'crops', 'load_images', 'of_photos', 'of_scenes']
 
 # Bytes up to which images are kept once they were read.
 _KEPT = 2**30
@@ -117,3 +117,34 @@ def of_photos(paths: Sequence[str], size: int) -> Images:
     stopping.check()
     images[i]
   return images
+
+
+def crops(
+  config: ConfigDict, images: Images, step: int, count: int
+) -> np.ndarray:
+  """Squares of random images, half of them mirrored.
+
+  Args:
+    config: Its ``size`` and ``seed`` are read.
+    images: The images, at least as large.
+    step: Step of the training, which determines them.
+    count: Number of squares.
+  """
+  key = jax.random.fold_in(jax.random.key(config.seed), step)
+  chosen, top, left, mirrored = (
+    np.asarray(jax.random.randint(k, (count,), 0, most))
+    for k, most in zip(
+      jax.random.split(key, 4),
+      (len(images), *[images.size - config.size + 1] * 2, 2),
+      strict=True,
+    )
+  )
+  size = config.size
+  return np.stack(
+    [
+      image[y : y + size, x : x + size][:, :: 1 - 2 * m]
+      for image, y, x, m in zip(
+        images[chosen], top, left, mirrored, strict=True
+      )
+    ]
+  )

@@ -13,13 +13,9 @@ from vizlab.nets.architectures.transformation import transformation
 from vizlab.nets.graph import init_params
 from vizlab.objectives import Objective
 from vizlab.runs.recorder import Recorder
-from vizlab.runs.training import train_resumable
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import (
-  State,
-  gradient_step,
-)
-from vizlab_experiments.shared.images import Images
+from vizlab_experiments.shared.gradient_steps import fit
+from vizlab_experiments.shared.images import Images, crops
 from vizlab_experiments.shared.normalisation import (
   Trained,
   calibrated,
@@ -27,7 +23,7 @@ from vizlab_experiments.shared.normalisation import (
   normalising_edits,
 )
 
-__all__ = ['Goal', 'crops', 'train_painter']
+__all__ = ['Goal', 'train_painter']
 
 _CALIBRATION = 16  # batches whose statistics are folded in
 _CONTRAST = 30  # of the untrained network, as its output is in bytes
@@ -74,30 +70,22 @@ def train_painter(
   tx = _optimizer(config)
   penalty = penalties.tv(2.0) * (1 / config.size**2)
 
-  def train_step(
-    state: State, data: tuple[Array, nets.Network, Objective], step: Array
-  ) -> tuple[State, dict[str, Array]]:
-    del step
+  def loss_fn(
+    trained: Trained, data: tuple[Array, nets.Network, Objective]
+  ) -> tuple[Array, dict[str, Array]]:
     x, seer, loss = data
-
-    def loss_fn(trained: Trained) -> tuple[Array, None]:
-      edits = normalising_edits(trained.norms, {})
-      made = nets.with_params(start, trained.params)(x, edits)[1]['image']
-      each = generate.perceptual_loss(
-        seer,
-        made,
-        x,
-        loss,
-        content_layer=config.content_layer,
-        alpha=goal.alpha,
-        beta=config.beta,
-      )
-      return (each + config.tv * penalty(made)).mean(), None
-
-    trained, opt, (value, _) = gradient_step(
-      tx, loss_fn, state.trained, state.opt
+    edits = normalising_edits(trained.norms, {})
+    made = nets.with_params(start, trained.params)(x, edits)[1]['image']
+    each = generate.perceptual_loss(
+      seer,
+      made,
+      x,
+      loss,
+      content_layer=config.content_layer,
+      alpha=goal.alpha,
+      beta=config.beta,
     )
-    return State(trained, opt), {'loss': value}
+    return (each + config.tv * penalty(made)).mean(), {}
 
   def batch(step: int) -> tuple[np.ndarray, nets.Network, Objective]:
     # The weights that see are arguments: as constants they would be compiled.
@@ -107,15 +95,7 @@ def train_painter(
   # The last convolution gives the image itself.
   norms = new_norms(start, 'conv4') if config.norm == 'batch' else {}
   begin = Trained(nets.get_params(start), norms)
-  done = train_resumable(
-    recorder,
-    'training',
-    train_step,
-    State(begin, tx.init(begin)),
-    batch,
-    steps=config.steps,
-    keep=lambda state: state.trained,
-  )
+  done = fit(recorder, tx, loss_fn, begin, batch, steps=config.steps)
   net = calibrated(
     start,
     done.result,
@@ -149,34 +129,3 @@ def _untrained(config: ConfigDict) -> nets.Network:
 def _optimizer(config: ConfigDict) -> optax.GradientTransformation:
   schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
   return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-
-
-def crops(
-  config: ConfigDict, images: Images, step: int, count: int
-) -> np.ndarray:
-  """Squares of random images, half of them mirrored.
-
-  Args:
-    config: Its ``size`` and ``seed`` are read.
-    images: The images, at least as large.
-    step: Step of the training, which determines them.
-    count: Number of squares.
-  """
-  key = jax.random.fold_in(jax.random.key(config.seed), step)
-  chosen, top, left, mirrored = (
-    np.asarray(jax.random.randint(k, (count,), 0, most))
-    for k, most in zip(
-      jax.random.split(key, 4),
-      (len(images), *[images.size - config.size + 1] * 2, 2),
-      strict=True,
-    )
-  )
-  size = config.size
-  return np.stack(
-    [
-      image[y : y + size, x : x + size][:, :: 1 - 2 * m]
-      for image, y, x, m in zip(
-        images[chosen], top, left, mirrored, strict=True
-      )
-    ]
-  )

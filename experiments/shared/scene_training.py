@@ -22,13 +22,9 @@ from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.nets.layers import Conv
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import named, need_not_negative, need_positive
-from vizlab.runs.training import train_resumable
 from vizlab.types import Array
 from vizlab_experiments.shared import training_data
-from vizlab_experiments.shared.gradient_steps import (
-  State,
-  gradient_step,
-)
+from vizlab_experiments.shared.gradient_steps import fit
 from vizlab_experiments.shared.normalisation import (
   Trained,
   calibrated,
@@ -113,26 +109,19 @@ def train(
     name: Name of the training, unique within the run.
     milestones: Numbers of steps after which the net is kept, too.
   """
-  trained = initial(net, config.first_kernel_scale)
-  tx = _optimizer(config)
 
-  def train_step(
-    state: State, data: Scene, step: Array
-  ) -> tuple[State, dict[str, Array]]:
-    del step
-    trained, opt, (loss, hits) = gradient_step(
-      tx, lambda trained: _loss(trained, net, data), state.trained, state.opt
-    )
-    return State(trained, opt), {'loss': loss, 'accuracy': hits}
+  def loss_fn(trained: Trained, data: Scene) -> tuple[Array, dict[str, Array]]:
+    loss, hits = _loss(trained, net, data)
+    return loss, {'accuracy': hits}
 
-  done = train_resumable(
+  done = fit(
     recorder,
-    name,
-    train_step,
-    State(trained, tx.init(trained)),
+    _optimizer(config),
+    loss_fn,
+    initial(net, config.first_kernel_scale),
     functools.partial(training_data.batch, config),
     steps=_steps(config),
-    keep=lambda state: state.trained,
+    name=name,
     milestones=milestones,
   )
   return TrainedNet(

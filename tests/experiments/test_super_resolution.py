@@ -10,8 +10,7 @@ from vizlab import evaluate, generate, image, io, nets
 from vizlab.runs.reader import read_metrics
 from vizlab_experiments.configs.generate import super_resolution
 from vizlab_experiments.shared import enlarging
-from vizlab_experiments.shared.images import load_images
-from vizlab_experiments.shared.painter_training import crops
+from vizlab_experiments.shared.images import crops, load_images
 
 
 def test_the_network_learns_what_interpolation_lacks(tmp_path):
