@@ -33,7 +33,13 @@ DOCS = [
   'sphinx-design>=0.6',  # cards
   'sphinx-copybutton>=0.5',
 ]
-PARITY = ['torch==2.13.0', 'captum>=0.9', 'opencv-python-headless', 'ttach']
+PARITY = [
+  'torch==2.13.0',
+  'captum>=0.9',
+  'foolbox>=3.3.4',
+  'opencv-python-headless',
+  'ttach',
+]
 
 # Our experiments are two folders of the clone, and one package elsewhere.
 OURS = {

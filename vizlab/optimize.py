@@ -18,7 +18,7 @@ import optax
 from jax.tree_util import Partial
 
 from vizlab.objectives.base import Objective, check_score
-from vizlab.trees import finite, where
+from vizlab.trees import as_pytree, finite, where
 from vizlab.types import Array, Augment, ImageParam, ScoreFn, whole
 
 __all__ = ['Progress', 'Optimizer', 'State', 'adam', 'final', 'run']
@@ -292,11 +292,10 @@ def _checked(state: Any, like: State) -> State:
 
 
 def _value(name: str, part: Any) -> Any:
-  """A function as a pytree; a pytree as it is."""
+  """A part as a pytree, if it is a function where one is needed."""
   wrong = not callable(part) or isinstance(part, Objective)
   if wrong and name != 'image' and part is not None:
     raise ValueError(
       f'{name}: got {part!r}, expected a function, as score(net, objective) is'
     )
-  leaf = jax.tree.structure(part) == jax.tree.structure(0)
-  return Partial(part) if leaf and callable(part) else part
+  return as_pytree(part)

@@ -1,13 +1,24 @@
-"""Per-image selection in pytrees of arrays."""
+"""Functions as pytrees, and per-image selection in pytrees of arrays."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from vizlab.types import Array
 
-__all__ = ['finite', 'where']
+__all__ = ['as_pytree', 'finite', 'where']
+
+
+def as_pytree(value: Any) -> Any:
+  """A plain function as a pytree, so that `jax.jit` takes it as an argument.
+
+  Args:
+    value: A function, or a pytree, which is returned as it is.
+  """
+  leaf = jax.tree.structure(value) == jax.tree.structure(0)
+  return Partial(value) if leaf and callable(value) else value
 
 
 def finite(tree: Any, lead: tuple[int, ...]) -> Array:

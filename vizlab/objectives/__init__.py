@@ -14,6 +14,7 @@ from vizlab.objectives.directions import (
   diversity,
   guide,
 )
+from vizlab.objectives.losses import cross_entropy, dlr
 from vizlab.objectives.matching import (
   content,
   covariances,
@@ -43,8 +44,10 @@ __all__ = [
   'channel',
   'content',
   'covariances',
+  'cross_entropy',
   'direction',
   'diversity',
+  'dlr',
   'features',
   'grams',
   'guide',

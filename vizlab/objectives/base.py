@@ -18,6 +18,7 @@ from vizlab import rules as rules_lib
 from vizlab.lookup import check_name
 from vizlab.objectives.contract import run_net
 from vizlab.terms import Term, decorator
+from vizlab.trees import as_pytree
 from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 
 __all__ = [
@@ -133,7 +134,8 @@ def score(net: Net, objective: Objective | Mapping[str, Objective]) -> Score:
       raise ValueError(
         f'objective: got {part!r}, expected an objective such as logit(243)'
       )
-  return Score(net, objective)
+  # A plain function as a pytree, so that `jax.jit` takes the score.
+  return Score(as_pytree(net), objective)
 
 
 def index(value: Any, name: str) -> np.ndarray | Array:

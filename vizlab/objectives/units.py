@@ -33,6 +33,7 @@ __all__ = [
   'neuron',
   'peak',
   'position_index',
+  'present',
   'probability',
   'top_label',
   'total',
@@ -50,7 +51,7 @@ def logit(logits: Array | None, acts: Acts, target: int | Array) -> Array:
     ValueError: The class is out of range, or the net has no classifier (both
       when the objective is read).
   """
-  return pick(_present(logits), target, 'target')
+  return pick(present(logits), target, 'target')
 
 
 @objective(target=index)
@@ -64,7 +65,7 @@ def probability(logits: Array | None, acts: Acts, target: int | Array) -> Array:
     ValueError: The class is out of range, or the net has no classifier (both
       when the objective is read).
   """
-  return pick(jax.nn.softmax(_present(logits)), target, 'target')
+  return pick(jax.nn.softmax(present(logits)), target, 'target')
 
 
 def _enough(value: Any, name: str) -> np.ndarray | Array:
@@ -98,12 +99,12 @@ def margin(
   Reference:
     Carlini & Wagner 2017, their function f6, of the opposite sign.
   """
-  logits = _present(logits)
+  logits = present(logits)
   own_logit = pick(logits, target, 'target')
   classes = jnp.broadcast_to(target, logits.shape[:-1])
   own = jax.nn.one_hot(classes, logits.shape[-1], dtype=bool)
   others = extrema.max_over(jnp.where(own, -jnp.inf, logits), -1)
-  return extrema.minimum(own_logit - others, enough)
+  return extrema.minimum(own_logit - others, jnp.asarray(enough, logits.dtype))
 
 
 @objective
@@ -112,7 +113,7 @@ def top_label(logits: Array | None, acts: Acts) -> Array:
 
   An int32 for each image; -1 where its logits have a NaN.
   """
-  logits = _present(logits)
+  logits = present(logits)
   label = jax.lax.argmax(logits, logits.ndim - 1, jnp.int32)
   return jnp.where(jnp.isnan(logits).any(-1), -1, label)
 
@@ -231,7 +232,8 @@ def layer_energy(
   return (jnp.abs(a) ** jnp.asarray(power, a.dtype)).mean(axes)
 
 
-def _present(logits: Array | None) -> Array:
+def present(logits: Array | None) -> Array:
+  """The logits, or a `ValueError` for a net without a classifier."""
   if logits is None:
     raise ValueError('target: this net has no classifier, so it has no logits')
   return logits

@@ -1,0 +1,256 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+from linear_nets import SHAPE, greys, linear_net
+
+from vizlab import adversarial
+from vizlab.adversarial.apgd import checkpoints
+from vizlab.adversarial.pgd import slope
+from vizlab.objectives import logit, margin, score
+
+KEY = jax.random.key(1)
+NORMS = ('linf', 'l2', 'l1')
+each_norm = pytest.mark.parametrize('norm', NORMS)
+
+
+def dual(w, norm):
+  """Largest rise of a linear score with slope ``w`` in a unit ball."""
+  w = np.abs(np.asarray(w, np.float64))
+  return {'linf': w.sum(), 'l2': np.sqrt((w**2).sum()), 'l1': w.max()}[norm]
+
+
+def binary(seed=3):
+  """Two classes whose logits differ by a linear function of the image."""
+  net, w = linear_net(seed, 2)
+  x = greys(seed, 4)
+  label = net(x)[0].argmax(-1)
+  gap = jnp.abs(net(x)[0][:, 0] - net(x)[0][:, 1])
+  return net, x, label, np.asarray(gap), np.asarray(w[..., 0] - w[..., 1])
+
+
+@each_norm
+def test_a_linear_score_rises_by_the_dual_norm(norm):
+  net, w = linear_net()
+  x = greys(0, 3)
+  wish = score(net, logit(2))
+  epsilon = {'linf': 0.02, 'l2': 0.1, 'l1': 0.15}[norm]
+  want = epsilon * dual(w[..., 2], norm)
+  settings = {'epsilon': epsilon, 'norm': norm}
+  attacks = {
+    'fgsm': adversarial.fgsm(wish, x, **settings),
+    'pgd': adversarial.pgd(
+      wish, x, KEY, steps=25, random_start=norm == 'linf', **settings
+    ),
+  }
+  if norm != 'l1':
+    attacks['apgd'] = adversarial.apgd(wish, x, KEY, steps=40, **settings)
+  for name, found in attacks.items():
+    rise = wish(found.projected) - wish(x)
+    np.testing.assert_allclose(rise, want, rtol=2e-3, err_msg=name)
+    np.testing.assert_allclose(found.distance, epsilon, rtol=1e-4)
+
+
+def test_the_fast_gradient_sign_is_the_papers(tiny):
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  label = jnp.array([1, 4])
+  wish = adversarial.mislead(tiny, label)
+
+  def loss(x):
+    p = jax.nn.log_softmax(tiny(x)[0])
+    return -jnp.take_along_axis(p, label[:, None], -1).sum()
+
+  want = jnp.clip(x + 0.03 * jnp.sign(jax.grad(loss)(x)), 0, 1)
+  found = adversarial.fgsm(wish, x, epsilon=0.03)
+  np.testing.assert_allclose(found.raw, want, atol=1e-6)
+  wrong = tiny(want)[0].argmax(-1) != label
+  np.testing.assert_array_equal(found.success, wrong)
+
+
+def test_momentum_is_the_papers(tiny):
+  """Dong et al. 2018, algorithm 1, whose last point is the best here."""
+  x = jax.random.uniform(KEY, (1, 12, 12, 3), minval=0.3, maxval=0.7)
+  wish = score(tiny, logit(3))
+  at, g = x, jnp.zeros_like(x)
+  for _ in range(3):
+    slope = jax.grad(lambda v: wish(v).sum())(at)
+    g = 0.9 * g + slope / jnp.abs(slope).mean()
+    at = jnp.clip(at + 0.004 * jnp.sign(g), x - 0.01, x + 0.01)
+  found = adversarial.pgd(
+    wish, x, KEY, epsilon=0.01, steps=3, rate=0.4, momentum=0.9,
+    random_start=False,
+  )  # fmt: skip
+  np.testing.assert_allclose(found.raw, at, atol=1e-6)
+
+
+def test_restarts_keep_the_best_and_early_stops_save_queries(tiny):
+  x = jax.random.uniform(KEY, (4, 12, 12, 3))
+  label = tiny(x)[0].argmax(-1)
+  wish = adversarial.mislead(tiny, label)
+  loss = {}
+  for restarts in (1, 3):
+    found = adversarial.pgd(
+      wish, x, KEY, epsilon=0.02, steps=2, restarts=restarts
+    )
+    loss[restarts] = wish(found.raw)['loss']
+    assert (found.queries == 3 * restarts + 2).all()
+  assert (loss[3] >= loss[1]).all()
+  assert (loss[3] > loss[1]).any()
+  full = adversarial.pgd(wish, x, KEY, epsilon=0.2, steps=30)
+  short = adversarial.pgd(wish, x, KEY, epsilon=0.2, steps=30, stop=True)
+  assert full.success.all() and short.success.all()
+  assert (short.queries < 20).all()
+
+
+def test_the_slope_is_the_mean_over_draws(tiny):
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  wish = score(tiny, logit(2))
+
+  def dimmed(key, x):
+    return x * jax.random.uniform(key)
+
+  loss, goal, g = slope(wish, x, KEY, dimmed, 5)
+  each = [
+    jax.value_and_grad(lambda v, k=k: wish(dimmed(k, v)).sum())(x)
+    for k in jax.random.split(KEY, 5)
+  ]
+  np.testing.assert_allclose(loss.sum(), np.mean([v for v, _ in each]), 1e-4)
+  np.testing.assert_allclose(g, sum(v for _, v in each) / 5, atol=1e-5)
+  np.testing.assert_array_equal(loss, goal)
+  found = adversarial.pgd(
+    wish, x, KEY, epsilon=0.05, steps=2, augment=dimmed, draws=5
+  )
+  assert (found.queries == 5 * 3 + 2).all()
+
+
+def test_the_checkpoints_are_those_of_the_paper():
+  assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+  assert checkpoints(1) == []
+
+
+@pytest.mark.parametrize('norm', ['l2', 'linf'])
+def test_deepfool_reaches_the_border_of_a_linear_net(norm):
+  net, x, label, gap, w = binary()
+  found = adversarial.deepfool(net, x, label, norm=norm)
+  assert found.success.all()
+  want = 1.02 * gap / dual(w, norm)
+  np.testing.assert_allclose(found.distance, want, rtol=0.01, atol=2e-4)
+  assert (found.queries == 3).all()  # one step, and two looks
+
+
+def test_deepfool_goes_to_the_nearest_of_many_borders():
+  net, w = linear_net(5, 6)
+  x = greys(5, 4)
+  logits = np.asarray(net(x)[0], np.float64)
+  label = logits.argmax(-1)
+  found = adversarial.deepfool(net, x, jnp.asarray(label))
+  for i, own in enumerate(label):
+    far = [
+      (logits[i, own] - logits[i, k]) / dual(w[..., k] - w[..., own], 'l2')
+      for k in range(6)
+      if k != own
+    ]
+    assert found.distance[i] == pytest.approx(1.02 * min(far), rel=0.01)
+
+
+@pytest.mark.parametrize('norm', NORMS)
+def test_the_fast_minimum_norm_finds_the_border_of_a_linear_net(norm):
+  net, x, label, gap, w = binary()
+  wish = adversarial.mislead(net, label)
+  found = adversarial.fmn(wish, x, norm=norm, steps=200)
+  assert found.success.all()
+  want = gap / dual(w, norm)
+  assert (found.distance >= 0.999 * want).all()
+  tolerance = 1.6 if norm == 'l1' else 1.02
+  assert (found.distance <= tolerance * want).all()
+
+
+def test_carlini_and_wagner_find_the_border_of_a_linear_net():
+  net, x, label, gap, w = binary()
+  wish = adversarial.mislead(net, label)
+  found = adversarial.carlini_wagner(wish, x)
+  assert found.success.all()
+  want = gap / dual(w, 'l2')
+  np.testing.assert_allclose(found.distance, want, rtol=0.03)
+  sure = adversarial.carlini_wagner(wish, x, confidence=2.0)
+  assert (wish(sure.raw)['goal'] >= 1.99).all()
+  np.testing.assert_allclose(
+    sure.distance, (gap + 2) / dual(w, 'l2'), rtol=0.03
+  )
+
+
+def below(wish, x):
+  """A goal that is never reached."""
+  return wish(x) - 1000.0
+
+
+def test_squares_climb_a_linear_score_to_the_corners():
+  net, w = linear_net(2)
+  x = greys(2, 2)
+  wish = Partial(below, score(net, logit(1)))
+  gained = []
+  for steps in (1, 40, 1500):
+    found = adversarial.square(wish, x, KEY, epsilon=0.05, steps=steps)
+    gained.append(wish(found.raw) - wish(x))
+    assert (found.queries == steps + 3).all()
+  assert (gained[1] > gained[0]).all()
+  most = 0.05 * dual(w[..., 1], 'linf')
+  assert (gained[2] > 0.9 * most).all()
+  assert (gained[2] <= most + 1e-4).all()
+
+
+def test_targets_are_reached_and_plain_scores_are_their_own_goals():
+  net, w = linear_net(7)
+  x = greys(7, 3)
+  target = (net(x)[0].argmax(-1) + 1) % 4
+  found = adversarial.pgd(adversarial.lead(net, target), x, KEY, epsilon=0.3)
+  assert found.success.all()
+  np.testing.assert_array_equal(net(found.projected)[0].argmax(-1), target)
+  label = net(x)[0].argmax(-1)
+  plain = adversarial.pgd(score(net, -margin(label)), x, KEY, epsilon=0.3)
+  assert plain.success.all()
+  assert not plain.already.any()
+
+
+def test_what_is_held_to_a_smaller_ball_has_not_always_succeeded():
+  net, x, label, gap, w = binary()
+  least = gap / dual(w, 'l2')
+  radii = [0.5 * least.min(), 1.1 * least.max()]
+  found = adversarial.deepfool(net, x, label, epsilon=radii)
+  assert found.raw.shape == x.shape
+  assert found.projected.shape == (2, *x.shape)
+  assert not found.success[0].any()
+  assert found.success[1].all()
+  np.testing.assert_allclose(found.distance[0], radii[0], rtol=1e-4)
+
+
+@each_norm
+def test_wrong_images_are_reported_as_such(norm):
+  net, x, label, _, _ = binary()
+  found = adversarial.pgd(
+    adversarial.mislead(net, 1 - label), x, KEY, epsilon=0.0, norm=norm, steps=2
+  )
+  assert found.already.all() and found.success.all()
+  assert SHAPE == found.raw.shape[1:]
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'steps': 0}, 'steps: got 0'),
+    ({'restarts': 0}, 'restarts: got 0'),
+    ({'restarts': 2, 'random_start': False}, 'restarts: got 2 without a rand'),
+    ({'draws': 2}, 'draws: got 2 without an augment'),
+    ({'rate': -1.0}, 'rate: got -1.0'),
+    ({'norm': 'l3'}, "norm: got 'l3', expected one of"),
+    ({'epsilon': -0.1}, 'epsilon: got -0.1, expected at least 0'),
+    ({'epsilon': float('nan')}, 'epsilon: got nan'),
+    ({'epsilon': np.zeros((2, 2))}, r'epsilon: got shape \(2, 2\)'),
+  ],
+)
+def test_wrong_settings_are_named(change, message):
+  net, x, label, _, _ = binary()
+  settings = {'epsilon': 0.1, **change}
+  with pytest.raises(ValueError, match=message):
+    adversarial.pgd(adversarial.mislead(net, label), x, KEY, **settings)

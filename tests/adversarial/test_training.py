@@ -1,0 +1,126 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from linear_nets import greys, linear_net
+
+from vizlab import adversarial
+
+KEY = jax.random.key(0)
+
+
+def cross_entropy(logits, label):
+  p = jax.nn.log_softmax(logits)
+  return -jnp.take_along_axis(p, label[:, None], -1)[:, 0]
+
+
+def test_the_worst_images_of_a_linear_net_are_known():
+  """Of two classes: every pixel moves to the border of the ball."""
+  net, w = linear_net(1, 2)
+  x, label = greys(1, 4), jnp.array([0, 1, 1, 0])
+  away = jnp.sign(w[..., 1] - w[..., 0])[None]
+  sign = jnp.where(label == 0, 1, -1)[:, None, None, None]
+  worst = x + 0.02 * sign * away
+  found = adversarial.madry_loss(net, x, label, KEY, epsilon=0.02, steps=5)
+  np.testing.assert_allclose(
+    found, cross_entropy(net(worst)[0], label), rtol=1e-4
+  )
+
+
+def test_its_gradient_is_that_at_the_worst_images(tiny):
+  from vizlab import nets
+
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  label = jnp.array([2, 5])
+  settings = {'epsilon': 0.02, 'steps': 3}
+  worst = adversarial.ascend(
+    adversarial.mislead(tiny, label), x, KEY, **settings
+  )
+
+  def trained(params):
+    net = nets.with_params(tiny, params)
+    return adversarial.madry_loss(net, x, label, KEY, **settings).sum()
+
+  def plain(params):
+    net = nets.with_params(tiny, params)
+    return cross_entropy(net(worst)[0], label).sum()
+
+  params = nets.get_params(tiny)
+  got, want = jax.grad(trained)(params), jax.grad(plain)(params)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+    got,
+    want,
+  )
+
+
+@pytest.mark.parametrize('norm', ['linf', 'l2', 'l1'])
+def test_each_image_starts_at_a_point_of_its_own(norm):
+  x = jnp.full((3, 6, 5, 3), 0.5)
+  still = adversarial.ascend(
+    lambda x: 0 * x.sum((-3, -2, -1)), x, KEY, epsilon=0.1, norm=norm
+  )
+  delta = np.asarray(still - x).reshape(3, -1)
+  order = {'linf': np.inf, 'l2': 2, 'l1': 1}[norm]
+  length = np.linalg.norm(delta, order, axis=1)
+  assert (length > 0.02).all() and (length <= 0.1001).all()
+  assert not np.allclose(delta[0], delta[1])
+
+
+def test_trades_is_the_papers_sum(tiny):
+  x = jax.random.uniform(KEY, (3, 12, 12, 3))
+  label = jnp.array([0, 4, 1])
+  clean = jax.nn.log_softmax(tiny(x)[0])
+
+  def apart(v):
+    now = jax.nn.log_softmax(tiny(v)[0])
+    return (jnp.exp(clean) * (clean - now)).sum(-1)
+
+  settings = {'epsilon': 0.03, 'steps': 4}
+  worst = adversarial.ascend(apart, x, KEY, **settings)
+  assert (apart(worst) > 0).all()
+  for beta in (0.0, 6.0):
+    found = adversarial.trades_loss(tiny, x, label, KEY, beta=beta, **settings)
+    want = cross_entropy(tiny(x)[0], label) + beta * apart(worst)
+    np.testing.assert_allclose(found, want, rtol=1e-4)
+
+
+def test_both_answers_of_trades_are_trained(tiny):
+  """The divergence has a slope by what is said of the image itself, too."""
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  label = jnp.array([0, 4])
+  settings = {'epsilon': 0.05, 'steps': 2}
+
+  def with_bias(shift, which):
+    def net(x, edits=None):
+      logits, acts = tiny(x)
+      return logits + shift * which[None], acts
+
+    return net
+
+  which = jnp.eye(6)[3]
+  value = jax.jit(
+    lambda shift: adversarial.trades_loss(
+      with_bias(shift, which), x, label, KEY, **settings
+    ).sum()
+  )
+  slope = jax.grad(value)(0.0)
+  numeric = (value(1e-2) - value(-1e-2)) / 2e-2
+  np.testing.assert_allclose(slope, numeric, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'steps': 0}, 'steps: got 0'),
+    ({'epsilon': -1.0}, 'epsilon: got -1.0'),
+    ({'norm': 'l0'}, "norm: got 'l0'"),
+    ({'rate': -1.0}, 'rate: got -1.0'),
+  ],
+)
+def test_wrong_settings_are_named(change, message, tiny):
+  x = jnp.zeros((1, 12, 12, 3))
+  with pytest.raises(ValueError, match=message):
+    adversarial.madry_loss(
+      tiny, x, jnp.array([0]), KEY, **{'epsilon': 0.1, **change}
+    )

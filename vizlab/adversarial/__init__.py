@@ -1,0 +1,43 @@
+"""Attacks on nets: perturbations that change what a net says.
+
+An attack is ``(score, x, ...) -> Attacked``: it raises a score within a ball
+about the images. `mislead` and `lead` make that score from a net and a class;
+any other score, such as one of a unit or of a layer, is attacked as well. Nets
+own their preprocessing, so that radii are in intensities of [0, 1] for all.
+"""
+
+from vizlab.adversarial.apgd import apgd
+from vizlab.adversarial.attacked import Attacked
+from vizlab.adversarial.evaluation import (
+  RobustAccuracy,
+  Trial,
+  robust_accuracy,
+  summary,
+  trial,
+)
+from vizlab.adversarial.goals import lead, mislead
+from vizlab.adversarial.nearest import carlini_wagner, deepfool, fmn
+from vizlab.adversarial.pgd import fgsm, pgd
+from vizlab.adversarial.square import square
+from vizlab.adversarial.training import ascend, madry_loss, trades_loss
+
+__all__ = [
+  'Attacked',
+  'RobustAccuracy',
+  'Trial',
+  'apgd',
+  'ascend',
+  'carlini_wagner',
+  'deepfool',
+  'fgsm',
+  'fmn',
+  'lead',
+  'madry_loss',
+  'mislead',
+  'pgd',
+  'robust_accuracy',
+  'square',
+  'summary',
+  'trades_loss',
+  'trial',
+]

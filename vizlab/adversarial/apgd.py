@@ -1,0 +1,234 @@
+"""Auto-PGD: projected gradient descent that sets its own steps."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.adversarial.attacked import (
+  Attacked,
+  Best,
+  check_attack,
+  for_each,
+  judged,
+)
+from vizlab.adversarial.balls import (
+  per_image,
+  random_point,
+  steepest,
+  within,
+)
+from vizlab.adversarial.pgd import slope
+from vizlab.trees import as_pytree, where
+from vizlab.types import Array, ScoreFn, whole
+
+__all__ = ['apgd', 'checkpoints']
+
+_MOMENTUM = 0.75  # share of the new direction in a step
+
+
+class _Fixed(NamedTuple):
+  norm: str
+  steps: int
+  restarts: int
+  stop: bool
+  chunk: int
+
+
+class _State(NamedTuple):
+  """State of the steps.
+
+  Attributes:
+    step: Steps done.
+    x: Images now.
+    before: Images before the last step.
+    gradient: Of the loss at ``x``.
+    loss: At ``x``.
+    rate: Length of a step as a share of epsilon, ``[...]``.
+    top: Images with the largest loss so far, that loss, and its gradient.
+    raised: Steps that raised the loss since the last checkpoint, ``[...]``.
+    marked: Largest loss at the last checkpoint, ``[...]``.
+    halved: Whether the rate was halved there, ``[...]``.
+    best: Best images, those at the goal first.
+    queries: ``[...]``.
+  """
+
+  step: Array
+  x: Array
+  before: Array
+  gradient: Array
+  loss: Array
+  rate: Array
+  top: tuple[Array, Array, Array]
+  raised: Array
+  marked: Array
+  halved: Array
+  best: Best
+  queries: Array
+
+
+def apgd(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  *,
+  epsilon: float | Array,
+  norm: str = 'linf',
+  steps: int = 100,
+  restarts: int = 1,
+  stop: bool = False,
+  chunk: int = 64,
+) -> Attacked:
+  """Auto-PGD: halves its steps when they have ceased to help.
+
+  Steps have a length of ``2 epsilon`` first, and momentum. At checkpoints,
+  which come ever more often, an image's steps are halved and it goes on from
+  its best point if fewer than three quarters of the steps raised the loss, or
+  if neither the step nor the largest loss has changed since the last one.
+
+  Args:
+    score: What is raised, `mislead`, `lead` or ``[..., H, W, C] -> [...]``; a
+      plain score succeeds where it is above 0.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    key: A JAX random key; all images of a batch get the same numbers.
+    epsilon: Radius of the ball in intensities, one number or a list ``[E]``,
+      which becomes the first axis of the result.
+    norm: ``'linf'`` or ``'l2'``.
+    steps: Number of steps of each start.
+    restarts: Number of random starts, of which the best is kept.
+    stop: Whether an image that has reached the goal is left as it is; when all
+      have, the rest of the steps is not done.
+    chunk: Images attacked at once, but at least the whole batch for one
+      epsilon.
+
+  Returns:
+    `Attacked`.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images in [0, 1], the score does
+      not give one number per image, or a number or the norm is wrong.
+
+  Reference:
+    Croce & Hein 2020, algorithm 1.
+  """
+  check_attack(score, x, epsilon, norm, ('linf', 'l2'))
+  fixed = _Fixed(
+    norm, whole(steps, 'steps'), whole(restarts, 'restarts'), stop, chunk
+  )
+  epsilon = jnp.asarray(epsilon, x.dtype)
+  return _apgd(as_pytree(score), x, key, epsilon, fixed)
+
+
+def checkpoints(steps: int) -> list[int]:
+  """Steps after which Auto-PGD looks at its progress (Croce & Hein 2020)."""
+  shares = [0, 22]  # in hundredths
+  while shares[-1] < 100:
+    shares.append(shares[-1] + max(shares[-1] - shares[-2] - 3, 6))
+  marks = sorted({-(-share * steps // 100) for share in shares[1:]})
+  return [mark for mark in marks if mark < steps]
+
+
+@functools.partial(jax.jit, static_argnames='fixed')
+def _apgd(
+  score: ScoreFn, x: Array, key: Array, epsilon: Array, fixed: _Fixed
+) -> Attacked:
+  marks = checkpoints(fixed.steps)
+  # Steps since the last checkpoint, at each checkpoint; 0 elsewhere.
+  since = np.zeros(fixed.steps + 1, np.int32)
+  since[marks] = np.diff([0, *marks])
+  since = jnp.asarray(since)
+
+  def one(epsilon: Array) -> Attacked:
+    loss, goal, _ = slope(score, x)
+    first = Best(x, loss, goal > 0)
+
+    def restart(i: Array, carry: tuple[Best, Array]) -> tuple[Best, Array]:
+      best, queries = carry
+      key_ = jax.random.fold_in(key, i)
+      delta = random_point(key_, x.shape[-3:], epsilon, fixed.norm)
+      start = jnp.clip(x + jnp.broadcast_to(delta, x.shape), 0, 1)
+      begin = _begin(score, start, best, queries, fixed.stop)
+
+      def more(state: _State) -> Array:
+        left = state.step < fixed.steps
+        return left & ~state.best.reached.all() if fixed.stop else left
+
+      def advance(state: _State) -> _State:
+        return _step(score, x, epsilon, since, state, fixed)
+
+      end = jax.lax.while_loop(more, advance, begin)
+      return end.best, end.queries
+
+    none = jnp.zeros(x.shape[:-3], jnp.int32)
+    best, queries = jax.lax.fori_loop(0, fixed.restarts, restart, (first, none))
+    return judged(score, x, best.x, best.x, fixed.norm, queries)
+
+  return for_each(one, epsilon, x, fixed.chunk)
+
+
+def _begin(
+  score: ScoreFn, start: Array, best: Best, queries: Array, stop: bool
+) -> _State:
+  loss, goal, g = slope(score, start)
+  better = best.or_better(start, loss, goal)
+  zero = jnp.zeros(loss.shape, jnp.int32)
+  return _State(
+    jnp.int32(0),
+    start,
+    start,
+    g,
+    loss,
+    jnp.full(loss.shape, 2.0, start.dtype),
+    (start, loss, g),
+    zero,
+    loss,
+    jnp.zeros(loss.shape, bool),
+    where(best.reached, best, better) if stop else better,
+    queries + 1,
+  )
+
+
+def _step(
+  score: ScoreFn,
+  x: Array,
+  epsilon: Array,
+  since: Array,
+  state: _State,
+  fixed: _Fixed,
+) -> _State:
+  """One step, and at a checkpoint a look at the progress."""
+  going = ~(state.best.reached & fixed.stop)
+  rate = per_image(state.rate * epsilon)
+  straight = state.x + rate * steepest(state.gradient, fixed.norm)
+  straight = within(x, straight, epsilon, fixed.norm)
+  share = jnp.where(state.step == 0, 1.0, _MOMENTUM).astype(x.dtype)
+  moved = state.x + share * (straight - state.x)
+  moved += (1 - share) * (state.x - state.before)
+  moved = within(x, moved, epsilon, fixed.norm)
+  loss, goal, g = slope(score, moved)
+  best = state.best.or_better(moved, loss, goal)
+  best = where(going, best, state.best)
+  raised = state.raised + (loss > state.loss).astype(jnp.int32)
+  top = where(loss > state.top[1], (moved, loss, g), state.top)
+  step = state.step + 1
+  looked = since[step] > 0
+  few = 4 * raised < 3 * since[step]  # under three quarters
+  stuck = ~state.halved & (top[1] <= state.marked)
+  halve = looked & (few | stuck)
+  now = where(halve, top, (moved, loss, g))
+  return _State(
+    step,
+    now[0],
+    where(halve, now[0], state.x),
+    now[2],
+    now[1],
+    jnp.where(halve, state.rate / 2, state.rate),
+    top,
+    jnp.where(looked, 0, raised),
+    jnp.where(looked, top[1], state.marked),
+    jnp.where(looked, halve, state.halved),
+    best,
+    state.queries + going.astype(jnp.int32),
+  )

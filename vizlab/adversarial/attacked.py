@@ -1,0 +1,153 @@
+"""Result of an attack, and the frame that all attacks share."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.adversarial.balls import NORMS, distance, within
+from vizlab.adversarial.goals import read
+from vizlab.batching import at_once
+from vizlab.image.checks import check_images
+from vizlab.lookup import check_name
+from vizlab.types import Array, ScoreFn, number
+
+__all__ = ['Attacked', 'Best', 'check_attack', 'for_each', 'held', 'judged']
+
+
+class Attacked(NamedTuple):
+  """Images after an attack, and what became of them.
+
+  ``...`` is the batch of the images; with a list of epsilons an axis ``E`` goes
+  first, but for ``raw`` of the attacks that seek the least perturbation.
+
+  Attributes:
+    raw: Images ``[..., H, W, C]`` in [0, 1], as the attack left them.
+    projected: The same within the ball of radius epsilon.
+    success: bool ``[...]``, whether ``projected`` reaches the goal. Read it
+      from nothing else: a large loss is no success.
+    distance: Length of the perturbation of ``projected``, ``[...]``.
+    queries: int32 ``[...]``, how often the net has been shown each image;
+      a gradient counts as one.
+    already: bool ``[...]``, whether the image reached the goal before.
+  """
+
+  raw: Array
+  projected: Array
+  success: Array
+  distance: Array
+  queries: Array
+  already: Array
+
+
+class Best(NamedTuple):
+  """Best images so far: those at the goal first, and of these the highest.
+
+  Attributes:
+    x: Images ``[..., H, W, C]``.
+    loss: Their losses ``[...]``.
+    reached: bool ``[...]``, whether they are at the goal.
+  """
+
+  x: Array
+  loss: Array
+  reached: Array
+
+  def or_better(self, x: Array, loss: Array, goal: Array) -> 'Best':
+    """The better ones of these and others, image by image."""
+    reached = goal > 0
+    higher = (loss > self.loss) & (reached == self.reached)
+    better = higher | (reached & ~self.reached)
+    return Best(
+      jnp.where(better[..., None, None, None], x, self.x),
+      jnp.where(better, loss, self.loss),
+      self.reached | reached,
+    )
+
+
+def check_attack(
+  score: ScoreFn, x: Array, epsilon: Any, norm: str, norms: Any = NORMS
+) -> None:
+  """Checks what all attacks take.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images in [0, 1], the score does
+      not give one number per image, or reads a class that is not there,
+      ``epsilon`` is negative or neither one number nor a list, or the norm is
+      not one of ``norms``.
+  """
+  check_images(x)
+  if not isinstance(x, jax.core.Tracer):
+    low, high = np.nanmin(x, initial=0.0), np.nanmax(x, initial=1.0)
+    if low < 0 or high > 1:
+      raise ValueError(
+        f'x: got values from {low:g} to {high:g}, expected [0, 1]'
+      )
+  if epsilon is not None:
+    number(epsilon, 'epsilon', 0.0)
+    if np.ndim(epsilon) > 1:
+      raise ValueError(
+        f'epsilon: got shape {np.shape(epsilon)}, expected a number or a list'
+      )
+  check_name('norm', norm, norms)
+  # Not an argument: a class that is not there is an error while it is known.
+  jax.eval_shape(lambda x: read(score, x), x)
+
+
+def for_each(
+  attack: Callable[[Array], Any], epsilon: Any, x: Array, chunk: int
+) -> Any:
+  """An attack for one epsilon, or for each of several along a first axis.
+
+  Args:
+    attack: Function of epsilon ``[]`` that returns a pytree of arrays.
+    epsilon: ``[]`` or ``[E]``.
+    x: The images ``[..., H, W, C]``.
+    chunk: Images attacked at once, but at least the whole batch.
+  """
+  epsilon = jnp.asarray(epsilon, x.dtype)
+  if not epsilon.ndim:
+    return attack(epsilon)
+  most = min(at_once(x, chunk), len(epsilon))
+  return jax.lax.map(attack, epsilon, batch_size=most)
+
+
+def judged(
+  score: ScoreFn,
+  x: Array,
+  raw: Array,
+  projected: Array,
+  norm: str,
+  queries: Array,
+) -> Attacked:
+  """The result of an attack; shows the net the images before and after."""
+  before, after = (read(score, v)[1] > 0 for v in (x, projected))
+  queries = jnp.broadcast_to(queries + 2, before.shape).astype(jnp.int32)
+  return Attacked(
+    raw, projected, after, distance(projected - x, norm), queries, before
+  )
+
+
+def held(
+  score: ScoreFn,
+  x: Array,
+  raw: Array,
+  norm: str,
+  epsilon: Any,
+  queries: Array,
+  chunk: int,
+) -> Attacked:
+  """The result of an attack without a radius, held to one or several."""
+  if epsilon is None:
+    return judged(score, x, raw, raw, norm, queries)
+  found = for_each(
+    lambda radius: judged(
+      score, x, raw, within(x, raw, radius, norm), norm, queries
+    )._replace(raw=()),
+    epsilon,
+    x,
+    chunk,
+  )
+  return found._replace(raw=raw)

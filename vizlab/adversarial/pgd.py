@@ -1,0 +1,264 @@
+"""Attacks by steps along the gradient: FGSM and projected gradient descent."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vizlab.adversarial.attacked import (
+  Attacked,
+  Best,
+  check_attack,
+  for_each,
+  judged,
+)
+from vizlab.adversarial.balls import (
+  random_point,
+  steepest,
+  within,
+)
+from vizlab.adversarial.goals import read
+from vizlab.trees import as_pytree, where
+from vizlab.types import Array, Augment, ScoreFn, number, whole
+
+__all__ = ['fgsm', 'pgd', 'slope']
+
+
+def fgsm(
+  score: ScoreFn,
+  x: Array,
+  *,
+  epsilon: float | Array,
+  norm: str = 'linf',
+  chunk: int = 64,
+) -> Attacked:
+  r"""Fast gradient sign method: one step to the border of the ball.
+
+  .. math::
+    x' = x + \epsilon \, \mathrm{sign}\,\nabla_x y
+
+  and in other norms along the direction that raises a linear score most.
+
+  Args:
+    score: What is raised, `mislead`, `lead` or ``[..., H, W, C] -> [...]``; a
+      plain score succeeds where it is above 0.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    epsilon: Radius of the ball in intensities, one number or a list ``[E]``,
+      which becomes the first axis of the result.
+    norm: ``'linf'``, ``'l2'`` or ``'l1'``.
+    chunk: Images attacked at once, but at least the whole batch for one
+      epsilon.
+
+  Returns:
+    `Attacked`.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images in [0, 1], the score does
+      not give one number per image, or a number or the norm is wrong.
+
+  Reference:
+    Goodfellow, Shlens & Szegedy 2015, section 4.
+  """
+  check_attack(score, x, epsilon, norm)
+  return _fgsm(as_pytree(score), x, jnp.asarray(epsilon, x.dtype), norm, chunk)
+
+
+@functools.partial(jax.jit, static_argnames=('norm', 'chunk'))
+def _fgsm(
+  score: ScoreFn, x: Array, epsilon: Array, norm: str, chunk: int
+) -> Attacked:
+  _, _, g = slope(score, x)
+  step = steepest(g, norm)
+
+  def one(epsilon: Array) -> Attacked:
+    moved = within(x, x + epsilon * step, epsilon, norm)
+    return judged(score, x, moved, moved, norm, jnp.int32(1))
+
+  return for_each(one, epsilon, x, chunk)
+
+
+def pgd(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  *,
+  epsilon: float | Array,
+  norm: str = 'linf',
+  steps: int = 40,
+  rate: float | Array | None = None,
+  momentum: float | Array = 0.0,
+  restarts: int = 1,
+  random_start: bool = True,
+  stop: bool = False,
+  augment: Augment | None = None,
+  draws: int = 1,
+  chunk: int = 64,
+) -> Attacked:
+  r"""Projected gradient descent: the standard attack within a ball.
+
+  .. math::
+    x_{t+1} = P\bigl(x_t + a \, s(\nabla_x y(x_t))\bigr)
+
+  with ``P`` to the ball and to [0, 1], and ``s`` the direction of length 1 that
+  raises a linear score most: the sign in L-inf. The best of all points is kept,
+  ``x`` itself among them.
+
+  Args:
+    score: What is raised, `mislead`, `lead` or ``[..., H, W, C] -> [...]``; a
+      plain score succeeds where it is above 0.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    key: A JAX random key. All images of a batch get the same random numbers, so
+      that a result does not depend on the rest of the batch.
+    epsilon: Radius of the ball in intensities, one number or a list ``[E]``,
+      which becomes the first axis of the result.
+    norm: ``'linf'``, ``'l2'`` or ``'l1'``.
+    steps: Number of steps of each start.
+    rate: Length of a step as a share of epsilon; ``2.5 / steps`` by default.
+    momentum: Share of the last gradients in each (Dong et al. 2018); they are
+      divided by their mean size.
+    restarts: Number of starts, of which the best is kept.
+    random_start: Whether it starts at a random point of the ball, and not at
+      ``x``.
+    stop: Whether an image that has reached the goal is left as it is; when all
+      have, the rest of the steps is not done.
+    augment: ``(key, image) -> image``; then score and gradient are means over
+      ``draws`` random draws at each step (Athalye et al. 2018), and only the
+      success is judged on images as they are.
+    draws: Draws of the augment.
+    chunk: Images attacked at once, but at least the whole batch for one
+      epsilon.
+
+  Returns:
+    `Attacked`.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images in [0, 1], the score does
+      not give one number per image, or a number or the norm is wrong.
+
+  Reference:
+    Madry, Makelov, Schmidt, Tsipras & Vladu 2018.
+  """
+  check_attack(score, x, epsilon, norm)
+  steps = whole(steps, 'steps')
+  if whole(restarts, 'restarts') > 1 and not random_start:
+    raise ValueError(
+      f'restarts: got {restarts} without a random start, expected 1'
+    )
+  if whole(draws, 'draws') > 1 and augment is None:
+    raise ValueError(f'draws: got {draws} without an augment, expected 1')
+  rate = 2.5 / steps if rate is None else rate
+  fixed = _Fixed(norm, steps, restarts, random_start, stop, draws, chunk)
+  return _pgd(
+    as_pytree(score),
+    x,
+    key,
+    jnp.asarray(epsilon, x.dtype),
+    jnp.asarray(number(rate, 'rate', 0.0), x.dtype),
+    jnp.asarray(number(momentum, 'momentum', 0.0), x.dtype),
+    as_pytree(augment),
+    fixed,
+  )
+
+
+class _Fixed(NamedTuple):
+  """Static settings, another program for each."""
+
+  norm: str
+  steps: int
+  restarts: int
+  random_start: bool
+  stop: bool
+  draws: int
+  chunk: int
+
+
+class _State(NamedTuple):
+  step: Array
+  x: Array
+  velocity: Array
+  best: Best
+  queries: Array
+
+
+@functools.partial(jax.jit, static_argnames='fixed')
+def _pgd(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  epsilon: Array,
+  rate: Array,
+  momentum: Array,
+  augment: Augment | None,
+  fixed: _Fixed,
+) -> Attacked:
+  def look(at: Array, key: Array) -> tuple[Array, Array, Array]:
+    return slope(score, at, key, augment, fixed.draws)
+
+  def one(epsilon: Array) -> Attacked:
+    loss, goal, _ = look(x, key)
+    first = Best(x, loss, goal > 0)
+
+    def restart(i: Array, carry: tuple[Best, Array]) -> tuple[Best, Array]:
+      best, queries = carry
+      key_ = jax.random.fold_in(key, i)
+      start = x
+      if fixed.random_start:
+        delta = random_point(key_, x.shape[-3:], epsilon, fixed.norm)
+        start = jnp.clip(x + jnp.broadcast_to(delta, x.shape), 0, 1)
+
+      def more(state: _State) -> Array:
+        left = state.step < fixed.steps
+        return left & ~state.best.reached.all() if fixed.stop else left
+
+      def advance(state: _State) -> _State:
+        going = ~(state.best.reached & fixed.stop)
+        loss, goal, g = look(state.x, jax.random.fold_in(key_, state.step + 1))
+        best = state.best.or_better(state.x, loss, goal)
+        best = where(going, best, state.best)
+        size = jnp.abs(g).mean((-3, -2, -1), keepdims=True)
+        velocity = momentum * state.velocity
+        velocity += g / jnp.where(size > 0, size, 1)
+        moved = state.x + rate * epsilon * steepest(velocity, fixed.norm)
+        moved = within(x, moved, epsilon, fixed.norm)
+        return _State(
+          state.step + 1, moved, velocity, best,
+          state.queries + fixed.draws * going.astype(jnp.int32),
+        )  # fmt: skip
+
+      begin = _State(jnp.int32(0), start, jnp.zeros_like(x), best, queries)
+      end = jax.lax.while_loop(more, advance, begin)
+      loss, goal, _ = look(end.x, jax.random.fold_in(key_, fixed.steps + 1))
+      best = end.best.or_better(end.x, loss, goal)
+      if fixed.stop:
+        best = where(end.best.reached, end.best, best)
+      return best, end.queries + fixed.draws
+
+    none = jnp.zeros(x.shape[:-3], jnp.int32)
+    best, queries = jax.lax.fori_loop(0, fixed.restarts, restart, (first, none))
+    return judged(score, x, best.x, best.x, fixed.norm, queries)
+
+  return for_each(one, epsilon, x, fixed.chunk)
+
+
+def slope(
+  score: ScoreFn,
+  x: Array,
+  key: Array | None = None,
+  augment: Augment | None = None,
+  draws: int = 1,
+) -> tuple[Array, Array, Array]:
+  """Loss, goal and the gradient of the loss, as means over draws."""
+
+  def total(x: Array, key: Array | None) -> tuple[Array, tuple[Array, Array]]:
+    loss, goal = read(score, x if augment is None else augment(key, x))
+    return loss.sum(), (loss, goal)
+
+  differentiate = jax.grad(total, has_aux=True)
+  if augment is None:
+    g, (loss, goal) = differentiate(x, None)
+  else:
+    keys = jax.random.split(key, draws)
+    each = jax.lax.map(functools.partial(differentiate, x), keys)
+    g, (loss, goal) = jax.tree.map(lambda v: v.mean(0), each)
+  return loss, goal, g

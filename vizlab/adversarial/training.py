@@ -1,0 +1,170 @@
+"""Losses of robust training: the worst images within a ball, or near ones."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from vizlab.adversarial.attacked import check_attack
+from vizlab.adversarial.balls import random_point, steepest, within
+from vizlab.adversarial.goals import mislead
+from vizlab.adversarial.pgd import slope
+from vizlab.objectives import cross_entropy, score
+from vizlab.trees import as_pytree
+from vizlab.types import Array, Net, ScoreFn, number, whole
+
+__all__ = ['ascend', 'madry_loss', 'trades_loss']
+
+
+def ascend(
+  score: ScoreFn,
+  x: Array,
+  key: Array,
+  *,
+  epsilon: float | Array,
+  norm: str = 'linf',
+  steps: int = 7,
+  rate: float | Array | None = None,
+) -> Array:
+  """Last point of projected gradient ascent from a random start.
+
+  `vizlab.adversarial.pgd` without what a training has no use for: no image is
+  judged, and none is kept but the last. One step of ``rate`` 1.25 is the fast
+  form of Wong, Rice & Kolter 2020.
+
+  Args:
+    score: What is raised, `mislead`, `lead` or ``[..., H, W, C] -> [...]``.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    key: A JAX random key; each image gets its own random numbers.
+    epsilon: Radius of the ball in intensities.
+    norm: ``'linf'``, ``'l2'`` or ``'l1'``.
+    steps: Number of steps.
+    rate: Length of a step as a share of epsilon; ``2.5 / steps`` by default.
+
+  Returns:
+    Images ``[..., H, W, C]`` in [0, 1], without a gradient.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images in [0, 1], the score does
+      not give one number per image, or a number or the norm is wrong.
+
+  Reference:
+    Madry et al. 2018, section 2.
+  """
+  check_attack(score, x, epsilon, norm)
+  steps = whole(steps, 'steps')
+  length = number(2.5 / steps if rate is None else rate, 'rate', 0.0)
+  score, x = jax.lax.stop_gradient((as_pytree(score), x))
+  epsilon = jnp.asarray(epsilon, x.dtype)
+  keys = jax.random.split(key, math.prod(x.shape[:-3]))
+  delta = jax.vmap(lambda key: random_point(key, x.shape[-3:], epsilon, norm))(
+    keys
+  )
+  start = jnp.clip(x + delta.reshape(x.shape), 0, 1)
+
+  def advance(_: Array, at: Array) -> Array:
+    _, _, g = slope(score, at)
+    moved = at + length * epsilon * steepest(g, norm)
+    return within(x, moved, epsilon, norm)
+
+  return jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, advance, start))
+
+
+def madry_loss(
+  net: Net,
+  x: Array,
+  label: Array,
+  key: Array,
+  *,
+  epsilon: float | Array,
+  norm: str = 'linf',
+  steps: int = 7,
+  rate: float | Array | None = None,
+) -> Array:
+  r"""Cross entropy of the worst images that are found within a ball.
+
+  .. math::
+    \max_{\|\delta\| \le \epsilon} -\log p_y(x + \delta)
+
+  Args:
+    net: A net with a classifier.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    label: Their classes ``[...]``.
+    key: A JAX random key.
+    epsilon: Radius of the ball in intensities.
+    norm: ``'linf'``, ``'l2'`` or ``'l1'``.
+    steps: Steps to the worst image.
+    rate: Length of a step as a share of epsilon; ``2.5 / steps`` by default.
+
+  Returns:
+    ``[...]``; its gradient by the net is that at the worst images, Danskin's
+    theorem.
+
+  Raises:
+    ValueError: As `ascend`.
+
+  Reference:
+    Madry et al. 2018, equation 2.1.
+  """
+  worst = ascend(
+    mislead(net, label), x, key, epsilon=epsilon, norm=norm, steps=steps,
+    rate=rate,
+  )  # fmt: skip
+  return score(net, cross_entropy(label))(worst)
+
+
+def trades_loss(
+  net: Net,
+  x: Array,
+  label: Array,
+  key: Array,
+  *,
+  beta: float | Array = 6.0,
+  epsilon: float | Array,
+  norm: str = 'linf',
+  steps: int = 7,
+  rate: float | Array | None = None,
+) -> Array:
+  r"""Cross entropy of images, and how far near images change the answer.
+
+  .. math::
+    -\log p_y(x) + \beta \max_{\|\delta\| \le \epsilon}
+    \mathrm{KL}\bigl(p(x) \,\|\, p(x + \delta)\bigr)
+
+  Args:
+    net: A net with a classifier.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    label: Their classes ``[...]``.
+    key: A JAX random key.
+    beta: Weight of the second part; accuracy is traded for robustness by it.
+    epsilon: Radius of the ball in intensities.
+    norm: ``'linf'``, ``'l2'`` or ``'l1'``.
+    steps: Steps to the worst image.
+    rate: Length of a step as a share of epsilon; ``2.5 / steps`` by default.
+
+  Returns:
+    ``[...]``.
+
+  Raises:
+    ValueError: As `ascend`.
+
+  Reference:
+    Zhang, Yu, Jiao, Xing, El Ghaoui & Jordan 2019, equation 5 and algorithm 1.
+  """
+  net = as_pytree(net)
+  clean = jax.nn.log_softmax(net(x)[0])
+  apart = Partial(_divergence, net, jax.lax.stop_gradient(clean))
+  worst = ascend(
+    apart, x, key, epsilon=epsilon, norm=norm, steps=steps, rate=rate
+  )
+  robust = _divergence(net, clean, worst)
+  label = jnp.broadcast_to(jnp.asarray(label), clean.shape[:-1])
+  own = jnp.take_along_axis(clean, label[..., None], -1)[..., 0]
+  return number(beta, 'beta', 0.0) * robust - own
+
+
+def _divergence(net: Net, clean: Array, x: Array) -> Array:
+  """Kullback-Leibler divergence of a net's answer from another: ``[...]``."""
+  now = jax.nn.log_softmax(net(x)[0])
+  return (jnp.exp(clean) * (clean - now)).sum(-1)
