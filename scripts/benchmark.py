@@ -1,4 +1,4 @@
-r"""Benchmarks vizlab against torch, Captum and pytorch-grad-cam on VGG-16.
+r"""Benchmarks vizlab against torch, Captum, grad-cam and foolbox on VGG-16.
 
   python scripts/benchmark.py [--batch=8] [--repeats=7] [--out=benchmark.json]
 
@@ -12,8 +12,9 @@ VGG-19:
   python scripts/benchmark.py --only=style_transfer --size=256 \
     --weights=vgg19.safetensors --content=PHOTO --style=PAINTING
 
-torch and Captum are in the extra, pip install -e '.[parity]'; pytorch-grad-cam
-is installed by pip install grad-cam. Missing packages are left out.
+torch, Captum and foolbox are in the extra, pip install -e '.[parity]';
+pytorch-grad-cam is installed by pip install grad-cam. Missing packages are left
+out.
 """
 
 import functools
@@ -30,7 +31,7 @@ import optax
 from absl import app, flags, logging
 from benchmarks import baselines, style_race, timing
 
-from vizlab import attribution, io, nets, optimize, synthesis
+from vizlab import adversarial, attribution, io, nets, optimize, synthesis
 from vizlab.data import scenes
 from vizlab.nets.incremental import regions
 from vizlab.objectives import Score, channel, logit, score
@@ -58,7 +59,7 @@ OURS, WHOLE = 'vizlab', 'vizlab, whole images'
 STEPS = 'vizlab, step by step'
 # Tasks that run the network tens to hundreds of times: one image, at most three
 # runs, and no warm-up.
-LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion')
+LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion', 'pgd')
 
 
 def methods(work: baselines.Work) -> dict[str, Callable[[Score, Array], Any]]:
@@ -89,6 +90,7 @@ def methods(work: baselines.Work) -> dict[str, Callable[[Score, Array], Any]]:
     'score_cam': bind(attribution.score_cam, **layer, **many),
     'occlusion': bind(attribution.occlusion, **window, **many),
     'ascent': bind(ascent, work),
+    'pgd': bind(attack, work),
     # The seed is an argument: the compiler could evaluate a constant.
     'scenes': lambda score_fn, x: scenes(
       jax.random.key(score_fn.objective.target), 256
@@ -109,6 +111,18 @@ def ascent(work: baselines.Work, score_fn: Score, x: Array) -> Array:
     optimizer=optimizer,
   )
   return optimize.final(progress).image
+
+
+def attack(work: baselines.Work, score_fn: Score, x: Array) -> Array:
+  """Attacks images by projected gradient descent."""
+  return adversarial.pgd(
+    adversarial.mislead(score_fn.net, score_fn.objective.target),
+    jnp.clip(x, 0, 1),
+    jax.random.key(0),
+    epsilon=work.epsilon,
+    steps=work.attack_steps,
+    random_start=False,
+  ).raw
 
 
 def step_by_step(

@@ -1,4 +1,4 @@
-"""Baselines of the benchmark: torch, Captum and pytorch-grad-cam.
+"""Baselines of the benchmark: torch, Captum, pytorch-grad-cam and foolbox.
 
 All use the weights and images of vizlab. Weights require no gradients, as in
 vizlab: pytorch-grad-cam calls ``backward``, which would compute all of them.
@@ -38,6 +38,8 @@ class Work(NamedTuple):
     rate: Learning rate of Adam in feature visualization.
     excited: Layer of the visualized channel.
     depth: Number of torch's modules up to that layer.
+    epsilon: Radius of the attack.
+    attack_steps: Steps of the attack.
   """
 
   patch: int = 32
@@ -53,6 +55,8 @@ class Work(NamedTuple):
   rate: float = 0.02
   excited: str = 'relu4_1'
   depth: int = 19
+  epsilon: float = 2 / 255
+  attack_steps: int = 20
 
 
 def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
@@ -69,6 +73,7 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
   if torch is None:
     return {}
   captum, cams = _imported('captum.attr'), cam_library()
+  foolbox = _imported('foolbox')
   model = torch_vgg16(torch, net)
   # So that the gradient is propagated back to the layer but to no weight.
   model[work.place - 1].bias.requires_grad_()
@@ -84,6 +89,7 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
       *_torch_calls(torch, laid, images, work),
       *(_captum_calls(captum, laid, images, work) if captum else ()),
       *(_cam_calls(cams, laid, images, work) if cams else ()),
+      *(_foolbox_calls(foolbox, laid, images, work) if foolbox else ()),
     ):
       tasks.setdefault(task, {})[peer + suffix] = call
   return tasks
@@ -229,6 +235,24 @@ def _cam_calls(
         return cam(x, [target] * len(x))
 
     yield task, 'pytorch-grad-cam', call
+
+
+def _foolbox_calls(
+  library: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+  peer = library.PyTorchModel(model, bounds=(0, 1), device='cpu')
+  attack = library.attacks.LinfPGD(
+    steps=work.attack_steps,
+    rel_stepsize=2.5 / work.attack_steps,
+    random_start=False,
+  )
+  x = images[:1].clip(0, 1)
+
+  def call() -> np.ndarray:
+    label = x.new_full((1,), work.target).long()
+    return attack(peer, x, label, epsilons=work.epsilon)[1].numpy()
+
+  yield 'pgd', 'foolbox', call
 
 
 def _imported(name: str) -> Any:
