@@ -121,7 +121,7 @@ def test_the_slope_is_the_mean_over_draws(tiny):
   found = adversarial.pgd(
     wish, x, KEY, epsilon=0.05, steps=2, augment=dimmed, draws=5
   )
-  assert (found.queries == 5 * 3 + 2).all()
+  assert (found.queries == 5 * 4 + 2).all()
 
 
 def test_the_checkpoints_are_those_of_the_paper():
@@ -136,7 +136,8 @@ def test_deepfool_reaches_the_border_of_a_linear_net(norm):
   assert found.success.all()
   want = 1.02 * gap / dual(w, norm)
   np.testing.assert_allclose(found.distance, want, rtol=0.01, atol=2e-4)
-  assert (found.queries == 3).all()  # one step, and two looks
+  # One step of a look and a gradient of the other class, and two looks.
+  assert (found.queries == 4).all()
 
 
 def test_deepfool_goes_to_the_nearest_of_many_borders():
@@ -183,6 +184,60 @@ def test_carlini_and_wagner_find_the_border_of_a_linear_net():
 def below(wish, x):
   """A goal that is never reached."""
   return wish(x) - 1000.0
+
+
+def saturated(seed=3):
+  """Half of the pixels are black or white."""
+  net, w = linear_net(seed, 2)
+  x = np.array(greys(seed, 4, spread=0.9))
+  x[:, :3] = x[:, :3] > 0.5
+  x = jnp.asarray(x)
+  return net, x, net(x)[0].argmax(-1)
+
+
+@each_norm
+def test_images_with_black_and_white_pixels_are_fooled_as_well(norm):
+  net, x, label = saturated()
+  wish = adversarial.mislead(net, label)
+  near = adversarial.fmn(wish, x, norm=norm, steps=200)
+  assert near.success.all()
+  if norm == 'l2':
+    far = adversarial.deepfool(net, x, label)
+    wagner = adversarial.carlini_wagner(wish, x)
+    assert far.success.all() and wagner.success.all()
+    assert (near.distance <= 1.05 * far.distance).all()
+    assert (wagner.distance <= 1.05 * far.distance).all()
+  radius = 1.5 * near.distance.max()
+  found = adversarial.pgd(
+    wish, x, KEY, epsilon=radius, norm=norm, steps=60, random_start=False
+  )
+  assert found.success.all()
+
+
+def test_slopes_in_l1_that_lead_out_of_range_are_left_alone():
+  x = jnp.ones((1, 10, 10, 3)).at[:, 5:].set(0.5)
+
+  def ramp(x):
+    return 9 * x[:, :5].sum((1, 2, 3)) + x[:, 5:].sum((1, 2, 3))
+
+  found = adversarial.fgsm(ramp, x, epsilon=0.3, norm='l1')
+  np.testing.assert_allclose(ramp(found.raw) - ramp(x), 0.3, rtol=1e-3)
+
+
+@pytest.mark.parametrize('attack', ['fgsm', 'apgd'])
+def test_tiny_slopes_are_climbed_in_l2(attack):
+  """Their squares are 0 in float32."""
+  x = greys(0, 2)
+
+  def slight(x):
+    return 1e-25 * (x * jnp.arange(3.0)[None, None, None]).sum((1, 2, 3))
+
+  if attack == 'fgsm':
+    found = adversarial.fgsm(slight, x, epsilon=0.1, norm='l2')
+  else:
+    found = adversarial.apgd(slight, x, KEY, epsilon=0.1, norm='l2', steps=30)
+  want = 1e-25 * 0.1 * np.sqrt(30 * 5)
+  np.testing.assert_allclose(slight(found.raw) - slight(x), want, rtol=0.02)
 
 
 def test_squares_climb_a_linear_score_to_the_corners():
@@ -247,6 +302,8 @@ def test_wrong_images_are_reported_as_such(norm):
     ({'epsilon': -0.1}, 'epsilon: got -0.1, expected at least 0'),
     ({'epsilon': float('nan')}, 'epsilon: got nan'),
     ({'epsilon': np.zeros((2, 2))}, r'epsilon: got shape \(2, 2\)'),
+    ({'epsilon': []}, r'epsilon: got shape \(0,\)'),
+    ({'epsilon': jnp.float32(-0.1)}, 'epsilon: got -0.1'),
   ],
 )
 def test_wrong_settings_are_named(change, message):
@@ -254,3 +311,19 @@ def test_wrong_settings_are_named(change, message):
   settings = {'epsilon': 0.1, **change}
   with pytest.raises(ValueError, match=message):
     adversarial.pgd(adversarial.mislead(net, label), x, KEY, **settings)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [({'weight': 0.0}, 'weight: got 0.0'), ({'rate': 0.0}, 'rate: got 0.0')],
+)
+def test_a_search_needs_a_weight_and_a_rate(change, message):
+  net, x, label, _, _ = binary()
+  with pytest.raises(ValueError, match=message):
+    adversarial.carlini_wagner(adversarial.mislead(net, label), x, **change)
+
+
+def test_one_class_has_no_border():
+  net, _ = linear_net(0, 1)
+  with pytest.raises(ValueError, match='net: got 1 class, expected 2 or more'):
+    adversarial.deepfool(net, greys(0, 1), jnp.array([0]))

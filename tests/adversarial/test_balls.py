@@ -6,6 +6,7 @@ import pytest
 from vizlab.adversarial import balls
 
 each_norm = pytest.mark.parametrize('norm', balls.NORMS)
+HALF = jnp.full((5, 4, 3, 3), 0.5)
 DELTA = jax.random.normal(jax.random.key(0), (5, 4, 3, 3))
 
 
@@ -55,18 +56,18 @@ def test_projections_to_l1_are_those_of_a_bisection():
 
 @each_norm
 def test_the_steepest_direction_has_length_one_and_the_dual_rise(norm):
-  unit = balls.steepest(DELTA, norm)
+  unit = balls.steepest(DELTA, norm, HALF)
   np.testing.assert_allclose(length(unit, norm), 1, rtol=1e-5)
   rise = np.asarray((unit * DELTA).sum((1, 2, 3)))
   other = {'linf': 'l1', 'l2': 'l2', 'l1': 'linf'}[norm]
   np.testing.assert_allclose(rise, length(DELTA, other), rtol=1e-5)
-  zero = balls.steepest(jnp.zeros((1, 4, 3, 3)), norm)
+  zero = balls.steepest(jnp.zeros((1, 4, 3, 3)), norm, HALF[:1])
   assert not zero.any()
 
 
 def test_steps_in_l1_are_spread_over_a_hundredth_of_the_coordinates():
   g = jax.random.normal(jax.random.key(2), (2, 10, 10, 3))
-  unit = balls.steepest(g, 'l1')
+  unit = balls.steepest(g, 'l1', jnp.full(g.shape, 0.5))
   assert ((unit != 0).sum((1, 2, 3)) == 3).all()
   np.testing.assert_allclose(jnp.abs(unit).max((1, 2, 3)), 1 / 3, rtol=1e-6)
 

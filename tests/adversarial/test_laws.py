@@ -1,5 +1,7 @@
 """What holds for every attack at once."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,12 @@ ATTACKS = {
   ),
   'deepfool': (deepfool, 'l2'),
 }
+PROGRAMS = {
+  name: f'vizlab.adversarial.{name}' for name in ('pgd', 'apgd', 'square')
+}
+PROGRAMS['fgsm'] = PROGRAMS['pgd']
+for _name in ('fmn', 'carlini_wagner', 'deepfool'):
+  PROGRAMS[_name] = 'vizlab.adversarial.nearest'
 each_attack = pytest.mark.parametrize('name', ATTACKS)
 
 
@@ -148,6 +156,12 @@ def test_new_weights_labels_and_radii_are_no_new_program(name, x):
   for seed, radius in ((0, 0.01), (1, 0.02)):
     attack(make_tiny(seed), x, (LABELS + seed) % 6, radius)
   assert len(traces) == 1
+  # And neither where nothing else is compiled.
+  program = getattr(importlib.import_module(PROGRAMS[name]), f'_{name}')
+  call(make_tiny(0), x, LABELS, 0.01)
+  before = program._cache_size()
+  call(make_tiny(1), 1 - x, LABELS[::-1], 0.02)
+  assert program._cache_size() == before > 0
 
 
 @each_attack

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from linear_nets import greys, linear_net
 
-from vizlab import adversarial
+from vizlab import adversarial, nets
 
 KEY = jax.random.key(0)
 
@@ -28,8 +28,6 @@ def test_the_worst_images_of_a_linear_net_are_known():
 
 
 def test_its_gradient_is_that_at_the_worst_images(tiny):
-  from vizlab import nets
-
   x = jax.random.uniform(KEY, (2, 12, 12, 3))
   label = jnp.array([2, 5])
   settings = {'epsilon': 0.02, 'steps': 3}
@@ -116,6 +114,7 @@ def test_both_answers_of_trades_are_trained(tiny):
     ({'epsilon': -1.0}, 'epsilon: got -1.0'),
     ({'norm': 'l0'}, "norm: got 'l0'"),
     ({'rate': -1.0}, 'rate: got -1.0'),
+    ({'epsilon': [0.1, 0.2]}, r'epsilon: got shape \(2,\), expected one'),
   ],
 )
 def test_wrong_settings_are_named(change, message, tiny):
@@ -124,3 +123,15 @@ def test_wrong_settings_are_named(change, message, tiny):
     adversarial.madry_loss(
       tiny, x, jnp.array([0]), KEY, **{'epsilon': 0.1, **change}
     )
+
+
+@pytest.mark.parametrize('name', ['madry_loss', 'trades_loss'])
+def test_labels_are_checked_and_float64_is_kept(name, tiny):
+  loss = getattr(adversarial, name)
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  with pytest.raises(ValueError, match='target: got 6, expected 0 to 5'):
+    loss(tiny, x, jnp.array([0, 6]), KEY, epsilon=0.1)
+  with jax.enable_x64(True):
+    image = jnp.asarray(np.asarray(x, np.float64))
+    label = np.array([0, 1], np.int32)
+    assert loss(tiny, image, label, KEY, epsilon=0.1).dtype == jnp.float64

@@ -126,7 +126,7 @@ def test_carlini_and_wagner_go_as_far(both):
   )
   want, success = theirs(both, peer, None)
   got = adversarial.carlini_wagner(
-    adversarial.mislead(net, label), x, steps=100, searches=4
+    adversarial.mislead(net, label), x, steps=300, searches=4
   )
   assert success.all() and got.success.all()
   far = distances(want, x, 2)

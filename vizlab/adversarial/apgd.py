@@ -84,7 +84,7 @@ def apgd(
   """Auto-PGD: halves its steps when they have ceased to help.
 
   Steps have a length of ``2 epsilon`` first, and momentum. At checkpoints,
-  which come ever more often, an image's steps are halved and it goes on from
+  which come ever more often, an image's steps are halved and continue from
   its best point if fewer than three quarters of the steps raised the loss, or
   if neither the step nor the largest loss has changed since the last one.
 
@@ -186,7 +186,7 @@ def _begin(
     loss,
     jnp.zeros(loss.shape, bool),
     where(best.reached, best, better) if stop else better,
-    queries + 1,
+    queries + (~(best.reached & stop)).astype(jnp.int32),
   )
 
 
@@ -201,7 +201,7 @@ def _step(
   """One step, and at a checkpoint a look at the progress."""
   going = ~(state.best.reached & fixed.stop)
   rate = per_image(state.rate * epsilon)
-  straight = state.x + rate * steepest(state.gradient, fixed.norm)
+  straight = state.x + rate * steepest(state.gradient, fixed.norm, state.x)
   straight = within(x, straight, epsilon, fixed.norm)
   share = jnp.where(state.step == 0, 1.0, _MOMENTUM).astype(x.dtype)
   moved = state.x + share * (straight - state.x)

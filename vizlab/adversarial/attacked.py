@@ -18,7 +18,7 @@ __all__ = ['Attacked', 'Best', 'check_attack', 'for_each', 'held', 'judged']
 
 
 class Attacked(NamedTuple):
-  """Images after an attack, and what became of them.
+  """Images after an attack, and whether they reach its goal.
 
   ``...`` is the batch of the images; with a list of epsilons an axis ``E`` goes
   first, but for ``raw`` of the attacks that seek the least perturbation.
@@ -86,8 +86,9 @@ def check_attack(
         f'x: got values from {low:g} to {high:g}, expected [0, 1]'
       )
   if epsilon is not None:
-    number(epsilon, 'epsilon', 0.0)
-    if np.ndim(epsilon) > 1:
+    if not isinstance(epsilon, jax.core.Tracer):
+      number(np.asarray(epsilon), 'epsilon', 0.0)
+    if np.ndim(epsilon) > 1 or 0 in np.shape(epsilon):
       raise ValueError(
         f'epsilon: got shape {np.shape(epsilon)}, expected a number or a list'
       )

@@ -37,10 +37,10 @@ def distance(delta: Array, norm: str) -> Array:
     return jnp.abs(delta).max(_AXES)
   if norm == 'l1':
     return jnp.abs(delta).sum(_AXES)
-  square = jnp.square(delta).sum(_AXES)
-  # The square root has no slope at 0, where there is nothing to move.
-  moved = square > 0
-  return jnp.where(moved, jnp.sqrt(jnp.where(moved, square, 1)), 0)
+  # Scaled, so that squares of small gradients are not rounded to 0.
+  peak = jnp.abs(delta).max(_AXES)
+  scaled = delta / per_image(_nonzero(peak))
+  return peak * jnp.sqrt(jnp.square(scaled).sum(_AXES))
 
 
 def project(delta: Array, epsilon: Array, norm: str) -> Array:
@@ -76,20 +76,23 @@ def within(x: Array, moved: Array, epsilon: Array, norm: str) -> Array:
   return jnp.clip(x + project(moved - x, epsilon, norm), 0, 1)
 
 
-def steepest(gradient: Array, norm: str) -> Array:
+def steepest(gradient: Array, norm: str, x: Array) -> Array:
   """Perturbation of length 1 that raises a linear score most.
 
   In L1 it is spread over the hundredth of the coordinates with the largest
-  slopes. Where the gradient is zero, it is zero.
+  slopes that do not lead out of [0, 1]. Where the gradient is zero, it is zero.
 
   Args:
     gradient: ``[..., H, W, C]``.
     norm: Norm of the length.
+    x: Images ``[..., H, W, C]`` where the gradient is taken.
   """
   if norm == 'linf':
     return jnp.sign(gradient)
   if norm == 'l2':
     return gradient / _nonzero(per_image(distance(gradient, 'l2')))
+  blocked = ((x <= 0) & (gradient < 0)) | ((x >= 1) & (gradient > 0))
+  gradient = jnp.where(blocked, 0, gradient)
   flat = jnp.abs(gradient).reshape(*gradient.shape[:-3], -1)
   count = max(1, round(_L1_SHARE * flat.shape[-1]))
   least = jax.lax.top_k(flat, count)[0][..., -1]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vizlab.adversarial.apgd import apgd
-from vizlab.adversarial.attacked import check_attack
+from vizlab.adversarial.attacked import Attacked, check_attack
 from vizlab.adversarial.goals import mislead
 from vizlab.adversarial.nearest import fmn
 from vizlab.adversarial.pgd import pgd, slope
@@ -29,19 +29,22 @@ class Trial(NamedTuple):
   """Attacks that images withstand, and what is odd about the net.
 
   Attributes:
-    right: bool ``[B]``, whether the net is right about the image as it is.
+    right: bool ``[B]``, whether the label has the largest logit, and alone, for
+      the image as it is.
     broken: By name of the attack, bool ``[E, B]``: whether it succeeds.
+    queries: Likewise, int32 ``[E, B]``: how often it shows the net an image.
     flat: bool ``[B]``, whether the gradient at the image is zero.
     unbounded: bool ``[B]``, whether the net is still right when the image may
       become any other.
-    random: bool ``[B]``, whether the net says something else when asked again.
+    undefined: bool ``[B]``, whether its logits are not finite.
   """
 
   right: Array
   broken: dict[str, Array]
+  queries: dict[str, Array]
   flat: Array
   unbounded: Array
-  random: Array
+  undefined: Array
 
 
 class RobustAccuracy(NamedTuple):
@@ -76,7 +79,8 @@ def trial(
   """Attacks images in several ways; pure.
 
   `apgd` on the cross entropy; `apgd` on the difference of logits ratio towards
-  each of the most probable other classes; `fmn`; and `square`, in L-inf only.
+  each of the most probable other classes, of four classes or more; `fmn`; and
+  `square`, in L-inf only.
 
   Args:
     net: A net with a classifier.
@@ -132,39 +136,40 @@ def _trial(
 ) -> Trial:
   norm, steps, targets, squares, chunk = fixed
   wish = mislead(net, label)
-  logits, again = net(x)[0], net(x)[0]
+  logits = net(x)[0]
   own = jax.nn.one_hot(label, logits.shape[-1], dtype=bool)
   count = min(targets, logits.shape[-1] - 1)
   others = jax.lax.top_k(jnp.where(own, -jnp.inf, logits), count)[1]
   settings = {'epsilon': epsilon, 'norm': norm, 'chunk': chunk}
 
-  def towards(i: Array) -> Array:
+  def towards(i: Array) -> Attacked:
     loss = dlr(label, jnp.take(others, i, axis=-1))
     each = score(net, {'loss': loss, 'goal': -margin(label)})
-    return apgd(each, x, key, steps=steps, stop=True, **settings).success
+    return apgd(each, x, key, steps=steps, stop=True, **settings)
 
-  found = {
-    'apgd': apgd(wish, x, key, steps=steps, stop=True, **settings).success
-  }
+  found = {'apgd': apgd(wish, x, key, steps=steps, stop=True, **settings)}
   if logits.shape[-1] >= 4:
     aimed = jax.lax.map(towards, jnp.arange(count))
-    found['apgd_targeted'] = aimed.any(0)
-  found['fmn'] = fmn(wish, x, steps=steps, **settings).success
+    found['apgd_targeted'] = aimed._replace(
+      success=aimed.success.any(0), queries=aimed.queries.sum(0)
+    )
+  found['fmn'] = fmn(wish, x, steps=steps, **settings)
   if norm == 'linf':
     found[BLACK_BOX] = square(
       wish, x, key, epsilon=epsilon, steps=squares, chunk=chunk
-    ).success
+    )
   largest = 1.0 if norm == 'linf' else math.sqrt(math.prod(x.shape[-3:]))
   free = pgd(
     wish, x, key, epsilon=largest, norm=norm, steps=_UNBOUNDED_STEPS, stop=True
   )
   _, goal, g = slope(wish, x)
   return Trial(
-    ~(goal > 0),
-    found,
+    goal < 0,  # neither where logits are NaN nor where all are equal
+    {name: each.success for name, each in found.items()},
+    {name: each.queries for name, each in found.items()},
     (g == 0).all((-3, -2, -1)),
     ~free.success,
-    (logits != again).any(-1),
+    ~jnp.isfinite(logits).all(-1),
   )
 
 
@@ -206,8 +211,14 @@ def _warnings(
     if count:
       warnings.append(f'{text} at {count} of {int(right.sum())} images')
 
-  warn(found.random, 'the net says something else when asked again')
-  warn(found.flat, 'the gradient is zero, so that attacks by it cannot work,')
+  undefined = int(np.asarray(found.undefined).sum())
+  if undefined:
+    warnings.append(f'logits are not finite at {undefined} images')
+  warn(
+    found.flat,
+    'the gradient of the cross entropy is zero, so that attacks that climb it '
+    'cannot work,',
+  )
   warn(
     found.unbounded,
     'the net is still right when the image may become any other',
@@ -233,7 +244,7 @@ def robust_accuracy(
   squares: int = 500,
   chunk: int = 64,
 ) -> RobustAccuracy:
-  """Accuracy in the worst case over four attacks, with warnings.
+  """Accuracy in the worst case over the attacks of `trial`, with warnings.
 
   Args:
     net: A net with a classifier.
@@ -264,6 +275,7 @@ def robust_accuracy(
       f'label: got shape {jnp.shape(label)}, expected one per image, '
       f'{x.shape[:1]}'
     )
+  check_attack(mislead(net, label), x, epsilon, norm, ('linf', 'l2'))
   batch = min(whole(batch, 'batch'), len(x))
   found = []
   for first in range(0, len(x), batch):

@@ -49,7 +49,7 @@ def lead(
 
   Args:
     net: A net with a classifier.
-    target: Class that images shall get, one number or one per image.
+    target: Class that images must get, one number or one per image.
     loss: Objective of a class that is lowered.
 
   Returns:

@@ -16,7 +16,6 @@ from vizlab.types import Array, Net, ScoreFn, number, whole
 
 __all__ = ['carlini_wagner', 'deepfool', 'fmn']
 
-_INSIDE = 1 - 1e-6  # so that an image of 0 or 1 has a finite arctanh
 # Images on the border itself would be back over it by a rounding.
 _BEYOND = 1e-5
 
@@ -65,6 +64,9 @@ def deepfool(
     Moosavi-Dezfooli, Fawzi & Frossard 2016, algorithm 2 and equation 10.
   """
   check_attack(mislead(net, label), x, epsilon, norm, ('l2', 'linf'))
+  classes = jax.eval_shape(lambda x: net(x)[0], x).shape[-1]
+  if classes < 2:
+    raise ValueError(f'net: got {classes} class, expected 2 or more')
   fixed = norm, whole(steps, 'steps'), whole(candidates, 'candidates'), chunk
   overshoot = number(overshoot, 'overshoot', 0.0)
   if epsilon is not None:
@@ -129,7 +131,7 @@ def _deepfool(
       step + 1,
       moved,
       reached | (goal > 0),
-      queries + going.astype(jnp.int32),
+      queries + (count + 1) * going.astype(jnp.int32),
     )
 
   def more(carry: tuple[Array, ...]) -> Array:
@@ -160,7 +162,7 @@ def carlini_wagner(
   steps: int = 200,
   searches: int = 6,
   weight: float | Array = 1.0,
-  rate: float | Array = 0.01,
+  rate: float | Array = 0.005,
   confidence: float | Array = 0.0,
   epsilon: float | Array | None = None,
   chunk: int = 64,
@@ -168,14 +170,15 @@ def carlini_wagner(
   r"""The attack of Carlini and Wagner: least L2 distance by Adam.
 
   .. math::
-    \min_w \|x' - x\|_2^2 + c \max(\kappa - y(x'), 0), \quad
-    x' = \tfrac12 (\tanh w + 1)
+    \min_{x'} \|x' - x\|_2^2 + c \max(\kappa - y(x'), 0)
 
-  The weight ``c`` is searched for by bisection, image by image.
+  The weight ``c`` is searched for by bisection, image by image. Images are
+  clipped to [0, 1] after each step, one of the paper's three ways: a pixel that
+  is black or white has no slope in the other, the tangent of a variable.
 
   Args:
-    score: What must be above 0: `mislead` and `lead`, of which the goal is
-      read, or ``[..., H, W, C] -> [...]``.
+    score: What must be above 0, by 1e-5 or more: `mislead` and `lead`, of which
+      the goal is read, or ``[..., H, W, C] -> [...]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     steps: Steps for each weight.
     searches: Weights that are tried.
@@ -201,6 +204,9 @@ def carlini_wagner(
   if epsilon is not None:
     epsilon = jnp.asarray(epsilon, x.dtype)
   fixed = whole(steps, 'steps'), whole(searches, 'searches'), chunk
+  for name, value in (('weight', weight), ('rate', rate)):
+    if not isinstance(value, jax.Array) and not value > 0:
+      raise ValueError(f'{name}: got {value}, expected a number above 0')
   numbers = tuple(
     jnp.asarray(number(value, name, 0.0), x.dtype)
     for name, value in (
@@ -220,34 +226,29 @@ def _carlini_wagner(
 ) -> Attacked:
   steps, searches, chunk = fixed
   weight, rate, confidence = numbers
-  start = jnp.arctanh((2 * x - 1) * _INSIDE)
 
-  def decode(w: Array) -> Array:
-    return (jnp.tanh(w) + 1) / 2
-
-  def loss(w: Array, c: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    image = decode(w)
+  def loss(image: Array, c: Array) -> tuple[Array, tuple[Array, Array]]:
     _, goal = read(score, image)
     square = jnp.square(image - x).sum((-3, -2, -1))
     short = jnp.maximum(jnp.maximum(confidence, _BEYOND) - goal, 0)
-    return (square + c * short).sum(), (image, goal, square)
+    return (square + c * short).sum(), (goal, square)
 
   tx = optax.adam(rate)
 
   def search(state: _Search, _: None) -> tuple[_Search, None]:
     def advance(carry: tuple, _: None) -> tuple[tuple, None]:
-      w, opt, found, x_best, length = carry
-      g, (image, goal, square) = jax.grad(loss, has_aux=True)(w, state.weight)
+      image, opt, found, x_best, length = carry
+      g, (goal, square) = jax.grad(loss, has_aux=True)(image, state.weight)
       reached = goal >= jnp.maximum(confidence, _BEYOND)
       nearer = reached & (square < length)
       x_best, length = where(nearer, (image, square), (x_best, length))
       with jax.numpy_dtype_promotion('standard'):
         updates, opt = tx.update(g, opt)
-        w = optax.apply_updates(w, updates)
-      return (w, opt, found | reached, x_best, length), None
+        moved = jnp.clip(optax.apply_updates(image, updates), 0, 1)
+      return (moved, opt, found | reached, x_best, length), None
 
     none = jnp.zeros(x.shape[:-3], bool)
-    carry = start, tx.init(start), none, state.x, state.length
+    carry = x, tx.init(x), none, state.x, state.length
     (_, _, found, x_best, length), _ = jax.lax.scan(
       advance, carry, length=steps + 1
     )
@@ -292,8 +293,8 @@ def fmn(
   not; before the goal was ever reached its radius is what a linear score needs.
 
   Args:
-    score: What must be above 0: `mislead` and `lead`, of which the goal is
-      read, or ``[..., H, W, C] -> [...]``.
+    score: What must be above 0, by 1e-5 or more: `mislead` and `lead`, of which
+      the goal is read, or ``[..., H, W, C] -> [...]``.
     x: Images ``[..., H, W, C]`` in [0, 1].
     norm: ``'linf'``, ``'l2'`` or ``'l1'``.
     steps: Number of steps.
@@ -352,7 +353,11 @@ def _fmn(
     found = found | reached
     slopes = distance(g, dual)
     linear = size + (2 * _BEYOND - goal) / jnp.where(slopes > 0, slopes, 1)
-    grown = jnp.where(found, radius * (1 + gamma), linear)
+    # Beyond the paper: where [0, 1] cuts steps short, the linear radius alone
+    # would stay short of the border.
+    wider = radius * (1 + gamma)
+    linear = jnp.where(jnp.isinf(radius), linear, jnp.maximum(linear, wider))
+    grown = jnp.where(found, wider, linear)
     shrunk = jnp.minimum(radius * (1 - gamma), length)
     radius = jnp.where(reached, shrunk, grown)
     long = per_image(distance(g, 'l2'))

@@ -69,7 +69,7 @@ def _fgsm(
   score: ScoreFn, x: Array, epsilon: Array, norm: str, chunk: int
 ) -> Attacked:
   _, _, g = slope(score, x)
-  step = steepest(g, norm)
+  step = steepest(g, norm, x)
 
   def one(epsilon: Array) -> Attacked:
     moved = within(x, x + epsilon * step, epsilon, norm)
@@ -123,8 +123,9 @@ def pgd(
     stop: Whether an image that has reached the goal is left as it is; when all
       have, the rest of the steps is not done.
     augment: ``(key, image) -> image``; then score and gradient are means over
-      ``draws`` random draws at each step (Athalye et al. 2018), and only the
-      success is judged on images as they are.
+      ``draws`` random draws at each step (Athalye et al. 2018), by which
+      ``stop`` and the best point go, too; only the success is judged on images
+      as they are.
     draws: Draws of the augment.
     chunk: Images attacked at once, but at least the whole batch for one
       epsilon.
@@ -219,7 +220,9 @@ def _pgd(
         size = jnp.abs(g).mean((-3, -2, -1), keepdims=True)
         velocity = momentum * state.velocity
         velocity += g / jnp.where(size > 0, size, 1)
-        moved = state.x + rate * epsilon * steepest(velocity, fixed.norm)
+        moved = state.x + rate * epsilon * steepest(
+          velocity, fixed.norm, state.x
+        )
         moved = within(x, moved, epsilon, fixed.norm)
         return _State(
           state.step + 1, moved, velocity, best,
@@ -230,12 +233,16 @@ def _pgd(
       end = jax.lax.while_loop(more, advance, begin)
       loss, goal, _ = look(end.x, jax.random.fold_in(key_, fixed.steps + 1))
       best = end.best.or_better(end.x, loss, goal)
-      if fixed.stop:
-        best = where(end.best.reached, end.best, best)
-      return best, end.queries + fixed.draws
+      going = ~(end.best.reached & fixed.stop)
+      best = where(going, best, end.best)
+      return best, end.queries + fixed.draws * going.astype(jnp.int32)
 
-    none = jnp.zeros(x.shape[:-3], jnp.int32)
-    best, queries = jax.lax.fori_loop(0, fixed.restarts, restart, (first, none))
+    # Without draws the first look is one that the judge counts.
+    first_look = 0 if augment is None else fixed.draws
+    queries = jnp.full(x.shape[:-3], first_look, jnp.int32)
+    best, queries = jax.lax.fori_loop(
+      0, fixed.restarts, restart, (first, queries)
+    )
     return judged(score, x, best.x, best.x, fixed.norm, queries)
 
   return for_each(one, epsilon, x, fixed.chunk)

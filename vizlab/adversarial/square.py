@@ -125,9 +125,14 @@ def _square(
       return i + 1, best, queries + going.astype(jnp.int32)
 
     _, goal = read(score, x)
-    best = Best(x, goal, goal > 0)
     stripes = signs(jax.random.fold_in(key, 0), (1, width, channels))
-    best = look(best, moved(jnp.broadcast_to(stripes, x.shape)))
+    first = moved(jnp.broadcast_to(stripes, x.shape))
+    _, striped = read(score, first)
+    best = where(
+      goal > 0,
+      Best(x, goal, goal > 0),
+      Best(first, striped, striped > 0),
+    )
     queries = jnp.ones(x.shape[:-3], jnp.int32)
     _, best, queries = jax.lax.while_loop(
       more, advance, (jnp.int32(0), best, queries)

@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from vizlab.adversarial.attacked import check_attack
@@ -53,8 +54,13 @@ def ascend(
     Madry et al. 2018, section 2.
   """
   check_attack(score, x, epsilon, norm)
+  if np.ndim(epsilon):
+    raise ValueError(
+      f'epsilon: got shape {np.shape(epsilon)}, expected one number'
+    )
   steps = whole(steps, 'steps')
-  length = number(2.5 / steps if rate is None else rate, 'rate', 0.0)
+  rate = 2.5 / steps if rate is None else rate
+  length = jnp.asarray(number(rate, 'rate', 0.0), x.dtype)
   score, x = jax.lax.stop_gradient((as_pytree(score), x))
   epsilon = jnp.asarray(epsilon, x.dtype)
   keys = jax.random.split(key, math.prod(x.shape[:-3]))
@@ -65,7 +71,7 @@ def ascend(
 
   def advance(_: Array, at: Array) -> Array:
     _, _, g = slope(score, at)
-    moved = at + length * epsilon * steepest(g, norm)
+    moved = at + length * epsilon * steepest(g, norm, at)
     return within(x, moved, epsilon, norm)
 
   return jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, advance, start))
@@ -102,7 +108,8 @@ def madry_loss(
     theorem.
 
   Raises:
-    ValueError: As `ascend`.
+    ValueError: ``x`` is not a batch of float images in [0, 1], the net has no
+      such class, or a number or the norm is wrong.
 
   Reference:
     Madry et al. 2018, equation 2.1.
@@ -147,21 +154,23 @@ def trades_loss(
     ``[...]``.
 
   Raises:
-    ValueError: As `ascend`.
+    ValueError: ``x`` is not a batch of float images in [0, 1], the net has no
+      such class, or a number or the norm is wrong.
 
   Reference:
-    Zhang, Yu, Jiao, Xing, El Ghaoui & Jordan 2019, equation 5 and algorithm 1.
+    Zhang, Yu, Jiao, Xing, El Ghaoui & Jordan 2019, equation 5 and algorithm 1,
+    but from a random start in the whole ball.
   """
   net = as_pytree(net)
+  beta = jnp.asarray(number(beta, 'beta', 0.0), x.dtype)
+  check_attack(mislead(net, label), x, epsilon, norm)
   clean = jax.nn.log_softmax(net(x)[0])
   apart = Partial(_divergence, net, jax.lax.stop_gradient(clean))
   worst = ascend(
     apart, x, key, epsilon=epsilon, norm=norm, steps=steps, rate=rate
   )
   robust = _divergence(net, clean, worst)
-  label = jnp.broadcast_to(jnp.asarray(label), clean.shape[:-1])
-  own = jnp.take_along_axis(clean, label[..., None], -1)[..., 0]
-  return number(beta, 'beta', 0.0) * robust - own
+  return score(net, cross_entropy(label))(x) + beta * robust
 
 
 def _divergence(net: Net, clean: Array, x: Array) -> Array:

@@ -48,7 +48,7 @@ def dlr(
 
   Args:
     target: Class ``y``, 0 to K - 1.
-    other: Class ``t`` that it shall lose to, the second form; any by default.
+    other: Class ``t`` that it must lose to, the second form; any by default.
 
   Raises:
     ValueError: A class is out of range, the net has no classifier, or fewer
