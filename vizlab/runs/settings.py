@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from vizlab.lookup import check_name, did_you_mean
 
 __all__ = [
+  'amounts',
   'as_flag',
   'assign',
   'each_of',
@@ -103,6 +104,24 @@ def numbers(config: ConfigDict, name: str, count: int) -> list[int]:
       f'config.{name}: got {wrong[0]}, expected 0 to {count - 1}'
     )
   return values
+
+
+def amounts(config: ConfigDict, name: str) -> tuple[float, ...]:
+  """Numbers of a setting, from 0.
+
+  Raises:
+    ValueError: There is none, or one is below 0 or no finite number.
+  """
+  values = listed(config[name])
+  try:
+    found = tuple(map(float, values))
+  except ValueError:
+    found = ()
+  if not found or not all(0 <= value < float('inf') for value in found):
+    raise ValueError(
+      f'config.{name}: got {config[name]!r}, expected numbers from 0'
+    )
+  return found
 
 
 def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:

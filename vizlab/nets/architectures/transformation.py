@@ -1,9 +1,11 @@
-"""Image transformation networks, which make an image of an image."""
+"""Networks that make images: of images, of features, of descriptions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vizlab.nets.layers import (
   Add,
+  Channels,
+  Concat,
   Conv,
   ConvTranspose,
   InstanceNorm,
@@ -14,7 +16,13 @@ from vizlab.nets.layers import (
   Upsample,
 )
 
-__all__ = ['FACTORS', 'decoder', 'super_resolution', 'transformation']
+__all__ = [
+  'FACTORS',
+  'decoder',
+  'generator',
+  'super_resolution',
+  'transformation',
+]
 
 FACTORS = {f'super_resolution_x{2**n}': 2**n for n in (2, 3)}
 
@@ -154,18 +162,79 @@ def decoder(
   References:
     Dosovitskiy & Brox 2016, section 3; Nguyen et al. 2016 (DGN-AM).
   """
+  _check_widths(widths)
+  return (*_spread(vector_side, widths), *_grown(widths, 3))
+
+
+def generator(
+  parts: Mapping[str, int],
+  widths: Sequence[int],
+  *,
+  side: int,
+  features: int = 512,
+) -> tuple[Layer, ...]:
+  """Layers of a network that draws what vectors describe (Dosovitskiy 2015).
+
+  Each part of the description goes through two dense layers of its own
+  (``style1``, ``style2``), two more read all of them (``joined1``,
+  ``joined2``), and a decoder makes an image and a mask of the result: the
+  form "1s-S" of the paper, with resize-convolutions. Vectors are maps of one
+  position, and dense layers convolutions of them.
+
+  Args:
+    parts: Number of channels of each part, in the order of the description.
+    widths: Channels of the decoder, from the lowest resolution to the highest.
+    side: Side of the lowest resolution.
+    features: Outputs of each dense layer.
+
+  Returns:
+    The layers; the last, ``drawn``, is ``[H, W, 4]`` in [0, 1]: the image and
+    the mask.
+
+  Raises:
+    ValueError: There are no widths, or one is not positive.
+
+  References:
+    Dosovitskiy, Springenberg & Brox 2015, section 3.
+  """
+
+  _check_widths(widths)
+
+  def dense(name: str) -> Iterator[Layer]:
+    yield Conv(name, features, 1, 1, 0)
+    yield ReLU(f'{name}_relu')
+
+  ops: list[Layer] = []
+  first = 0
+  for name, count in parts.items():
+    ops.append(Channels(name, first, count, inputs=(None,)))
+    ops += [*dense(f'{name}1'), *dense(f'{name}2')]
+    first += count
+  ops.append(Concat('parts', inputs=tuple(f'{n}2_relu' for n in parts)))
+  ops += [*dense('joined1'), *dense('joined2')]
+  return (*ops, *_spread(side, widths), *_grown(widths, 4, 'drawn'))
+
+
+def _check_widths(widths: Sequence[int]) -> None:
   if not widths or min(widths) < 1:
     raise ValueError(f'widths: got {tuple(widths)}, expected some from 1')
-  ops: list[Layer] = []
-  if vector_side:
-    side = vector_side
-    ops += [
-      ConvTranspose('spread', widths[0], side, side),
-      ReLU('spread_relu'),
-    ]
+
+
+def _spread(side: int | None, widths: Sequence[int]) -> Iterator[Layer]:
+  """Layers that make a map of one position a map of a side, if there is one."""
+  if side:
+    yield ConvTranspose('spread', widths[0], side, side)
+    yield ReLU('spread_relu')
+
+
+def _grown(
+  widths: Sequence[int], channels: int, name: str = 'image'
+) -> Iterator[Layer]:
+  """Layers that double a map again and again, to channels in [0, 1]."""
   for i, width in enumerate(widths, start=1):
     if i > 1:
-      ops.append(Upsample(f'up{i}'))
-    ops += [Conv(f'conv{i}', width, 3), ReLU(f'relu{i}')]
-  ops += [Conv('last', 3, 3), Rescale('image', 0.5, 0.5, squash=True)]
-  return tuple(ops)
+      yield Upsample(f'up{i}')
+    yield Conv(f'conv{i}', width, 3)
+    yield ReLU(f'relu{i}')
+  yield Conv('last', channels, 3)
+  yield Rescale(name, 0.5, 0.5, squash=True)

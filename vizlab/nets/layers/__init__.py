@@ -9,7 +9,13 @@ from vizlab.nets.layers.imaging import (
   Rescale,
   Upsample,
 )
-from vizlab.nets.layers.joining import Add, Concat, Flatten, Subsample
+from vizlab.nets.layers.joining import (
+  Add,
+  Channels,
+  Concat,
+  Flatten,
+  Subsample,
+)
 from vizlab.nets.layers.linear import Conv, Dense
 from vizlab.nets.layers.pointwise import LRN, BatchNorm, ReLU
 from vizlab.nets.layers.pooling import AdaptivePool, GlobalPool, Pool
@@ -18,6 +24,7 @@ __all__ = [
   'AdaptivePool',
   'Add',
   'BatchNorm',
+  'Channels',
   'Concat',
   'Conv',
   'ConvTranspose',

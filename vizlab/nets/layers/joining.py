@@ -1,4 +1,4 @@
-"""Layers that join, subsample or flatten maps."""
+"""Layers that join, part, subsample or flatten maps."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from vizlab.nets.receptive_field import Slide
 from vizlab.rules import Rules
 from vizlab.types import Array
 
-__all__ = ['Add', 'Concat', 'Flatten', 'Subsample']
+__all__ = ['Add', 'Channels', 'Concat', 'Flatten', 'Subsample']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,34 @@ class Concat(Pointwise):
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Concatenates along the last axis."""
     return jnp.concatenate(xs, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Channels(Pointwise):
+  """Some neighbouring channels of a map.
+
+  Attributes:
+    first: The first of them.
+    count: How many there are.
+  """
+
+  first: int
+  count: int
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """Shape with ``count`` channels."""
+    *grid, channels = shapes[0]
+    last = self.first + self.count
+    if self.first < 0 or self.count < 1 or last > channels:
+      raise ValueError(
+        f'first, count: got {self.first}, {self.count} for {self.name!r}, '
+        f'expected some of its {channels} channels'
+      )
+    return *grid, self.count
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Takes the channels."""
+    return xs[0][..., self.first : self.first + self.count]
 
 
 @dataclasses.dataclass(frozen=True)
