@@ -1,8 +1,22 @@
 """Settings that each experiment refuses, and what it says."""
 
 # Experiments that make their networks, and load none.
-MAKERS = ('probes/through_training', 'probes/zfnet', 'training/minivgg')
+MAKERS = (
+  'generate/chairs',
+  'probes/through_training',
+  'probes/zfnet',
+  'training/minivgg',
+)
 BAD = [
+  ('generate/chairs', {'azimuths': 9}, 'config.azimuths: got 9, expected an e'),
+  ('adversarial/attack', {'attacks': 'pgd9'}, "config.attacks: got 'pgd9'"),
+  ('adversarial/robust_pictures', {'scenes': 1}, 'config.scenes, config.pho'),
+  ('adversarial/robustness', {'norm': 'l9'}, "config.norm: got 'l9'"),
+  (
+    'adversarial/robust_training',
+    {'method': 'free'},
+    "config.method: got 'free', expected one of",
+  ),
   ('generate/fast_style', {'size': 34}, 'config.size: got 34, .* multiple of'),
   ('generate/fast_style', {'upsampling': 'bilinear'}, 'config.upsampling: got'),
   (

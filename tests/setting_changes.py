@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from attack_changes import ATTACKED
 from probe_changes import PROBES, TRAINING, Change
 from tiny_configs import STYLE
 
@@ -119,18 +120,7 @@ TABLE = {
     'half': False,
     'shown': Change(1, {}, 'pictures'),
   },
-  'adversarial/fool': {
-    'seed': Change(5, {}, 'nothing'),
-    'images': 'sample:crescent_and_cross',
-    'targets': (3,),
-    'labels': Change('{files}/labels.json', {}, 'pictures'),
-    'other': 'minivgg_random_labels',
-    # Of one of its two objects the sample is taken for already.
-    'enough': Change(0.001, {'targets': (7, 13)}),
-    'rate': 0.004,
-    'steps': 3,
-    'every': 2,
-  },
+  **ATTACKED,
   'synthesis/invert': {
     'seed': 5,
     'images': 'sample:crescent_and_cross',
@@ -270,6 +260,20 @@ TABLE = {
     'images': 'sample:crescent_and_cross',
     'shown_size': 40,
     'compare': 1,
+  },
+  'generate/chairs': {
+    'seed': 5,
+    'size': 24,
+    'styles': 50,
+    'azimuths': 12,
+    'features': 5,
+    'widths': (5, 4),
+    'mask': 3.0,
+    'colour': 99.0,
+    'batch_size': 3,
+    'steps': 2,
+    'learning_rate': 0.1,
+    'judged': 3,
   },
   'generate/learned_prior': {
     'seed': 5,

@@ -41,6 +41,23 @@ BASES = {
     'jitter': 2,
   },
   'attribution/folder': {'methods': 'saliency', 'batch_size': 2, 'patch': 96},
+  'adversarial/attack': {'attacks': 'fgsm', 'steps': 2},
+  'adversarial/robust_pictures': {'scenes': 2, 'shown': 1, 'steps': 1},
+  'adversarial/robust_training': {
+    'stages': ((32, 1),),
+    'batch_size': 2,
+    'eval_scenes': 2,
+    'eval_steps': 1,
+    'epsilons': (0.0,),
+  },
+  'adversarial/robustness': {
+    'others': '',
+    'scenes': 2,
+    'epsilons': (0.0,),
+    'steps': 1,
+    'squares': 1,
+  },
+  'generate/chairs': {'steps': 1},
   'adversarial/fool': {'steps': 2, 'every': 1, 'other': ''},
   'synthesis/invert': {
     'images': 'sample:star_and_square',

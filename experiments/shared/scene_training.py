@@ -36,6 +36,7 @@ __all__ = [
   'TrainedNet',
   'accuracy',
   'check',
+  'check_stages',
   'check_sizes',
   'initial',
   'train',
@@ -62,11 +63,7 @@ def check(config: ConfigDict) -> None:
   Raises:
     ValueError: A setting is out of range.
   """
-  stages = [tuple(stage) for stage in config.stages]
-  if not stages or any(len(s) != 2 or min(s) < 1 for s in stages):
-    raise ValueError(
-      f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
-    )
+  check_stages(config)
   need_positive(config, 'learning_rate', 'batch_size', 'calibration_batches')
   need_not_negative(config, 'fixed_scenes')
   if config.random_labels and not config.fixed_scenes:
@@ -82,6 +79,18 @@ def check(config: ConfigDict) -> None:
     raise ValueError(
       f'config.warmup_steps: got {config.warmup_steps}, expected 0 to '
       f'{steps - 1}'
+    )
+
+
+def check_stages(config: ConfigDict) -> None:
+  """Raises a `ValueError` unless stages are pairs of pixels and steps."""
+  stages = config.stages
+  pairs = all(
+    isinstance(s, tuple) and len(s) == 2 and min(s) >= 1 for s in stages
+  )
+  if not stages or not pairs:
+    raise ValueError(
+      f'config.stages: got {config.stages}, expected ((pixels, steps), ...)'
     )
 
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from vizlab.data.scenes import SHAPE_NAMES, Scene, scenes
 from vizlab.types import Array
 
-__all__ = ['batch', 'fixed_set']
+__all__ = ['batch', 'fixed_set', 'size_at']
 
 
 def batch(config: ConfigDict, step: int) -> Scene:
@@ -25,7 +25,7 @@ def batch(config: ConfigDict, step: int) -> Scene:
     known = fixed_set(
       config.seed,
       config.fixed_scenes,
-      _size(config, step),
+      size_at(config, step),
       config.random_labels,
     )
     return jax.tree.map(lambda v: v[which], known)
@@ -35,7 +35,7 @@ def batch(config: ConfigDict, step: int) -> Scene:
     key,
     n,
     objects=jnp.where(jnp.arange(n) < n - two, 1, 2),
-    size=_size(config, step),
+    size=size_at(config, step),
     correlation=config.correlation,
   )
   noise_key = jax.random.fold_in(key, n)  # scenes fold in 0 to n - 1
@@ -68,7 +68,8 @@ def _noisy(key: Array, image: Array, most: float) -> Array:
   return jnp.clip(image + strength * noise, 0, 1)
 
 
-def _size(config: ConfigDict, step: int) -> int:
+def size_at(config: ConfigDict, step: int) -> int:
+  """Side of the images at a step, by the stages."""
   for size, steps in config.stages[:-1]:
     if step < steps:
       return size

@@ -105,6 +105,11 @@ def files(tmp_path_factory):
   io.write_png(folder / 'left.png', half)
   io.write_png(folder / 'upper.png', half.swapaxes(0, 1).copy())
   write_enlarger(folder / 'enlarger.safetensors')
+  np.savez(
+    folder / 'images.npz',
+    x_test=np.arange(3 * 96 * 96 * 3).reshape(3, 96, 96, 3).astype(np.uint8),
+    y_test=np.arange(3),
+  )
   names = [f'class {i}' for i in range(16)]
   (folder / 'labels.json').write_text(json.dumps(names))
   return folder

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab import nets
+from vizlab import adversarial, nets
 from vizlab.data import scenes
+from vizlab_experiments.configs.adversarial import robust_training
 from vizlab_experiments.configs.training import minivgg as train_minivgg
 from vizlab_experiments.shared.training_data import fixed_set
 
@@ -67,3 +68,23 @@ def test_first_filters_are_smooth_not_noise(minivgg):
   energy = np.square(centred).sum((0, 1, 2))
   assert kernel.shape[-1] >= 16
   assert np.median(near / (2 * energy)) > 0.3
+
+
+def test_the_robust_net_withstands_what_fools_the_other(minivgg):
+  folder = resources.files('vizlab.nets.weights') / 'data'
+  written = json.loads((folder / 'minivgg_robust.json').read_text())
+  settings = json.loads(json.dumps(robust_training.get_config().to_dict()))
+  assert written['config'] == settings
+  data = scenes(jax.random.key(55), 24, size=96)
+  label = data.labels[:, 0]
+  right = {}
+  for name, net in {
+    'plain': minivgg, 'robust': nets.load('minivgg_robust'),
+  }.items():  # fmt: skip
+    found = adversarial.pgd(
+      adversarial.mislead(net, label), data.image, jax.random.key(0),
+      epsilon=8 / 255, steps=8, stop=True,
+    )  # fmt: skip
+    right[name] = 1 - float(found.success.mean())
+    assert float(found.already.mean()) < 0.13
+  assert right['robust'] > 0.6 > 0.3 > right['plain']

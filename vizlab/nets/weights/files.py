@@ -32,6 +32,7 @@ __all__ = ['EMBEDDED', 'from_layers', 'from_tensors', 'load', 'save', 'shipped']
 EMBEDDED = (
   'minivgg',
   'minivgg_random_labels',
+  'minivgg_robust',
   'fast_style_starry_night',
   'super_resolution_pixel',
 )
@@ -56,7 +57,8 @@ def load(
   Args:
     source: ``'minivgg'``, the network that ships with vizlab;
       ``'minivgg_random_labels'``, which memorised random labels of 512 scenes,
-      for sanity checks; ``'fast_style_starry_night'``, which paints images;
+      for sanity checks; ``'minivgg_robust'``, which small changes of an image
+      do not fool; ``'fast_style_starry_night'``, which paints images;
       ``'super_resolution_pixel'``, which enlarges them four times; or the path
       of a file in vizlab's format (``.safetensors``, ``.npz``), with
       torchvision's names (``.safetensors``, ``.npz``, ``.pth``), with Keras'

@@ -1,0 +1,260 @@
+"""Attacks side by side: what each changes, and what the net then says."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import adversarial, nets, render
+from vizlab.lookup import check_name
+from vizlab.runs.inputs import load_classifier, picture_paths, read_square
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.report import Figure, Table
+from vizlab.runs.settings import listed, need_not_negative, need_positive
+from vizlab_experiments.shared.classes import chosen_classes, class_names
+
+__all__ = ['prepare', 'run']
+
+_SHOWN_TIMES = 10  # the perturbation, in the pictures
+
+
+class Inputs(NamedTuple):
+  """Checked inputs of the experiment.
+
+  Attributes:
+    config: The config.
+    net: The network that is attacked.
+    names: Names of its classes.
+    sources: Paths of the images.
+    x: The images ``[N, H, W, 3]``.
+    attacks: Names of the attacks.
+    target: Class that they lead to; ``None`` for any other.
+  """
+
+  config: ConfigDict
+  net: nets.Network
+  names: Sequence[str]
+  sources: Sequence[str]
+  x: np.ndarray
+  attacks: tuple[str, ...]
+  target: int | None
+
+
+def prepare(config: ConfigDict) -> Inputs:
+  """Reads and checks the inputs."""
+  need_positive(config, 'steps', 'squares')
+  need_not_negative(config, 'epsilon', 'l2')
+  attacks = listed(config.attacks)
+  if not attacks:
+    raise ValueError(f'config.attacks: got none, expected some of {[*ATTACKS]}')
+  for name in attacks:
+    check_name('config.attacks', name, ATTACKS)
+  net = load_classifier(config)
+  names = class_names(config, net)
+  targets = chosen_classes('config.target', listed(config.target), names)
+  if len(targets) > 1:
+    raise ValueError(f'config.target: got {config.target}, expected one class')
+  if targets and 'deepfool' in attacks:
+    raise ValueError(
+      'config.attacks: got deepfool with a target, expected attacks that lead '
+      'to a class'
+    )
+  sources = picture_paths(config, 'images')
+  x = np.stack([read_square('images', s, net.spec.size) for s in sources])
+  target = targets[0] if targets else None
+  return Inputs(config, net, names, sources, x, attacks, target)
+
+
+def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
+  """Attacks each image in each way and shows what it took."""
+  config, net, x = inputs.config, inputs.net, jnp.asarray(inputs.x)
+  tell = jax.jit(lambda net, x: jax.nn.softmax(net(x)[0]))
+  before = np.asarray(tell(net, x))
+  label = jnp.asarray(before.argmax(-1), jnp.int32)
+  found = {
+    name: recorder.once(
+      name, functools.partial(_attacked, inputs, ATTACKS[name], label)
+    )
+    for name in inputs.attacks
+  }
+  after = {
+    name: np.asarray(tell(net, jnp.asarray(each['projected'])))
+    for name, each in found.items()
+  }
+  recorder.report(
+    f'Attacks on {net.arch}',
+    f'Within L-inf balls of {config.epsilon:.4f} or L2 balls of {config.l2:g}, '
+    'or as near as an attack could come. Intensities are in [0, 1]; one step '
+    'of an 8-bit picture is 0.004.',
+    [
+      *(_pictures(inputs, i, found, before, after) for i in range(len(x))),
+      Table(
+        'What each attack did',
+        [
+          'image', 'attack', 'success', 'was', 'is', 'probability',
+          'largest change', 'L2 distance', 'shown to the net',
+        ],
+        _rows(inputs, found, before, after),
+      ),
+    ],
+  )  # fmt: skip
+  results = {}
+  for name, each in found.items():
+    fooled = each['success'] & ~each['already']
+    results[f'{name}_success'] = float(each['success'].mean())
+    if fooled.any():
+      far = _l2(each['projected'] - inputs.x)[fooled]
+      results[f'{name}_l2'] = float(np.median(far))
+  return results
+
+
+_Attack = Callable[[Inputs, Any, Any, Any, Any], adversarial.Attacked]
+
+
+def _attacked(
+  inputs: Inputs, attack: _Attack, label: Any
+) -> dict[str, np.ndarray]:
+  net, target = inputs.net, inputs.target
+  wish = (
+    adversarial.mislead(net, label)
+    if target is None
+    else adversarial.lead(net, target)
+  )
+  key = jax.random.key(inputs.config.seed)
+  found = attack(inputs, wish, jnp.asarray(inputs.x), key, label)
+  return {
+    field: np.asarray(getattr(found, field))
+    for field in ('projected', 'success', 'queries', 'already')
+  }
+
+
+def _in_ball(
+  attack: Callable[..., adversarial.Attacked], norm: str, **settings: Any
+) -> _Attack:
+  """An attack by steps within the ball of a norm."""
+
+  def call(
+    inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+  ) -> adversarial.Attacked:
+    config = inputs.config
+    return attack(
+      wish, x, key, steps=config.steps, norm=norm,
+      epsilon=config.epsilon if norm == 'linf' else config.l2, **settings,
+    )  # fmt: skip
+
+  return call
+
+
+def _fgsm(
+  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+) -> adversarial.Attacked:
+  return adversarial.fgsm(wish, x, epsilon=inputs.config.epsilon)
+
+
+def _square(
+  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+) -> adversarial.Attacked:
+  config = inputs.config
+  return adversarial.square(
+    wish, x, key, epsilon=config.epsilon, steps=config.squares
+  )
+
+
+def _deepfool(
+  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+) -> adversarial.Attacked:
+  return adversarial.deepfool(inputs.net, x, label)
+
+
+def _carlini_wagner(
+  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+) -> adversarial.Attacked:
+  return adversarial.carlini_wagner(wish, x, steps=inputs.config.steps)
+
+
+def _fmn(
+  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+) -> adversarial.Attacked:
+  return adversarial.fmn(wish, x, steps=inputs.config.steps)
+
+
+ATTACKS = {
+  'fgsm': _fgsm,
+  'pgd': _in_ball(adversarial.pgd, 'linf'),
+  'pgd_l2': _in_ball(adversarial.pgd, 'l2'),
+  'apgd': _in_ball(adversarial.apgd, 'linf'),
+  'square': _square,
+  'deepfool': _deepfool,
+  'carlini_wagner': _carlini_wagner,
+  'fmn': _fmn,
+}
+
+
+def _l2(delta: np.ndarray) -> np.ndarray:
+  return np.sqrt(np.square(delta).sum((1, 2, 3)))
+
+
+def _pictures(
+  inputs: Inputs,
+  i: int,
+  found: dict[str, dict[str, np.ndarray]],
+  before: np.ndarray,
+  after: dict[str, np.ndarray],
+) -> Figure:
+  """One image under all attacks."""
+  names, x = inputs.names, inputs.x[i]
+  grey = np.full_like(x, 0.5)
+  rows, titles = [[x, grey]], [_said(names, before[i])]
+  for name, each in found.items():
+    image = each['projected'][i]
+    changed = np.clip(0.5 + _SHOWN_TIMES * (image - x), 0, 1)
+    rows.append([image, changed])
+    titles.append(f'{name}\n{_said(names, after[name][i])}')
+  source = str(inputs.sources[i]).split('/')[-1]
+  # On their side: an attack is a column.
+  pictures = [[render.to_uint8(row[j]) for row in rows] for j in range(2)]
+  return Figure(
+    f'image_{i}',
+    f'{source}: what the net is shown, and the change ten times as strong',
+    render.table(
+      [*map(list, zip(*pictures, strict=True))],
+      ['shown', 'change'],
+      titles,
+      min(224, x.shape[0] + 64),
+    ),
+  )
+
+
+def _said(names: Sequence[str], p: np.ndarray) -> str:
+  return f'{names[p.argmax()]}\n{p.max():.0%}'
+
+
+def _rows(
+  inputs: Inputs,
+  found: dict[str, dict[str, np.ndarray]],
+  before: np.ndarray,
+  after: dict[str, np.ndarray],
+) -> list[list[Any]]:
+  rows = []
+  for i, source in enumerate(inputs.sources):
+    for name, each in found.items():
+      delta = each['projected'][i] - inputs.x[i]
+      said = after[name][i]
+      rows.append(
+        [
+          str(source).split('/')[-1],
+          name,
+          bool(each['success'][i]),
+          inputs.names[before[i].argmax()],
+          inputs.names[said.argmax()],
+          float(said.max()),
+          float(np.abs(delta).max()),
+          float(_l2(delta[None])[0]),
+          int(each['queries'][i]),
+        ]
+      )
+  return rows

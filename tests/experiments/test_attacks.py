@@ -1,0 +1,163 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tools import read, start, start_and_stop
+
+from vizlab import adversarial, nets
+from vizlab.data.scenes import scenes
+from vizlab_experiments.configs.adversarial import robustness
+
+ATTACK = 'adversarial/attack'
+ROBUST = 'adversarial/robustness'
+PICTURES = 'adversarial/robust_pictures'
+TRAIN = 'adversarial/robust_training'
+
+
+def test_images_are_attacked_and_told_of(tmp_path):
+  results = start(ATTACK, tmp_path, attacks='pgd,fmn', steps=20)
+  net = nets.load('minivgg')
+  found = read(tmp_path, 'pgd')
+  said = np.asarray(net(found['projected'])[0].argmax(-1))
+  assert results['pgd_success'] == found['success'].mean() == 1
+  assert said[0] != 13  # a star
+  near = read(tmp_path, 'fmn')
+  assert near['success'].all()
+  assert results['fmn_l2'] < results['pgd_l2']
+  page = (tmp_path / 'report.html').read_text()
+  assert 'star_and_square' in page and 'pgd' in page
+
+
+def test_a_class_is_led_to_by_name(tmp_path):
+  start(ATTACK, tmp_path, attacks='pgd', steps=40, target='disc', epsilon=0.1)
+  found = read(tmp_path, 'pgd')
+  assert found['success'].all()
+  said = nets.load('minivgg')(found['projected'])[0].argmax(-1)
+  assert (said == 0).all()
+
+
+def test_robust_accuracy_is_that_of_the_library(tmp_path):
+  results = start(ROBUST, tmp_path, others='', epsilons=(0.0, 4 / 255))
+  config = robustness.get_test_config()
+  x = scenes(jax.random.key(config.seed), 3, objects=1, size=96)
+  want = adversarial.robust_accuracy(
+    nets.load('minivgg'), x.image, x.labels[:, 0], jax.random.key(config.seed),
+    epsilon=[0.0, 4 / 255], batch=2, steps=config.steps,
+    targets=config.targets, squares=config.squares,
+  )  # fmt: skip
+  assert results['minivgg_clean'] == want.clean
+  assert results['minivgg_robust'] == pytest.approx(want.robust[-1])
+
+
+@pytest.mark.parametrize(
+  ('arrays', 'message'),
+  [
+    ({'x': np.zeros(1)}, r"holds \['x'\], expected x_test and y_test"),
+    (
+      {'x_test': np.zeros((2, 8, 8, 3)), 'y_test': np.zeros(2, int)},
+      r'got x_test float64 \(2, 8, 8, 3\)',
+    ),
+    (
+      {'x_test': np.zeros((1, 8, 8, 3), np.uint8), 'y_test': np.array([16])},
+      'expected uint8 .* classes below 16',
+    ),
+  ],
+)
+def test_files_of_images_are_checked(arrays, message, tmp_path):
+  np.savez(tmp_path / 'data.npz', **arrays)
+  with pytest.raises(ValueError, match=f'config.data: .*{message}'):
+    start(ROBUST, tmp_path / 'run', data=str(tmp_path / 'data.npz'))
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+  ('name', 'change', 'message'),
+  [
+    (ATTACK, {'attacks': ''}, 'config.attacks: got none'),
+    (ATTACK, {'target': 'disc,star'}, 'config.target: got disc,star, expected'),
+    (ATTACK, {'target': 'disc'}, 'config.attacks: got deepfool with a target'),
+    (ATTACK, {'epsilon': -1.0}, 'config.epsilon: got -1.0'),
+    (ROBUST, {'epsilons': ()}, 'config.epsilons: got'),
+    (ROBUST, {'epsilons': (-0.1,)}, 'config.epsilons: got'),
+    (ROBUST, {'others': 'minivgg'}, 'config.others: got minivgg again'),
+    (PICTURES, {'targets': ''}, 'config.targets: got none'),
+    (PICTURES, {'layer': 'relu9'}, "config.layer: got 'relu9'"),
+    (TRAIN, {'stages': (32, 2)}, 'config.stages: got .32, 2., expected'),
+    (TRAIN, {'epsilons': (float('nan'),)}, 'config.epsilons: got'),
+    (TRAIN, {'norm': 'l0'}, "config.norm: got 'l0'"),
+  ],
+)
+def test_wrong_settings_are_named(name, change, message, tmp_path):
+  with pytest.raises(ValueError, match=message):
+    start(name, tmp_path / 'run', **change)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
+  """Of one small batch, which a few steps learn by heart."""
+  start(TRAIN, tmp_path, stages=((32, 12),), batch_size=8, learning_rate=3e-3)
+  net = nets.load(tmp_path / 'robust.safetensors')
+  step = jax.random.fold_in(jax.random.key(0), 3)
+  seen = scenes(step, 8, size=32)
+  losses = [
+    adversarial.madry_loss(
+      each, seen.image, seen.labels[:, 0], jax.random.key(1), epsilon=8 / 255
+    ).mean()
+    for each in (nets.load('minivgg'), net)
+  ]
+  assert losses[1] < losses[0]
+  record = json.loads((tmp_path / 'record.json').read_text())
+  assert record['results']['after_clean'] <= 1
+  found = read(tmp_path, 'after')
+  assert found['clean'] >= found['robust']
+  assert jnp.isfinite(found['curve']).all()
+
+
+def test_gradients_are_measured(tmp_path):
+  results = start(PICTURES, tmp_path, targets='star,disc')
+  known = scenes(jax.random.key(0), 3, objects=1, size=96)
+  net = nets.load('minivgg')
+
+  def total(x):
+    return jnp.take_along_axis(net(x)[0], known.labels[:, :1], -1).sum()
+
+  g = np.asarray(jax.grad(total)(known.image), np.float64)
+  x = np.asarray(known.image, np.float64)
+  aligned, inside, fine = [], [], []
+  window = np.outer(np.hanning(98)[1:-1], np.hanning(98)[1:-1])
+  far = np.hypot(np.fft.fftfreq(96)[:, None], np.fft.fftfreq(96)[None])
+  for i in range(3):
+    aligned.append(abs(np.corrcoef(g[i].ravel(), x[i].ravel())[0, 1]))
+    strength = np.abs(g[i]).max(-1)
+    inside.append((strength * known.masks[i, 0]).sum() / strength.sum())
+    power = sum(
+      np.abs(np.fft.fft2((g[i, ..., c] - g[i, ..., c].mean()) * window)) ** 2
+      for c in range(3)
+    )
+    power[far >= 0.5] = 0
+    fine.append(power[far >= 0.25].sum() / power.sum())
+  assert results['plain_aligned'] == pytest.approx(np.mean(aligned), rel=1e-2)
+  assert results['plain_inside'] == pytest.approx(np.mean(inside), rel=1e-3)
+  assert results['plain_fine'] == pytest.approx(np.mean(fine), rel=0.1)
+  images = read(tmp_path, 'plain_towards')['images']
+  moved = np.sqrt(np.square(images - x[:1]).sum((1, 2, 3)))
+  assert images.shape == (2, 96, 96, 3)
+  assert (moved <= 12.01).all() and (moved > 1).all()
+  between = read(tmp_path, 'plain_between')['images']
+  np.testing.assert_allclose(between[0], x[0], atol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [ROBUST, TRAIN, PICTURES])
+def test_a_stopped_one_ends_the_same(name, tmp_path, monkeypatch):
+  changes = {'others': ''} if name == ROBUST else {}
+  wanted = start(name, tmp_path / 'whole', **changes)
+  found, stops = start_and_stop(
+    name, tmp_path / 'run', monkeypatch, every=2, **changes
+  )
+  assert stops > 0
+  wanted.pop('seconds_per_step', None)
+  found.pop('seconds_per_step', None)
+  assert found == wanted
