@@ -2,8 +2,9 @@
 
 Commands:
   vizlab-run --config=adversarial/robustness --workdir=runs/robustness
-  vizlab-run --config=adversarial/robustness --config.data=cifar10.npz --config.others= \\
-    --config.net.weights=resnet20.npz --workdir=runs/robustness_cifar
+  vizlab-run --config=adversarial/robustness --config.data=cifar10.npz \\
+    --config.net.weights=resnet20.npz --config.others= \\
+    --workdir=runs/robustness_cifar
 
 Needs matplotlib: pip install -e '.[analysis]'.
 
