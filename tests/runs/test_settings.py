@@ -86,3 +86,11 @@ def test_a_text_for_a_tuple(text, default, parsed):
   config = ConfigDict({'some': default})
   settings.assign(config, {'some': text})
   assert config.some == parsed
+
+
+def test_amounts():
+  found = settings.amounts(config(pair=(0.0, 2.5)), 'pair')
+  assert found == (0.0, 2.5)
+  for wrong in ((), (-1.0,), (float('inf'),), ('a',)):
+    with pytest.raises(ValueError, match='config.pair: got .*numbers from 0'):
+      settings.amounts(config(pair=wrong), 'pair')

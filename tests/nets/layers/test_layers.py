@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab.nets.layers import LRN, AdaptivePool, Subsample
+from vizlab.nets.layers import LRN, AdaptivePool, Channels, Subsample
 from vizlab.rules import Rules
 
 
@@ -40,3 +40,15 @@ def test_subsampling_by_hand():
   np.testing.assert_array_equal(y[..., [0, 3, 4]], 0)
   for i, j, c in np.ndindex(3, 2, 2):
     assert y[0, i, j, 1 + c] == x[0, 2 * i, 2 * j, c]
+
+
+def test_channels_are_neighbours_and_there():
+  x = jnp.arange(10.0).reshape(1, 1, 2, 5)
+  layer = Channels('part', 1, 3)
+  np.testing.assert_array_equal(
+    layer({}, Rules(), x)[0, 0], [[1, 2, 3], [6, 7, 8]]
+  )
+  assert layer.out_shape((4, 6, 5)) == (4, 6, 3)
+  for first, count in ((3, 3), (-1, 2), (0, 0)):
+    with pytest.raises(ValueError, match="for 'part', expected some of its 5"):
+      Channels('part', first, count).out_shape((1, 2, 5))
