@@ -72,18 +72,18 @@ def prepare(config: ConfigDict) -> Inputs:
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Attacks each image in each way and shows what it took."""
   config, net, x = inputs.config, inputs.net, jnp.asarray(inputs.x)
-  tell = jax.jit(lambda net, x: jax.nn.softmax(net(x)[0]))
-  before = np.asarray(tell(net, x))
-  label = jnp.asarray(before.argmax(-1), jnp.int32)
-  found = {
+  predict = jax.jit(lambda net, x: jax.nn.softmax(net(x)[0]))
+  clean = np.asarray(predict(net, x))
+  label = jnp.asarray(clean.argmax(-1), jnp.int32)
+  attacked = {
     name: recorder.once(
       name, functools.partial(_attacked, inputs, ATTACKS[name], label)
     )
     for name in inputs.attacks
   }
   after = {
-    name: np.asarray(tell(net, jnp.asarray(each['projected'])))
-    for name, each in found.items()
+    name: np.asarray(predict(net, jnp.asarray(each['projected'])))
+    for name, each in attacked.items()
   }
   recorder.report(
     f'Attacks on {net.arch}',
@@ -91,19 +91,19 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     'or as near as an attack could come. Intensities are in [0, 1]; one step '
     'of an 8-bit picture is 0.004.',
     [
-      *(_pictures(inputs, i, found, before, after) for i in range(len(x))),
+      *(_pictures(inputs, i, attacked, clean, after) for i in range(len(x))),
       Table(
         'What each attack did',
         [
           'image', 'attack', 'success', 'was', 'is', 'probability',
           'largest change', 'L2 distance', 'shown to the net',
         ],
-        _rows(inputs, found, before, after),
+        _rows(inputs, attacked, clean, after),
       ),
     ],
   )  # fmt: skip
   results = {}
-  for name, each in found.items():
+  for name, each in attacked.items():
     fooled = each['success'] & ~each['already']
     results[f'{name}_success'] = float(each['success'].mean())
     if fooled.any():
@@ -119,15 +119,15 @@ def _attacked(
   inputs: Inputs, attack: _Attack, label: Any
 ) -> dict[str, np.ndarray]:
   net, target = inputs.net, inputs.target
-  wish = (
+  score_fn = (
     adversarial.mislead(net, label)
     if target is None
     else adversarial.lead(net, target)
   )
   key = jax.random.key(inputs.config.seed)
-  found = attack(inputs, wish, jnp.asarray(inputs.x), key, label)
+  attacked = attack(inputs, score_fn, jnp.asarray(inputs.x), key, label)
   return {
-    field: np.asarray(getattr(found, field))
+    field: np.asarray(getattr(attacked, field))
     for field in ('projected', 'success', 'queries', 'already')
   }
 
@@ -138,11 +138,11 @@ def _in_ball(
   """An attack by steps within the ball of a norm."""
 
   def call(
-    inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+    inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
   ) -> adversarial.Attacked:
     config = inputs.config
     return attack(
-      wish, x, key, steps=config.steps, norm=norm,
+      score_fn, x, key, steps=config.steps, norm=norm,
       epsilon=config.epsilon if norm == 'linf' else config.l2, **settings,
     )  # fmt: skip
 
@@ -150,36 +150,36 @@ def _in_ball(
 
 
 def _fgsm(
-  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
 ) -> adversarial.Attacked:
-  return adversarial.fgsm(wish, x, epsilon=inputs.config.epsilon)
+  return adversarial.fgsm(score_fn, x, epsilon=inputs.config.epsilon)
 
 
 def _square(
-  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
 ) -> adversarial.Attacked:
   config = inputs.config
   return adversarial.square(
-    wish, x, key, epsilon=config.epsilon, steps=config.squares
+    score_fn, x, key, epsilon=config.epsilon, steps=config.squares
   )
 
 
 def _deepfool(
-  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
 ) -> adversarial.Attacked:
   return adversarial.deepfool(inputs.net, x, label)
 
 
 def _carlini_wagner(
-  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
 ) -> adversarial.Attacked:
-  return adversarial.carlini_wagner(wish, x, steps=inputs.config.steps)
+  return adversarial.carlini_wagner(score_fn, x, steps=inputs.config.steps)
 
 
 def _fmn(
-  inputs: Inputs, wish: Any, x: Any, key: Any, label: Any
+  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
 ) -> adversarial.Attacked:
-  return adversarial.fmn(wish, x, steps=inputs.config.steps)
+  return adversarial.fmn(score_fn, x, steps=inputs.config.steps)
 
 
 ATTACKS = {
@@ -201,15 +201,15 @@ def _l2(delta: np.ndarray) -> np.ndarray:
 def _pictures(
   inputs: Inputs,
   i: int,
-  found: dict[str, dict[str, np.ndarray]],
-  before: np.ndarray,
+  attacked: dict[str, dict[str, np.ndarray]],
+  clean: np.ndarray,
   after: dict[str, np.ndarray],
 ) -> Figure:
   """One image under all attacks."""
   names, x = inputs.names, inputs.x[i]
   grey = np.full_like(x, 0.5)
-  rows, titles = [[x, grey]], [_said(names, before[i])]
-  for name, each in found.items():
+  rows, titles = [[x, grey]], [_said(names, clean[i])]
+  for name, each in attacked.items():
     image = each['projected'][i]
     changed = np.clip(0.5 + _SHOWN_TIMES * (image - x), 0, 1)
     rows.append([image, changed])
@@ -235,13 +235,13 @@ def _said(names: Sequence[str], p: np.ndarray) -> str:
 
 def _rows(
   inputs: Inputs,
-  found: dict[str, dict[str, np.ndarray]],
-  before: np.ndarray,
+  attacked: dict[str, dict[str, np.ndarray]],
+  clean: np.ndarray,
   after: dict[str, np.ndarray],
 ) -> list[list[Any]]:
   rows = []
   for i, source in enumerate(inputs.sources):
-    for name, each in found.items():
+    for name, each in attacked.items():
       delta = each['projected'][i] - inputs.x[i]
       said = after[name][i]
       rows.append(
@@ -249,7 +249,7 @@ def _rows(
           str(source).split('/')[-1],
           name,
           bool(each['success'][i]),
-          inputs.names[before[i].argmax()],
+          inputs.names[clean[i].argmax()],
           inputs.names[said.argmax()],
           float(said.max()),
           float(np.abs(delta).max()),

@@ -79,9 +79,9 @@ def prepare(config: ConfigDict) -> Inputs:
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Measures the gradients of both nets and makes the pictures."""
-  made = {}
+  pictures = {}
   for name, net in inputs.judged.items():
-    made[name] = {
+    pictures[name] = {
       'measured': recorder.once(
         f'{name}_measured', functools.partial(_measured, inputs, net)
       ),
@@ -95,16 +95,16 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     }
   results = {
     f'{name}_{key}': float(value.mean())
-    for name, each in made.items()
+    for name, each in pictures.items()
     for key, value in each['measured'].items()
     if key != 'gradient'
   }
-  for name, each in made.items():
+  for name, each in pictures.items():
     shown = inputs.known.images[: len(each['inverted'])]
     results[f'{name}_inverted'] = float(
       np.square(each['inverted'] - shown).mean() / shown.var()
     )
-  _report(inputs, recorder, made, results)
+  _report(inputs, recorder, pictures, results)
   return results
 
 
@@ -115,7 +115,7 @@ def _measured(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     lambda net, x, label: attribution.gradient(score(net, logit(label)), x)
   )
   batch = min(config.batch, len(known.images))
-  found = []
+  batches = []
   for first in range(0, len(known.images), batch):
     rows = np.arange(first, first + batch) % len(known.images)
     x = jnp.asarray(known.images[rows])
@@ -127,8 +127,8 @@ def _measured(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
       mask = jnp.asarray(known.masks[rows, 0], g.dtype)
       each['inside'] = evaluate.energy_inside(strength, mask)
     count = min(batch, len(known.images) - first)
-    found.append({k: np.asarray(v)[:count] for k, v in each.items()})
-  return {k: np.concatenate([each[k] for each in found]) for k in found[0]}
+    batches.append({k: np.asarray(v)[:count] for k, v in each.items()})
+  return {k: np.concatenate([each[k] for each in batches]) for k in batches[0]}
 
 
 def _fine(g: Array) -> Array:
@@ -160,7 +160,7 @@ def _towards(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
 def _become(
   config: ConfigDict, net: nets.Network, x: Array, target: np.ndarray
 ) -> np.ndarray:
-  found = adversarial.pgd(
+  attacked = adversarial.pgd(
     adversarial.lead(net, target),
     x,
     jax.random.key(config.seed),
@@ -169,7 +169,7 @@ def _become(
     steps=config.steps,
     random_start=False,
   )
-  return np.asarray(found.projected)
+  return np.asarray(attacked.projected)
 
 
 def _inverted(
@@ -178,17 +178,17 @@ def _inverted(
   """Images with the activations of the shown ones, from noise, no prior."""
   config = inputs.config
   x = jnp.asarray(inputs.known.images[: config.shown])
-  wish = synthesis.inversion(net, config.layer, x, tv=0.0, range_weight=0.0)
-  found = optimize_resumable(
+  target = synthesis.inversion(net, config.layer, x, tv=0.0, range_weight=0.0)
+  inverted = optimize_resumable(
     recorder,
     f'{name}_inverted',
-    wish.score,
+    target.score,
     synthesis.pixels(jnp.full(x.shape, 0.5), noise=0.1),
     jax.random.key(config.seed),
     steps=config.steps,
     optimizer=optimize.adam(config.rate),
   )
-  return np.clip(found.images, 0, 1)
+  return np.clip(inverted.images, 0, 1)
 
 
 def _between(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
@@ -205,7 +205,7 @@ def _between(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     return -apart / jnp.square(code).mean()
 
   start = jnp.broadcast_to(x[:1], (_WAY, *x.shape[1:]))
-  found = adversarial.pgd(
+  attacked = adversarial.pgd(
     near,
     start,
     jax.random.key(config.seed),
@@ -214,20 +214,20 @@ def _between(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     steps=config.steps,
     random_start=False,
   )
-  return {'images': np.asarray(found.projected)}
+  return {'images': np.asarray(attacked.projected)}
 
 
 def _report(
   inputs: Inputs,
   recorder: Recorder,
-  made: dict[str, dict[str, Any]],
+  by_net: dict[str, dict[str, Any]],
   results: dict[str, Any],
 ) -> None:
   config, known = inputs.config, inputs.known
   images = [*map(render.to_uint8, known.images[: config.shown])]
 
   def rows(name: str) -> list[list[np.ndarray]]:
-    return [[*map(render.to_uint8, each[name])] for each in made.values()]
+    return [[*map(render.to_uint8, each[name])] for each in by_net.values()]
 
   def figure(
     name: str,
@@ -241,9 +241,9 @@ def _report(
 
   gradients = [
     [*map(render.rgb, each['measured']['gradient'][: len(images)])]
-    for each in made.values()
+    for each in by_net.values()
   ]
-  untitled, names = [''] * len(images), [*made]
+  untitled, names = [''] * len(images), [*by_net]
   way = [f'{i / (_WAY - 1):.0%}' for i in range(_WAY)]
   measures = {
     'fine': 'fine detail: share of power above half of the highest frequency',
@@ -287,9 +287,9 @@ def _report(
       ),
       Table(
         f'Means over {len(known.images)} images',
-        ['', *made],
+        ['', *by_net],
         [
-          [text, *(results[f'{name}_{key}'] for name in made)]
+          [text, *(results[f'{name}_{key}'] for name in by_net)]
           for key, text in measures.items()
           if f'plain_{key}' in results
         ],

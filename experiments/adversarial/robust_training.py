@@ -73,8 +73,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   steps = sum(steps for _, steps in config.stages)
   results = {
     **{
-      f'{name}_{what}': float(found[what])
-      for name, found in accuracy.items()
+      f'{name}_{what}': float(values[what])
+      for name, values in accuracy.items()
       for what in ('clean', 'robust')
     },
     'seconds_per_step': done.seconds / steps,
@@ -146,7 +146,7 @@ def _attacked(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     count = min(config.batch_size, config.eval_scenes - first)
     data = scenes(jax.random.fold_in(key, first), config.batch_size, size=size)
     goal = adversarial.mislead(net, data.labels[:, 0])
-    found = adversarial.pgd(
+    attacked = adversarial.pgd(
       goal,
       data.image,
       key,
@@ -156,7 +156,7 @@ def _attacked(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
       stop=True,
     )
     # Neither where logits are NaN nor where all are equal.
-    withstood = jax.vmap(goal)(found.projected)['goal'] < 0
+    withstood = jax.vmap(goal)(attacked.projected)['goal'] < 0
     right.append(np.asarray(withstood)[:, :count])
   clean, robust, *curve = np.concatenate(right, 1).mean(1)
   return {'clean': clean, 'robust': robust, 'curve': np.array(curve)}

@@ -78,16 +78,16 @@ def prepare(config: ConfigDict) -> Inputs:
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Attacks each net, batch by batch, and draws the curves."""
-  found = {}
+  accuracies = {}
   for i, (name, net) in enumerate(inputs.judged.items()):
     arrays = recorder.once(
       f'net_{i}', functools.partial(_tried, inputs, recorder, i, net)
     )
-    found[name] = adversarial.summary(_trial(arrays), inputs.epsilons)
-  _report(inputs, recorder, found)
+    accuracies[name] = adversarial.summary(_trial(arrays), inputs.epsilons)
+  _report(inputs, recorder, accuracies)
   return {
     f'{name}_{what}': value
-    for name, each in found.items()
+    for name, each in accuracies.items()
     for what, value in (
       ('clean', each.clean),
       ('robust', float(each.robust[-1])),
@@ -144,7 +144,7 @@ def _tried(
   def one(rows: slice) -> dict[str, np.ndarray]:
     # One shape, one program: the last batch begins with the first images.
     at = np.arange(rows.start, rows.start + batch) % len(inputs.images)
-    found = adversarial.trial(
+    result = adversarial.trial(
       net,
       jnp.asarray(inputs.images[at]),
       jnp.asarray(inputs.labels[at], jnp.int32),
@@ -158,12 +158,12 @@ def _tried(
     count = rows.stop - rows.start
     arrays = {'label': inputs.labels[at][:count]}
     arrays |= {
-      field: np.asarray(getattr(found, field))[:count] for field in _BY_IMAGE
+      field: np.asarray(getattr(result, field))[:count] for field in _BY_IMAGE
     }
     return arrays | {
       f'{field}/{name}': np.asarray(each).T[:count]
       for field in _BY_ATTACK
-      for name, each in getattr(found, field).items()
+      for name, each in getattr(result, field).items()
     }
 
   return recorder.in_parts(f'net_{i}/batch', len(inputs.images), batch, one)
@@ -183,7 +183,7 @@ def _trial(arrays: dict[str, np.ndarray]) -> adversarial.Trial:
 def _report(
   inputs: Inputs,
   recorder: Recorder,
-  found: dict[str, adversarial.RobustAccuracy],
+  accuracies: dict[str, adversarial.RobustAccuracy],
 ) -> None:
   config, epsilons = inputs.config, [0.0, *inputs.epsilons]
 
@@ -193,7 +193,7 @@ def _report(
     return [each.clean, *map(float, accuracy)]
 
   rows = []
-  for name, each in found.items():
+  for name, each in accuracies.items():
     for attack, accuracy in each.by_attack.items():
       rows.append([name, attack, *from_clean(each, accuracy)])
     rows.append([name, 'the worst', *from_clean(each, each.robust)])
@@ -210,7 +210,7 @@ def _report(
           {
             'accuracy': {
               name: from_clean(each, each.robust)
-              for name, each in found.items()
+              for name, each in accuracies.items()
             }
           },
           epsilons,
@@ -232,7 +232,7 @@ def _report(
             'epsilon',
           ),
         )
-        for i, (name, each) in enumerate(found.items())
+        for i, (name, each) in enumerate(accuracies.items())
       ),
       Table(
         'Accuracy by net, attack and epsilon',
@@ -244,7 +244,7 @@ def _report(
         ['net', 'warning'],
         [
           [name, warning]
-          for name, each in found.items()
+          for name, each in accuracies.items()
           for warning in each.warnings or ['none']
         ],
       ),

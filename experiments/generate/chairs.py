@@ -111,16 +111,16 @@ def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
     0.0, config.learning_rate, warm, max(config.steps, warm + 1)
   )
   tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-  seen, _ = views(config.azimuths)
+  trained, _ = views(config.azimuths)
 
   def loss_fn(params: Any, step: Array) -> tuple[Array, dict[str, Array]]:
     key = jax.random.fold_in(jax.random.key(config.seed), step)
     chairs = random_chairs(
-      key, config.batch_size, config.styles, seen, changed=True
+      key, config.batch_size, config.styles, trained, changed=True
     )
     net = nets.with_params(start, params)
-    made = net(described(chairs, config.styles))[1]['drawn']
-    apart = made - draw(chairs, config.size)
+    drawn = net(described(chairs, config.styles))[1]['drawn']
+    apart = drawn - draw(chairs, config.size)
     image, mask = apart[..., :3], jnp.square(apart[..., 3]).mean()
     # Colours are a small part of the image's error, which would come last.
     colour = jnp.square(image - image.mean(-1, keepdims=True)).mean()
@@ -139,31 +139,31 @@ def _judge(config: ConfigDict, net: nets.Network) -> dict[str, np.ndarray]:
   The baseline for the latter is the renderer's picture from the nearest view
   that was trained with.
   """
-  seen, unseen = views(config.azimuths)
+  trained, between = views(config.azimuths)
   step = 2 * np.pi / config.azimuths
 
   @jax.jit
   def judge(net: nets.Network, key: Array) -> dict[str, Array]:
-    found = {}
-    for name, azimuths in {'seen': seen, 'unseen': unseen}.items():
+    errors = {}
+    for name, azimuths in {'seen': trained, 'unseen': between}.items():
       chairs = random_chairs(
         key, config.judged, config.styles, azimuths, changed=False
       )
       wanted = draw(chairs, config.size)
-      made = net(described(chairs, config.styles))[1]['drawn']
-      found |= _errors(name, made, wanted)
+      drawn = net(described(chairs, config.styles))[1]['drawn']
+      errors |= _errors(name, drawn, wanted)
     near = draw(chairs._replace(azimuth=chairs.azimuth - step), config.size)
-    return found | _errors('nearest', near, wanted)
+    return errors | _errors('nearest', near, wanted)
 
   key = jax.random.fold_in(jax.random.key(config.seed), config.steps)
   return jax.tree.map(np.asarray, judge(net, key))
 
 
-def _errors(name: str, made: Array, wanted: Array) -> dict[str, Array]:
+def _errors(name: str, drawn: Array, wanted: Array) -> dict[str, Array]:
   """Squared error of the image, and intersection over union of the mask."""
-  one, other = (v[..., 3] > 0.5 for v in (made, wanted))
+  one, other = (v[..., 3] > 0.5 for v in (drawn, wanted))
   shared, either = (v.sum((1, 2)) for v in (one & other, one | other))
   return {
-    f'{name}_error': jnp.square(made - wanted)[..., :3].mean(),
+    f'{name}_error': jnp.square(drawn - wanted)[..., :3].mean(),
     f'{name}_iou': (shared / jnp.maximum(either, 1)).mean(),
   }

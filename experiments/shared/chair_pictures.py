@@ -144,8 +144,8 @@ def _units(
 
   @jax.jit
   def read(net: nets.Network, key: Array) -> tuple[Array, Array]:
-    seen, _ = views(config.azimuths)
-    chairs = random_chairs(key, _READ, config.styles, seen, changed=True)
+    trained, _ = views(config.azimuths)
+    chairs = random_chairs(key, _READ, config.styles, trained, changed=True)
     a = net(described(chairs, config.styles))[1]['joined2_relu'][:, 0, 0]
     return chairs.change, a
 

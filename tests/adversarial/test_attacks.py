@@ -34,20 +34,20 @@ def binary(seed=3):
 def test_a_linear_score_rises_by_the_dual_norm(norm):
   net, w = linear_net()
   x = greys(0, 3)
-  wish = score(net, logit(2))
+  score_fn = score(net, logit(2))
   epsilon = {'linf': 0.02, 'l2': 0.1, 'l1': 0.15}[norm]
   want = epsilon * dual(w[..., 2], norm)
   settings = {'epsilon': epsilon, 'norm': norm}
   attacks = {
-    'fgsm': adversarial.fgsm(wish, x, **settings),
+    'fgsm': adversarial.fgsm(score_fn, x, **settings),
     'pgd': adversarial.pgd(
-      wish, x, KEY, steps=25, random_start=norm == 'linf', **settings
+      score_fn, x, KEY, steps=25, random_start=norm == 'linf', **settings
     ),
   }
   if norm != 'l1':
-    attacks['apgd'] = adversarial.apgd(wish, x, KEY, steps=40, **settings)
+    attacks['apgd'] = adversarial.apgd(score_fn, x, KEY, steps=40, **settings)
   for name, found in attacks.items():
-    rise = wish(found.projected) - wish(x)
+    rise = score_fn(found.projected) - score_fn(x)
     np.testing.assert_allclose(rise, want, rtol=2e-3, err_msg=name)
     np.testing.assert_allclose(found.distance, epsilon, rtol=1e-4)
 
@@ -55,14 +55,14 @@ def test_a_linear_score_rises_by_the_dual_norm(norm):
 def test_the_fast_gradient_sign_is_the_papers(tiny):
   x = jax.random.uniform(KEY, (2, 12, 12, 3))
   label = jnp.array([1, 4])
-  wish = adversarial.mislead(tiny, label)
+  score_fn = adversarial.mislead(tiny, label)
 
   def loss(x):
     p = jax.nn.log_softmax(tiny(x)[0])
     return -jnp.take_along_axis(p, label[:, None], -1).sum()
 
   want = jnp.clip(x + 0.03 * jnp.sign(jax.grad(loss)(x)), 0, 1)
-  found = adversarial.fgsm(wish, x, epsilon=0.03)
+  found = adversarial.fgsm(score_fn, x, epsilon=0.03)
   np.testing.assert_allclose(found.raw, want, atol=1e-6)
   wrong = tiny(want)[0].argmax(-1) != label
   np.testing.assert_array_equal(found.success, wrong)
@@ -71,14 +71,14 @@ def test_the_fast_gradient_sign_is_the_papers(tiny):
 def test_momentum_is_the_papers(tiny):
   """Dong et al. 2018, algorithm 1, whose last point is the best here."""
   x = jax.random.uniform(KEY, (1, 12, 12, 3), minval=0.3, maxval=0.7)
-  wish = score(tiny, logit(3))
+  score_fn = score(tiny, logit(3))
   at, g = x, jnp.zeros_like(x)
   for _ in range(3):
-    slope = jax.grad(lambda v: wish(v).sum())(at)
+    slope = jax.grad(lambda v: score_fn(v).sum())(at)
     g = 0.9 * g + slope / jnp.abs(slope).mean()
     at = jnp.clip(at + 0.004 * jnp.sign(g), x - 0.01, x + 0.01)
   found = adversarial.pgd(
-    wish, x, KEY, epsilon=0.01, steps=3, rate=0.4, momentum=0.9,
+    score_fn, x, KEY, epsilon=0.01, steps=3, rate=0.4, momentum=0.9,
     random_start=False,
   )  # fmt: skip
   np.testing.assert_allclose(found.raw, at, atol=1e-6)
@@ -87,39 +87,39 @@ def test_momentum_is_the_papers(tiny):
 def test_restarts_keep_the_best_and_early_stops_save_queries(tiny):
   x = jax.random.uniform(KEY, (4, 12, 12, 3))
   label = tiny(x)[0].argmax(-1)
-  wish = adversarial.mislead(tiny, label)
+  score_fn = adversarial.mislead(tiny, label)
   loss = {}
   for restarts in (1, 3):
     found = adversarial.pgd(
-      wish, x, KEY, epsilon=0.02, steps=2, restarts=restarts
+      score_fn, x, KEY, epsilon=0.02, steps=2, restarts=restarts
     )
-    loss[restarts] = wish(found.raw)['loss']
+    loss[restarts] = score_fn(found.raw)['loss']
     assert (found.queries == 3 * restarts + 2).all()
   assert (loss[3] >= loss[1]).all()
   assert (loss[3] > loss[1]).any()
-  full = adversarial.pgd(wish, x, KEY, epsilon=0.2, steps=30)
-  short = adversarial.pgd(wish, x, KEY, epsilon=0.2, steps=30, stop=True)
+  full = adversarial.pgd(score_fn, x, KEY, epsilon=0.2, steps=30)
+  short = adversarial.pgd(score_fn, x, KEY, epsilon=0.2, steps=30, stop=True)
   assert full.success.all() and short.success.all()
   assert (short.queries < 20).all()
 
 
 def test_the_slope_is_the_mean_over_draws(tiny):
   x = jax.random.uniform(KEY, (2, 12, 12, 3))
-  wish = score(tiny, logit(2))
+  score_fn = score(tiny, logit(2))
 
   def dimmed(key, x):
     return x * jax.random.uniform(key)
 
-  loss, goal, g = slope(wish, x, KEY, dimmed, 5)
+  loss, goal, g = slope(score_fn, x, KEY, dimmed, 5)
   each = [
-    jax.value_and_grad(lambda v, k=k: wish(dimmed(k, v)).sum())(x)
+    jax.value_and_grad(lambda v, k=k: score_fn(dimmed(k, v)).sum())(x)
     for k in jax.random.split(KEY, 5)
   ]
   np.testing.assert_allclose(loss.sum(), np.mean([v for v, _ in each]), 1e-4)
   np.testing.assert_allclose(g, sum(v for _, v in each) / 5, atol=1e-5)
   np.testing.assert_array_equal(loss, goal)
   found = adversarial.pgd(
-    wish, x, KEY, epsilon=0.05, steps=2, augment=dimmed, draws=5
+    score_fn, x, KEY, epsilon=0.05, steps=2, augment=dimmed, draws=5
   )
   assert (found.queries == 5 * 4 + 2).all()
 
@@ -158,8 +158,8 @@ def test_deepfool_goes_to_the_nearest_of_many_borders():
 @pytest.mark.parametrize('norm', NORMS)
 def test_the_fast_minimum_norm_finds_the_border_of_a_linear_net(norm):
   net, x, label, gap, w = binary()
-  wish = adversarial.mislead(net, label)
-  found = adversarial.fmn(wish, x, norm=norm, steps=200)
+  score_fn = adversarial.mislead(net, label)
+  found = adversarial.fmn(score_fn, x, norm=norm, steps=200)
   assert found.success.all()
   want = gap / dual(w, norm)
   assert (found.distance >= 0.999 * want).all()
@@ -169,21 +169,21 @@ def test_the_fast_minimum_norm_finds_the_border_of_a_linear_net(norm):
 
 def test_carlini_and_wagner_find_the_border_of_a_linear_net():
   net, x, label, gap, w = binary()
-  wish = adversarial.mislead(net, label)
-  found = adversarial.carlini_wagner(wish, x)
+  score_fn = adversarial.mislead(net, label)
+  found = adversarial.carlini_wagner(score_fn, x)
   assert found.success.all()
   want = gap / dual(w, 'l2')
   np.testing.assert_allclose(found.distance, want, rtol=0.03)
-  sure = adversarial.carlini_wagner(wish, x, confidence=2.0)
-  assert (wish(sure.raw)['goal'] >= 1.99).all()
+  sure = adversarial.carlini_wagner(score_fn, x, confidence=2.0)
+  assert (score_fn(sure.raw)['goal'] >= 1.99).all()
   np.testing.assert_allclose(
     sure.distance, (gap + 2) / dual(w, 'l2'), rtol=0.03
   )
 
 
-def below(wish, x):
+def below(score_fn, x):
   """A goal that is never reached."""
-  return wish(x) - 1000.0
+  return score_fn(x) - 1000.0
 
 
 def saturated(seed=3):
@@ -198,18 +198,18 @@ def saturated(seed=3):
 @each_norm
 def test_images_with_black_and_white_pixels_are_fooled_as_well(norm):
   net, x, label = saturated()
-  wish = adversarial.mislead(net, label)
-  near = adversarial.fmn(wish, x, norm=norm, steps=200)
+  score_fn = adversarial.mislead(net, label)
+  near = adversarial.fmn(score_fn, x, norm=norm, steps=200)
   assert near.success.all()
   if norm == 'l2':
     far = adversarial.deepfool(net, x, label)
-    wagner = adversarial.carlini_wagner(wish, x)
+    wagner = adversarial.carlini_wagner(score_fn, x)
     assert far.success.all() and wagner.success.all()
     assert (near.distance <= 1.05 * far.distance).all()
     assert (wagner.distance <= 1.05 * far.distance).all()
   radius = 1.5 * near.distance.max()
   found = adversarial.pgd(
-    wish, x, KEY, epsilon=radius, norm=norm, steps=60, random_start=False
+    score_fn, x, KEY, epsilon=radius, norm=norm, steps=60, random_start=False
   )
   assert found.success.all()
 
@@ -243,11 +243,11 @@ def test_tiny_slopes_are_climbed_in_l2(attack):
 def test_squares_climb_a_linear_score_to_the_corners():
   net, w = linear_net(2)
   x = greys(2, 2)
-  wish = Partial(below, score(net, logit(1)))
+  score_fn = Partial(below, score(net, logit(1)))
   gained = []
   for steps in (1, 40, 1500):
-    found = adversarial.square(wish, x, KEY, epsilon=0.05, steps=steps)
-    gained.append(wish(found.raw) - wish(x))
+    found = adversarial.square(score_fn, x, KEY, epsilon=0.05, steps=steps)
+    gained.append(score_fn(found.raw) - score_fn(x))
     assert (found.queries == steps + 3).all()
   assert (gained[1] > gained[0]).all()
   most = 0.05 * dual(w[..., 1], 'linf')

@@ -21,8 +21,8 @@ NOT_ATTACKS = {
 
 def on_score(attack, *args, **settings):
   def call(net, x, label, epsilon=EPSILON):
-    wish = adversarial.mislead(net, label)
-    return attack(wish, x, *args, epsilon=epsilon, **settings)
+    score_fn = adversarial.mislead(net, label)
+    return attack(score_fn, x, *args, epsilon=epsilon, **settings)
 
   return call
 

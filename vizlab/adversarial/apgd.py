@@ -43,7 +43,7 @@ class _State(NamedTuple):
   Attributes:
     step: Steps done.
     x: Images now.
-    before: Images before the last step.
+    previous: Images before the last step.
     gradient: Of the loss at ``x``.
     loss: At ``x``.
     rate: Length of a step as a share of epsilon, ``[...]``.
@@ -57,7 +57,7 @@ class _State(NamedTuple):
 
   step: Array
   x: Array
-  before: Array
+  previous: Array
   gradient: Array
   loss: Array
   rate: Array
@@ -205,7 +205,7 @@ def _step(
   straight = within(x, straight, epsilon, fixed.norm)
   share = jnp.where(state.step == 0, 1.0, _MOMENTUM).astype(x.dtype)
   moved = state.x + share * (straight - state.x)
-  moved += (1 - share) * (state.x - state.before)
+  moved += (1 - share) * (state.x - state.previous)
   moved = within(x, moved, epsilon, fixed.norm)
   loss, goal, g = slope(score, moved)
   best = state.best.or_better(moved, loss, goal)

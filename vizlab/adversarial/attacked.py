@@ -124,10 +124,10 @@ def judged(
   queries: Array,
 ) -> Attacked:
   """The result of an attack; shows the net the images before and after."""
-  before, after = (read(score, v)[1] > 0 for v in (x, projected))
-  queries = jnp.broadcast_to(queries + 2, before.shape).astype(jnp.int32)
+  already, success = (read(score, v)[1] > 0 for v in (x, projected))
+  queries = jnp.broadcast_to(queries + 2, success.shape).astype(jnp.int32)
   return Attacked(
-    raw, projected, after, distance(projected - x, norm), queries, before
+    raw, projected, success, distance(projected - x, norm), queries, already
   )
 
 
@@ -143,7 +143,7 @@ def held(
   """The result of an attack without a radius, held to one or several."""
   if epsilon is None:
     return judged(score, x, raw, raw, norm, queries)
-  found = for_each(
+  result = for_each(
     lambda radius: judged(
       score, x, raw, within(x, raw, radius, norm), norm, queries
     )._replace(raw=()),
@@ -151,4 +151,4 @@ def held(
     x,
     chunk,
   )
-  return found._replace(raw=raw)
+  return result._replace(raw=raw)

@@ -63,9 +63,9 @@ def project(delta: Array, epsilon: Array, norm: str) -> Array:
   excess = jnp.cumsum(large, -1) - epsilon[..., 0, 0]
   rank = jnp.arange(1, flat.shape[-1] + 1, dtype=flat.dtype)
   rank = jnp.broadcast_to(rank, flat.shape)
-  kept = (large * rank > excess).sum(-1, keepdims=True)
-  taken = jnp.take_along_axis(excess, jnp.maximum(kept - 1, 0), -1)
-  taken = per_image((taken / jnp.maximum(kept, 1).astype(flat.dtype))[..., 0])
+  count = (large * rank > excess).sum(-1, keepdims=True)
+  taken = jnp.take_along_axis(excess, jnp.maximum(count - 1, 0), -1)
+  taken = per_image((taken / jnp.maximum(count, 1).astype(flat.dtype))[..., 0])
   nearer = jnp.sign(delta) * jnp.maximum(jnp.abs(delta) - taken, 0)
   return jnp.where(outside, nearer, delta)
 

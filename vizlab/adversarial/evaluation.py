@@ -105,8 +105,8 @@ def trial(
   Reference:
     Croce & Hein 2020 (AutoAttack), whose FAB is replaced by FMN.
   """
-  wish = mislead(net, label)
-  check_attack(wish, x, epsilon, norm, ('linf', 'l2'))
+  score_fn = mislead(net, label)
+  check_attack(score_fn, x, epsilon, norm, ('linf', 'l2'))
   if np.ndim(epsilon) != 1 or x.ndim != 4:
     raise ValueError(
       f'epsilon, x: got shapes {np.shape(epsilon)} and {x.shape}, expected '
@@ -135,7 +135,7 @@ def _trial(
   fixed: tuple[str, int, int, int, int],
 ) -> Trial:
   norm, steps, targets, squares, chunk = fixed
-  wish = mislead(net, label)
+  score_fn = mislead(net, label)
   logits = net(x)[0]
   own = jax.nn.one_hot(label, logits.shape[-1], dtype=bool)
   count = min(targets, logits.shape[-1] - 1)
@@ -147,45 +147,51 @@ def _trial(
     each = score(net, {'loss': loss, 'goal': -margin(label)})
     return apgd(each, x, key, steps=steps, stop=True, **settings)
 
-  found = {'apgd': apgd(wish, x, key, steps=steps, stop=True, **settings)}
+  attacks = {'apgd': apgd(score_fn, x, key, steps=steps, stop=True, **settings)}
   if logits.shape[-1] >= 4:
     aimed = jax.lax.map(towards, jnp.arange(count))
-    found['apgd_targeted'] = aimed._replace(
+    attacks['apgd_targeted'] = aimed._replace(
       success=aimed.success.any(0), queries=aimed.queries.sum(0)
     )
-  found['fmn'] = fmn(wish, x, steps=steps, **settings)
+  attacks['fmn'] = fmn(score_fn, x, steps=steps, **settings)
   if norm == 'linf':
-    found[BLACK_BOX] = square(
-      wish, x, key, epsilon=epsilon, steps=squares, chunk=chunk
+    attacks[BLACK_BOX] = square(
+      score_fn, x, key, epsilon=epsilon, steps=squares, chunk=chunk
     )
   largest = 1.0 if norm == 'linf' else math.sqrt(math.prod(x.shape[-3:]))
   free = pgd(
-    wish, x, key, epsilon=largest, norm=norm, steps=_UNBOUNDED_STEPS, stop=True
+    score_fn,
+    x,
+    key,
+    epsilon=largest,
+    norm=norm,
+    steps=_UNBOUNDED_STEPS,
+    stop=True,
   )
-  _, goal, g = slope(wish, x)
+  _, goal, g = slope(score_fn, x)
   return Trial(
     goal < 0,  # neither where logits are NaN nor where all are equal
-    {name: each.success for name, each in found.items()},
-    {name: each.queries for name, each in found.items()},
+    {name: each.success for name, each in attacks.items()},
+    {name: each.queries for name, each in attacks.items()},
     (g == 0).all((-3, -2, -1)),
     ~free.success,
     ~jnp.isfinite(logits).all(-1),
   )
 
 
-def summary(found: Trial, epsilon: Sequence[float]) -> RobustAccuracy:
-  """Accuracies and warnings of what `trial` found, of any number of images.
+def summary(result: Trial, epsilon: Sequence[float]) -> RobustAccuracy:
+  """Accuracies and warnings of a `Trial`, of any number of images.
 
   An image that is broken within a ball is broken within every larger one.
 
   Args:
-    found: Arrays of NumPy or JAX.
+    result: Arrays of NumPy or JAX.
     epsilon: The radii.
   """
-  right = np.asarray(found.right)
+  right = np.asarray(result.right)
   order = np.argsort(epsilon)
   broken = {}
-  for name, each in found.broken.items():
+  for name, each in result.broken.items():
     rising = np.logical_or.accumulate(np.asarray(each)[order])
     broken[name] = rising[np.argsort(order)]
   worst = np.any(list(broken.values()), 0)
@@ -197,12 +203,12 @@ def summary(found: Trial, epsilon: Sequence[float]) -> RobustAccuracy:
     float(right.mean()),
     accuracy(worst),
     {name: accuracy(each) for name, each in broken.items()},
-    tuple(_warnings(found, right, broken)),
+    tuple(_warnings(result, right, broken)),
   )
 
 
 def _warnings(
-  found: Trial, right: np.ndarray, broken: dict[str, np.ndarray]
+  result: Trial, right: np.ndarray, broken: dict[str, np.ndarray]
 ) -> list[str]:
   warnings = []
 
@@ -211,16 +217,16 @@ def _warnings(
     if count:
       warnings.append(f'{text} at {count} of {int(right.sum())} images')
 
-  undefined = int(np.asarray(found.undefined).sum())
+  undefined = int(np.asarray(result.undefined).sum())
   if undefined:
     warnings.append(f'logits are not finite at {undefined} images')
   warn(
-    found.flat,
+    result.flat,
     'the gradient of the cross entropy is zero, so that attacks that climb it '
     'cannot work,',
   )
   warn(
-    found.unbounded,
+    result.unbounded,
     'the net is still right when the image may become any other',
   )
   if BLACK_BOX in broken:
@@ -277,7 +283,7 @@ def robust_accuracy(
     )
   check_attack(mislead(net, label), x, epsilon, norm, ('linf', 'l2'))
   batch = min(whole(batch, 'batch'), len(x))
-  found = []
+  batches = []
   for first in range(0, len(x), batch):
     at = np.arange(first, first + batch) % len(x)  # one shape, one program
     each = trial(
@@ -285,6 +291,8 @@ def robust_accuracy(
       targets=targets, squares=squares, chunk=chunk,
     )  # fmt: skip
     count = min(batch, len(x) - first)
-    found.append(jax.tree.map(lambda v, n=count: np.asarray(v)[..., :n], each))
-  joined = jax.tree.map(lambda *v: np.concatenate(v, -1), *found)
+    batches.append(
+      jax.tree.map(lambda v, n=count: np.asarray(v)[..., :n], each)
+    )
+  joined = jax.tree.map(lambda *v: np.concatenate(v, -1), *batches)
   return summary(joined, epsilon)

@@ -85,7 +85,7 @@ def _deepfool(
   fixed: tuple[str, int, int, int],
 ) -> Attacked:
   norm, steps, candidates, chunk = fixed
-  wish = mislead(net, label)
+  score_fn = mislead(net, label)
 
   def logits(at: Array) -> Array:
     return net(at)[0]
@@ -126,7 +126,7 @@ def _deepfool(
     length = jnp.where(jnp.isfinite(length), length + 1e-4, 0)
     going = ~reached
     moved = jnp.where(per_image(going), moved + per_image(length) * unit, moved)
-    _, goal = read(wish, jnp.clip(x + overshoot * moved, 0, 1))
+    _, goal = read(score_fn, jnp.clip(x + overshoot * moved, 0, 1))
     return (
       step + 1,
       moved,
@@ -137,12 +137,12 @@ def _deepfool(
   def more(carry: tuple[Array, ...]) -> Array:
     return (carry[0] < steps) & ~carry[2].all()
 
-  _, goal = read(wish, x)
+  _, goal = read(score_fn, x)
   zero = jnp.zeros(x.shape[:-3], jnp.int32)
   carry = jnp.int32(0), jnp.zeros_like(x), goal > 0, zero
   _, moved, _, queries = jax.lax.while_loop(more, advance, carry)
   raw = jnp.clip(x + overshoot * moved, 0, 1)
-  return held(wish, x, raw, norm, epsilon, queries, chunk)
+  return held(score_fn, x, raw, norm, epsilon, queries, chunk)
 
 
 class _Search(NamedTuple):
@@ -191,7 +191,7 @@ def carlini_wagner(
 
   Returns:
     `Attacked`; ``raw`` is not held to epsilon, and is ``x`` where no image at
-    the goal was found.
+    the goal was succeeded.
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], the score does
@@ -237,7 +237,7 @@ def _carlini_wagner(
 
   def search(state: _Search, _: None) -> tuple[_Search, None]:
     def advance(carry: tuple, _: None) -> tuple[tuple, None]:
-      image, opt, found, x_best, length = carry
+      image, opt, succeeded, x_best, length = carry
       g, (goal, square) = jax.grad(loss, has_aux=True)(image, state.weight)
       reached = goal >= jnp.maximum(confidence, _BEYOND)
       nearer = reached & (square < length)
@@ -245,15 +245,17 @@ def _carlini_wagner(
       with jax.numpy_dtype_promotion('standard'):
         updates, opt = tx.update(g, opt)
         moved = jnp.clip(optax.apply_updates(image, updates), 0, 1)
-      return (moved, opt, found | reached, x_best, length), None
+      return (moved, opt, succeeded | reached, x_best, length), None
 
     none = jnp.zeros(x.shape[:-3], bool)
     carry = x, tx.init(x), none, state.x, state.length
-    (_, _, found, x_best, length), _ = jax.lax.scan(
+    (_, _, succeeded, x_best, length), _ = jax.lax.scan(
       advance, carry, length=steps + 1
     )
-    high = jnp.where(found, jnp.minimum(state.high, state.weight), state.high)
-    low = jnp.where(found, state.low, jnp.maximum(state.low, state.weight))
+    high = jnp.where(
+      succeeded, jnp.minimum(state.high, state.weight), state.high
+    )
+    low = jnp.where(succeeded, state.low, jnp.maximum(state.low, state.weight))
     open_end = jnp.isinf(high)
     between = (low + jnp.where(open_end, low, high)) / 2
     c = jnp.where(open_end, 10 * state.weight, between)
@@ -306,7 +308,7 @@ def fmn(
 
   Returns:
     `Attacked`; ``raw`` is not held to epsilon, and is ``x`` where no image at
-    the goal was found.
+    the goal was succeeded.
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], the score does
@@ -342,7 +344,7 @@ def _fmn(
     return read(score, at)[1]
 
   def advance(carry: tuple, i: Array) -> tuple[tuple, None]:
-    delta, radius, found, best, length = carry
+    delta, radius, succeeded, best, length = carry
     falling = (1 + jnp.cos(jnp.pi * i.astype(x.dtype) / steps)) / 2
     gamma = shrink * (0.02 + 0.98 * falling)
     goal, _, g = slope(goal_of, x + delta)
@@ -350,21 +352,21 @@ def _fmn(
     size = distance(delta, norm)
     nearer = reached & (size < length)
     best, length = where(nearer, (delta, size), (best, length))
-    found = found | reached
+    succeeded = succeeded | reached
     slopes = distance(g, dual)
     linear = size + (2 * _BEYOND - goal) / jnp.where(slopes > 0, slopes, 1)
     # Beyond the paper: where [0, 1] cuts steps short, the linear radius alone
     # would stay short of the border.
     wider = radius * (1 + gamma)
     linear = jnp.where(jnp.isinf(radius), linear, jnp.maximum(linear, wider))
-    grown = jnp.where(found, wider, linear)
+    grown = jnp.where(succeeded, wider, linear)
     shrunk = jnp.minimum(radius * (1 - gamma), length)
     radius = jnp.where(reached, shrunk, grown)
     long = per_image(distance(g, 'l2'))
     step = rate * (0.01 + 0.99 * falling) * g / jnp.where(long > 0, long, 1)
     delta = project(delta + step, radius, norm)
     delta = jnp.clip(x + delta, 0, 1) - x
-    return (delta, radius, found, best, length), None
+    return (delta, radius, succeeded, best, length), None
 
   lead = x.shape[:-3]
   infinite = jnp.full(lead, jnp.inf, x.dtype)
