@@ -7,6 +7,7 @@ import pytest
 
 from vizlab import nets, rules
 from vizlab.nets import layers
+from vizlab.nets.architectures.transformation import generator
 from vizlab.nets.graph import infer_shapes, init_params
 from vizlab.nets.layers import Layer, Pointwise
 
@@ -189,6 +190,7 @@ def test_every_kind_of_layer_is_used():
     if inspect.isclass(cls) and issubclass(cls, Layer)
   }
   built = [nets.architecture(name).layers() for name in nets.names()]
+  built.append(generator({'style': 2}, (4,), side=2))  # not in the catalog
   used = {type(op) for ops in built for op in ops}
   assert kinds == {*used, Layer, Pointwise}  # the last two are bases
 

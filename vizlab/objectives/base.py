@@ -7,6 +7,7 @@ target never recompiles.
 """
 
 import contextlib
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -134,8 +135,10 @@ def score(net: Net, objective: Objective | Mapping[str, Objective]) -> Score:
       raise ValueError(
         f'objective: got {part!r}, expected an objective such as logit(243)'
       )
-  # A plain function as a pytree, so that `jax.jit` takes the score.
-  return Score(as_pytree(net), objective)
+  # A plain function as a pytree, so that `jax.jit` takes the score; any other
+  # object may have more than a call, such as rules.
+  function = isinstance(net, types.FunctionType)
+  return Score(as_pytree(net) if function else net, objective)
 
 
 def index(value: Any, name: str) -> np.ndarray | Array:
