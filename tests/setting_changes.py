@@ -271,7 +271,7 @@ TABLE = {
     'mask': 3.0,
     'colour': 99.0,
     'batch_size': 3,
-    'steps': 2,
+    'steps': 3,
     'learning_rate': 0.1,
     'judged': 3,
   },

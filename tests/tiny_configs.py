@@ -57,7 +57,7 @@ BASES = {
     'steps': 1,
     'squares': 1,
   },
-  'generate/chairs': {'steps': 1},
+  'generate/chairs': {'steps': 2},
   'adversarial/fool': {'steps': 2, 'every': 1, 'other': ''},
   'synthesis/invert': {
     'images': 'sample:star_and_square',

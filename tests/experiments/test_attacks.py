@@ -155,7 +155,7 @@ def test_a_stopped_one_ends_the_same(name, tmp_path, monkeypatch):
   changes = {'others': ''} if name == ROBUST else {}
   wanted = start(name, tmp_path / 'whole', **changes)
   found, stops = start_and_stop(
-    name, tmp_path / 'run', monkeypatch, every=2, **changes
+    name, tmp_path / 'run', monkeypatch, every=3, **changes
   )
   assert stops > 0
   wanted.pop('seconds_per_step', None)
