@@ -1,4 +1,4 @@
-"""What holds for every attack at once."""
+"""Laws of all attacks."""
 
 import importlib
 

@@ -15,7 +15,7 @@ def cross_entropy(logits, label):
 
 
 def test_the_worst_images_of_a_linear_net_are_known():
-  """Of two classes: every pixel moves to the border of the ball."""
+  """With two classes, every pixel moves to the border of the ball."""
   net, w = linear_net(1, 2)
   x, label = greys(1, 4), jnp.array([0, 1, 1, 0])
   away = jnp.sign(w[..., 1] - w[..., 0])[None]

@@ -16,7 +16,7 @@ from vizlab.adversarial.attacked import (
 )
 from vizlab.adversarial.balls import (
   per_image,
-  random_point,
+  random_start,
   steepest,
   within,
 )
@@ -113,11 +113,10 @@ def apgd(
   Reference:
     Croce & Hein 2020, algorithm 1.
   """
-  check_attack(score, x, epsilon, norm, ('linf', 'l2'))
+  epsilon = check_attack(score, x, epsilon, norm, ('linf', 'l2'))
   fixed = _Fixed(
     norm, whole(steps, 'steps'), whole(restarts, 'restarts'), stop, chunk
   )
-  epsilon = jnp.asarray(epsilon, x.dtype)
   return _apgd(as_pytree(score), x, key, epsilon, fixed)
 
 
@@ -142,21 +141,19 @@ def _apgd(
 
   def one(epsilon: Array) -> Attacked:
     loss, goal, _ = slope(score, x)
-    first = Best(x, loss, goal > 0)
+    first = Best(x, loss, goal > 0, jnp.bool_(fixed.stop))
 
     def restart(i: Array, carry: tuple[Best, Array]) -> tuple[Best, Array]:
       best, queries = carry
       key_ = jax.random.fold_in(key, i)
-      delta = random_point(key_, x.shape[-3:], epsilon, fixed.norm)
-      start = jnp.clip(x + jnp.broadcast_to(delta, x.shape), 0, 1)
-      begin = _begin(score, start, best, queries, fixed.stop)
+      start = random_start(x, key_, epsilon, fixed.norm)
+      begin = _begin(score, start, best, queries)
 
       def more(state: _State) -> Array:
-        left = state.step < fixed.steps
-        return left & ~state.best.reached.all() if fixed.stop else left
+        return (state.step < fixed.steps) & ~state.best.finished().all()
 
       def advance(state: _State) -> _State:
-        return _step(score, x, epsilon, since, state, fixed)
+        return _step(score, x, epsilon, since, state, fixed.norm)
 
       end = jax.lax.while_loop(more, advance, begin)
       return end.best, end.queries
@@ -168,11 +165,8 @@ def _apgd(
   return for_each(one, epsilon, x, fixed.chunk)
 
 
-def _begin(
-  score: ScoreFn, start: Array, best: Best, queries: Array, stop: bool
-) -> _State:
+def _begin(score: ScoreFn, start: Array, best: Best, queries: Array) -> _State:
   loss, goal, g = slope(score, start)
-  better = best.or_better(start, loss, goal)
   zero = jnp.zeros(loss.shape, jnp.int32)
   return _State(
     jnp.int32(0),
@@ -185,8 +179,8 @@ def _begin(
     zero,
     loss,
     jnp.zeros(loss.shape, bool),
-    where(best.reached, best, better) if stop else better,
-    queries + (~(best.reached & stop)).astype(jnp.int32),
+    best.or_better(start, loss, goal),
+    queries + best.looks(),
   )
 
 
@@ -196,20 +190,17 @@ def _step(
   epsilon: Array,
   since: Array,
   state: _State,
-  fixed: _Fixed,
+  norm: str,
 ) -> _State:
   """One step, and at a checkpoint a look at the progress."""
-  going = ~(state.best.reached & fixed.stop)
   rate = per_image(state.rate * epsilon)
-  straight = state.x + rate * steepest(state.gradient, fixed.norm, state.x)
-  straight = within(x, straight, epsilon, fixed.norm)
+  straight = state.x + rate * steepest(state.gradient, norm, state.x)
+  straight = within(x, straight, epsilon, norm)
   share = jnp.where(state.step == 0, 1.0, _MOMENTUM).astype(x.dtype)
   moved = state.x + share * (straight - state.x)
   moved += (1 - share) * (state.x - state.previous)
-  moved = within(x, moved, epsilon, fixed.norm)
+  moved = within(x, moved, epsilon, norm)
   loss, goal, g = slope(score, moved)
-  best = state.best.or_better(moved, loss, goal)
-  best = where(going, best, state.best)
   raised = state.raised + (loss > state.loss).astype(jnp.int32)
   top = where(loss > state.top[1], (moved, loss, g), state.top)
   step = state.step + 1
@@ -229,6 +220,6 @@ def _step(
     jnp.where(looked, 0, raised),
     jnp.where(looked, top[1], state.marked),
     jnp.where(looked, halve, state.halved),
-    best,
-    state.queries + going.astype(jnp.int32),
+    state.best.or_better(moved, loss, goal),
+    state.queries + state.best.looks(),
   )

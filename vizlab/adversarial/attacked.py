@@ -12,9 +12,18 @@ from vizlab.adversarial.goals import read
 from vizlab.batching import at_once
 from vizlab.image.checks import check_images
 from vizlab.lookup import check_name
+from vizlab.trees import where
 from vizlab.types import Array, ScoreFn, number
 
-__all__ = ['Attacked', 'Best', 'check_attack', 'for_each', 'held', 'judged']
+__all__ = [
+  'Attacked',
+  'Best',
+  'amount',
+  'check_attack',
+  'for_each',
+  'held',
+  'judged',
+]
 
 
 class Attacked(NamedTuple):
@@ -49,28 +58,42 @@ class Best(NamedTuple):
     x: Images ``[..., H, W, C]``.
     loss: Their losses ``[...]``.
     reached: bool ``[...]``, whether they are at the goal.
+    stop: bool ``[]``, whether those at the goal are left as they are.
   """
 
   x: Array
   loss: Array
   reached: Array
+  stop: Array | bool
 
   def or_better(self, x: Array, loss: Array, goal: Array) -> 'Best':
     """The better ones of these and others, image by image."""
     reached = goal > 0
     higher = (loss > self.loss) & (reached == self.reached)
-    better = higher | (reached & ~self.reached)
+    better = (higher | (reached & ~self.reached)) & ~self.finished()
     return Best(
-      jnp.where(better[..., None, None, None], x, self.x),
+      where(better, x, self.x),
       jnp.where(better, loss, self.loss),
       self.reached | reached,
+      self.stop,
     )
+
+  def finished(self) -> Array:
+    """Images that are left as they are: bool ``[...]``."""
+    return self.reached & self.stop
+
+  def looks(self) -> Array:
+    """Number of looks at each image, if all are shown now: int32 ``[...]``."""
+    return (~self.finished()).astype(jnp.int32)
 
 
 def check_attack(
   score: ScoreFn, x: Array, epsilon: Any, norm: str, norms: Any = NORMS
-) -> None:
-  """Checks what all attacks take.
+) -> Array | None:
+  """Checks the arguments that all attacks take.
+
+  Returns:
+    Epsilon as an array of the dtype of ``x``.
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], the score does
@@ -95,10 +118,16 @@ def check_attack(
   check_name('norm', norm, norms)
   # Not an argument: a class that is not there is an error while it is known.
   jax.eval_shape(lambda x: read(score, x), x)
+  return None if epsilon is None else jnp.asarray(epsilon, x.dtype)
+
+
+def amount(value: Any, name: str, x: Array) -> Array:
+  """A number from 0 as an array of the dtype of ``x``; checked."""
+  return jnp.asarray(number(value, name, 0.0), x.dtype)
 
 
 def for_each(
-  attack: Callable[[Array], Any], epsilon: Any, x: Array, chunk: int
+  attack: Callable[[Array], Any], epsilon: Array, x: Array, chunk: int
 ) -> Any:
   """An attack for one epsilon, or for each of several along a first axis.
 
@@ -108,7 +137,6 @@ def for_each(
     x: The images ``[..., H, W, C]``.
     chunk: Images attacked at once, but at least the whole batch.
   """
-  epsilon = jnp.asarray(epsilon, x.dtype)
   if not epsilon.ndim:
     return attack(epsilon)
   most = min(at_once(x, chunk), len(epsilon))
@@ -136,7 +164,7 @@ def held(
   x: Array,
   raw: Array,
   norm: str,
-  epsilon: Any,
+  epsilon: Array | None,
   queries: Array,
   chunk: int,
 ) -> Attacked:

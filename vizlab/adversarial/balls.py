@@ -15,6 +15,7 @@ __all__ = [
   'per_image',
   'project',
   'random_point',
+  'random_start',
   'steepest',
   'within',
 ]
@@ -126,6 +127,19 @@ def random_point(
       rest = jax.random.exponential(other, (), jnp.float32)
       unit /= jnp.abs(unit).sum() + rest
   return epsilon * unit.astype(jnp.result_type(epsilon))
+
+
+def random_start(x: Array, key: Array, epsilon: Array, norm: str) -> Array:
+  """Images moved to one random point of the ball, clipped to [0, 1].
+
+  Args:
+    x: Images ``[..., H, W, C]``, all of which are moved alike.
+    key: A JAX random key.
+    epsilon: Radius, one number.
+    norm: Norm of the ball.
+  """
+  delta = random_point(key, x.shape[-3:], epsilon, norm)
+  return jnp.clip(x + jnp.broadcast_to(delta, x.shape), 0, 1)
 
 
 def _nonzero(length: Array) -> Array:

@@ -106,10 +106,10 @@ def trial(
     Croce & Hein 2020 (AutoAttack), whose FAB is replaced by FMN.
   """
   score_fn = mislead(net, label)
-  check_attack(score_fn, x, epsilon, norm, ('linf', 'l2'))
-  if np.ndim(epsilon) != 1 or x.ndim != 4:
+  epsilon = check_attack(score_fn, x, epsilon, norm, ('linf', 'l2'))
+  if epsilon.ndim != 1 or x.ndim != 4:
     raise ValueError(
-      f'epsilon, x: got shapes {np.shape(epsilon)} and {x.shape}, expected '
+      f'epsilon, x: got shapes {epsilon.shape} and {x.shape}, expected '
       '[E] and [B, H, W, C]'
     )
   label = jnp.broadcast_to(jnp.asarray(label), x.shape[:1])
@@ -120,9 +120,7 @@ def trial(
     whole(squares, 'squares'),
     chunk,
   )
-  return _trial(
-    as_pytree(net), x, label, key, jnp.asarray(epsilon, x.dtype), fixed
-  )
+  return _trial(as_pytree(net), x, label, key, epsilon, fixed)
 
 
 @functools.partial(jax.jit, static_argnames='fixed')

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vizlab.adversarial.attacked import Attacked, check_attack, held
+from vizlab.adversarial.attacked import Attacked, amount, check_attack, held
 from vizlab.adversarial.balls import distance, per_image, project
 from vizlab.adversarial.goals import mislead, read
 from vizlab.adversarial.pgd import slope
 from vizlab.trees import as_pytree, where
-from vizlab.types import Array, Net, ScoreFn, number, whole
+from vizlab.types import Array, Net, ScoreFn, whole
 
 __all__ = ['carlini_wagner', 'deepfool', 'fmn']
 
@@ -63,14 +63,12 @@ def deepfool(
   Reference:
     Moosavi-Dezfooli, Fawzi & Frossard 2016, algorithm 2 and equation 10.
   """
-  check_attack(mislead(net, label), x, epsilon, norm, ('l2', 'linf'))
+  epsilon = check_attack(mislead(net, label), x, epsilon, norm, ('l2', 'linf'))
   classes = jax.eval_shape(lambda x: net(x)[0], x).shape[-1]
   if classes < 2:
     raise ValueError(f'net: got {classes} class, expected 2 or more')
   fixed = norm, whole(steps, 'steps'), whole(candidates, 'candidates'), chunk
-  overshoot = number(overshoot, 'overshoot', 0.0)
-  if epsilon is not None:
-    epsilon = jnp.asarray(epsilon, x.dtype)
+  overshoot = amount(overshoot, 'overshoot', x)
   label = jnp.broadcast_to(jnp.asarray(label), x.shape[:-3])
   return _deepfool(as_pytree(net), x, label, overshoot, epsilon, fixed)
 
@@ -94,7 +92,7 @@ def _deepfool(
   count = min(candidates, start.shape[-1] - 1)
   own = jax.nn.one_hot(label, start.shape[-1], dtype=bool)
   others = jax.lax.top_k(jnp.where(own, -jnp.inf, start), count)[1]
-  overshoot = 1 + overshoot.astype(x.dtype)
+  overshoot = 1 + overshoot
 
   def differences(at: Array) -> Array:
     z = logits(at)
@@ -191,7 +189,7 @@ def carlini_wagner(
 
   Returns:
     `Attacked`; ``raw`` is not held to epsilon, and is ``x`` where no image at
-    the goal was succeeded.
+    the goal was found.
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], the score does
@@ -200,19 +198,16 @@ def carlini_wagner(
   Reference:
     Carlini & Wagner 2017, section V and VI.
   """
-  check_attack(score, x, epsilon, 'l2')
-  if epsilon is not None:
-    epsilon = jnp.asarray(epsilon, x.dtype)
+  epsilon = check_attack(score, x, epsilon, 'l2')
   fixed = whole(steps, 'steps'), whole(searches, 'searches'), chunk
   for name, value in (('weight', weight), ('rate', rate)):
     if not isinstance(value, jax.Array) and not value > 0:
       raise ValueError(f'{name}: got {value}, expected a number above 0')
-  numbers = tuple(
-    jnp.asarray(number(value, name, 0.0), x.dtype)
-    for name, value in (
-      ('weight', weight), ('rate', rate), ('confidence', confidence),
-    )
-  )  # fmt: skip
+  numbers = (
+    amount(weight, 'weight', x),
+    amount(rate, 'rate', x),
+    amount(confidence, 'confidence', x),
+  )
   return _carlini_wagner(as_pytree(score), x, numbers, epsilon, fixed)
 
 
@@ -227,10 +222,12 @@ def _carlini_wagner(
   steps, searches, chunk = fixed
   weight, rate, confidence = numbers
 
+  least = jnp.maximum(confidence, _BEYOND)
+
   def loss(image: Array, c: Array) -> tuple[Array, tuple[Array, Array]]:
     _, goal = read(score, image)
     square = jnp.square(image - x).sum((-3, -2, -1))
-    short = jnp.maximum(jnp.maximum(confidence, _BEYOND) - goal, 0)
+    short = jnp.maximum(least - goal, 0)
     return (square + c * short).sum(), (goal, square)
 
   tx = optax.adam(rate)
@@ -239,7 +236,7 @@ def _carlini_wagner(
     def advance(carry: tuple, _: None) -> tuple[tuple, None]:
       image, opt, succeeded, x_best, length = carry
       g, (goal, square) = jax.grad(loss, has_aux=True)(image, state.weight)
-      reached = goal >= jnp.maximum(confidence, _BEYOND)
+      reached = goal >= least
       nearer = reached & (square < length)
       x_best, length = where(nearer, (image, square), (x_best, length))
       with jax.numpy_dtype_promotion('standard'):
@@ -263,7 +260,7 @@ def _carlini_wagner(
 
   lead = x.shape[:-3]
   _, goal = read(score, x)
-  there = goal >= jnp.maximum(confidence, _BEYOND)
+  there = goal >= least
   infinite = jnp.full(lead, jnp.inf, x.dtype)
   state = _Search(
     jnp.zeros(lead, x.dtype),
@@ -308,7 +305,7 @@ def fmn(
 
   Returns:
     `Attacked`; ``raw`` is not held to epsilon, and is ``x`` where no image at
-    the goal was succeeded.
+    the goal was found.
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], the score does
@@ -317,13 +314,8 @@ def fmn(
   Reference:
     Pintor, Roli, Brendel & Biggio 2021, algorithm 1.
   """
-  check_attack(score, x, epsilon, norm)
-  if epsilon is not None:
-    epsilon = jnp.asarray(epsilon, x.dtype)
-  numbers = tuple(
-    jnp.asarray(number(value, name, 0.0), x.dtype)
-    for name, value in (('rate', rate), ('shrink', shrink))
-  )
+  epsilon = check_attack(score, x, epsilon, norm)
+  numbers = amount(rate, 'rate', x), amount(shrink, 'shrink', x)
   fixed = norm, whole(steps, 'steps'), chunk
   return _fmn(as_pytree(score), x, numbers, epsilon, fixed)
 

@@ -9,18 +9,19 @@ import jax.numpy as jnp
 from vizlab.adversarial.attacked import (
   Attacked,
   Best,
+  amount,
   check_attack,
   for_each,
   judged,
 )
 from vizlab.adversarial.balls import (
-  random_point,
+  random_start,
   steepest,
   within,
 )
 from vizlab.adversarial.goals import read
-from vizlab.trees import as_pytree, where
-from vizlab.types import Array, Augment, ScoreFn, number, whole
+from vizlab.trees import as_pytree
+from vizlab.types import Array, Augment, ScoreFn, whole
 
 __all__ = ['fgsm', 'pgd', 'slope']
 
@@ -60,8 +61,8 @@ def fgsm(
   Reference:
     Goodfellow, Shlens & Szegedy 2015, section 4.
   """
-  check_attack(score, x, epsilon, norm)
-  return _fgsm(as_pytree(score), x, jnp.asarray(epsilon, x.dtype), norm, chunk)
+  epsilon = check_attack(score, x, epsilon, norm)
+  return _fgsm(as_pytree(score), x, epsilon, norm, chunk)
 
 
 @functools.partial(jax.jit, static_argnames=('norm', 'chunk'))
@@ -140,7 +141,7 @@ def pgd(
   Reference:
     Madry, Makelov, Schmidt, Tsipras & Vladu 2018.
   """
-  check_attack(score, x, epsilon, norm)
+  epsilon = check_attack(score, x, epsilon, norm)
   steps = whole(steps, 'steps')
   if whole(restarts, 'restarts') > 1 and not random_start:
     raise ValueError(
@@ -148,15 +149,14 @@ def pgd(
     )
   if whole(draws, 'draws') > 1 and augment is None:
     raise ValueError(f'draws: got {draws} without an augment, expected 1')
-  rate = 2.5 / steps if rate is None else rate
   fixed = _Fixed(norm, steps, restarts, random_start, stop, draws, chunk)
   return _pgd(
     as_pytree(score),
     x,
     key,
-    jnp.asarray(epsilon, x.dtype),
-    jnp.asarray(number(rate, 'rate', 0.0), x.dtype),
-    jnp.asarray(number(momentum, 'momentum', 0.0), x.dtype),
+    epsilon,
+    amount(2.5 / steps if rate is None else rate, 'rate', x),
+    amount(momentum, 'momentum', x),
     as_pytree(augment),
     fixed,
   )
@@ -198,25 +198,21 @@ def _pgd(
 
   def one(epsilon: Array) -> Attacked:
     loss, goal, _ = look(x, key)
-    first = Best(x, loss, goal > 0)
+    first = Best(x, loss, goal > 0, jnp.bool_(fixed.stop))
 
     def restart(i: Array, carry: tuple[Best, Array]) -> tuple[Best, Array]:
       best, queries = carry
       key_ = jax.random.fold_in(key, i)
       start = x
       if fixed.random_start:
-        delta = random_point(key_, x.shape[-3:], epsilon, fixed.norm)
-        start = jnp.clip(x + jnp.broadcast_to(delta, x.shape), 0, 1)
+        start = random_start(x, key_, epsilon, fixed.norm)
 
       def more(state: _State) -> Array:
-        left = state.step < fixed.steps
-        return left & ~state.best.reached.all() if fixed.stop else left
+        return (state.step < fixed.steps) & ~state.best.finished().all()
 
       def advance(state: _State) -> _State:
-        going = ~(state.best.reached & fixed.stop)
         loss, goal, g = look(state.x, jax.random.fold_in(key_, state.step + 1))
         best = state.best.or_better(state.x, loss, goal)
-        best = where(going, best, state.best)
         size = jnp.abs(g).mean((-3, -2, -1), keepdims=True)
         velocity = momentum * state.velocity
         velocity += g / jnp.where(size > 0, size, 1)
@@ -226,16 +222,14 @@ def _pgd(
         moved = within(x, moved, epsilon, fixed.norm)
         return _State(
           state.step + 1, moved, velocity, best,
-          state.queries + fixed.draws * going.astype(jnp.int32),
+          state.queries + fixed.draws * state.best.looks(),
         )  # fmt: skip
 
       begin = _State(jnp.int32(0), start, jnp.zeros_like(x), best, queries)
       end = jax.lax.while_loop(more, advance, begin)
       loss, goal, _ = look(end.x, jax.random.fold_in(key_, fixed.steps + 1))
       best = end.best.or_better(end.x, loss, goal)
-      going = ~(end.best.reached & fixed.stop)
-      best = where(going, best, end.best)
-      return best, end.queries + fixed.draws * going.astype(jnp.int32)
+      return best, end.queries + fixed.draws * end.best.looks()
 
     # Without draws the first look is one that the judge counts.
     first_look = 0 if augment is None else fixed.draws

@@ -64,12 +64,11 @@ def square(
   Reference:
     Andriushchenko, Croce, Flammarion & Hein 2020, algorithms 1 and 2.
   """
-  check_attack(score, x, epsilon, 'linf')
+  epsilon = check_attack(score, x, epsilon, 'linf')
   share = number(share, 'share', 0.0)
   if not isinstance(share, jax.Array) and share > 1:
     raise ValueError(f'share: got {share:g}, expected 0 to 1')
   fixed = whole(steps, 'steps'), chunk
-  epsilon = jnp.asarray(epsilon, x.dtype)
   return _square(as_pytree(score), x, key, epsilon, share, fixed)
 
 
@@ -91,17 +90,13 @@ def _square(
     def moved(signs: Array) -> Array:
       return jnp.clip(x + epsilon * signs, 0, 1)
 
-    def look(best: Best, at: Array) -> Best:
-      _, goal = read(score, at)
-      return best.or_better(at, goal, goal)
-
     def signs(key: Array, shape: tuple[int, ...]) -> Array:
       # Explicit float32, so that the same key draws the same with x64.
       drawn = jax.random.uniform(key, shape, jnp.float32) < 0.5
       return jnp.where(drawn, 1, -1).astype(x.dtype)
 
     def more(carry: tuple[Array, Best, Array]) -> Array:
-      return (carry[0] < steps) & ~carry[1].reached.all()
+      return (carry[0] < steps) & ~carry[1].finished().all()
 
     def advance(
       carry: tuple[Array, Best, Array],
@@ -119,20 +114,17 @@ def _square(
       inside = inside & (column >= left) & (column < left + side)
       corner = moved(jnp.broadcast_to(signs(keys[2], (channels,)), x.shape))
       mask = jnp.broadcast_to(inside[..., None], x.shape)
-      tried = look(best, jnp.where(mask, corner, best.x))
-      going = ~best.reached
-      best = where(going, tried, best)
-      return i + 1, best, queries + going.astype(jnp.int32)
+      tried = jnp.where(mask, corner, best.x)
+      _, goal = read(score, tried)
+      better = best.or_better(tried, goal, goal)
+      return i + 1, better, queries + best.looks()
 
     _, goal = read(score, x)
     stripes = signs(jax.random.fold_in(key, 0), (1, width, channels))
     first = moved(jnp.broadcast_to(stripes, x.shape))
     _, striped = read(score, first)
-    best = where(
-      goal > 0,
-      Best(x, goal, goal > 0),
-      Best(first, striped, striped > 0),
-    )
+    image, goal = where(goal > 0, (x, goal), (first, striped))
+    best = Best(image, goal, goal > 0, jnp.bool_(True))
     queries = jnp.ones(x.shape[:-3], jnp.int32)
     _, best, queries = jax.lax.while_loop(
       more, advance, (jnp.int32(0), best, queries)

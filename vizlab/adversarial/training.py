@@ -4,16 +4,15 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 
-from vizlab.adversarial.attacked import check_attack
+from vizlab.adversarial.attacked import amount, check_attack
 from vizlab.adversarial.balls import random_point, steepest, within
 from vizlab.adversarial.goals import mislead
 from vizlab.adversarial.pgd import slope
 from vizlab.objectives import cross_entropy, score
 from vizlab.trees import as_pytree
-from vizlab.types import Array, Net, ScoreFn, number, whole
+from vizlab.types import Array, Net, ScoreFn, whole
 
 __all__ = ['ascend', 'madry_loss', 'trades_loss']
 
@@ -53,16 +52,12 @@ def ascend(
   Reference:
     Madry et al. 2018, section 2.
   """
-  check_attack(score, x, epsilon, norm)
-  if np.ndim(epsilon):
-    raise ValueError(
-      f'epsilon: got shape {np.shape(epsilon)}, expected one number'
-    )
+  epsilon = check_attack(score, x, epsilon, norm)
+  if epsilon.ndim:
+    raise ValueError(f'epsilon: got shape {epsilon.shape}, expected one number')
   steps = whole(steps, 'steps')
-  rate = 2.5 / steps if rate is None else rate
-  length = jnp.asarray(number(rate, 'rate', 0.0), x.dtype)
+  rate = amount(2.5 / steps if rate is None else rate, 'rate', x)
   score, x = jax.lax.stop_gradient((as_pytree(score), x))
-  epsilon = jnp.asarray(epsilon, x.dtype)
   keys = jax.random.split(key, math.prod(x.shape[:-3]))
   delta = jax.vmap(lambda key: random_point(key, x.shape[-3:], epsilon, norm))(
     keys
@@ -71,7 +66,7 @@ def ascend(
 
   def advance(_: Array, at: Array) -> Array:
     _, _, g = slope(score, at)
-    moved = at + length * epsilon * steepest(g, norm, at)
+    moved = at + rate * epsilon * steepest(g, norm, at)
     return within(x, moved, epsilon, norm)
 
   return jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, advance, start))
@@ -162,7 +157,7 @@ def trades_loss(
     but from a random start in the whole ball.
   """
   net = as_pytree(net)
-  beta = jnp.asarray(number(beta, 'beta', 0.0), x.dtype)
+  beta = amount(beta, 'beta', x)
   check_attack(mislead(net, label), x, epsilon, norm)
   clean = jax.nn.log_softmax(net(x)[0])
   apart = Partial(_divergence, net, jax.lax.stop_gradient(clean))
