@@ -1,8 +1,8 @@
-"""Another value of each setting of the attacks, and what shows it."""
+"""Settings of the attacks: another value of each, and some that are refused."""
 
 from probe_changes import Change
 
-__all__ = ['ATTACKED']
+__all__ = ['ATTACKED', 'REFUSED']
 
 ATTACKED = {
   'adversarial/attack': {
@@ -74,3 +74,13 @@ ATTACKED = {
     'squares': 4,
   },
 }
+REFUSED = [
+  ('adversarial/attack', {'attacks': 'pgd9'}, "config.attacks: got 'pgd9'"),
+  ('adversarial/robust_pictures', {'scenes': 1}, 'config.scenes, config.pho'),
+  ('adversarial/robustness', {'norm': 'l9'}, "config.norm: got 'l9'"),
+  (
+    'adversarial/robust_training',
+    {'method': 'free'},
+    "config.method: got 'free', expected one of",
+  ),
+]

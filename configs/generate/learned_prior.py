@@ -71,5 +71,5 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """How far samples follow the class."""
+  """Lengths of the steps to the class."""
   add(add.product(condition=(0.0, 1.0, 30.0)))

@@ -10,14 +10,30 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import adversarial, nets, render
-from vizlab.lookup import check_name
 from vizlab.runs.inputs import load_classifier, picture_paths, read_square
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
-from vizlab.runs.settings import listed, need_not_negative, need_positive
+from vizlab.runs.settings import (
+  each_of,
+  listed,
+  need_not_negative,
+  need_positive,
+)
+from vizlab.types import Array
 from vizlab_experiments.shared.classes import chosen_classes, class_names
 
 __all__ = ['prepare', 'run']
+
+ATTACKS = (
+  'fgsm',
+  'pgd',
+  'pgd_l2',
+  'apgd',
+  'square',
+  'deepfool',
+  'carlini_wagner',
+  'fmn',
+)
 
 _SHOWN_TIMES = 10  # the perturbation, in the pictures
 
@@ -51,8 +67,7 @@ def prepare(config: ConfigDict) -> Inputs:
   attacks = listed(config.attacks)
   if not attacks:
     raise ValueError(f'config.attacks: got none, expected some of {[*ATTACKS]}')
-  for name in attacks:
-    check_name('config.attacks', name, ATTACKS)
+  each_of('config.attacks', attacks, ATTACKS)
   net = load_classifier(config)
   names = class_names(config, net)
   targets = chosen_classes('config.target', listed(config.target), names)
@@ -76,9 +91,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   clean = np.asarray(predict(net, x))
   label = jnp.asarray(clean.argmax(-1), jnp.int32)
   attacked = {
-    name: recorder.once(
-      name, functools.partial(_attacked, inputs, ATTACKS[name], label)
-    )
+    name: recorder.once(name, functools.partial(_attacked, inputs, name, label))
     for name in inputs.attacks
   }
   after = {
@@ -112,86 +125,36 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   return results
 
 
-_Attack = Callable[[Inputs, Any, Any, Any, Any], adversarial.Attacked]
-
-
-def _attacked(
-  inputs: Inputs, attack: _Attack, label: Any
-) -> dict[str, np.ndarray]:
-  net, target = inputs.net, inputs.target
+def _attacked(inputs: Inputs, name: str, label: Array) -> dict[str, np.ndarray]:
+  """Result of an attack on all images."""
+  config, net, target = inputs.config, inputs.net, inputs.target
+  x, key = jnp.asarray(inputs.x), jax.random.key(config.seed)
   score_fn = (
     adversarial.mislead(net, label)
     if target is None
     else adversarial.lead(net, target)
   )
-  key = jax.random.key(inputs.config.seed)
-  attacked = attack(inputs, score_fn, jnp.asarray(inputs.x), key, label)
+  ball = {'epsilon': config.epsilon}
+  steps = {'steps': config.steps}
+  attacks: dict[str, Callable[[], adversarial.Attacked]] = {
+    'fgsm': lambda: adversarial.fgsm(score_fn, x, **ball),
+    'pgd': lambda: adversarial.pgd(score_fn, x, key, **ball, **steps),
+    'pgd_l2': lambda: adversarial.pgd(
+      score_fn, x, key, epsilon=config.l2, norm='l2', **steps
+    ),
+    'apgd': lambda: adversarial.apgd(score_fn, x, key, **ball, **steps),
+    'square': lambda: adversarial.square(
+      score_fn, x, key, **ball, steps=config.squares
+    ),
+    'deepfool': lambda: adversarial.deepfool(net, x, label),
+    'carlini_wagner': lambda: adversarial.carlini_wagner(score_fn, x, **steps),
+    'fmn': lambda: adversarial.fmn(score_fn, x, **steps),
+  }
+  result = attacks[name]()
   return {
-    field: np.asarray(getattr(attacked, field))
+    field: np.asarray(getattr(result, field))
     for field in ('projected', 'success', 'queries', 'already')
   }
-
-
-def _in_ball(
-  attack: Callable[..., adversarial.Attacked], norm: str, **settings: Any
-) -> _Attack:
-  """An attack by steps within the ball of a norm."""
-
-  def call(
-    inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
-  ) -> adversarial.Attacked:
-    config = inputs.config
-    return attack(
-      score_fn, x, key, steps=config.steps, norm=norm,
-      epsilon=config.epsilon if norm == 'linf' else config.l2, **settings,
-    )  # fmt: skip
-
-  return call
-
-
-def _fgsm(
-  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
-) -> adversarial.Attacked:
-  return adversarial.fgsm(score_fn, x, epsilon=inputs.config.epsilon)
-
-
-def _square(
-  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
-) -> adversarial.Attacked:
-  config = inputs.config
-  return adversarial.square(
-    score_fn, x, key, epsilon=config.epsilon, steps=config.squares
-  )
-
-
-def _deepfool(
-  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
-) -> adversarial.Attacked:
-  return adversarial.deepfool(inputs.net, x, label)
-
-
-def _carlini_wagner(
-  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
-) -> adversarial.Attacked:
-  return adversarial.carlini_wagner(score_fn, x, steps=inputs.config.steps)
-
-
-def _fmn(
-  inputs: Inputs, score_fn: Any, x: Any, key: Any, label: Any
-) -> adversarial.Attacked:
-  return adversarial.fmn(score_fn, x, steps=inputs.config.steps)
-
-
-ATTACKS = {
-  'fgsm': _fgsm,
-  'pgd': _in_ball(adversarial.pgd, 'linf'),
-  'pgd_l2': _in_ball(adversarial.pgd, 'l2'),
-  'apgd': _in_ball(adversarial.apgd, 'linf'),
-  'square': _square,
-  'deepfool': _deepfool,
-  'carlini_wagner': _carlini_wagner,
-  'fmn': _fmn,
-}
 
 
 def _l2(delta: np.ndarray) -> np.ndarray:
@@ -215,13 +178,11 @@ def _pictures(
     rows.append([image, changed])
     titles.append(f'{name}\n{_said(names, after[name][i])}')
   source = str(inputs.sources[i]).split('/')[-1]
-  # On their side: an attack is a column.
-  pictures = [[render.to_uint8(row[j]) for row in rows] for j in range(2)]
   return Figure(
     f'image_{i}',
     f'{source}: what the net is shown, and the change ten times as strong',
     render.table(
-      [*map(list, zip(*pictures, strict=True))],
+      [[*map(render.to_uint8, row)] for row in rows],
       ['shown', 'change'],
       titles,
       min(224, x.shape[0] + 64),

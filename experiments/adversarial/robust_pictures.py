@@ -23,7 +23,7 @@ from vizlab.runs.optimization import optimize_resumable
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
-from vizlab.types import Array
+from vizlab.types import Array, ScoreFn
 from vizlab_experiments.shared.classes import chosen_classes, class_names
 from vizlab_experiments.shared.labelled_images import (
   LabelledImages,
@@ -82,9 +82,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   pictures = {}
   for name, net in inputs.judged.items():
     pictures[name] = {
-      'measured': recorder.once(
-        f'{name}_measured', functools.partial(_measured, inputs, net)
-      ),
+      'measured': _measured(inputs, recorder, name, net),
       'towards': recorder.once(
         f'{name}_towards', functools.partial(_towards, inputs, net)
       )['images'],
@@ -108,16 +106,16 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   return results
 
 
-def _measured(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
+def _measured(
+  inputs: Inputs, recorder: Recorder, name: str, net: nets.Network
+) -> dict[str, np.ndarray]:
   """Gradients of the classes of all images, and numbers of each."""
-  config, known = inputs.config, inputs.known
+  known = inputs.known
   explain = jax.jit(
     lambda net, x, label: attribution.gradient(score(net, logit(label)), x)
   )
-  batch = min(config.batch, len(known.images))
-  batches = []
-  for first in range(0, len(known.images), batch):
-    rows = np.arange(first, first + batch) % len(known.images)
+
+  def some(rows: slice) -> dict[str, np.ndarray]:
     x = jnp.asarray(known.images[rows])
     label = jnp.asarray(known.targets[rows, 0], jnp.int32)
     g = explain(net, x, label)
@@ -126,9 +124,13 @@ def _measured(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
       strength = jnp.abs(g).max(-1)
       mask = jnp.asarray(known.masks[rows, 0], g.dtype)
       each['inside'] = evaluate.energy_inside(strength, mask)
-    count = min(batch, len(known.images) - first)
-    batches.append({k: np.asarray(v)[:count] for k, v in each.items()})
-  return {k: np.concatenate([each[k] for each in batches]) for k in batches[0]}
+    return {key: np.asarray(value) for key, value in each.items()}
+
+  count, size = len(known.images), inputs.config.batch
+  item = f'{name}_measured'
+  return recorder.once(
+    item, lambda: recorder.in_parts(f'{item}/images', count, size, some)
+  )
 
 
 def _fine(g: Array) -> Array:
@@ -151,25 +153,26 @@ def _aligned(g: Array, x: Array) -> Array:
 
 def _towards(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
   """One image as each of the targets, within a large ball: ``[T, H, W, 3]``."""
-  config, known = inputs.config, inputs.known
-  x = jnp.asarray(known.images[:1])
-  x = jnp.broadcast_to(x, (len(inputs.targets), *x.shape[1:]))
-  return {'images': _become(config, net, x, np.array(inputs.targets))}
+  score_fn = adversarial.lead(net, np.array(inputs.targets))
+  radius = inputs.config.radius
+  return _led(inputs, score_fn, len(inputs.targets), radius)
 
 
-def _become(
-  config: ConfigDict, net: nets.Network, x: Array, target: np.ndarray
-) -> np.ndarray:
+def _led(
+  inputs: Inputs, score_fn: ScoreFn, count: int, radius: float
+) -> dict[str, np.ndarray]:
+  """The first image, several times, led by a score within an L2 ball."""
+  x = jnp.asarray(inputs.known.images[:1])
   attacked = adversarial.pgd(
-    adversarial.lead(net, target),
-    x,
-    jax.random.key(config.seed),
-    epsilon=config.radius,
+    score_fn,
+    jnp.broadcast_to(x, (count, *x.shape[1:])),
+    jax.random.key(inputs.config.seed),
+    epsilon=radius,
     norm='l2',
-    steps=config.steps,
+    steps=inputs.config.steps,
     random_start=False,
   )
-  return np.asarray(attacked.projected)
+  return {'images': np.asarray(attacked.projected)}
 
 
 def _inverted(
@@ -204,17 +207,7 @@ def _between(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     apart = jnp.square(net(image)[1][config.layer] - wanted).mean(axes)
     return -apart / jnp.square(code).mean()
 
-  start = jnp.broadcast_to(x[:1], (_WAY, *x.shape[1:]))
-  attacked = adversarial.pgd(
-    near,
-    start,
-    jax.random.key(config.seed),
-    epsilon=2 * config.radius,
-    norm='l2',
-    steps=config.steps,
-    random_start=False,
-  )
-  return {'images': np.asarray(attacked.projected)}
+  return _led(inputs, near, _WAY, 2 * config.radius)
 
 
 def _report(

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from vizlab import adversarial, nets
@@ -21,7 +20,7 @@ from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import amounts, need_not_negative, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared import scene_training, training_data
-from vizlab_experiments.shared.gradient_steps import fit
+from vizlab_experiments.shared.gradient_steps import fit, warm_adam
 from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
@@ -70,14 +69,13 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     for name, each in {'before': start, 'after': net}.items()
   }
   rows = curve(recorder)
-  steps = sum(steps for _, steps in config.stages)
   results = {
     **{
       f'{name}_{what}': float(values[what])
       for name, values in accuracy.items()
       for what in ('clean', 'robust')
     },
-    'seconds_per_step': done.seconds / steps,
+    'seconds_per_step': done.seconds / scene_training.step_count(config),
   }
   write_record(recorder, results, [[r['step'], r['loss']] for r in rows])
   _report(inputs, recorder, accuracy, results, rows)
@@ -86,12 +84,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
   """Lowers the loss of the method; resumable."""
-  steps = sum(steps for _, steps in config.stages)
-  warm = max(1, round(_WARM * steps))
-  schedule = optax.warmup_cosine_decay_schedule(
-    0.0, config.learning_rate, warm, max(steps, warm + 1)
-  )
-  tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+  steps = scene_training.step_count(config)
+  tx = warm_adam(config.learning_rate, steps, warm=_WARM)
   loss = _losses(config)[config.method]
 
   def loss_fn(

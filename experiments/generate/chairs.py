@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from vizlab import data, nets
@@ -24,7 +23,7 @@ from vizlab_experiments.shared.chair_descriptions import (
   random_chairs,
   views,
 )
-from vizlab_experiments.shared.gradient_steps import fit
+from vizlab_experiments.shared.gradient_steps import fit, warm_adam
 from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
@@ -106,11 +105,7 @@ def _untrained(inputs: Inputs) -> nets.Network:
 
 def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
   """Lowers squared differences of images, masks, colours; resumable."""
-  warm = max(1, round(_WARM * config.steps))
-  schedule = optax.warmup_cosine_decay_schedule(
-    0.0, config.learning_rate, warm, max(config.steps, warm + 1)
-  )
-  tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+  tx = warm_adam(config.learning_rate, config.steps, warm=_WARM)
   trained, _ = views(config.azimuths)
 
   def loss_fn(params: Any, step: Array) -> tuple[Array, dict[str, Array]]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import nets, render
+from vizlab import nets, probes, render
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.types import Array
@@ -147,7 +147,12 @@ def _units(
     trained, _ = views(config.azimuths)
     chairs = random_chairs(key, _READ, config.styles, trained, changed=True)
     a = net(described(chairs, config.styles))[1]['joined2_relu'][:, 0, 0]
-    return chairs.change, a
+
+    def correlations(change: Array) -> Array:
+      wanted = jnp.broadcast_to(change[:, None], a.shape)
+      return probes.correlation(probes.products(a, wanted))
+
+    return a.std(0), jax.vmap(correlations, 1)(chairs.change)
 
   @jax.jit
   def raised(net: nets.Network, x: Array, unit: Array, by: Array) -> Array:
@@ -156,16 +161,11 @@ def _units(
 
     return net(x, {'joined2_relu': edit})[1]['drawn']
 
-  change, a = map(np.asarray, read(net, key))
-  deviation = a.std(0)
-  alive = deviation > 0
+  deviation, by_change = map(np.asarray, read(net, key))
   x = described(_chair(config, _COLUMNS), config.styles)
   units, correlations, rows = [], [], []
   for name in _UNITS:
-    wanted = change[:, list(CHANGES).index(name)]
-    centred = (wanted - wanted.mean())[:, None] * (a - a.mean(0))
-    scale = wanted.std() * np.where(alive, deviation, 1)
-    r = np.where(alive, centred.mean(0) / scale, 0)
+    r = by_change[list(CHANGES).index(name)]
     unit = int(np.abs(r).argmax())
     by = np.linspace(0, _RAISED * deviation[unit], _COLUMNS, dtype=np.float32)
     units.append(unit)

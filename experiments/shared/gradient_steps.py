@@ -10,7 +10,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.training import Training, train_resumable
 from vizlab.types import Array
 
-__all__ = ['fit', 'gradient_step']
+__all__ = ['fit', 'gradient_step', 'warm_adam']
 
 
 class State(NamedTuple):
@@ -96,3 +96,20 @@ def gradient_step(
     updates, opt = tx.update(grads, opt, params)
     params = optax.apply_updates(params, updates)
   return params, opt, value
+
+
+def warm_adam(
+  learning_rate: float, steps: int, *, warm: float
+) -> optax.GradientTransformation:
+  """Adam on clipped gradients, whose rate rises and then falls by a cosine.
+
+  Args:
+    learning_rate: The highest rate.
+    steps: Number of steps in all.
+    warm: Share of the steps in which the rate rises.
+  """
+  rising = max(1, round(warm * steps))
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0, learning_rate, rising, max(steps, rising + 1)
+  )
+  return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
 from vizlab import generate, nets
@@ -14,7 +13,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import need_not_negative, need_positive
 from vizlab.runs.training import Training
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import fit
+from vizlab_experiments.shared.gradient_steps import fit, warm_adam
 from vizlab_experiments.shared.images import Images, crops
 
 __all__ = ['check_maker', 'train_maker']
@@ -59,11 +58,7 @@ def train_maker(
   Returns:
     The training, whose result are the parameters.
   """
-  warm = max(1, round(_WARM * config.steps))
-  schedule = optax.warmup_cosine_decay_schedule(
-    0.0, config.learning_rate, warm, max(config.steps, warm + 1)
-  )
-  tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+  tx = warm_adam(config.learning_rate, config.steps, warm=_WARM)
 
   def loss_fn(
     params: Any, data: tuple[Array, nets.Network]

@@ -39,6 +39,7 @@ __all__ = [
   'check_stages',
   'check_sizes',
   'initial',
+  'step_count',
   'train',
 ]
 
@@ -74,7 +75,7 @@ def check(config: ConfigDict) -> None:
   for name in ('two_objects', 'correlation', 'noise'):
     if not 0 <= config[name] <= 1:
       raise ValueError(f'config.{name}: got {config[name]}, expected 0 to 1')
-  steps = _steps(config)
+  steps = step_count(config)
   if not 0 <= config.warmup_steps < steps:
     raise ValueError(
       f'config.warmup_steps: got {config.warmup_steps}, expected 0 to '
@@ -129,7 +130,7 @@ def train(
     loss_fn,
     initial(net, config.first_kernel_scale),
     functools.partial(training_data.batch, config),
-    steps=_steps(config),
+    steps=step_count(config),
     name=name,
     milestones=milestones,
   )
@@ -181,14 +182,15 @@ def _named(net: nets.Network, x: Array) -> Array:
   return net(x)[0].argmax(-1)
 
 
-def _steps(config: ConfigDict) -> int:
+def step_count(config: ConfigDict) -> int:
+  """Number of steps of all stages."""
   return sum(steps for _, steps in config.stages)
 
 
 def _optimizer(config: ConfigDict) -> optax.GradientTransformation:
   """AdamW with a warm-up and a cosine; only kernels decay."""
   schedule = optax.warmup_cosine_decay_schedule(
-    0.0, config.learning_rate, config.warmup_steps, _steps(config)
+    0.0, config.learning_rate, config.warmup_steps, step_count(config)
   )
   kernels = functools.partial(jax.tree.map, lambda p: p.ndim > 1)
   return optax.chain(
@@ -217,7 +219,7 @@ def _folded(
 ) -> nets.Network:
   """The net with statistics of many fresh scenes folded in."""
   batches = (
-    training_data.batch(config, _steps(config) + i).image
+    training_data.batch(config, step_count(config) + i).image
     for i in range(config.calibration_batches)
   )
   return calibrated(net, trained, batches)

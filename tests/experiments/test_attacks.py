@@ -96,7 +96,7 @@ def test_wrong_settings_are_named(name, change, message, tmp_path):
 
 
 def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
-  """Of one small batch, which a few steps learn by heart."""
+  """A few steps learn one small batch by heart."""
   start(TRAIN, tmp_path, stages=((32, 12),), batch_size=8, learning_rate=3e-3)
   net = nets.load(tmp_path / 'robust.safetensors')
   step = jax.random.fold_in(jax.random.key(0), 3)
