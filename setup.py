@@ -39,6 +39,10 @@ PARITY = [
   'foolbox>=3.3.4',
   'opencv-python-headless',
   'ttach',
+  # Libraries of models that become networks by nets.from_function.
+  'dm-haiku>=0.0.16',
+  'equinox>=0.13',
+  'flaxmodels>=0.1.3',
 ]
 
 # Our experiments are two folders of the clone, and one package elsewhere.

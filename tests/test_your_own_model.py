@@ -3,7 +3,6 @@
 What `page` gives is the very code that the page shows.
 """
 
-import pathlib
 import types
 
 import jax
@@ -13,10 +12,9 @@ import pytest
 from flax import linen, nnx
 from tools import definitions
 
-from vizlab import attribution, rules
+from vizlab import attribution, nets
 from vizlab.objectives import logit, neuron, score
 
-ROOT = pathlib.Path(__file__).parent.parent
 PAGE = '.github/your_own_model.md'
 
 
@@ -62,13 +60,15 @@ def by_hand(variables, x, edits=None, start=None):
 
   def head(a):
     kernel, bias = (params['Dense_0'][name] for name in ('kernel', 'bias'))
-    return a.mean((1, 2)) @ kernel + bias.reshape(1, -1)
+    return a @ kernel + bias.reshape(1, -1)
 
   chain = {
     'Block_0/Conv_0': lambda a: conv(params['Block_0']['Conv_0'], a),
-    'Block_0': positive,
-    'Block_1/Conv_0': lambda a: conv(params['Block_1']['Conv_0'], halve(a)),
-    'Block_1': positive,
+    'Block_0/relu': positive,
+    'max_pool': halve,
+    'Block_1/Conv_0': lambda a: conv(params['Block_1']['Conv_0'], a),
+    'Block_1/relu': positive,
+    'mean': lambda a: a.mean((1, 2)),
     'Dense_0': head,
   }
   names, acts = list(chain), {}
@@ -79,32 +79,37 @@ def by_hand(variables, x, edits=None, start=None):
 
 @pytest.fixture(scope='module')
 def adapted():
-  """The page's Linen model through the page's adapter."""
-  code, x = page('LinenNet'), jnp.zeros((1, 12, 12, 3))
-  return code.LinenNet(variables_of(code.Small(), x), code.Small())
+  """The page's Linen model as a network, its apply and its variables."""
+  model, x = page('Block').Small(), jnp.zeros((1, 12, 12, 3))
+  variables = variables_of(model, x)
+  return nets.from_function(model.apply, x, variables), model.apply, variables
 
 
-def test_adapter_gives_the_logits_and_activations(adapted, x):
-  logits, acts = adapted(x)
-  plain = adapted.model.apply(adapted.variables, x)
-  np.testing.assert_array_equal(logits, plain)
-  expected = by_hand(adapted.variables, x)[1]
+def test_a_linen_model_gives_its_logits_and_activations(adapted, x):
+  net, apply, variables = adapted
+  logits, acts = net(x)
+  plain = apply(variables, x)
+  np.testing.assert_allclose(logits, plain, atol=1e-6)
+  expected = by_hand(variables, x)[1]
   assert acts.keys() == expected.keys()
   for name, a in acts.items():
     np.testing.assert_allclose(a, expected[name], atol=1e-5, err_msg=name)
 
 
-def test_adapter_edits_what_the_rest_of_the_model_reads(adapted, x):
-  logits, acts = adapted(x, {'Block_1': lambda a: 0 * a})
-  bias = adapted.variables['params']['Dense_0']['bias']
+def test_edits_reach_the_rest_of_the_model(adapted, x):
+  net, _, variables = adapted
+  logits, acts = net(x, {'Block_1/relu': lambda a: 0 * a})
+  bias = variables['params']['Dense_0']['bias']
   np.testing.assert_array_equal(logits, np.broadcast_to(bias, (3, 4)))
-  assert not acts['Block_1'].any() and acts['Block_1/Conv_0'].any()
+  assert not acts['Block_1/relu'].any() and acts['Block_1/Conv_0'].any()
 
 
 @pytest.mark.parametrize(
-  'layer', ['Block_0/Conv_0', 'Block_0', 'Block_1/Conv_0', 'Block_1']
+  'layer', ['Block_0/Conv_0', 'Block_0/relu', 'Block_1/Conv_0', 'Block_1/relu']
 )
-def test_grad_cam_through_the_adapter_is_the_one_by_hand(adapted, x, layer):
+def test_grad_cam_of_a_model_is_the_one_by_hand(adapted, x, layer):
+  net, _, variables = adapted
+
   @jax.jit
   def expected(variables, x):
     a = by_hand(variables, x)[1][layer]
@@ -112,59 +117,50 @@ def test_grad_cam_through_the_adapter_is_the_one_by_hand(adapted, x, layer):
     return positive((g.mean((1, 2), keepdims=True) * a).sum(-1))
 
   explain = jax.jit(attribution.grad_cam, static_argnames=('layer', 'resize'))
-  cam = explain(score(adapted, logit(2)), x, layer=layer, resize=False)
+  cam = explain(score(net, logit(2)), x, layer=layer, resize=False)
   assert cam.any()
-  np.testing.assert_allclose(cam, expected(adapted.variables, x), atol=1e-6)
+  np.testing.assert_allclose(cam, expected(variables, x), atol=1e-6)
 
 
 @pytest.mark.parametrize('method', ['layer_cam', 'score_cam'])
-def test_other_maps_through_the_adapter_are_those_by_hand(adapted, x, method):
-  hand = jax.tree_util.Partial(by_hand, adapted.variables)
+def test_other_maps_of_a_model_are_those_by_hand(adapted, x, method):
+  net, _, variables = adapted
+  hand = jax.tree_util.Partial(by_hand, variables)
   explain = jax.jit(getattr(attribution, method), static_argnames='layer')
   map_, expected = (
-    explain(score(net, logit(1)), x, layer='Block_1') for net in (adapted, hand)
+    explain(score(each, logit(1)), x, layer='Block_1/relu')
+    for each in (net, hand)
   )
   assert map_.any()
   np.testing.assert_allclose(map_, expected, atol=1e-5)
 
 
-def test_adapter_maps_over_images_and_does_not_recompile(adapted, x):
-  traces = []
-
-  @jax.jit
-  def explain(asked, x):
-    traces.append(1)
-    return attribution.grad_cam(asked, x, layer='Block_1')
-
-  together = explain(score(adapted, logit(2)), x)
-  other = adapted.replace(variables=variables_of(adapted.model, x, seed=1))
-  assert not jnp.allclose(explain(score(other, logit(0)), x), together)
-  assert len(traces) == 1
-  one = jax.vmap(explain, in_axes=(None, 0))(score(adapted, logit(2)), x)
-  np.testing.assert_allclose(one, together, atol=1e-6)
-
-
-def test_adapter_leaves_out_what_has_no_one_activation(x):
+def test_a_module_that_is_called_twice_has_two_activations(x):
   class Twice(linen.Module):
     @linen.compact
     def __call__(self, x):
       same = linen.Conv(3, (3, 3), name='same')
       return linen.Dense(2, name='head')(same(same(x)).mean((-3, -2)))
 
-  net = page('LinenNet').LinenNet(variables_of(Twice(), x), Twice())
-  assert list(net(x)[1]) == ['head']
-  with pytest.raises(ValueError, match="got 'same', expected one of"):
-    attribution.grad_cam(score(net, logit(0)), x, layer='same')
+  variables = variables_of(Twice(), x)
+  net = nets.from_function(Twice().apply, x, variables)
+  acts = net(x)[1]
+  assert list(acts) == ['same', 'same_1', 'mean', 'head']
+  params = variables['params']['same']
+  first = conv(params, x)
+  np.testing.assert_allclose(acts['same'], first, atol=1e-5)
+  np.testing.assert_allclose(acts['same_1'], conv(params, first), atol=1e-5)
 
 
 @pytest.mark.parametrize('lift', [linen.remat, linen.jit])
-def test_adapter_reads_and_edits_what_flax_lifts(x, lift):
+def test_modules_that_flax_lifts_are_read_and_edited(x, lift):
   class Lifted(linen.Module):
     @linen.compact
     def __call__(self, x):
       return lift(linen.Conv)(4, (3, 3), name='conv')(x).mean((-3, -2))
 
-  net = page('LinenNet').LinenNet(variables_of(Lifted(), x), Lifted())
+  model = Lifted()
+  net = nets.from_function(model.apply, x, variables_of(model, x))
   plain = net(x)[0]
   logits, acts = net(x, {'conv': lambda a: a + 2})
   np.testing.assert_allclose(logits, plain + 2, rtol=1e-5)
@@ -308,33 +304,3 @@ def test_grad_cam_of_a_region_is_the_one_by_hand(segmentation, x):
   cam = attribution.grad_cam(asked, x, layer='relu', resize=False)
   assert expected.any()
   np.testing.assert_allclose(cam, expected, atol=1e-5)
-
-
-def test_an_injected_relu_gives_guided_backprop(x):
-  code = page('After')
-  weights = filled({'conv': jnp.zeros((3, 8)), 'head': jnp.zeros((8, 4))}, 0)
-  np.testing.assert_array_equal(
-    code.before(weights, x), code.after(weights, x), 'the same model'
-  )
-  guided = attribution.guided_backprop(score(code.After(weights), logit(1)), x)
-  expected = guided_by_hand(
-    lambda x: x @ weights['conv'], weights['head'][:, 1], x
-  )
-  assert expected.any()
-  np.testing.assert_allclose(guided, expected, atol=1e-7)
-  with pytest.raises(ValueError) as error:
-    attribution.guided_backprop(score(code.Before(weights), logit(1)), x)
-  assert f'\n    {error.value}\n' in (ROOT / PAGE).read_text()
-
-
-def test_an_injected_relu_in_linen_gives_guided_backprop(x):
-  code = page('Callable')
-  code.ask.__globals__['guided'] = code.Small(relu=rules.guided_relu)
-  variables = variables_of(code.Small(), x)
-  params = variables['params']
-  map_ = attribution.gradient(jax.tree_util.Partial(code.ask, variables, 2), x)
-  expected = guided_by_hand(
-    lambda x: conv(params['Conv_0'], x), params['Dense_0']['kernel'][:, 2], x
-  )
-  assert expected.any()
-  np.testing.assert_allclose(map_, expected, atol=1e-6)

@@ -6,6 +6,7 @@ from vizlab.nets.architectures.catalog import (
   create,
   names,
 )
+from vizlab.nets.functions import FunctionNet, from_function
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.merging import merge_batch_norm
 from vizlab.nets.network import (
@@ -35,12 +36,14 @@ __all__ = [
   'Source',
   'Architecture',
   'Field',
+  'FunctionNet',
   'InputSpec',
   'LayerInfo',
   'Network',
   'architecture',
   'check_layers',
   'create',
+  'from_function',
   'from_layers',
   'from_tensors',
   'get_params',

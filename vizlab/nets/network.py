@@ -133,6 +133,18 @@ class Network(nnx.Module):
       for name, value in self.params.get(op.name, {}).items()
     }
 
+  def layer_info(self, size: int | None = None) -> tuple[LayerInfo, ...]:
+    """Lists the layers; see `vizlab.nets.layer_info`."""
+    size = self.spec.size if size is None else size
+    shapes = infer_shapes(self.ops, (size, size, self.spec.shape[-1]))
+    fields: dict[str | None, Field | None] = {None: Field()}
+    for op, inputs in wiring(self.ops):
+      fields[op.name] = op.field(*(fields[name] for name in inputs))
+    return tuple(
+      LayerInfo(op.name, op.kind, shapes[op.name], fields[op.name])
+      for op in self.ops
+    )
+
   @property
   def biases(self) -> Callable[[], dict[str, Array]] | None:
     """Function that returns the additive part of each layer: ``{layer: [C]}``.
@@ -168,15 +180,7 @@ def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
   LayerInfo(name='conv2_1', kind='Conv', shape=(112, 112, 128),
             field=Field(size=8, stride=2, offset=-3))
   """
-  size = net.spec.size if size is None else size
-  shapes = infer_shapes(net.ops, (size, size, net.spec.shape[-1]))
-  fields: dict[str | None, Field | None] = {None: Field()}
-  for op, inputs in wiring(net.ops):
-    fields[op.name] = op.field(*(fields[name] for name in inputs))
-  return tuple(
-    LayerInfo(op.name, type(op).__name__, shapes[op.name], fields[op.name])
-    for op in net.ops
-  )
+  return net.layer_info(size)
 
 
 def unit_field(

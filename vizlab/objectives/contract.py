@@ -11,7 +11,7 @@ __all__ = ['run_net']
 
 _EXPECTED = (
   'expected net(x, edits=None) -> (logits, acts), where acts has activations '
-  'by name; .github/your_own_model.md shows how'
+  'by name; vizlab.nets.from_function makes one of any model'
 )
 
 

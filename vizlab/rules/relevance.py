@@ -35,9 +35,11 @@ class Linear(Protocol):
 
   Attributes:
     name: Its name.
+    kind: Its kind, such as ``'Conv'``.
   """
 
   name: str
+  kind: str
 
   def linear(self, params: Params, *xs: Array) -> Array:
     """The output, linear in the inputs and in the parameters."""
@@ -55,7 +57,7 @@ class Composite:
 
   def patterns(self, layer: Any, first: bool) -> tuple[str, ...]:
     """The patterns that fit a layer, which may be one that reads the image."""
-    names = [layer.name, type(layer).__name__, *(['first'] if first else [])]
+    names = [layer.name, layer.kind, *(['first'] if first else [])]
     return tuple(
       pattern
       for pattern, _ in self.table
@@ -161,7 +163,7 @@ def _check_weights(rule: Redistribution, layer: Linear, params: Params) -> None:
   )
   if not plain and 'kernel' not in params:
     raise ValueError(
-      f'composite: {layer.name!r} ({type(layer).__name__}) has no kernel, '
+      f'composite: {layer.name!r} ({layer.kind}) has no kernel, '
       'expected the epsilon rule or to pass relevance on; '
       'nets.merge_batch_norm merges normalisation'
     )
@@ -324,6 +326,7 @@ class _AvgPool:
 
   window: PoolWindow
   name: str = 'pool'
+  kind: str = 'AvgPool'
 
   def linear(self, params: Params, *xs: Array) -> Array:
     """Averages every window."""

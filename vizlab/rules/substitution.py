@@ -122,7 +122,7 @@ def replaced(net: _Net, change: Callable[[Rules, str], Rules]) -> _Net:
     raise ValueError(
       f'net: {type(net).__name__} has no attribute `rules`, expected '
       '`rules = vizlab.rules.Rules()` and calls of `self.rules.relu` instead '
-      'of jax.nn.relu'
+      'of jax.nn.relu, or vizlab.nets.from_function'
     )
   return new
 

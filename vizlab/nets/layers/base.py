@@ -38,6 +38,11 @@ class Layer:
 
   frozen_params: ClassVar[frozenset[str]] = frozenset()
 
+  @property
+  def kind(self) -> str:
+    """Kind of the layer: the name of its class."""
+    return type(self).__name__
+
   def param_shapes(self, shape: Shape) -> dict[str, Shape]:
     """Shapes of the parameters for an input of a given shape."""
     return {}

@@ -1,0 +1,117 @@
+"""Unmodified models of flaxmodels, as networks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vizlab import attribution, nets
+from vizlab.objectives import channel, logit, score
+
+fm = pytest.importorskip('flaxmodels')
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _promotion():
+  """These models broadcast vectors and mix integers with floats."""
+  with jax.numpy_rank_promotion('allow'), jax.numpy_dtype_promotion('standard'):
+    yield
+
+
+@pytest.fixture(scope='module')
+def x():
+  return jax.random.uniform(jax.random.key(0), (2, 48, 48, 3))
+
+
+@pytest.fixture
+def resnet(x):
+  model = fm.ResNet18(output='logits', pretrained=None, num_classes=10)
+  variables = model.init(jax.random.key(1), x)
+  draws = iter(jax.random.split(jax.random.key(2), 200))
+  # As if it were trained: biases and means are not zero.
+  variables = jax.tree.map(
+    lambda a: a + 0.1 * jax.random.uniform(next(draws), a.shape), variables
+  )
+
+  def apply(variables, x):
+    return model.apply(variables, x, train=False)
+
+  return model, variables, nets.from_function(apply, x, variables)
+
+
+def test_activations_are_those_that_flax_captures(resnet, x):
+  model, variables, net = resnet
+  logits, state = model.apply(
+    variables,
+    x,
+    train=False,
+    capture_intermediates=True,
+    mutable=['intermediates'],
+  )
+  np.testing.assert_allclose(net(x)[0], logits, rtol=1e-4, atol=1e-5)
+  acts = net(x)[1]
+  captured = state['intermediates']
+  for block in (0, 3, 7):
+    for name in ('Conv_0', 'BatchNorm_1'):
+      (expected,) = captured[f'BasicBlock_{block}'][name]['__call__']
+      got = acts[f'BasicBlock_{block}/{name}']
+      size = np.abs(expected).max()
+      np.testing.assert_allclose(got / size, expected / size, atol=1e-5)
+    (expected,) = captured[f'BasicBlock_{block}']['__call__']
+    got = acts[f'BasicBlock_{block}/relu_1']
+    size = np.abs(expected).max()
+    np.testing.assert_allclose(got / size, expected / size, atol=1e-5)
+
+
+def test_contributions_and_relevance_add_up_to_the_score(resnet, x):
+  _, _, net = resnet
+  scores = score(net, logit(3))
+  whole = jax.jit(attribution.full_gradient)(scores, x)
+  np.testing.assert_allclose(whole.sum(), scores(x), rtol=1e-3)
+  assert len(whole.biases) == 21  # 20 of normalisation, one of the head
+
+
+def test_relevance_of_a_net_without_additions_is_the_score(resnet, x):
+  model, variables, _ = resnet
+
+  def without(path, a):
+    zero = jax.tree_util.keystr(path, simple=True).endswith(('bias', 'mean'))
+    return jnp.zeros_like(a) if zero else a
+
+  variables = jax.tree_util.tree_map_with_path(without, variables)
+  plain = model.clone(normalize=False)
+  net = nets.from_function(
+    lambda v, x: plain.apply(v, x, train=False), x, variables
+  )
+  scores = score(net, logit(3))
+  relevance = attribution.lrp(scores, x, attribution.EPSILON_PLUS)
+  np.testing.assert_allclose(relevance.sum((1, 2, 3)), scores(x), rtol=2e-3)
+
+
+def test_vgg16_is_our_vgg16(x):
+  model = fm.VGG16(output='activations', pretrained=None, include_head=False)
+  variables = model.init(jax.random.key(1), x)
+
+  def last(variables, x):
+    return model.apply(variables, x, train=False)['relu5_3']
+
+  net = nets.from_function(last, x, variables)
+  ours = nets.create('vgg16', classifier=False)
+  weights = {
+    name: dict(variables['params'][name]) for name in nets.get_params(ours)
+  }
+  ours = nets.with_params(ours, weights)
+  rows = {row.name: row for row in nets.layer_info(net)}
+  own = {row.name: row for row in nets.layer_info(ours, 48)}
+  for name in weights:
+    assert rows[name].shape == own[name].shape
+    assert rows[name].field == own[name].field
+  for method in (attribution.gradient, attribution.guided_backprop):
+    map_, expected = (
+      jax.jit(method)(score(each, channel('conv5_3', 7)), x)
+      for each in (net, ours)
+    )
+    size = np.abs(expected).max()
+    assert size > 0
+    np.testing.assert_allclose(map_ / size, expected / size, atol=1e-5)

@@ -1,0 +1,333 @@
+"""Axes of a function's values: which is the batch, which are space and channel.
+
+A function may compute in any layout, and may flatten, split or transpose on its
+way; labels that follow its steps say where images, rows, columns and channels
+are, so that an activation is shown as ``[N, H, W, C]`` or ``[N, C]``. Receptive
+fields follow in the same way.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from vizlab.nets.functions.steps import Step, Steps
+from vizlab.nets.receptive_field import Field, Slide
+from vizlab.types import Array
+
+__all__ = [
+  'MAP',
+  'Labels',
+  'Place',
+  'hidden',
+  'layout',
+  'places',
+  'shown',
+  'windows',
+]
+
+# 'n', 'h', 'w', 'c', '' for any other axis, 'c:0:2' for the first part of two.
+Labels = tuple[str, ...]
+MAP, VECTOR = ('n', 'h', 'w', 'c'), ('n', 'c')
+
+_REDUCTIONS = frozenset(
+  f'reduce_{name}' for name in ('sum', 'max', 'min', 'prod', 'and', 'or')
+) | {'argmax', 'argmin'}
+_WINDOWS = frozenset(
+  f'reduce_window{name}' for name in ('', '_sum', '_max', '_min')
+)
+_SAME_AXES = frozenset(('cumsum', 'cumprod', 'cummax', 'cumlogsumexp', 'rev'))
+
+
+class Place(NamedTuple):
+  """Axes of a value and the pixels that its units see.
+
+  Attributes:
+    labels: Label of each axis.
+    field: Receptive field; ``None`` for the whole image, or if it is unknown.
+  """
+
+  labels: Labels
+  field: Field | None
+
+
+_IMAGE = Place(MAP, Field())
+
+
+def places(steps: Steps, image: int) -> dict[int, Place]:
+  """Axes of all values that depend on the image.
+
+  Args:
+    steps: The function.
+    image: Number of the image's value.
+
+  Raises:
+    ValueError: A step mixes the images of a batch.
+  """
+  known = {image: _IMAGE}
+  for step in steps.steps:
+    read = [(i, known[n]) for i, n in enumerate(step.reads) if n in known]
+    if not read:
+      continue
+    shapes = [tuple(steps.avals[n].shape) for n in step.reads]
+    _check_separate(step, read, shapes)
+    for number in step.writes:
+      shape = tuple(getattr(steps.avals[number], 'shape', ()))
+      labels = _labels(step, read, shapes, shape)
+      field = _field(step, read, labels)
+      known[number] = Place(labels, field)
+  return known
+
+
+def _labels(
+  step: Step,
+  read: list[tuple[int, Place]],
+  shapes: list[tuple[int, ...]],
+  shape: tuple[int, ...],
+) -> Labels:
+  """Labels of the axes of a result."""
+  name, params = step.operation, step.eqn.params
+  first, labels = read[0][0], read[0][1].labels
+  if name == 'transpose':
+    return tuple(labels[i] for i in params['permutation'])
+  if name == 'broadcast_in_dim':
+    out = [''] * len(shape)
+    for axis, to in enumerate(params['broadcast_dimensions']):
+      out[to] = labels[axis]
+    return tuple(out)
+  if name == 'squeeze':
+    gone = {axis % len(labels) for axis in params['dimensions']}
+    return tuple(v for i, v in enumerate(labels) if i not in gone)
+  if name in _REDUCTIONS:
+    return tuple(v for i, v in enumerate(labels) if i not in params['axes'])
+  if name == 'reshape':
+    return _reshaped(labels, shapes[first], shape)
+  if name == 'conv_general_dilated':
+    spec = params['dimension_numbers'].out_spec
+    read_spec = params['dimension_numbers'].lhs_spec
+    out = [''] * len(shape)
+    out[spec[0]], out[spec[1]] = labels[read_spec[0]], 'c'
+    for to, axis in zip(spec[2:], read_spec[2:], strict=True):
+      out[to] = labels[axis]
+    return tuple(out)
+  if name == 'dot_general':
+    return _product(step, read, shapes)
+  same = len(shape) == len(labels)
+  if same and (name in _WINDOWS or name in _SAME_AXES):
+    return labels
+  if same and name in ('concatenate', 'pad', 'slice', 'dynamic_slice'):
+    return labels
+  # What treats every element separately; an axis of length 1 may be broadcast.
+  if not any(shapes[index] == shape for index, _ in read):
+    return ('',) * len(shape)
+  alike = [
+    place.labels for index, place in read if len(shapes[index]) == len(shape)
+  ]
+  return tuple(
+    next(filter(None, axis), '') for axis in zip(*alike, strict=True)
+  )
+
+
+def _reshaped(
+  labels: Labels, before: tuple[int, ...], after: tuple[int, ...]
+) -> Labels:
+  """Labels after a reshape: axes are kept, merged or split.
+
+  The parts of an axis that is split remember it, so that they can be merged
+  again; a map that is flattened behind the batch is a vector.
+  """
+  out: list[str] = []
+  old = list(zip(before, labels, strict=True))[::-1]
+  while len(out) < len(after):
+    size, merged = after[len(out)], []
+    product = 1
+    while old and (product < size or not merged):
+      if size == 1 and old[-1][0] != 1:
+        break  # a new axis
+      merged.append(old.pop())
+      product *= merged[-1][0]
+    if len(out) == len(after) - 1:
+      merged += old[::-1]  # axes of length 1 that are left
+    if product == size:
+      flat = len(out) == 1 and len(after) == 2 and out[0] == 'n'
+      out.append(_merged([v for n, v in merged if n != 1 or v], flat))
+    else:  # the first of several parts
+      parts = [size]
+      while math.prod(parts) < product and len(out) + len(parts) < len(after):
+        parts.append(after[len(out) + len(parts)])
+      if math.prod(parts) != product or len(merged) != 1:
+        return ('',) * len(after)
+      label, count = merged[0][1], len(parts)
+      out += [f'{label}:{i}:{count}' if label else '' for i in range(count)]
+  return tuple(out)
+
+
+def _merged(labels: list[str], flat: bool) -> str:
+  """Label of one axis that several become."""
+  if len(labels) == 1:
+    return labels[0]
+  name = labels[0].split(':')[0] if labels else ''
+  if labels == [f'{name}:{i}:{len(labels)}' for i in range(len(labels))]:
+    return name
+  return 'c' if flat and set(labels) <= {*'hwc'} and labels else ''
+
+
+def _product(
+  step: Step, read: list[tuple[int, Place]], shapes: list[tuple[int, ...]]
+) -> Labels:
+  """Labels of a matrix product: shared axes, then those of both sides."""
+  (left, right), (left_batch, right_batch) = step.eqn.params[
+    'dimension_numbers'
+  ]
+  known = dict(read)
+  # What is made of rows or columns by constants are such again, as in a change
+  # of the size; otherwise it is channels.
+  summed = _summed(step, read)
+  new = summed[0] if summed in (['h'], ['w']) else 'c'
+  both = [
+    known[i].labels if i in known else (new,) * len(shapes[i]) for i in (0, 1)
+  ]
+  if len(known) == 2:  # such as attention: of positions, not of channels
+    both = [tuple(v if v == 'n' else '' for v in each) for each in both]
+  gone = (*left, *left_batch), (*right, *right_batch)
+  free = [
+    label
+    for labels, axes in zip(both, gone, strict=True)
+    for i, label in enumerate(labels)
+    if i not in axes
+  ]
+  return (*(both[0][i] for i in left_batch), *free)
+
+
+def _summed(step: Step, read: list[tuple[int, Place]]) -> list[str]:
+  """Labels of the axes over which a matrix product sums, of one value."""
+  side, place = read[0]
+  axes = step.eqn.params['dimension_numbers'][0][side]
+  return [place.labels[axis] for axis in axes]
+
+
+def _check_separate(
+  step: Step, read: list[tuple[int, Place]], shapes: list[tuple[int, ...]]
+) -> None:
+  """Raises a `ValueError` if a step sums over the images of a batch."""
+  name, params = step.operation, step.eqn.params
+  (index, place), *_ = read
+  axes: Sequence[int] = ()
+  if name in _REDUCTIONS:
+    axes = params['axes']
+  elif name == 'dot_general':
+    for number, each in read:
+      axes = params['dimension_numbers'][0][number]
+      if any(each.labels[axis] == 'n' for axis in axes):
+        index, place = number, each
+        break
+  if any(place.labels[i] == 'n' and shapes[index][i] > 1 for i in axes):
+    where = f' in {step.scope!r}' if step.scope else ''
+    raise ValueError(
+      f'fn: {name}{where} mixes the images of a batch, expected a model in '
+      'evaluation mode, such as model.eval() or train=False'
+    )
+
+
+def layout(shape: Sequence[int], labels: Labels) -> Labels | None:
+  """Labels of a map or vector without axes of length 1; ``None`` for others."""
+  kept = tuple(
+    label for n, label in zip(shape, labels, strict=True) if label or n != 1
+  )
+  return kept if sorted(kept) in (sorted(MAP), sorted(VECTOR)) else None
+
+
+def shown(value: Array, labels: Labels) -> Array:
+  """A value as ``[N, H, W, C]`` or ``[N, C]``."""
+  kept = layout(value.shape, labels)
+  order = MAP if len(kept) == len(MAP) else VECTOR
+  plain = value.reshape(
+    [n for n, label in zip(value.shape, labels, strict=True) if label]
+  )
+  return jnp.transpose(plain, [kept.index(label) for label in order])
+
+
+def hidden(act: Array, labels: Labels) -> Array:
+  """A map or vector in the function's own layout, the opposite of `shown`."""
+  order = MAP if act.ndim == len(MAP) else VECTOR
+  axes = [order.index(label) for label in labels if label]
+  plain = jnp.transpose(act, axes)
+  sizes = iter(plain.shape)
+  return plain.reshape([next(sizes) if label else 1 for label in labels])
+
+
+def windows(step: Step, labels: Labels) -> tuple[Slide, Slide] | None:
+  """Windows along rows and columns of a convolution or pooling.
+
+  ``None`` if the axes are unknown, or other axes have a window, too. The end of
+  the padding is not in it.
+  """
+  params = step.eqn.params
+  if step.operation == 'conv_general_dilated':
+    numbers = params['dimension_numbers']
+    kernel = step.eqn.invars[1].aval.shape
+    axes = numbers.lhs_spec[2:]
+    rows = zip(
+      (kernel[i] for i in numbers.rhs_spec[2:]),
+      params['window_strides'],
+      params['padding'],
+      params['rhs_dilation'],
+      params['lhs_dilation'],
+      strict=True,
+    )
+    along = dict(zip(axes, rows, strict=True))
+  else:
+    rows = zip(
+      params['window_dimensions'],
+      params['window_strides'],
+      params['padding'],
+      params['window_dilation'],
+      params['base_dilation'],
+      strict=True,
+    )
+    along = dict(enumerate(rows))
+  slides: dict[str, Slide] = {}
+  for axis, (size, stride, padding, dilation, base) in along.items():
+    if labels[axis] in ('h', 'w') and base == 1:
+      slides[labels[axis]] = Slide(
+        (size - 1) * dilation + 1, stride, padding[0]
+      )
+    elif size != 1 or stride != 1 or base != 1:
+      return None
+  return (slides['h'], slides['w']) if len(slides) == 2 else None
+
+
+def _field(
+  step: Step, read: list[tuple[int, Place]], labels: Labels
+) -> Field | None:
+  """Receptive field of the units of a result."""
+  if not {'h', 'w'} <= set(labels):
+    return None
+  first = read[0][1].labels
+  field, *others = [place.field for _, place in read]
+  name, params = step.operation, step.eqn.params
+  if name == 'conv_general_dilated' or name in _WINDOWS:
+    slides = windows(step, first)
+    if field is None or slides is None or slides[0] != slides[1]:
+      return None
+    return field.after(slides[0])
+  if name == 'pad':
+    ends = {
+      params['padding_config'][i][0] * (params['padding_config'][i][2] == 0)
+      for i, v in enumerate(first)
+      if v in ('h', 'w')
+    }
+    simple = all(row[2] == 0 for row in params['padding_config'])
+    if field is None or len(ends) != 1 or not simple:
+      return None
+    return field.after(Slide(padding=ends.pop()))
+  if name == 'dot_general' and _summed(step, read) != ['c']:
+    return None
+  if name in ('slice', 'dynamic_slice', 'rev', 'gather', 'scan', 'while'):
+    return None
+  for other in others:
+    if field is None or other is None or field.stride != other.stride:
+      return None
+    field = field.union(other)
+  return field

@@ -1,0 +1,272 @@
+"""Names of a function's activations: layers with weights, and operations.
+
+A layer with weights is a convolution or matrix product with the additions and
+multiplications by parameters of the same module behind it. Its name is the path
+of that module: from the name stack, which Linen and Haiku write, or from the
+path of its parameters. Operations without parameters have the path of the
+module around them, the name of the operation, and a number from the second on.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vizlab.nets.functions.axes import Place, windows
+from vizlab.nets.functions.pointwise import AFFINE, OTHER, Unit
+from vizlab.nets.functions.steps import Step, Steps
+
+__all__ = ['PRODUCTS', 'Group', 'Named', 'groups', 'name_all', 'scopes']
+
+PRODUCTS = {'conv_general_dilated': 'Conv', 'dot_general': 'Dense'}
+_POOLING = {
+  'reduce_window_max': ('max_pool', 'Pool'),
+  'reduce_window_sum': ('avg_pool', 'Pool'),
+}
+# Operations that are parts of a layer with weights, such as a normalisation.
+_WITHIN = frozenset(('add', 'mul', 'mean', 'square', 'rsqrt', 'sqrt', 'sub'))
+_KINDS = {'relu': 'ReLU', 'add': 'Add', 'concatenate': 'Concat'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+  """An activation with a name.
+
+  Attributes:
+    name: Its name.
+    kind: Kind of layer: ``'Conv'``, ``'Dense'``, ``'BatchNorm'``, ``'ReLU'``,
+      ``'Pool'``, ``'GlobalPool'``, ``'Add'``, ``'Concat'``, ``'Affine'``, or
+      the name of the operation.
+    number: Number of its value.
+  """
+
+  name: str
+  kind: str
+  number: int
+
+
+@dataclasses.dataclass
+class Group:
+  """Steps that parameters of one module have a part in.
+
+  Attributes:
+    owner: Path of the module.
+    kind: ``'Conv'``, ``'Dense'``, ``'BatchNorm'`` or ``'Affine'``.
+    params: Indices of its parameters; of arrays without a path beyond those.
+    steps: Indices of its steps.
+    output: Number of the value that the last one computes.
+  """
+
+  owner: str
+  kind: str
+  params: set[int]
+  steps: list[int]
+  output: int
+
+
+def _owners(steps: Steps, paths: Sequence[str]) -> dict[int, frozenset[int]]:
+  """Indices of the parameters that each constant is computed from."""
+  count = len(paths)
+  found = {n: frozenset([i]) for i, n in enumerate(steps.inputs[:count])}
+  for index, (number, value) in enumerate(steps.constants.items(), count):
+    if np.ndim(value):  # an array that the function closes over
+      found[number] = frozenset([index])
+  for step in steps.steps:
+    params = frozenset().union(*(found.get(n, ()) for n in step.reads))
+    if params:
+      found.update(dict.fromkeys(step.writes, params))
+  return found
+
+
+def groups(
+  steps: Steps, data: set[int], paths: Sequence[str], scoped: dict[int, str]
+) -> list[Group]:
+  """Gathers the steps of each module with parameters.
+
+  Args:
+    steps: The function, with the parameters as its first arguments.
+    data: Numbers of the values that depend on the image.
+    paths: Path of each parameter.
+    scoped: Path of the modules around each step.
+  """
+  owns = _owners(steps, paths)
+  all_groups: list[Group] = []
+  latest: dict[str, Group] = {}
+  for index, step in enumerate(steps.steps):
+    read = [n for n in step.reads if n in data]
+    params = set().union(
+      *(owns.get(n, ()) for n in step.reads if n not in data)
+    )
+    if not read or not params:
+      continue
+    known = [paths[i] for i in sorted(params) if i < len(paths)]
+    owner = scoped[index] or _module(known)
+    group = latest.get(owner)
+    product = step.operation in PRODUCTS and len(read) == 1
+    # Each parameter has one part in a call of its module. Without a path,
+    # nothing else says that two steps belong together than their order.
+    again = group is None or product or params & group.params
+    if again or (not owner and group.output not in read):
+      kind = 'BatchNorm' if owner or known else 'Affine'
+      kind = PRODUCTS.get(step.operation, kind)
+      group = Group(owner, kind, set(), [], -1)
+      all_groups.append(group)
+      latest[owner] = group
+    group.params |= params
+    group.steps.append(index)
+    group.output = step.writes[0]
+  return all_groups
+
+
+def scopes(steps: Steps, paths: Sequence[str]) -> dict[int, str]:
+  """Path of the modules around each step, without the model's own name.
+
+  Linen writes the name of the model's class before all others; the paths of
+  its parameters do not begin with it.
+  """
+  written = [step.scope for step in steps.steps]
+  roots = {scope.split('/')[0] for scope in written if scope}
+  named = {part for path in paths for part in path.split('/')[:1]}
+  if len(roots) == 1 and not roots & named and paths:
+    written = ['/'.join(scope.split('/')[1:]) for scope in written]
+  return dict(enumerate(written))
+
+
+def _module(paths: Sequence[str]) -> str:
+  """Path of the module that parameters belong to."""
+  modules = [path.split('/')[:-1] for path in paths]
+  shared = []
+  for parts in zip(*modules, strict=False):
+    if len(set(parts)) > 1:
+      break
+    shared.append(parts[0])
+  return '/'.join(shared)
+
+
+def name_all(
+  steps: Steps,
+  places: dict[int, Place],
+  units: Sequence[Unit],
+  modules: Sequence[Group],
+  paths: Sequence[str],
+  scoped: dict[int, str],
+) -> list[Named]:
+  """Names activations, in the order they are computed.
+
+  Args:
+    steps: The function.
+    places: Axes of the values that depend on the image.
+    units: Its functions of single numbers.
+    modules: Its layers with weights.
+    paths: Path of each parameter.
+    scoped: Path of the modules around each step.
+  """
+  ends = {group.output: group for group in modules}
+  owners = {group.owner for group in modules} - {''}
+  parts = {index for group in modules for index in group.steps}
+  parts.update(index for unit in units for index in unit.steps)
+  of_unit = {unit.output: unit for unit in units}
+  inside = _scope_of_operations(steps, modules, scoped)
+  used: set[str] = set()
+  result: list[Named] = []
+
+  def add(name: str, kind: str, number: int) -> None:
+    count, base = 0, name
+    while name in used:
+      count += 1
+      name = f'{base}_{count}'
+    used.add(name)
+    result.append(Named(name, kind, number))
+
+  def operation(index: int, name: str, kind: str, number: int) -> None:
+    scope = inside[index]
+    if scope in owners and name in _WITHIN:
+      return
+    if scope.split('/')[-1] == name:  # a module that is one operation
+      add(scope, kind, number)
+    else:
+      add(f'{scope}/{name}' if scope else name, kind, number)
+
+  averaged = set()
+  for index, step in enumerate(steps.steps):
+    number = step.writes[0] if step.writes else -1
+    if number not in places:
+      continue
+    if number in ends:
+      group = ends[number]
+      leaves = [paths[i] for i in sorted(group.params) if i < len(paths)]
+      leaf = leaves[0].split('/')[-1] if leaves else group.kind.lower()
+      name = group.owner or leaf
+      add(name, group.kind, number)
+    elif step.operation == 'name':  # jax.ad_checkpoint.checkpoint_name
+      add(step.eqn.params['name'], 'Name', number)
+    elif number in of_unit and number not in averaged:
+      unit = of_unit[number]
+      if unit.kind == OTHER:
+        operation(index, step.operation, step.operation, number)
+      elif unit.kind != AFFINE or _adds(steps, unit.steps):
+        kind = _KINDS.get(unit.kind, unit.kind.capitalize())
+        operation(index, unit.kind, kind, number)
+    elif index not in parts:
+      found = _operation(step, places)
+      if found:
+        if 'sum' in step.operation:
+          number = _after_division(steps, number)
+          averaged.add(number)
+        operation(index, *found, number)
+  position = {named.number: steps.makers[named.number] for named in result}
+  return sorted(result, key=lambda named: position[named.number])
+
+
+def _scope_of_operations(
+  steps: Steps, modules: Sequence[Group], scoped: dict[int, str]
+) -> dict[int, str]:
+  """Path of the module around each step.
+
+  If none is written, it is that around the last layer with weights before.
+  """
+  if any(scoped.values()):
+    return scoped
+  before = {index: group.owner for group in modules for index in group.steps}
+  inside, owner = {}, ''
+  for index in range(len(steps.steps)):
+    owner = before.get(index, owner)
+    inside[index] = '/'.join(owner.split('/')[:-1])
+  return inside
+
+
+def _operation(step: Step, places: dict[int, Place]) -> tuple[str, str] | None:
+  """Name and kind of an operation without parameters; ``None`` for others."""
+  read = [n for n in step.reads if n in places]
+  labels = places[read[0]].labels
+  if step.operation in _POOLING and windows(step, labels):
+    return _POOLING[step.operation]
+  if step.operation == 'reduce_sum':
+    gone = {labels[axis] for axis in step.eqn.params['axes']}
+    return ('mean', 'GlobalPool') if gone == {'h', 'w'} else None
+  if step.operation == 'reduce_max':
+    gone = {labels[axis] for axis in step.eqn.params['axes']}
+    return ('max', 'max') if gone == {'h', 'w'} else None
+  if step.operation in ('add', 'add_any', 'mul') and len(read) == 2:
+    name = step.operation.removesuffix('_any')
+    return name, _KINDS.get(name, name)
+  if step.operation == 'concatenate' and len(read) > 1:
+    return step.operation, _KINDS[step.operation]
+  return None
+
+
+def _after_division(steps: Steps, number: int) -> int:
+  """The mean that a sum is divided for; the sum itself without a division."""
+  after = steps.readers.get(number, [])
+  if len(after) == 1 and after[0] >= 0:
+    step = steps.steps[after[0]]
+    if step.operation in ('div', 'mul') and len({*step.reads}) == 2:
+      return step.writes[0]
+  return number
+
+
+def _adds(steps: Steps, indices: Sequence[int]) -> bool:
+  """Tells if steps add a number, and do not only multiply by one."""
+  return any(
+    steps.steps[i].operation in ('add', 'add_any', 'sub') for i in indices
+  )

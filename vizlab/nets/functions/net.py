@@ -1,0 +1,348 @@
+"""A function of images as a network: `from_function`."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vizlab.lookup import check_name
+from vizlab.nets.functions.additive import additive_parts
+from vizlab.nets.functions.program import Program, analyse
+from vizlab.nets.functions.running import run
+from vizlab.nets.network import LayerInfo
+from vizlab.rules import Rules
+from vizlab.types import Acts, Array, Edits, pytree_dataclass
+
+__all__ = ['FunctionNet', 'from_function']
+
+# Collections of Linen and Haiku, and values in variables of NNX, which say
+# nothing about the module.
+_COLLECTIONS = frozenset(('params', 'batch_stats', 'state'))
+
+
+class _Function:
+  """A function without its arrays; hashable.
+
+  It has no ``__dict__``, so that nobody looks for rules in the programs.
+  """
+
+  __slots__ = (
+    '_key',
+    '_programs',
+    'call',
+    'image',
+    'paths',
+    'static',
+    'strict',
+    'tree',
+  )
+
+  def __init__(
+    self,
+    call: Callable[[Any, Array], Any],
+    variables: Any,
+    image: jax.ShapeDtypeStruct,
+    strict: bool,
+  ) -> None:
+    rows, self.tree = jax.tree_util.tree_flatten_with_path(variables)
+    self.call = call
+    self.image = image
+    self.strict = strict
+    # What is no array, such as an activation function in an Equinox module.
+    self.static = tuple(
+      _Array() if _is_array(leaf) else leaf for _, leaf in rows
+    )
+    self.paths = tuple(_path(keys) for keys, leaf in rows if _is_array(leaf))
+    self._key = call, self.tree, self.static, image.shape, strict
+    self._programs: dict[Any, Program] = {}
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, _Function) and self._key == other._key
+
+  def __hash__(self) -> int:
+    return hash(self._key)
+
+  @property
+  def name(self) -> str:
+    """Name of the function for errors."""
+    call = self.call
+    if isinstance(call, functools.partial):
+      (call,) = call.args
+    return getattr(call, '__qualname__', type(call).__name__)
+
+  def __call__(self, arrays: Sequence[Array], x: Array) -> Array:
+    """Calls the function with arrays put back among its variables."""
+    given = iter(arrays)
+    leaves = [
+      next(given) if isinstance(leaf, _Array) else leaf for leaf in self.static
+    ]
+    out = self.call(jax.tree.unflatten(self.tree, leaves), x)
+    if not hasattr(out, 'shape'):
+      raise ValueError(
+        f'fn: {self.name} returned a {type(out).__name__}, expected one array, '
+        'such as logits'
+      )
+    return out
+
+  def program(self, arrays: Sequence[Array], x: Array) -> Program:
+    """Traces the function for arrays and images of these shapes."""
+    shapes = [jax.ShapeDtypeStruct(np.shape(a), a.dtype) for a in (*arrays, x)]
+    key = tuple((shape.shape, str(shape.dtype)) for shape in shapes)
+    if key in self._programs:
+      return self._programs[key]
+    call = self
+    if len(self.image.shape) == 3:  # it takes one image
+      call = jax.vmap(self, in_axes=(None, 0))
+    closed = jax.make_jaxpr(lambda *args: call(args[:-1], args[-1]))(*shapes)
+    program = analyse(closed, self.paths)
+    if not any(isinstance(c, jax.core.Tracer) for c in closed.consts):
+      self._programs[key] = program
+    return program
+
+
+class _Array:
+  """Stands for an array in a tree of variables."""
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, _Array)
+
+  def __hash__(self) -> int:
+    return 0
+
+
+@pytree_dataclass(static=('function', 'rules'))
+class FunctionNet:
+  """Function as a network, made by `from_function`.
+
+  Attributes:
+    arrays: Arrays of its variables.
+    function: The function.
+    rules: Backward rules; replace them with `vizlab.rules.with_rules`.
+  """
+
+  arrays: tuple[Array, ...]
+  function: _Function
+  rules: Rules = Rules()
+
+  def __call__(
+    self, x: Array, edits: Edits | None = None
+  ) -> tuple[Array | None, Acts]:
+    """Runs the function.
+
+    Args:
+      x: Images ``[..., H, W, C]``, of any size that the function allows.
+      edits: ``{layer: function}``: the function is applied to the activation of
+        the layer, and later steps read the result.
+
+    Returns:
+      The results ``[..., K]`` (``None`` if they are no vectors), and every
+      activation by name, ``[..., H', W', C]`` or ``[..., C]``.
+
+    Raises:
+      ValueError: A layer in ``edits`` is unknown, an edit changes the shape,
+        the images do not suit, or a replaced rule cannot be used.
+    """
+    flat = self._flat(x)
+    program = self.function.program(self.arrays, flat)
+    known = [named.name for named in program.named]
+    for name in edits or {}:
+      check_name('layer', name, known, f' of {self.function.name}')
+    self._check_rules(program)
+    batch = x.shape[:-3]
+
+    def split(a: Array) -> Array:
+      return a.reshape(*batch, *a.shape[1:])
+
+    def on_flat(edit: Callable[[Array], Array]) -> Callable[[Array], Array]:
+      def change(a: Array) -> Array:
+        edited, shape = edit(split(a)), (*batch, *a.shape[1:])
+        fits = jnp.shape(edited) == shape  # otherwise the program says so
+        return edited.reshape(a.shape) if fits else edited
+
+      return change
+
+    changes = {name: on_flat(edit) for name, edit in (edits or {}).items()}
+    (out,), acts = run(program, (*self.arrays, flat), self.rules, changes)
+    logits = split(out) if out.ndim == 2 else None
+    return logits, {name: split(act) for name, act in acts.items()}
+
+  def biases(self) -> dict[str, Array]:
+    """The additive part of each layer: ``{layer: [C]}``; see `full_gradient`.
+
+    Raises:
+      ValueError: The function is not linear between its ReLUs and max pooling,
+        or adds something that differs over positions.
+    """
+    x = self._example()
+    program = self.function.program(self.arrays, x)
+    return additive_parts(program, (*self.arrays, jnp.zeros(x.shape, x.dtype)))
+
+  def layer_info(self, size: int | None = None) -> tuple[LayerInfo, ...]:
+    """Lists the activations; see `vizlab.nets.layer_info`."""
+    x = self._example(size)
+    program = self.function.program(self.arrays, x)
+    _, acts = jax.eval_shape(functools.partial(run, program), (*self.arrays, x))
+    return tuple(
+      LayerInfo(
+        named.name,
+        named.kind,
+        acts[named.name].shape[1:],
+        program.places[named.number].field,
+      )
+      for named in program.named
+    )
+
+  def _example(self, size: int | None = None) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of a batch of images of a size."""
+    *_, height, width, channels = self.function.image.shape
+    sides = (height, width) if size is None else (size, size)
+    # Two, so that what mixes the images of a batch can be noticed.
+    return jax.ShapeDtypeStruct(
+      (2, *sides, channels), self.function.image.dtype
+    )
+
+  def _flat(self, x: Array) -> Array:
+    """Images as one batch."""
+    channels = self.function.image.shape[-1]
+    if jnp.ndim(x) < 3 or x.shape[-1] != channels:
+      raise ValueError(
+        f'x: got shape {jnp.shape(x)}, expected [..., H, W, {channels}]'
+      )
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+      raise ValueError(f'x: got {x.dtype}, expected float32 in [0, 1]')
+    if math.prod(x.shape[:-3]) == 0:
+      raise ValueError(f'x: got an empty batch {x.shape}, expected an image')
+    return x.reshape(-1, *x.shape[-3:])
+
+  def _check_rules(self, program: Program) -> None:
+    """Raises a `ValueError` if a rule of ReLUs does not suit the function."""
+    if 'relu' not in self.rules.required:
+      return
+    others = ', '.join(program.others)
+    if not program.has_relu():
+      raise ValueError(
+        f'relu: {self.function.name} has no ReLU, expected one'
+        + (f'; it has {others}' if others else '')
+      )
+    if others and self.function.strict:
+      raise ValueError(
+        f'relu: {self.function.name} has other activation functions, {others}, '
+        'which keep their gradients; expected ReLUs only, or '
+        'nets.from_function(..., strict=False)'
+      )
+
+
+def from_function(
+  fn: Callable[..., Array],
+  example: Array | jax.ShapeDtypeStruct,
+  variables: Any = None,
+  *,
+  strict: bool = True,
+) -> FunctionNet:
+  """Makes a network of a function of images, such as a model of any library.
+
+  The function is traced, and its activations get names: those of its modules
+  where the library writes them (Linen, Haiku) or where parameters have paths
+  (NNX, Equinox, nested dicts), and of operations, ``'Block_0/relu'``;
+  `jax.ad_checkpoint.checkpoint_name` names any other value. `vizlab.nets.
+  layer_info` lists them. ReLUs, known by their values, and max pooling run by
+  backward rules, so that all methods work.
+
+  Args:
+    fn: Function ``fn(variables, x)`` or, without variables, ``fn(x)``; or a
+      model that is a pytree, such as an NNX or Equinox module. It computes in
+      evaluation mode and includes the preprocessing of images in [0, 1].
+    example: Images ``[N, H, W, C]`` as the function takes them, or their shape
+      and dtype, float32. A single image ``[H, W, C]`` for a function of one.
+    variables: Parameters, a pytree: new ones do not recompile. Leaves that are
+      no arrays are static.
+    strict: Whether rules for ReLUs are refused if there are other activation
+      functions, which keep their true gradients.
+
+  Returns:
+    A `FunctionNet`. Under `jax.jit` pass it as an argument. Functions that are
+    equal share compiled programs: a lambda is equal to itself only.
+
+  Raises:
+    ValueError: ``example`` is not float images, or the function has side
+      effects, draws random numbers, mixes the images of a batch, or returns
+      more than one array.
+
+  >>> import jax
+  >>> from vizlab import nets
+  >>> def model(params, x):
+  ...   x = jax.nn.relu(jax.lax.conv_general_dilated(
+  ...     x, params['conv'], (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO',
+  ...     'NHWC')))
+  ...   return x.mean((1, 2)) @ params['head']
+  >>> params = {'conv': jax.numpy.ones((3, 3, 3, 8)),
+  ...           'head': jax.numpy.ones((8, 4))}
+  >>> net = nets.from_function(model, jax.numpy.ones((1, 16, 16, 3)), params)
+  >>> [(row.name, row.shape) for row in nets.layer_info(net)]
+  [('conv', (16, 16, 8)), ('relu', (16, 16, 8)), ('mean', (8,)), ('head', (4,))]
+  """
+  image = _image(example)
+  if not callable(fn):
+    raise ValueError(
+      f'fn: got {type(fn).__name__}, expected a function or a model'
+    )
+  if variables is None:
+    if any(_is_array(leaf) for leaf in jax.tree.leaves(fn)):
+      variables, call = fn, _call_model
+    else:
+      call = functools.partial(_call_function, fn)
+  else:
+    call = fn
+  function = _Function(call, variables, image, strict)
+  arrays = tuple(
+    jnp.asarray(leaf) for leaf in jax.tree.leaves(variables) if _is_array(leaf)
+  )
+  net = FunctionNet(arrays, function)
+  function.program(arrays, net._example())  # raises if it is no network
+  return net
+
+
+def _call_model(model: Callable[[Array], Array], x: Array) -> Array:
+  return model(x)
+
+
+def _call_function(
+  fn: Callable[[Array], Array], variables: None, x: Array
+) -> Array:
+  del variables
+  return fn(x)
+
+
+def _image(example: Any) -> jax.ShapeDtypeStruct:
+  """Shape and dtype of the images that a function takes."""
+  shape, dtype = np.shape(example), getattr(example, 'dtype', None)
+  if len(shape) not in (3, 4) or 0 in shape:
+    raise ValueError(
+      f'example: got shape {shape}, expected images [N, H, W, C], or one '
+      '[H, W, C] for a function of one'
+    )
+  if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+    raise ValueError(
+      f'example: got {dtype or type(example).__name__}, expected float32 in '
+      '[0, 1]'
+    )
+  return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def _is_array(leaf: Any) -> bool:
+  return isinstance(leaf, jax.Array | np.ndarray)
+
+
+def _path(keys: Sequence[Any]) -> str:
+  """Path of a parameter: ``'Block_0/Conv_0/kernel'``."""
+  text = jax.tree_util.keystr(tuple(keys), simple=True, separator='/')
+  parts = [part for part in text.split('/') if part != '~']
+  if len(parts) > 1 and parts[0] in _COLLECTIONS:
+    parts = parts[1:]
+  if len(parts) > 1 and parts[-1] == 'value':
+    parts = parts[:-1]
+  return '/'.join(parts)

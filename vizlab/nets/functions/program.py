@@ -1,0 +1,184 @@
+"""A traced function: its activations have names, its ReLUs have rules."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr
+
+from vizlab.nets.functions.axes import (
+  Place,
+  layout,
+  places,
+)
+from vizlab.nets.functions.linear import LAYOUT, LINEAR, Part, linear_parts
+from vizlab.nets.functions.naming import Group, Named, groups, name_all, scopes
+from vizlab.nets.functions.pointwise import AFFINE, OTHER, Unit, units
+from vizlab.nets.functions.steps import (
+  Step,
+  Steps,
+  inner_jaxprs,
+  steps_of,
+)
+
+__all__ = ['Program', 'analyse']
+
+# Control flow whose bodies can be run with other rules, and that cannot.
+_BODIES = frozenset(('scan', 'cond'))
+_CLOSED = frozenset(('while', 'custom_jvp_call', 'custom_vjp_call'))
+_RANDOM = ('random_', 'threefry')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+  """A function, its activations and what it is made of.
+
+  Attributes:
+    steps: The function.
+    places: Axes of the values that depend on the image.
+    units: Functions of single numbers.
+    modules: Layers with weights.
+    parts: Parts that are linear but for constants, by the index of their last
+      step.
+    named: Activations with names that can be shown as maps or vectors.
+  """
+
+  steps: Steps
+  places: dict[int, Place]
+  units: tuple[Unit, ...]
+  modules: tuple[Group, ...]
+  parts: dict[int, Part]
+  named: tuple[Named, ...]
+
+  @functools.cached_property
+  def relus(self) -> dict[int, Unit]:
+    """ReLUs by the index of their last step."""
+    return {unit.steps[-1]: unit for unit in self.units if unit.kind == 'relu'}
+
+  @functools.cached_property
+  def unit_ends(self) -> dict[int, Unit]:
+    """Functions of single numbers by the index of their last step."""
+    return {unit.steps[-1]: unit for unit in self.units}
+
+  @functools.cached_property
+  def inner(self) -> frozenset[int]:
+    """Indices of the steps within functions of single numbers and parts."""
+    chains = [unit.steps for unit in self.units]
+    chains += [part.indices for part in self.parts.values()]
+    return frozenset(index for chain in chains for index in chain[:-1])
+
+  @functools.cached_property
+  def others(self) -> tuple[str, ...]:
+    """Names of other activation functions, without those of probabilities."""
+    found = []
+    for unit in self.units:
+      step = self.steps.steps[unit.steps[-1]]
+      if unit.kind in ('relu', 'exp', AFFINE):
+        continue
+      if unit.kind == 'square' and self._is_averaged(unit.output):
+        continue  # a variance
+      if unit.kind != OTHER or step.operation != 'log':
+        name = step.operation if unit.kind == OTHER else unit.kind
+        found.append((name, unit.output))
+    for index, step in enumerate(self.steps.steps):
+      reads = [number for number in step.reads if number in self.places]
+      if len(reads) == 1 and not self._is_known(index, step):
+        found.append((step.operation, step.writes[0]))
+    return tuple(
+      dict.fromkeys(name for name, n in found if 'c' in self.places[n].labels)
+    )
+
+  def _is_averaged(self, number: int) -> bool:
+    readers = self.steps.readers.get(number, [])
+    return all(
+      index >= 0 and self.steps.steps[index].operation == 'reduce_sum'
+      for index in readers
+    )
+
+  def _is_known(self, index: int, step: Step) -> bool:
+    """Tells if a step is linear, or is looked at elsewhere."""
+    return (
+      index in self.inner
+      or index in self.unit_ends
+      or index in self.parts
+      or index in self.bodies
+      or any(index in group.steps for group in self.modules)
+      or step.operation in LAYOUT
+      or step.operation in LINEAR
+      or step.operation in ('mul', 'div', 'reduce_window_max')
+    )
+
+  @functools.cached_property
+  def bodies(self) -> dict[int, list['Program']]:
+    """Functions that steps call, by the index of the step."""
+    pointwise = {index for unit in self.units for index in unit.steps}
+    return {
+      index: [_inner(each) for each in inner_jaxprs(step.eqn)]
+      for index, step in enumerate(self.steps.steps)
+      if step.operation in _BODIES | _CLOSED and index not in pointwise
+    }
+
+  def has_relu(self) -> bool:
+    """Tells if there is a ReLU, in any function that it calls."""
+    return bool(self.relus) or any(
+      body.has_relu() for each in self.bodies.values() for body in each
+    )
+
+
+def analyse(closed: ClosedJaxpr, paths: Sequence[str]) -> Program:
+  """Names the activations of a function of parameters and images.
+
+  Args:
+    closed: The function; its last argument is a batch of images.
+    paths: Path of each parameter.
+
+  Raises:
+    ValueError: It has side effects, draws random numbers, or mixes the images
+      of a batch.
+  """
+  if closed.effects:
+    raise ValueError(
+      f'fn: got side effects ({", ".join(map(str, closed.effects))}), expected '
+      'a pure function'
+    )
+  steps = steps_of(closed)
+  image = steps.inputs[-1]
+  data = steps.depending_on([image])
+  for step in steps.steps:
+    if step.operation.startswith(_RANDOM):
+      where = f' in {step.scope!r}' if step.scope else ''
+      raise ValueError(
+        f'fn: got random numbers{where}, expected a model in evaluation mode, '
+        'such as model.eval() or train=False'
+      )
+  where = places(steps, image)
+  scoped = scopes(steps, paths)
+  parts = units(steps, [image])
+  modules = groups(steps, data, paths, scoped)
+  named = name_all(steps, where, parts, modules, paths, scoped)
+  batch = steps.avals[image].shape[0]
+  shown = tuple(
+    each for each in named if _showable(steps, where, each.number, batch)
+  )
+  linear = linear_parts(steps, where, parts, modules, shown)
+  return Program(steps, where, tuple(parts), tuple(modules), linear, shown)
+
+
+def _inner(closed: ClosedJaxpr) -> Program:
+  """A function that another one calls: activations in it have no names."""
+  steps = steps_of(closed)
+  parts = tuple(units(steps, steps.inputs))
+  return Program(steps, {}, parts, (), {}, ())
+
+
+def _showable(
+  steps: Steps, places: dict[int, Place], number: int, batch: int
+) -> bool:
+  """Tells if a value is a map or vector of numbers, one for each image."""
+  labels, aval = places[number].labels, steps.avals[number]
+  return (
+    layout(aval.shape, labels) is not None
+    and jnp.issubdtype(aval.dtype, jnp.floating)
+    and aval.shape[labels.index('n')] == batch
+  )
