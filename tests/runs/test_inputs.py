@@ -37,6 +37,61 @@ def test_errors_take_the_names_of_settings():
         raise ValueError(text)
 
 
+OWN = """
+import jax
+from vizlab import nets
+
+
+def forward(x):
+  x = jax.lax.reduce_window(
+    x, -jax.numpy.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), 'VALID'
+  )
+  return x.mean((1, 2))
+
+
+def load_net():
+  return nets.from_function(forward, jax.numpy.zeros((1, 8, 12, 3)))
+"""
+
+
+def own_net(folder, code, **settings):
+  path = folder / 'mine.py'
+  path.write_text(code)
+  config = {'weights': str(path), 'arch': None, 'preprocess': None}
+  return inputs.load_net(
+    ConfigDict({'net': {**config, 'pool': 'max', **settings}})
+  )
+
+
+def test_a_network_of_a_python_file(tmp_path):
+  net = own_net(tmp_path, OWN)
+  assert (net.arch, net.spec.size, net.has_classifier) == ('forward', 8, True)
+  assert net.layer_names == ('max_pool', 'mean')
+  inputs.check_layers(net, 'layers', ['mean'])
+  with pytest.raises(ValueError, match=r"config\.layers: got 'pool'"):
+    inputs.check_layers(net, 'layers', ['pool'])
+  with pytest.raises(ValueError, match='net: forward is a function, expected'):
+    _ = net.ops
+  x = jax.random.uniform(jax.random.key(0), (1, 8, 12, 3))
+  mean = own_net(tmp_path, OWN, pool='avg')
+  np.testing.assert_allclose(mean(x)[0], x.mean((1, 2)), rtol=1e-5)
+  assert (net(x)[0] > mean(x)[0]).all()
+
+
+@pytest.mark.parametrize(
+  ('code', 'settings', 'message'),
+  [
+    ('', {}, r'config\.net\.weights: .* has no function load_net\(\)'),
+    ('def load_net():\n  return 3', {}, 'returned a int, expected a network'),
+    (OWN, {'arch': 'vgg19'}, r"config\.net\.arch: got 'vgg19', expected none"),
+    (OWN, {'weights': 'absent.py'}, "got 'absent.py', expected a file that"),
+  ],
+)
+def test_a_python_file_without_a_network(code, settings, message, tmp_path):
+  with pytest.raises(ValueError, match=message):
+    own_net(tmp_path, code, **settings)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)

@@ -133,6 +133,11 @@ class Network(nnx.Module):
       for name, value in self.params.get(op.name, {}).items()
     }
 
+  @property
+  def layer_names(self) -> tuple[str, ...]:
+    """Names of the layers."""
+    return tuple(op.name for op in self.ops)
+
   def layer_info(self, size: int | None = None) -> tuple[LayerInfo, ...]:
     """Lists the layers; see `vizlab.nets.layer_info`."""
     size = self.spec.size if size is None else size
@@ -276,9 +281,8 @@ def param_count(net: Network) -> int:
 
 def check_layers(net: Network, names: Iterable[str]) -> None:
   """Raises a `ValueError` that lists the known layers for an unknown one."""
-  known = [op.name for op in net.ops]
   for name in names:
-    check_name('layer', name, known, f' of {net.arch}')
+    check_name('layer', name, net.layer_names, f' of {net.arch}')
 
 
 def _variables(

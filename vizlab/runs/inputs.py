@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import data, io, nets
+from vizlab import data, io, nets, rules
+from vizlab.runs.experiments import load_file
 from vizlab.runs.settings import listed, named
 
 __all__ = [
@@ -25,8 +26,14 @@ __all__ = [
 
 
 def load_net(config: ConfigDict) -> nets.Network:
-  """Loads the network of ``config.net``."""
+  """Loads the network of ``config.net``.
+
+  A Python file as ``config.net.weights`` has a function ``load_net()`` that
+  returns a network, such as one of `vizlab.nets.from_function`.
+  """
   net = config.net
+  if str(net.weights).endswith('.py'):
+    return _load_own(net)
   parts = {name: f'net.{name}' for name in ('arch', 'preprocess', 'pool')}
   with named(source='net.weights', path='net.weights', **parts):
     return nets.load(
@@ -35,6 +42,36 @@ def load_net(config: ConfigDict) -> nets.Network:
       preprocess=net.preprocess or None,
       pool=net.pool,
     )
+
+
+def _load_own(net: ConfigDict) -> nets.Network:
+  """Loads the network that a Python file returns."""
+  for name in ('arch', 'preprocess'):
+    if net[name]:
+      raise ValueError(
+        f'config.net.{name}: got {net[name]!r}, expected none for the network '
+        f'of {net.weights}'
+      )
+  if not pathlib.Path(net.weights).is_file():
+    raise ValueError(
+      f'config.net.weights: got {net.weights!r}, expected a file that exists'
+    )
+  module = load_file(net.weights, 'own_net')
+  if not callable(getattr(module, 'load_net', None)):
+    raise ValueError(
+      f'config.net.weights: {net.weights} has no function load_net(), expected '
+      'one that returns a network'
+    )
+  own = module.load_net()
+  if not isinstance(own, nets.Network | nets.FunctionNet):
+    raise ValueError(
+      f'config.net.weights: load_net() of {net.weights} returned a '
+      f'{type(own).__name__}, expected a network, such as one of '
+      'nets.from_function'
+    )
+  if net.pool == 'avg':
+    return rules.with_rules(own, pool=rules.avg_pool)
+  return own
 
 
 def load_classifier(config: ConfigDict) -> nets.Network:

@@ -78,7 +78,7 @@ def additive_parts(
 
 
 def _preprocessing(program: Program) -> set[int]:
-  """Indices of the steps before all layers, if they keep channels in order."""
+  """Indices of the steps before all layers, if they treat positions alike."""
   paths = {
     part.before
     for part in program.parts.values()
@@ -87,23 +87,29 @@ def _preprocessing(program: Program) -> set[int]:
   if len(paths) != 1:
     return set()
   indices = {*paths.pop()}
-  moves = ('rev', 'gather', 'concatenate', 'slice', 'dynamic_slice', 'pad')
-  ordered = not any(program.steps.steps[i].operation in moves for i in indices)
-  return indices if ordered else set()
+  moves = ('pad', 'slice', 'dynamic_slice', 'gather', 'concatenate')
+  alike = not any(program.steps.steps[i].operation in moves for i in indices)
+  return indices if alike else set()
 
 
 def _shift(program: Program, indices: set[int], known: dict[int, Any]) -> Array:
-  """Addition of the preprocessing, in units of the image: ``[C]``."""
+  """Addition of the preprocessing, in units of the image: ``[C]``.
+
+  It may mix channels, ``z = W x + b``, and then is ``W^-1 b``.
+  """
   steps, image = program.steps, program.steps.inputs[-1]
   order = sorted(indices)
-  black, white = (
-    shown(
-      steps.replay(order, {**known, image: jnp.full_like(known[image], end)}),
-      program.places[steps.steps[order[-1]].writes[0]].labels,
-    )[0, 0, 0]
-    for end in (0, 1)
-  )
-  return black / (white - black)
+  labels = program.places[steps.steps[order[-1]].writes[0]].labels
+
+  def at(colour: Array) -> Array:
+    x = jnp.broadcast_to(colour, known[image].shape)
+    out = steps.replay(order, {**known, image: x})
+    return shown(out, labels)[0, 0, 0]
+
+  channels = known[image].shape[-1]
+  black = at(jnp.zeros(channels, known[image].dtype))
+  mixing = jnp.stack([at(colour) - black for colour in jnp.eye(channels)], -1)
+  return jnp.linalg.solve(mixing, black)
 
 
 def _at_zero(

@@ -1,6 +1,7 @@
 """A function of images as a network: `from_function`."""
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from vizlab.lookup import check_name
 from vizlab.nets.functions.additive import additive_parts
 from vizlab.nets.functions.program import Program, analyse
 from vizlab.nets.functions.running import run
+from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.layers import Layer
 from vizlab.nets.network import LayerInfo
 from vizlab.rules import Rules
 from vizlab.types import Acts, Array, Edits, pytree_dataclass
@@ -35,6 +38,7 @@ class _Function:
     '_programs',
     'call',
     'image',
+    'name',
     'paths',
     'static',
     'strict',
@@ -47,11 +51,13 @@ class _Function:
     variables: Any,
     image: jax.ShapeDtypeStruct,
     strict: bool,
+    name: str,
   ) -> None:
     rows, self.tree = jax.tree_util.tree_flatten_with_path(variables)
     self.call = call
     self.image = image
     self.strict = strict
+    self.name = name
     # What is no array, such as an activation function in an Equinox module.
     self.static = tuple(
       _Array() if _is_array(leaf) else leaf for _, leaf in rows
@@ -65,14 +71,6 @@ class _Function:
 
   def __hash__(self) -> int:
     return hash(self._key)
-
-  @property
-  def name(self) -> str:
-    """Name of the function for errors."""
-    call = self.call
-    if isinstance(call, functools.partial):
-      (call,) = call.args
-    return getattr(call, '__qualname__', type(call).__name__)
 
   def __call__(self, arrays: Sequence[Array], x: Array) -> Array:
     """Calls the function with arrays put back among its variables."""
@@ -169,6 +167,39 @@ class FunctionNet:
     (out,), acts = run(program, (*self.arrays, flat), self.rules, changes)
     logits = split(out) if out.ndim == 2 else None
     return logits, {name: split(act) for name, act in acts.items()}
+
+  @property
+  def arch(self) -> str:
+    """Name of the function."""
+    return self.function.name
+
+  @property
+  def spec(self) -> InputSpec:
+    """Size of the images; the preprocessing is a part of the function."""
+    *_, height, width, channels = self.function.image.shape
+    none, one = (0.0,) * channels, (1.0,) * channels
+    return InputSpec(min(height, width), none, one)
+
+  @property
+  def has_classifier(self) -> bool:
+    """True if the results are vectors, such as logits."""
+    x = self._example()
+    steps = self.function.program(self.arrays, x).steps
+    return len(steps.avals[steps.outputs[0]].shape) == 2
+
+  @property
+  def ops(self) -> tuple[Layer, ...]:
+    """Layers as data, which a function does not have: raises a `ValueError`."""
+    raise ValueError(
+      f'net: {self.arch} is a function, expected a network of layers, such as '
+      'those of nets.load'
+    )
+
+  @property
+  def layer_names(self) -> tuple[str, ...]:
+    """Names of the activations."""
+    program = self.function.program(self.arrays, self._example())
+    return tuple(named.name for named in program.named)
 
   def biases(self) -> dict[str, Array]:
     """The additive part of each layer: ``{layer: [C]}``; see `full_gradient`.
@@ -297,13 +328,21 @@ def from_function(
       call = functools.partial(_call_function, fn)
   else:
     call = fn
-  function = _Function(call, variables, image, strict)
+  function = _Function(call, variables, image, strict, _name(fn))
   arrays = tuple(
     jnp.asarray(leaf) for leaf in jax.tree.leaves(variables) if _is_array(leaf)
   )
   net = FunctionNet(arrays, function)
   function.program(arrays, net._example())  # raises if it is no network
   return net
+
+
+def _name(fn: Callable[..., Any]) -> str:
+  """Name of a function or model, for errors and reports."""
+  model = getattr(fn, '__self__', fn)  # of `model.apply`
+  if inspect.isfunction(model):
+    return model.__name__
+  return type(model).__name__
 
 
 def _call_model(model: Callable[[Array], Array], x: Array) -> Array:

@@ -133,20 +133,17 @@ class _Run:
     """Max pooling, by the rule for it where its windows allow."""
     (x,) = self._values(step)
     place = self.program.places.get(step.reads[0])
-    padded = place and _square(step, place.labels)
-    if not padded:
-      if self.rules.pool is not _PLAIN.pool:
-        raise ValueError(
-          f'pool: got max pooling in {step.scope or "the function"} with '
-          f'{step.eqn.params["window_dimensions"]}, expected square windows '
-          'over rows and columns'
-        )
-      return apply(step.eqn, [x])
-    window, ends = padded
-    x = shown(x, place.labels)
-    lowest = jnp.asarray(-jnp.inf, x.dtype)
-    x = lax.pad(x, lowest, [(0, 0, 0), *ends, (0, 0, 0)])
-    return [hidden(self.rules.pool(x, window), place.labels)]
+    window = place and _square(step, place.labels)
+    if window:
+      pooled = self.rules.pool(shown(x, place.labels), window)
+      return [hidden(pooled, place.labels)]
+    if self.rules.pool is not _PLAIN.pool:
+      raise ValueError(
+        f'pool: got max pooling in {step.scope or "the function"} with '
+        f'{step.eqn.params["window_dimensions"]}, expected square windows over '
+        'rows and columns'
+      )
+    return apply(step.eqn, [x])
 
   def _body(self, index: int, step: Step) -> list[Array]:
     """Control flow whose bodies run with other rules."""
@@ -196,18 +193,22 @@ class _Run:
     return value
 
 
-def _square(
-  step: Step, labels: Labels
-) -> tuple[PoolWindow, list[tuple[int, int, int]]] | None:
-  """Window of max pooling, and the padding before it; ``None`` for others."""
-  params = step.eqn.params
+def _square(step: Step, labels: Labels) -> PoolWindow | None:
+  """Window of max pooling; ``None`` for one that the rules do not know."""
   slides = windows(step, labels)
-  dilated = any(d != 1 for d in params['window_dilation'])
-  kept = layout(step.eqn.invars[0].aval.shape, labels)
+  dilated = any(d != 1 for d in step.eqn.params['window_dilation'])
+  shapes = [var.aval.shape for var in (*step.eqn.invars, *step.eqn.outvars)]
+  kept = layout(shapes[0], labels)
   if kept is None or len(kept) != len(MAP) or slides is None or dilated:
     return None
-  (size, stride), *others = ((s.size, s.stride) for s in slides)
-  if others != [(size, stride)] or not 1 <= size <= 16:
+  slide, other = slides
+  if slide != other or slide.size > 16 or 2 * slide.padding > slide.size:
     return None
-  ends = [(*params['padding'][labels.index(v)], 0) for v in ('h', 'w')]
-  return PoolWindow(size, stride), ends
+  for ceil in (False, True):
+    window = PoolWindow(slide.size, slide.stride, slide.padding, ceil)
+    if all(
+      window.length(shapes[0][axis]) == shapes[1][axis]
+      for axis in (labels.index('h'), labels.index('w'))
+    ):
+      return window
+  return None
