@@ -14,8 +14,10 @@ KEY = jax.random.key(0)
 LABELS = jnp.array([0, 3, 5])
 EPSILON = 0.03
 NOT_ATTACKS = {
-  'Attacked', 'RobustAccuracy', 'Trial', 'ascend', 'lead', 'madry_loss',
-  'mislead', 'robust_accuracy', 'summary', 'trades_loss', 'trial',
+  'Attacked', 'Certificate', 'RobustAccuracy', 'Trial', 'ascend',
+  'certified_radius', 'interval_bounds', 'lead', 'madry_loss', 'mislead',
+  'noisy_votes', 'robust_accuracy', 'summary', 'sure_class', 'trades_loss',
+  'trial',
 }  # fmt: skip
 
 

@@ -8,6 +8,13 @@ own their preprocessing, so that radii are in intensities of [0, 1] for all.
 
 from vizlab.adversarial.apgd import apgd
 from vizlab.adversarial.attacked import Attacked
+from vizlab.adversarial.certified import (
+  Certificate,
+  certified_radius,
+  interval_bounds,
+  noisy_votes,
+  sure_class,
+)
 from vizlab.adversarial.evaluation import (
   RobustAccuracy,
   Trial,
@@ -23,21 +30,26 @@ from vizlab.adversarial.training import ascend, madry_loss, trades_loss
 
 __all__ = [
   'Attacked',
+  'Certificate',
   'RobustAccuracy',
   'Trial',
   'apgd',
   'ascend',
   'carlini_wagner',
+  'certified_radius',
   'deepfool',
   'fgsm',
   'fmn',
+  'interval_bounds',
   'lead',
   'madry_loss',
   'mislead',
+  'noisy_votes',
   'pgd',
   'robust_accuracy',
   'square',
   'summary',
+  'sure_class',
   'trades_loss',
   'trial',
 ]
