@@ -21,11 +21,12 @@ KERNEL = jax.random.normal(jax.random.key(1), (3, 3, 4, 4))
     ('nhwc', (2, 4, 4, 3), (2, 48), ['n', 'c']),
     ('nhwc', (2, 1, 1, 8), (2, 8), ['n', 'c']),
     ('nhwc', (1, 1, 1, 1), (1, 1), ['n', 'c']),
-    ('nhwc', (2, 4, 4, 3), (2, 16, 3), ['n', '', 'c']),
-    ('nhwc', (2, 4, 4, 3), (8, 4, 3), ['', 'w', 'c']),
+    ('nhwc', (2, 4, 4, 3), (2, 16, 3), ['n', 'h=4*w=4', 'c']),
+    ('nhwc', (2, 4, 4, 3), (8, 4, 3), ['n=2*h=4', 'w', 'c']),
     ('nchw', (2, 8, 4, 4), (2, 2, 4, 4, 4), ['n', 'c:0:2', 'c:1:2', 'h', 'w']),
     ('nc', (1, 8), (1, 1, 1, 8), ['n', '', '', 'c']),
     ('nhwc', (2, 4, 6, 3), (2, 6, 4, 3), [''] * 4),
+    ('nhwc', (2, 4, 6, 1), (2, 1, 4, 6), ['n', '', 'h', 'w']),
   ],
 )
 def test_axes_after_a_reshape(labels, before, after, expected):
@@ -36,7 +37,16 @@ def test_parts_of_an_axis_become_one_again():
   parts = _reshaped((*'nchw',), (2, 8, 4, 4), (2, 2, 4, 4, 4))
   assert _reshaped(parts, (2, 2, 4, 4, 4), (2, 8, 4, 4)) == (*'nchw',)
   swapped = (parts[0], parts[2], parts[1], *parts[3:])
-  assert _reshaped(swapped, (2, 4, 2, 4, 4), (2, 8, 4, 4))[1] == ''
+  other = _reshaped(swapped, (2, 4, 2, 4, 4), (2, 8, 4, 4))[1]
+  assert other == 'c:1:2=4*c:0:2=2'  # shuffled channels are not channels
+  tokens = _reshaped((*'nhwc',), (2, 4, 6, 3), (2, 24, 3))
+  assert _reshaped(tokens, (2, 24, 3), (2, 4, 6, 3)) == (*'nhwc',)
+  assert _reshaped(tokens, (2, 24, 3), (2, 6, 4, 3))[1:3] == (
+    'h=4*w=6:0:2',
+    'h=4*w=6:1:2',
+  )
+  tall = _reshaped(('n', 'h', '', 'w', 'c'), (2, 4, 2, 6, 3), (2, 8, 6, 3))
+  assert tall == (*'nhwc',)  # each row twice
 
 
 def convolve(x, kernel=KERNEL, strides=(1, 1), padding='SAME', **settings):

@@ -1,23 +1,24 @@
 """Additive parts of a function, for FullGrad: biases and other constants."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab.nets.functions.axes import shown
 from vizlab.nets.functions.linear import LAYOUT
 from vizlab.nets.functions.naming import PRODUCTS
-from vizlab.nets.functions.pointwise import AFFINE
+from vizlab.nets.functions.pointwise import AFFINE, uniform_constants
 from vizlab.nets.functions.program import Program
 from vizlab.nets.functions.steps import Steps, apply
 from vizlab.types import Array
 
 __all__ = ['additive_parts']
 
-_SHARED = frozenset(('broadcast_in_dim', 'reshape', 'convert_element_type'))
 _ADDS = frozenset(('add', 'add_any', 'sub'))
+# Operations whose results differ where one of their arguments does.
+_CHANGES = _ADDS | {'mul', 'div', 'neg', 'rsqrt', 'convert_element_type'}
 
 
 def additive_parts(
@@ -44,26 +45,15 @@ def additive_parts(
       out = apply(step.eqn, [known[number] for number in step.reads])
       known.update(zip(step.writes, out, strict=True))
   names = {named.number: named.name for named in program.named}
-  chains = [
-    (part.indices, part.inputs[0], part.output)
-    for part in program.parts.values()
-    if len(part.inputs) == 1
-  ]
-  chains += [
-    (unit.steps, unit.input, unit.output)
-    for unit in program.units
-    if unit.kind == AFFINE
-  ]
   parts = {}
   preprocessing = _preprocessing(program)
   if preprocessing:
     parts['input'] = _shift(program, preprocessing, known)
-  for indices, start, output in chains:
-    if preprocessing.issuperset(indices):
-      continue
+  for indices in _chains(program):
     adds = [i for i in indices if steps.steps[i].operation in _ADDS]
-    if not adds:
+    if not adds or preprocessing.issuperset(indices):
       continue
+    output = steps.steps[indices[-1]].writes[0]
     if output not in names:
       scope = steps.steps[adds[0]].scope or 'the function'
       raise ValueError(
@@ -71,10 +61,23 @@ def additive_parts(
         'expected biases of channels'
       )
     _check_channels(program, adds, names[output])
-    value = _at_zero(steps, indices, start, known)
-    shape = shown(value, program.places[output].labels)
-    parts[names[output]] = shape[(0,) * (shape.ndim - 1)]
+    value = _at_zero(program, indices, known)
+    value = shown(value, program.places[output].labels)
+    parts[names[output]] = value[(0,) * (value.ndim - 1)]
   return parts
+
+
+def _chains(program: Program) -> list[tuple[int, ...]]:
+  """Indices of the steps of each layer, operation and affine function."""
+  layers = [group.chain for group in program.modules if group.chain]
+  inside = {index for chain in layers for index in chain}
+  single = [
+    part.indices
+    for index, part in program.parts.items()
+    if len(part.inputs) == 1 and index not in inside
+  ]
+  affine = [unit.steps for unit in program.units if unit.kind == AFFINE]
+  return layers + single + affine
 
 
 def _preprocessing(program: Program) -> set[int]:
@@ -87,8 +90,12 @@ def _preprocessing(program: Program) -> set[int]:
   if len(paths) != 1:
     return set()
   indices = {*paths.pop()}
+  steps = program.steps.steps
   moves = ('pad', 'slice', 'dynamic_slice', 'gather', 'concatenate')
-  alike = not any(program.steps.steps[i].operation in moves for i in indices)
+  numbers = [i for i in indices if steps[i].operation in _CHANGES]
+  alike = not any(steps[i].operation in moves for i in indices) and all(
+    _is_of_channels(program, i) for i in numbers
+  )
   return indices if alike else set()
 
 
@@ -113,17 +120,21 @@ def _shift(program: Program, indices: set[int], known: dict[int, Any]) -> Array:
 
 
 def _at_zero(
-  steps: Steps, indices: Sequence[int], start: int, known: dict[int, Any]
+  program: Program, indices: Sequence[int], known: dict[int, Any]
 ) -> Array:
   """The output of a chain of steps for zeros: what it adds."""
-  aval = steps.avals[start]
-  values = {**known, start: jnp.zeros(aval.shape, aval.dtype)}
+  steps = program.steps
+  values = dict(known)
   for index in indices:
     step = steps.steps[index]
+    aval = steps.avals[step.writes[0]]
     if step.operation in PRODUCTS:  # of zeros
-      aval = steps.avals[step.writes[0]]
       out = [jnp.zeros(aval.shape, aval.dtype)]
     else:
+      for number in step.reads:
+        if number not in values:  # where the chain begins
+          start = steps.avals[number]
+          values[number] = jnp.zeros(start.shape, start.dtype)
       out = apply(step.eqn, [values[number] for number in step.reads])
     values.update(zip(step.writes, out, strict=True))
   return values[steps.steps[indices[-1]].writes[0]]
@@ -132,6 +143,7 @@ def _at_zero(
 def _check_linear(program: Program) -> None:
   """Raises a `ValueError` unless all is linear between ReLUs and pooling."""
   steps, inner = program.steps.steps, program.inner
+  uniform = uniform_constants(program.steps)
   for index, step in enumerate(steps):
     read = [number for number in step.reads if number in program.places]
     if not read or index in inner or index in program.parts:
@@ -140,6 +152,8 @@ def _check_linear(program: Program) -> None:
     fits = step.operation == 'reduce_window_max' or step.operation in LAYOUT
     if step.operation == 'concatenate':
       fits = len(read) == len(step.reads)  # not with constants
+    if step.operation == 'pad':
+      fits = uniform.get(step.reads[1]) in (0, -np.inf)  # adds nothing
     kind = unit.kind if unit else step.operation
     if kind not in ('relu', 'leaky_relu', AFFINE) and not fits:
       raise ValueError(
@@ -150,24 +164,36 @@ def _check_linear(program: Program) -> None:
 
 def _check_channels(program: Program, adds: Sequence[int], name: str) -> None:
   """Raises a `ValueError` if what is added differs over positions."""
-  steps = program.steps
-  for index in adds:
-    step = steps.steps[index]
-    labels = program.places[step.writes[0]].labels
-    shape = steps.avals[step.writes[0]].shape
-    channels = math.prod(
-      n for n, v in zip(shape, labels, strict=True) if v.startswith('c')
+  if not all(_is_of_channels(program, index) for index in adds):
+    raise ValueError(
+      f'net: {name!r} adds values that differ over positions, expected one for '
+      'each channel'
     )
-    for number in step.reads:
-      if number in program.places:
-        continue
-      while number in steps.makers:
-        maker = steps.steps[steps.makers[number]]
-        if maker.operation not in _SHARED:
-          break
-        (number,) = maker.reads
-      if math.prod(steps.avals[number].shape) > channels:
-        raise ValueError(
-          f'net: {name!r} adds values {steps.avals[number].shape} that differ '
-          'over positions, expected one for each channel'
-        )
+
+
+def _is_of_channels(program: Program, index: int) -> bool:
+  """Tells if the constants of a step differ over channels only."""
+  step = program.steps.steps[index]
+  labels = program.places[step.writes[0]].labels
+  return all(
+    labels[axis].startswith('c')
+    for number in step.reads
+    if number not in program.places
+    for axis in _varying(program.steps, number)
+  )
+
+
+def _varying(steps: Steps, number: int) -> set[int]:
+  """Axes along which a constant may differ, whatever it is broadcast from."""
+  shape = steps.avals[number].shape
+  axes = {axis for axis, size in enumerate(shape) if size > 1}
+  if number not in steps.makers:
+    return axes
+  step = steps.steps[steps.makers[number]]
+  if step.operation == 'broadcast_in_dim':
+    to = step.eqn.params['broadcast_dimensions']
+    return {to[axis] for axis in _varying(steps, step.reads[0])}
+  if step.operation in _CHANGES:
+    below = [_varying(steps, n) for n in step.reads]
+    return axes & set().union(*below)
+  return axes

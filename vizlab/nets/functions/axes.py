@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from vizlab.nets.functions.scalars import is_scalar
 from vizlab.nets.functions.steps import Step, Steps
 from vizlab.nets.receptive_field import Field, Slide
 from vizlab.types import Array
@@ -37,7 +38,16 @@ _REDUCTIONS = frozenset(
 _WINDOWS = frozenset(
   f'reduce_window{name}' for name in ('', '_sum', '_max', '_min')
 )
-_SAME_AXES = frozenset(('cumsum', 'cumprod', 'cummax', 'cumlogsumexp', 'rev'))
+_CUMULATIVE = frozenset(
+  ('cumsum', 'cumprod', 'cummax', 'cummin', 'cumlogsumexp')
+)
+# Operations along some axes, which they keep.
+_ALONG = _CUMULATIVE | {'rev', 'sort', 'fft'}
+# Operations that leave each unit where it is.
+_IN_PLACE = frozenset(
+  'broadcast_in_dim convert_element_type custom_jvp_call custom_vjp_call name'
+  ' reduce_precision reshape squeeze transpose'.split()
+)
 
 
 class Place(NamedTuple):
@@ -114,10 +124,13 @@ def _labels(
   if name == 'dot_general':
     return _product(step, read, shapes)
   same = len(shape) == len(labels)
-  if same and (name in _WINDOWS or name in _SAME_AXES):
+  if same and (name in _WINDOWS or name in _ALONG):
     return labels
   if same and name in ('concatenate', 'pad', 'slice', 'dynamic_slice'):
     return labels
+  if same and name == 'gather':  # such as a change of the size
+    sizes = zip(shapes[first], shape, labels, strict=True)
+    return tuple(v if n == m or v in ('h', 'w') else '' for n, m, v in sizes)
   # What treats every element separately; an axis of length 1 may be broadcast.
   if not any(shapes[index] == shape for index, _ in read):
     return ('',) * len(shape)
@@ -151,26 +164,41 @@ def _reshaped(
       merged += old[::-1]  # axes of length 1 that are left
     if product == size:
       flat = len(out) == 1 and len(after) == 2 and out[0] == 'n'
-      out.append(_merged([v for n, v in merged if n != 1 or v], flat))
+      out.append(_merged(merged, flat))
     else:  # the first of several parts
       parts = [size]
       while math.prod(parts) < product and len(out) + len(parts) < len(after):
         parts.append(after[len(out) + len(parts)])
       if math.prod(parts) != product or len(merged) != 1:
         return ('',) * len(after)
-      label, count = merged[0][1], len(parts)
-      out += [f'{label}:{i}:{count}' if label else '' for i in range(count)]
+      out += _parted(merged[0][1], parts)
   return tuple(out)
 
 
-def _merged(labels: list[str], flat: bool) -> str:
+def _parted(label: str, sizes: Sequence[int]) -> list[str]:
+  """Labels of the axes that one becomes."""
+  before = [part.split('=') for part in label.split('*') if '=' in part]
+  if [int(size) for _, size in before] == [*sizes]:  # as it was
+    return [name for name, _ in before]
+  count = len(sizes)
+  return [f'{label}:{i}:{count}' if label else '' for i in range(count)]
+
+
+def _merged(axes: list[tuple[int, str]], flat: bool) -> str:
   """Label of one axis that several become."""
-  if len(labels) == 1:
-    return labels[0]
-  name = labels[0].split(':')[0] if labels else ''
+  long = [(n, v) for n, v in axes if n != 1]
+  labels = [v for _, v in long] or [v for _, v in axes if v]
+  known = [v for v in labels if v]
+  if len(labels) <= 1:
+    return labels[0] if labels else ''
+  name = labels[0].split(':')[0]
   if labels == [f'{name}:{i}:{len(labels)}' for i in range(len(labels))]:
     return name
-  return 'c' if flat and set(labels) <= {*'hwc'} and labels else ''
+  if flat and set(labels) <= {*'hwc'}:
+    return 'c'
+  if len(known) == 1 and known[0] in ('h', 'w'):  # repeated rows or columns
+    return known[0]
+  return '*'.join(f'{v}={n}' for n, v in long) if len(known) > 1 else ''
 
 
 def _product(
@@ -210,24 +238,28 @@ def _summed(step: Step, read: list[tuple[int, Place]]) -> list[str]:
 def _check_separate(
   step: Step, read: list[tuple[int, Place]], shapes: list[tuple[int, ...]]
 ) -> None:
-  """Raises a `ValueError` if a step sums over the images of a batch."""
+  """Raises a `ValueError` if a step mixes the images of a batch."""
   name, params = step.operation, step.eqn.params
-  (index, place), *_ = read
-  axes: Sequence[int] = ()
-  if name in _REDUCTIONS:
-    axes = params['axes']
-  elif name == 'dot_general':
-    for number, each in read:
-      axes = params['dimension_numbers'][0][number]
-      if any(each.labels[axis] == 'n' for axis in axes):
-        index, place = number, each
-        break
-  if any(place.labels[i] == 'n' and shapes[index][i] > 1 for i in axes):
-    where = f' in {step.scope!r}' if step.scope else ''
-    raise ValueError(
-      f'fn: {name}{where} mixes the images of a batch, expected a model in '
-      'evaluation mode, such as model.eval() or train=False'
-    )
+  for index, place in read:
+    axes: Sequence[int] = ()
+    if name in _REDUCTIONS:
+      axes = params['axes']
+    elif name == 'dot_general':
+      axes = params['dimension_numbers'][0][index]
+    elif name in _CUMULATIVE:
+      axes = [params['axis']]
+    elif name in ('rev', 'sort', 'concatenate'):
+      axes = params.get('dimensions', [params.get('dimension')])
+    elif name in ('slice', 'dynamic_slice'):
+      after = step.eqn.outvars[0].aval.shape
+      axes = [i for i, n in enumerate(after) if shapes[index][i] != n]
+    for axis in axes:
+      if place.labels[axis].startswith('n') and shapes[index][axis] > 1:
+        where = f' in {step.scope!r}' if step.scope else ''
+        raise ValueError(
+          f'fn: {name}{where} mixes the images of a batch, expected a model in '
+          'evaluation mode, such as model.eval() or train=False'
+        )
 
 
 def layout(shape: Sequence[int], labels: Labels) -> Labels | None:
@@ -324,8 +356,12 @@ def _field(
     return field.after(Slide(padding=ends.pop()))
   if name == 'dot_general' and _summed(step, read) != ['c']:
     return None
-  if name in ('slice', 'dynamic_slice', 'rev', 'gather', 'scan', 'while'):
-    return None
+  if name == 'concatenate':
+    if first[params['dimension']] in ('h', 'w'):
+      return None
+  elif name not in _IN_PLACE and not is_scalar(step.eqn):
+    if name != 'dot_general':
+      return None
   for other in others:
     if field is None or other is None or field.stride != other.stride:
       return None

@@ -22,6 +22,7 @@ LAYOUT = frozenset(
 )
 _ADDS = frozenset(('add', 'add_any', 'sub'))
 _MULTIPLIES = frozenset(('mul', 'div'))
+_FREE = frozenset((*_ADDS, *_MULTIPLIES, 'neg'))  # with constants, in a layer
 # Kinds of operations that are linear, without parameters.
 LINEAR = {
   'add': 'Add',
@@ -29,6 +30,8 @@ LINEAR = {
   'sub': 'Add',
   'reduce_sum': 'GlobalPool',
   'reduce_window_sum': 'AvgPool',
+  'mul': 'Affine',  # with a number for each position
+  'div': 'Affine',
   'conv_general_dilated': 'Linear',  # with constants, such as a blur
   'dot_general': 'Linear',  # with constants, such as a change of the size
 }
@@ -129,28 +132,36 @@ def linear_parts(
   taken = {index for unit in units for index in unit.steps}
   parts = {}
   for group in modules:
-    first = steps.steps[group.steps[0]]
-    (start, *others) = (n for n in first.reads if n in places)
-    indices = steps.between(start, group.output, places)
-    linear = all(_is_affine(steps.steps[i], places) for i in indices)
+    chain = _chain(steps, group, places)
     taken.update(group.steps)
-    if linear and not others and _is_closed(steps, indices):
-      taken.update(indices)
-      parts[indices[-1]] = Part(
-        names.get(group.output, group.owner),
-        group.kind,
-        tuple(indices),
-        (start,),
-        group.output,
-        _params(steps, indices, places),
-        _preprocessing(steps, start, places),
-      )
+    if chain is None:
+      continue
+    taken.update(chain)
+    name = names.get(group.output, group.name)
+    group.chain = tuple(chain)
+    # A factor behind weights has a part of its own, as their signs count.
+    cut = _factor(steps, chain)
+    for kind, indices in (
+      (group.kind, chain[:cut]),
+      ('BatchNorm', chain[cut:]),
+    ):
+      if indices:
+        (start,) = (n for n in steps.steps[indices[0]].reads if n in places)
+        parts[indices[-1]] = Part(
+          name,
+          kind,
+          tuple(indices),
+          (start,),
+          steps.steps[indices[-1]].writes[0],
+          _params(steps, indices, places),
+          _preprocessing(steps, start, places),
+        )
   for index, step in enumerate(steps.steps):
     if index in taken or step.operation not in LINEAR:
       continue
     read = tuple(n for n in step.reads if n in places)
-    alone = len(read) == 1 or LINEAR[step.operation] == 'Add'
-    if read and alone:
+    alone = len(read) == 1 and read[0] == step.reads[0]
+    if read and (alone or step.operation not in _MULTIPLIES):
       name = names.get(step.writes[0], step.operation)
       kind = LINEAR[step.operation]
       parts[index] = Part(name, kind, (index,), read, step.writes[0], {}, None)
@@ -169,6 +180,42 @@ def _is_affine(step: Step, places: Mapping[int, Place]) -> bool:
     'neg',
     *PRODUCTS,
   }
+
+
+def _chain(
+  steps: Steps, group: Group, places: Mapping[int, Place]
+) -> list[int] | None:
+  """Indices of a layer's steps, if these are linear and nobody else's."""
+  first = steps.steps[group.steps[0]]
+  start, *others = (n for n in first.reads if n in places)
+  chain = steps.between(start, group.output, places)
+  own = all(
+    index in group.steps or steps.steps[index].operation in LAYOUT | _FREE
+    for index in chain
+    if any(n in places for n in steps.steps[index].reads)
+  )
+  linear = all(_is_affine(steps.steps[index], places) for index in chain)
+  fits = own and linear and not others and _is_closed(steps, chain)
+  return chain if fits and chain else None
+
+
+def _factor(steps: Steps, chain: Sequence[int]) -> int:
+  """Position in a chain of what is no weight and no bias; its length if none.
+
+  A chain without a product has no weights, and stays as it is.
+  """
+  operations = [steps.steps[index].operation for index in chain]
+  if not set(PRODUCTS).intersection(operations):
+    return len(chain)
+  added = False
+  for at, operation in enumerate(operations):
+    if operation in _MULTIPLIES or operation in ('sub', 'neg'):
+      return at
+    if operation in _ADDS:
+      if added:
+        return at
+      added = True
+  return len(chain)
 
 
 def _is_closed(steps: Steps, indices: Sequence[int]) -> bool:

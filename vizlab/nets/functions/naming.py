@@ -13,12 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from vizlab.nets.functions.axes import Place, windows
-from vizlab.nets.functions.pointwise import AFFINE, OTHER, Unit
+from vizlab.nets.functions.pointwise import AFFINE, GUARD, OTHER, Unit
 from vizlab.nets.functions.steps import Step, Steps
 
 __all__ = ['PRODUCTS', 'Group', 'Named', 'groups', 'name_all', 'scopes']
 
 PRODUCTS = {'conv_general_dilated': 'Conv', 'dot_general': 'Dense'}
+# Operations by which parameters have a part in a layer, and that end a layer.
+_WEIGHTED = frozenset((*PRODUCTS, 'add', 'add_any', 'sub', 'mul', 'div'))
+_ENDS = ('reduce_window', 'scan', 'while', 'cond')
 _POOLING = {
   'reduce_window_max': ('max_pool', 'Pool'),
   'reduce_window_sum': ('avg_pool', 'Pool'),
@@ -50,18 +53,23 @@ class Group:
   """Steps that parameters of one module have a part in.
 
   Attributes:
+    name: That path; without one, the name of the first parameter.
     owner: Path of the module.
     kind: ``'Conv'``, ``'Dense'``, ``'BatchNorm'`` or ``'Affine'``.
     params: Indices of its parameters; of arrays without a path beyond those.
     steps: Indices of its steps.
     output: Number of the value that the last one computes.
+    chain: Indices of these steps and of those between them, if all are linear
+      but for constants.
   """
 
+  name: str
   owner: str
   kind: str
   params: set[int]
   steps: list[int]
   output: int
+  chain: tuple[int, ...] = ()
 
 
 def _owners(steps: Steps, paths: Sequence[str]) -> dict[int, frozenset[int]]:
@@ -79,43 +87,58 @@ def _owners(steps: Steps, paths: Sequence[str]) -> dict[int, frozenset[int]]:
 
 
 def groups(
-  steps: Steps, data: set[int], paths: Sequence[str], scoped: dict[int, str]
+  steps: Steps,
+  data: set[int],
+  units: Sequence[Unit],
+  paths: Sequence[str],
+  scoped: dict[int, str],
 ) -> list[Group]:
   """Gathers the steps of each module with parameters.
 
   Args:
     steps: The function, with the parameters as its first arguments.
     data: Numbers of the values that depend on the image.
+    units: Its functions of single numbers.
     paths: Path of each parameter.
     scoped: Path of the modules around each step.
   """
   owns = _owners(steps, paths)
-  all_groups: list[Group] = []
-  latest: dict[str, Group] = {}
+  modules: list[Group] = []
+  origin: dict[int, Group] = {}  # the layer that a value comes from
+  ends = {unit.output for unit in units if unit.kind not in (AFFINE, GUARD)}
   for index, step in enumerate(steps.steps):
     read = [n for n in step.reads if n in data]
     params = set().union(
       *(owns.get(n, ()) for n in step.reads if n not in data)
     )
-    if not read or not params:
-      continue
-    known = [paths[i] for i in sorted(params) if i < len(paths)]
-    owner = scoped[index] or _module(known)
-    group = latest.get(owner)
-    product = step.operation in PRODUCTS and len(read) == 1
-    # Each parameter has one part in a call of its module. Without a path,
-    # nothing else says that two steps belong together than their order.
-    again = group is None or product or params & group.params
-    if again or (not owner and group.output not in read):
-      kind = 'BatchNorm' if owner or known else 'Affine'
-      kind = PRODUCTS.get(step.operation, kind)
-      group = Group(owner, kind, set(), [], -1)
-      all_groups.append(group)
-      latest[owner] = group
-    group.params |= params
-    group.steps.append(index)
-    group.output = step.writes[0]
-  return all_groups
+    sources = [origin[n] for n in read if n in origin]
+    group = sources[0] if sources else None
+    if read and params and step.operation in _WEIGHTED:
+      known = [paths[i] for i in sorted(params) if i < len(paths)]
+      owner = scoped[index] or _module(known)
+      product = step.operation in PRODUCTS and len(read) == 1
+      # Each parameter has one part in a call of its module.
+      same = [
+        each
+        for each in sources
+        if each.owner == owner and not params & each.params
+      ]
+      if same and not product:
+        group = same[0]
+      else:
+        kind = 'BatchNorm' if owner or known else 'Affine'
+        kind = PRODUCTS.get(step.operation, kind)
+        leaf = known[0].split('/')[-1] if known else kind.lower()
+        group = Group(owner or leaf, owner, kind, set(), [], -1)
+        modules.append(group)
+      group.params |= params
+      group.steps.append(index)
+      group.output = step.writes[0]
+    elif ends.intersection(step.writes) or step.operation.startswith(_ENDS):
+      group = None
+    if group is not None:
+      origin.update(dict.fromkeys(step.writes, group))
+  return modules
 
 
 def scopes(steps: Steps, paths: Sequence[str]) -> dict[int, str]:
@@ -194,14 +217,13 @@ def name_all(
       continue
     if number in ends:
       group = ends[number]
-      leaves = [paths[i] for i in sorted(group.params) if i < len(paths)]
-      leaf = leaves[0].split('/')[-1] if leaves else group.kind.lower()
-      name = group.owner or leaf
-      add(name, group.kind, number)
+      add(group.name, group.kind, number)
     elif step.operation == 'name':  # jax.ad_checkpoint.checkpoint_name
       add(step.eqn.params['name'], 'Name', number)
     elif number in of_unit and number not in averaged:
       unit = of_unit[number]
+      if unit.kind == GUARD:
+        continue
       if unit.kind == OTHER:
         operation(index, step.operation, step.operation, number)
       elif unit.kind != AFFINE or _adds(steps, unit.steps):
@@ -210,10 +232,13 @@ def name_all(
     elif index not in parts:
       found = _operation(step, places)
       if found:
+        name, kind = found
         if 'sum' in step.operation:
-          number = _after_division(steps, number)
-          averaged.add(number)
-        operation(index, *found, number)
+          mean = _after_division(steps, number)
+          averaged.add(mean)
+          name = 'mean' if name == 'sum' and mean != number else name
+          number = mean
+        operation(index, name, kind, number)
   position = {named.number: steps.makers[named.number] for named in result}
   return sorted(result, key=lambda named: position[named.number])
 
@@ -243,7 +268,7 @@ def _operation(step: Step, places: dict[int, Place]) -> tuple[str, str] | None:
     return _POOLING[step.operation]
   if step.operation == 'reduce_sum':
     gone = {labels[axis] for axis in step.eqn.params['axes']}
-    return ('mean', 'GlobalPool') if gone == {'h', 'w'} else None
+    return ('sum', 'GlobalPool') if gone == {'h', 'w'} else None
   if step.operation == 'reduce_max':
     gone = {labels[axis] for axis in step.eqn.params['axes']}
     return ('max', 'max') if gone == {'h', 'w'} else None

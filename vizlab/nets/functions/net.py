@@ -317,9 +317,18 @@ def from_function(
   [('conv', (16, 16, 8)), ('relu', (16, 16, 8)), ('mean', (8,)), ('head', (4,))]
   """
   image = _image(example)
+  if callable(getattr(fn, 'apply', None)):
+    raise ValueError(
+      f'fn: got {_name(fn)}, whose variables are apart, expected its method '
+      '`apply` and the variables'
+    )
   if not callable(fn):
     raise ValueError(
       f'fn: got {type(fn).__name__}, expected a function or a model'
+    )
+  if variables is None and getattr(fn, '__name__', '') == 'apply':
+    raise ValueError(
+      f'variables: got none, expected those of {_name(fn)}.apply'
     )
   if variables is None:
     if any(_is_array(leaf) for leaf in jax.tree.leaves(fn)):

@@ -22,7 +22,14 @@ from vizlab.nets.functions.scalars import (
 )
 from vizlab.nets.functions.steps import Step, Steps
 
-__all__ = ['AFFINE', 'OTHER', 'Unit', 'units']
+__all__ = ['AFFINE', 'GUARD', 'OTHER', 'Unit', 'uniform_constants', 'units']
+
+GUARD = 'guard'  # a function that only keeps a denominator from zero
+# Operations from a variance to its root.
+_FOLLOWED = frozenset(
+  'add add_any broadcast_in_dim convert_element_type mul reshape squeeze'
+  ' transpose'.split()
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Unit:
   """Steps that compute each number of a value from one of another.
 
   Attributes:
-    kind: Name of the function, `AFFINE`, or `OTHER` for one without a name.
+    kind: Name of the function, `AFFINE`, `GUARD`, or `OTHER` for one without a
+      name.
     input: Number of the value that is read.
     output: Number of the value that is computed.
     steps: Indices of its steps, in the order they run.
@@ -50,15 +58,20 @@ def units(steps: Steps, sources: Sequence[int]) -> list[Unit]:
     sources: Numbers of the values to follow, such as that of the image.
   """
   regions = _Regions(steps, sources)
-  found = []
+  found: list[Unit] = []
   for step in steps.steps:
     for number in step.writes:
       if number in regions.exits and regions.roots[number] != number:
         found += _split(regions, number)
-  return found
+  return [
+    dataclasses.replace(unit, kind=GUARD)
+    if unit.kind in ('relu', OTHER) and _only_scales(regions, unit.output)
+    else unit
+    for unit in found
+  ]
 
 
-def _uniform_constants(steps: Steps) -> dict[int, Any]:
+def uniform_constants(steps: Steps) -> dict[int, Any]:
   """Constants whose elements are all equal, as one number each."""
   known = {}
   for number, value in steps.constants.items():
@@ -90,7 +103,7 @@ class _Regions:
 
   def __init__(self, steps: Steps, sources: Sequence[int]) -> None:
     self.steps = steps
-    self.uniform = _uniform_constants(steps)
+    self.uniform = uniform_constants(steps)
     self.data = steps.depending_on(sources)
     self.exits: set[int] = set()
     while True:  # what follows an exit may have another root than before
@@ -143,16 +156,68 @@ class _Regions:
     return known[end]
 
 
+def _only_scales(regions: _Regions, number: int) -> bool:
+  """Tells if a value is a variance or a denominator, and nothing else.
+
+  ``max(x, 0)`` keeps rounding errors out of a variance, and is no ReLU.
+  """
+  pending, seen, scales = [number], set(), False
+  while pending:
+    number = pending.pop()
+    if number in seen:
+      continue
+    seen.add(number)
+    for index in regions.steps.readers.get(number, [-1]):
+      if index < 0:
+        return False
+      step = regions.steps.steps[index]
+      data = [n for n in step.reads if n in regions.data]
+      divides = step.operation == 'div' and step.reads[-1] == number
+      if step.operation in ('rsqrt', 'sqrt') or (divides and data[0] != number):
+        scales = True
+      elif step.operation in _FOLLOWED and data == [number]:
+        pending += step.writes
+      else:
+        return False
+  return scales
+
+
 def _split(regions: _Regions, end: int) -> list[Unit]:
   """Functions with names, one after another, that end in a value.
 
   ``1.7 * relu(2 * x - 1)`` is a ReLU between two affine functions. If a part
-  has no name nothing is split: ``rsqrt(max(x, 0) + 1e-5)`` has no ReLU, but a
-  maximum that keeps rounding errors out.
+  has no name nothing is split, but for what is written as a ReLU:
+  ``min(max(x, 0), 3)`` is none, ``log(1 + relu(x))`` has one.
   """
   start = regions.roots[end]
   cuts = _cuts(regions, start, end)
-  # The fewest functions with names from each cut to the end.
+  pieces: list[Unit] = []
+  first = 0
+  for at in range(len(cuts) - 1):
+    if _is_written_relu(regions, cuts[at], cuts[at + 1]):
+      pieces += _named(regions, cuts[first : at + 1])
+      pieces.append(regions.unit('relu', cuts[at], cuts[at + 1]))
+      first = at + 1
+  whole = _named(regions, cuts)
+  if any(unit.kind == OTHER for unit in whole):
+    return pieces + _named(regions, cuts[first:])
+  return whole
+
+
+def _is_written_relu(regions: _Regions, start: int, end: int) -> bool:
+  """Tells if a step is `jax.nn.relu`, or another with a gradient of its own."""
+  (step, *others) = (
+    regions.steps.steps[i]
+    for i in regions.steps.between(start, end, regions.data)
+  )
+  custom = not others and step.operation.startswith('custom')
+  return custom and _kind(regions, start, end) == 'relu'
+
+
+def _named(regions: _Regions, cuts: list[int]) -> list[Unit]:
+  """The fewest functions with names between values; else one without."""
+  if len(cuts) < 2:
+    return []
   best: dict[int, list[Unit]] = {len(cuts) - 1: []}
   for at in range(len(cuts) - 2, -1, -1):
     chains = []
@@ -162,7 +227,7 @@ def _split(regions: _Regions, end: int) -> list[Unit]:
         chains.append([regions.unit(kind, cuts[at], cuts[to]), *best[to]])
     if chains:
       best[at] = min(chains, key=len)
-  return best.get(0) or [regions.unit(OTHER, start, end)]
+  return best.get(0) or [regions.unit(OTHER, cuts[0], cuts[-1])]
 
 
 def _cuts(regions: _Regions, start: int, end: int) -> list[int]:

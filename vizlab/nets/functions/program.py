@@ -14,7 +14,7 @@ from vizlab.nets.functions.axes import (
 )
 from vizlab.nets.functions.linear import LAYOUT, LINEAR, Part, linear_parts
 from vizlab.nets.functions.naming import Group, Named, groups, name_all, scopes
-from vizlab.nets.functions.pointwise import AFFINE, OTHER, Unit, units
+from vizlab.nets.functions.pointwise import AFFINE, GUARD, OTHER, Unit, units
 from vizlab.nets.functions.steps import (
   Step,
   Steps,
@@ -73,27 +73,42 @@ class Program:
     """Names of other activation functions, without those of probabilities."""
     found = []
     for unit in self.units:
-      step = self.steps.steps[unit.steps[-1]]
-      if unit.kind in ('relu', 'exp', AFFINE):
-        continue
-      if unit.kind == 'square' and self._is_averaged(unit.output):
-        continue  # a variance
-      if unit.kind != OTHER or step.operation != 'log':
-        name = step.operation if unit.kind == OTHER else unit.kind
+      operation = self.steps.steps[unit.steps[-1]].operation
+      statistic = operation == 'rsqrt' or (
+        unit.kind == 'square' and self._is_statistic(unit.output)
+      )
+      if unit.kind not in ('relu', 'exp', AFFINE, GUARD) and not statistic:
+        name = operation if unit.kind == OTHER else unit.kind
         found.append((name, unit.output))
     for index, step in enumerate(self.steps.steps):
       reads = [number for number in step.reads if number in self.places]
       if len(reads) == 1 and not self._is_known(index, step):
         found.append((step.operation, step.writes[0]))
-    return tuple(
-      dict.fromkeys(name for name, n in found if 'c' in self.places[n].labels)
-    )
+    names = [name for name, n in found if self._is_activation(n)]
+    for each in self.bodies.values():
+      names += [name for body in each for name in body.others]
+    return tuple(dict.fromkeys(names))
 
-  def _is_averaged(self, number: int) -> bool:
-    readers = self.steps.readers.get(number, [])
+  def _is_activation(self, number: int) -> bool:
+    """Tells if a value has channels or positions; a statistic has none."""
+    if number not in self.places:  # in a body, whose axes are unknown
+      return True
+    labels = self.places[number].labels
+    return 'c' in labels or {'h', 'w'} <= {*labels}
+
+  def _is_statistic(self, number: int) -> bool:
+    """Tells if a value is averaged, or taken from an average: a variance."""
+    readers = [
+      self.steps.steps[index] if index >= 0 else None
+      for index in self.steps.readers.get(number, [])
+    ]
     return all(
-      index >= 0 and self.steps.steps[index].operation == 'reduce_sum'
-      for index in readers
+      step is not None
+      and (
+        step.operation in ('reduce_sum', 'sub')
+        or (step.operation in LAYOUT and self._is_statistic(step.writes[0]))
+      )
+      for step in readers
     )
 
   def _is_known(self, index: int, step: Step) -> bool:
@@ -155,7 +170,7 @@ def analyse(closed: ClosedJaxpr, paths: Sequence[str]) -> Program:
   where = places(steps, image)
   scoped = scopes(steps, paths)
   parts = units(steps, [image])
-  modules = groups(steps, data, paths, scoped)
+  modules = groups(steps, data, parts, paths, scoped)
   named = name_all(steps, where, parts, modules, paths, scoped)
   batch = steps.avals[image].shape[0]
   shown = tuple(

@@ -93,10 +93,10 @@ class _Run:
       return [self.rules.relu(self.known[relu.input])]
     if step.operation == 'reduce_window_max':
       return self._pooled(step)
-    if index in self.program.bodies and self.other_relu:
-      return self._body(index, step)
     if self.relevance and any(n in self.program.places for n in step.reads):
       return self._relevant(index, step)
+    if index in self.program.bodies and self.other_relu:
+      return self._body(index, step)
     return apply(step.eqn, self._values(step))
 
   def _relevant(self, index: int, step: Step) -> list[Array]:

@@ -162,6 +162,7 @@ def _is_common(eqn: JaxprEqn) -> bool:
   }
   return (
     padding >= 0
+    and kernel.shape[0] == kernel.shape[1]
     and x.dtype == kernel.dtype
     and all(params[name] == value for name, value in expected.items())
   )

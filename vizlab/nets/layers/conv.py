@@ -105,8 +105,8 @@ def _input_gradient(
 
 def _by_winograd(kernel: Array, stride: int, padding: int, groups: int) -> bool:
   """Returns True for layers that Winograd's algorithm speeds up on a CPU."""
-  k, _, c, d = kernel.shape
-  square = (k, stride, groups) == (3, 1, 1) and padding in (0, 1, 2)
+  k, wide, c, d = kernel.shape
+  square = (k, wide, stride, groups) == (3, 3, 1, 1) and padding in (0, 1, 2)
   return square and pays(c, d, padding)
 
 
