@@ -307,6 +307,27 @@ def test_oblong_kernels_of_many_channels(shape):
   np.testing.assert_allclose(net(X)[0], fn(weights, X), rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_in_half_precision():
+  class Model(linen.Module):
+    dtype: object
+
+    @linen.compact
+    def __call__(self, x):
+      x = nn.relu(linen.Conv(8, (3, 3), dtype=self.dtype)(x))
+      x = linen.max_pool(x, (2, 2), (2, 2)).mean((1, 2))
+      return linen.Dense(4, dtype=self.dtype)(x).astype(jnp.float32)
+
+  variables = Model(None).init(jax.random.key(1), X)
+  half, full = (
+    score(nets.from_function(Model(each).apply, X, variables), logit(1))
+    for each in (jnp.bfloat16, jnp.float32)
+  )
+  for method in ('gradient', 'guided_backprop', 'lrp', 'fullgrad'):
+    map_, expected = (getattr(attribution, method)(s, X) for s in (half, full))
+    assert map_.dtype == jnp.float32
+    assert np.corrcoef(map_.ravel(), expected.ravel())[0, 1] > 0.99
+
+
 def test_names_in_usual_layouts():
   def digits(p, x):
     y = x[..., :1].reshape(-1, 1, 16, 16)  # channels first

@@ -113,10 +113,13 @@ def _shift(program: Program, indices: set[int], known: dict[int, Any]) -> Array:
     out = steps.replay(order, {**known, image: x})
     return shown(out, labels)[0, 0, 0]
 
-  channels = known[image].shape[-1]
-  black = at(jnp.zeros(channels, known[image].dtype))
-  mixing = jnp.stack([at(colour) - black for colour in jnp.eye(channels)], -1)
-  return jnp.linalg.solve(mixing, black)
+  channels, dtype = known[image].shape[-1], known[image].dtype
+  precise = jnp.promote_types(dtype, jnp.float32)
+  black = at(jnp.zeros(channels, dtype)).astype(precise)
+  mixing = [
+    at(c).astype(precise) - black for c in jnp.eye(channels, dtype=dtype)
+  ]
+  return jnp.linalg.solve(jnp.stack(mixing, -1), black)
 
 
 def _at_zero(
