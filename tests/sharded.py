@@ -4,6 +4,7 @@ A program of its own, as the number of devices is set when JAX starts. Prints
 the methods whose maps differ from those of one device.
 """
 
+import foreign
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +45,14 @@ def main():
     check(name, explain, x, target, SPLIT)
     if name in ('gradient', 'deconvnet', 'grad_cam', 'smoothgrad'):
       check(name, explain, x[:1], target, WHOLE)  # one image, two classes
+
+  function = foreign.plain(foreign.params(), x)
+  for name in ('gradient', 'guided_backprop', 'lrp', 'fullgrad'):
+
+    def of_function(x, target, call=getattr(attribution, name)):
+      return call(score(function, logit(target)), x)
+
+    check(f'{name} of a function', of_function, x, target, SPLIT)
 
   def smooth(x, key):
     one = score(tiny, logit(2))

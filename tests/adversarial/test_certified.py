@@ -121,6 +121,38 @@ def test_what_is_certified_no_attack_changes(net, x):
   np.testing.assert_array_equal(adversarial.sure_class(*tiny), label)
 
 
+def test_bounds_of_odd_preprocessing():
+  ops = network(Conv('c1', 4), ReLU('r1')).ops
+  spec = nets.InputSpec(12, (0.4, 0.5, 0.6), (-0.2, 0.3, 0.25), order='bgr')
+  net = nets.Network('odd', ops, spec, init_params(ops, (12, 12, 3), KEY))
+  x = jax.random.uniform(KEY, (1, 2, 12, 12, 3))  # any leading batch
+  low, high = adversarial.interval_bounds(net, x, EPSILON)
+  step = EPSILON * jnp.sign(jax.random.normal(jax.random.key(8), x.shape))
+  logits, _ = net(jnp.clip(x + step, 0, 1))
+  assert low.shape == (1, 2, 5)
+  assert (low <= logits + 1e-5).all() and (logits <= high + 1e-5).all()
+  assert (high - low > 0).all()
+
+
+def test_a_net_of_its_own_way_has_no_bounds(net, x):
+  class Negated(nets.Network):
+    def __call__(self, x, edits=None):
+      logits, acts = super().__call__(x, edits)
+      return -logits, acts
+
+  other = Negated('small', net.ops, net.spec, nets.get_params(net))
+  with pytest.raises(ValueError, match='got Negated, expected a network of'):
+    adversarial.interval_bounds(other, x, 0.1)
+
+
+def test_an_image_that_is_not_finite_has_no_certificate(net, x):
+  bad = x.at[1].set(jnp.nan)
+  votes = adversarial.noisy_votes(net, bad, KEY, sigma=0.1, samples=20)
+  np.testing.assert_array_equal(votes.sum(-1), [20, 0, 20, 20])
+  sure = adversarial.certified_radius(votes, votes, sigma=0.1)
+  assert (sure.prediction[1], sure.radius[1], sure.share[1]) == (-1, 0, 0)
+
+
 def test_a_class_is_sure_if_no_other_may_pass_it():
   low = jnp.array([[1.0, 3.0, 0.0], [1.0, 3.0, 0.0]])
   high = jnp.array([[2.9, 9.0, 0.5], [3.1, 9.0, 0.5]])
@@ -136,6 +168,10 @@ def test_intervals_refuse_what_they_do_not_know(x):
     adversarial.interval_bounds(lambda x, edits=None: (x, {}), x, 0.1)
   with pytest.raises(ValueError, match='epsilon: got -1'):
     adversarial.interval_bounds(network(), x, -1.0)
+  with pytest.raises(ValueError, match='epsilon: got -0.5'):
+    adversarial.interval_bounds(network(), x, jnp.float32(-0.5))
+  with pytest.raises(ValueError, match='x: got values from 0 to 3'):
+    adversarial.interval_bounds(network(), x.at[0].set(3.0), 0.1)
 
 
 @pytest.fixture(scope='module')
@@ -252,3 +288,9 @@ def test_bad_images_are_refused(linear):
     adversarial.noisy_votes(net, x[0], KEY, sigma=1.0, samples=3)
   with pytest.raises(ValueError, match='samples: got 0'):
     adversarial.noisy_votes(net, x, KEY, sigma=1.0, samples=0)
+  with pytest.raises(ValueError, match='sigma: got shape'):
+    adversarial.noisy_votes(net, x, KEY, sigma=jnp.ones(3), samples=3)
+  with pytest.raises(ValueError, match='net: got no logits'):
+    adversarial.noisy_votes(
+      lambda x, edits=None: (None, {}), x, KEY, sigma=1.0, samples=3
+    )

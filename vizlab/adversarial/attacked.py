@@ -20,6 +20,7 @@ __all__ = [
   'Best',
   'amount',
   'check_attack',
+  'check_range',
   'for_each',
   'held',
   'judged',
@@ -101,13 +102,7 @@ def check_attack(
       ``epsilon`` is negative or neither one number nor a list, or the norm is
       not one of ``norms``.
   """
-  check_images(x)
-  if not isinstance(x, jax.core.Tracer):
-    low, high = np.nanmin(x, initial=0.0), np.nanmax(x, initial=1.0)
-    if low < 0 or high > 1:
-      raise ValueError(
-        f'x: got values from {low:g} to {high:g}, expected [0, 1]'
-      )
+  check_range(x)
   if epsilon is not None:
     if not isinstance(epsilon, jax.core.Tracer):
       number(np.asarray(epsilon), 'epsilon', 0.0)
@@ -119,6 +114,16 @@ def check_attack(
   # Not an argument: a class that is not there is an error while it is known.
   jax.eval_shape(lambda x: read(score, x), x)
   return None if epsilon is None else jnp.asarray(epsilon, x.dtype)
+
+
+def check_range(x: Array) -> None:
+  """Raises a `ValueError` for what is no batch of float images in [0, 1]."""
+  check_images(x)
+  if isinstance(x, jax.core.Tracer):
+    return
+  low, high = np.nanmin(x, initial=0.0), np.nanmax(x, initial=1.0)
+  if low < 0 or high > 1:
+    raise ValueError(f'x: got values from {low:g} to {high:g}, expected [0, 1]')
 
 
 def amount(value: Any, name: str, x: Array) -> Array:

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from vizlab.adversarial.attacked import amount
+from vizlab.adversarial.attacked import amount, check_range
 from vizlab.batching import at_once
-from vizlab.image.checks import check_images
 from vizlab.objectives.contract import run_net
 from vizlab.rules import Rules
 from vizlab.rules.substitution import replaced
@@ -27,6 +26,7 @@ __all__ = [
   'sure_class',
 ]
 
+_NO_LOGITS = 'net: got no logits, expected a network with a classifier'
 # Layers whose outputs rise with their inputs, or are linear in them.
 _KINDS = frozenset(
   'AdaptivePool Add BatchNorm Concat Conv Dense Flatten GlobalPool Pool ReLU'
@@ -80,8 +80,10 @@ def interval_bounds(
   Reference:
     Gowal et al. 2018, equations 4 to 6.
   """
-  check_images(x)
-  radius = jnp.broadcast_to(amount(epsilon, 'epsilon', x), x.shape[:-3])
+  check_range(x)
+  if not isinstance(epsilon, jax.core.Tracer):
+    epsilon = amount(np.asarray(epsilon), 'epsilon', x)
+  radius = jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:-3])
   radius = radius[..., None, None, None]
   for op in _layers(net):
     if op.kind not in _KINDS:
@@ -99,13 +101,14 @@ def interval_bounds(
   ends = jnp.clip(x - radius, 0, 1), jnp.clip(x + radius, 0, 1)
   logits, _ = run_net(replaced(net, change), jnp.stack(ends))
   if logits is None:
-    raise ValueError('net: got no logits, expected a network with a classifier')
+    raise ValueError(_NO_LOGITS)
   return logits[0], logits[1]
 
 
 def _layers(net: Net) -> tuple[Any, ...]:
   ops = getattr(net, 'ops', None)
-  if ops is None:
+  # A class that calls its layers in its own way has no biases.
+  if ops is None or getattr(net, 'biases', None) is None:
     raise ValueError(
       f'net: got {type(net).__name__}, expected a network of layers of '
       'vizlab.nets'
@@ -123,7 +126,8 @@ def _interval(
   del first
   ends = [jnp.split(x, 2) for x in xs]
   center = [(low + high) / 2 for low, high in ends]
-  radius = [(high - low) / 2 for low, high in ends]
+  # A negative scale of the preprocessing exchanges the ends.
+  radius = [jnp.abs(high - low) / 2 for low, high in ends]
   y = layer.linear(params, *center)
   if 'kernel' in params:
     sizes = {
@@ -132,8 +136,8 @@ def _interval(
     }
     r = layer.linear(sizes, *radius)
   else:  # a mean, a sum, or a factor for each channel
-    moved = [c + r for c, r in zip(center, radius, strict=True)]
-    r = jnp.abs(layer.linear(params, *moved) - y)
+    none = layer.linear(params, *map(jnp.zeros_like, radius))
+    r = jnp.abs(layer.linear(params, *radius) - none)
   return jnp.concatenate([y - r, y + r])
 
 
@@ -174,16 +178,19 @@ def noisy_votes(
       result does not depend on it.
 
   Returns:
-    Counts ``[B, K]``, int32.
+    Counts ``[B, K]``, int32; none for an image whose logits are not finite with
+    some noise.
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], or a number is
       wrong.
   """
-  check_images(x)
+  check_range(x)
   if x.ndim != 4:
     raise ValueError(f'x: got shape {x.shape}, expected [B, H, W, C]')
   sigma = amount(sigma, 'sigma', x)
+  if sigma.ndim:
+    raise ValueError(f'sigma: got shape {sigma.shape}, expected a number')
   samples, chunk = whole(samples, 'samples'), whole(chunk, 'chunk')
   return _votes(as_pytree(net), x, key, sigma, samples, chunk)
 
@@ -194,8 +201,12 @@ def _votes(
 ) -> Array:
   def vote(i: Array) -> Array:
     noise = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
-    logits, _ = net(x + sigma * noise)
-    return jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=jnp.int32)
+    logits, _ = run_net(net, x + sigma * noise)
+    if logits is None:
+      raise ValueError(_NO_LOGITS)
+    own = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=jnp.int32)
+    known = jnp.isfinite(logits).all(-1, keepdims=True)
+    return jnp.where(known, own, 0)
 
   together = min(at_once(x, chunk), samples)
 
@@ -207,7 +218,8 @@ def _votes(
 
   none = jnp.zeros_like(jax.eval_shape(vote, jnp.int32(0)))
   starts = jnp.arange(0, samples, together)
-  return jax.lax.scan(add, none, starts)[0]
+  total, _ = jax.lax.scan(add, none, starts)
+  return jnp.where(total.sum(-1, keepdims=True) == samples, total, 0)
 
 
 def certified_radius(

@@ -56,10 +56,10 @@ def names(fn, weights=WEIGHTS):
   return [row.name for row in nets.layer_info(network(fn, weights))]
 
 
-def agree(map_, expected):
+def agree(map_, expected, atol=1e-5):
   size = np.abs(expected).max()
   assert size > 0
-  np.testing.assert_allclose(map_ / size, expected / size, atol=1e-5)
+  np.testing.assert_allclose(map_ / size, expected / size, atol=atol)
 
 
 def two(middle, relu=nn.relu):
@@ -272,12 +272,14 @@ def test_a_factor_behind_weights_is_a_layer_of_its_own():
     lambda x: jnp.concatenate([x, x], 2),
     lambda x: jnp.cumsum(x, 1),
     lambda x: jnp.sort(x, 1),
+    lambda x: x[:, ::2, ::2].repeat(2, 1).repeat(2, 2),
+    lambda x: jnp.tile(x, (1, 2, 1, 1)),
   ],
 )
 def test_fields_that_a_window_does_not_have(change):
   net = network(lambda p, x: conv(change(x), p['a']['w']).mean((1, 2)))
-  (row,) = (row for row in nets.layer_info(net) if row.name == 'a')
-  assert row.field is None
+  rows = [row for row in nets.layer_info(net) if len(row.shape) == 3]
+  assert rows[-1:] == [] or rows[-1].field is None
 
 
 @pytest.mark.parametrize(
@@ -287,6 +289,8 @@ def test_fields_that_a_window_does_not_have(change):
     lambda x: x[::-1],
     lambda x: jnp.roll(x, 1, 0),
     lambda x: jnp.cumsum(x, 0),
+    lambda x: x[jnp.array([1, 0])],
+    lambda x: x * (x.mean((1, 2)) @ x.mean((1, 2)).T).mean(),
     lambda x: (x.reshape(-1, 3) - x.reshape(-1, 3).mean(0)).reshape(x.shape),
   ],
 )
@@ -305,6 +309,136 @@ def test_oblong_kernels_of_many_channels(shape):
 
   net = network(fn, weights)
   np.testing.assert_allclose(net(X)[0], fn(weights, X), rtol=1e-4, atol=1e-5)
+
+
+def test_a_product_of_two_activations_is_not_linear():
+  def gram(p, x):
+    y = nn.relu(conv(x, p['a']['w'])).reshape(2, 256, 8)
+    products = jnp.einsum('nic,nid->ncd', y, y)
+    return products.mean(1) @ p['fc']['w']
+
+  refused(gram, WEIGHTS, 'dot_general in .* is not linear')
+  with pytest.raises(ValueError, match='dot_general in .* has no rule of'):
+    attribution.lrp(score(network(gram), logit(0)), X)
+
+
+def test_a_number_between_weights_and_bias():
+  def fn(p, x, number):
+    x = conv(x, p['c']['w']) + number + p['c']['b']
+    return nn.relu(x).mean((1, 2)) @ p['fc']
+
+  shifted = {**BIASED, 'c': {**BIASED['c'], 'b': 1.5 + BIASED['c']['b']}}
+  whole(lambda p, x: fn(p, x, 1.5), BIASED)
+  keep = rules.composite({})
+  maps = [
+    attribution.lrp(score(network(f, weights), logit(0)), X, keep)
+    for f, weights in (
+      (lambda p, x: fn(p, x, 1.5), BIASED),
+      (lambda p, x: fn(p, x, 0.0), shifted),
+    )
+  ]
+  agree(*maps, atol=1e-4)  # of small denominators
+
+
+def test_a_layer_ends_where_others_read_it():
+  keys = 'w1 b1 s t w2 b2 s2 t2'.split()
+  shapes = [(3, 3, 3, 8), 8, 8, 8, (3, 3, 8, 8), 8, 8, 8]
+  weights = {
+    key: draw(i, *np.atleast_1d(shape))
+    for i, (key, shape) in enumerate(zip(keys, shapes, strict=True))
+  }
+  weights['fc'] = draw(9, 8, 4)
+
+  def fn(p, x):
+    x = conv(x, p['w1']) + p['b1']
+    y = conv(nn.relu(x * p['s'] + p['t']), p['w2']) + p['b2']
+    x = nn.relu((x + y) * p['s2'] + p['t2'])
+    return x.mean((1, 2)) @ p['fc']
+
+  assert names(fn, weights) == [
+    'w1', 's', 'relu', 'w2', 'add', 's2', 'relu_1', 'mean', 'fc',
+  ]  # fmt: skip
+  whole(fn, weights)
+  attribution.lrp(score(network(fn, weights), logit(0)), X)
+
+
+def test_a_stopped_gradient_is_not_linear():
+  def fn(p, x):
+    x = nn.relu(conv(x, p['a']['w']))
+    return (x + 2 * lax.stop_gradient(x)).mean((1, 2)) @ p['fc']['w']
+
+  refused(fn, WEIGHTS, 'is not linear')
+
+
+def test_preprocessing_by_parameters_passes_relevance_on():
+  weights = {**WEIGHTS, 'mean': jnp.array([0.4, 0.5, 0.6])}
+
+  def fn(p, x):
+    x = nn.relu(conv((x - p['mean']) / 0.2, p['a']['w']))
+    return x.mean((1, 2)) @ p['fc']['w']
+
+  def closed(p, x):
+    return fn({**p, 'mean': weights['mean']}, x)
+
+  agree(
+    attribution.lrp(score(network(fn, weights), logit(0)), X),
+    attribution.lrp(score(network(closed), logit(0)), X),
+  )
+
+
+def test_one_image_has_the_names_of_many():
+  def fn(p, x):
+    n, h, w, c = x.shape
+    x = nn.relu(x.reshape(-1, c) @ p['a']['w'][0, 0]).reshape(n, h, w, 8)
+    return x.mean((1, 2)) @ p['fc']['w']
+
+  net = network(fn)
+  assert [*net(X[:1])[1]] == [*net(X)[1]] == ['mean', 'fc']
+
+
+def test_rules_of_pooling_reach_a_scan_or_are_refused():
+  def fn(p, x):
+    def step(x, _):
+      window = (1, 3, 3, 1)
+      return lax.reduce_window(
+        x, -jnp.inf, lax.max, window, (1, 1, 1, 1), 'SAME'
+      ), None
+
+    x = nn.relu(conv(x, p['a']['w']))
+    return lax.scan(step, x, None, length=2)[0].mean((1, 2)) @ p['fc']['w']
+
+  net = network(fn)
+  np.testing.assert_allclose(net(X)[0], fn(WEIGHTS, X), rtol=1e-5)
+  with pytest.raises(ValueError, match='pool: got max pooling'):
+    rules.with_rules(net, pool=rules.avg_pool)(X)
+
+
+def test_settings_of_one_value_and_two_types_are_two_functions():
+  def fn(v, x):
+    factor = 1.0 if v['flag'] is True else 2.0
+    return factor * x.mean((1, 2)) * v['w']
+
+  run = jax.jit(lambda net, x: net(x)[0])
+  for flag, factor in ((True, 1), (1, 2)):
+    net = network(fn, {'flag': flag, 'w': jnp.ones(3)})
+    np.testing.assert_allclose(run(net, X), factor * X.mean((1, 2)), rtol=1e-6)
+
+
+def test_the_precision_of_products_is_that_of_the_call():
+  net = network(two(nn.relu))
+  for precision in (None, 'highest'):
+    with jax.default_matmul_precision(precision):
+      text = str(jax.make_jaxpr(lambda x: net(x)[0])(X))
+    assert ('HIGHEST' in text) == (precision == 'highest')
+
+
+def test_a_mean_has_one_name_in_a_composite():
+  net = score(network(two(nn.relu)), logit(0))
+  by_name = rules.composite({'mean': rules.epsilon(0.1), 'fc': rules.epsilon()})
+  map_ = attribution.lrp(net, X, by_name)
+  assert np.abs(map_ - attribution.lrp(net, X)).max() > 0
+  with pytest.raises(ValueError, match="'reduce_sum' is no linear layer"):
+    attribution.lrp(net, X, rules.composite({'reduce_sum': rules.epsilon()}))
 
 
 def test_a_model_in_half_precision():

@@ -45,8 +45,8 @@ _CUMULATIVE = frozenset(
 _ALONG = _CUMULATIVE | {'rev', 'sort', 'fft'}
 # Operations that leave each unit where it is.
 _IN_PLACE = frozenset(
-  'broadcast_in_dim convert_element_type custom_jvp_call custom_vjp_call name'
-  ' reduce_precision reshape squeeze transpose'.split()
+  'broadcast_in_dim convert_element_type name'
+  ' reduce_precision reshape squeeze transpose pvary pcast'.split()
 )
 
 
@@ -85,7 +85,11 @@ def places(steps: Steps, image: int) -> dict[int, Place]:
     for number in step.writes:
       shape = tuple(getattr(steps.avals[number], 'shape', ()))
       labels = _labels(step, read, shapes, shape)
+      if labels.count('n') > 1:
+        raise _mixing(step)
       field = _field(step, read, labels)
+      if not _keeps_lengths(step, read, shapes, labels, shape):
+        field = None
       known[number] = Place(labels, field)
   return known
 
@@ -150,6 +154,13 @@ def _reshaped(
   The parts of an axis that is split remember it, so that they can be merged
   again; a map that is flattened behind the batch is a vector.
   """
+  old = [
+    each
+    for n, label in zip(before, labels, strict=True)
+    for each in (_parts_of(label) or [(n, label)])
+  ]
+  if [n for n, _ in old] == [*after]:  # as it was before axes were merged
+    return tuple(label for _, label in old)
   out: list[str] = []
   old = list(zip(before, labels, strict=True))[::-1]
   while len(out) < len(after):
@@ -177,16 +188,22 @@ def _reshaped(
 
 def _parted(label: str, sizes: Sequence[int]) -> list[str]:
   """Labels of the axes that one becomes."""
-  before = [part.split('=') for part in label.split('*') if '=' in part]
-  if [int(size) for _, size in before] == [*sizes]:  # as it was
-    return [name for name, _ in before]
+  before = _parts_of(label)
+  if [size for size, _ in before] == [*sizes]:
+    return [name for _, name in before]
   count = len(sizes)
   return [f'{label}:{i}:{count}' if label else '' for i in range(count)]
 
 
+def _parts_of(label: str) -> list[tuple[int, str]]:
+  """Sizes and labels of the axes that became one; empty for any other."""
+  parts = [part.split('=') for part in label.split('*') if '=' in part]
+  return [(int(size), name) for name, size in parts]
+
+
 def _merged(axes: list[tuple[int, str]], flat: bool) -> str:
   """Label of one axis that several become."""
-  long = [(n, v) for n, v in axes if n != 1]
+  long = [(n, v) for n, v in axes if n != 1 or v == 'n']
   labels = [v for _, v in long] or [v for _, v in axes if v]
   known = [v for v in labels if v]
   if len(labels) <= 1:
@@ -253,13 +270,41 @@ def _check_separate(
     elif name in ('slice', 'dynamic_slice'):
       after = step.eqn.outvars[0].aval.shape
       axes = [i for i, n in enumerate(after) if shapes[index][i] != n]
+    elif name == 'gather' and not index:
+      axes = params['dimension_numbers'].start_index_map
     for axis in axes:
       if place.labels[axis].startswith('n') and shapes[index][axis] > 1:
-        where = f' in {step.scope!r}' if step.scope else ''
-        raise ValueError(
-          f'fn: {name}{where} mixes the images of a batch, expected a model in '
-          'evaluation mode, such as model.eval() or train=False'
-        )
+        raise _mixing(step)
+
+
+def _mixing(step: Step) -> ValueError:
+  where = f' in {step.scope!r}' if step.scope else ''
+  return ValueError(
+    f'fn: {step.operation}{where} mixes the images of a batch, expected a '
+    'model in evaluation mode, such as model.eval() or train=False'
+  )
+
+
+def _keeps_lengths(
+  step: Step,
+  read: list[tuple[int, Place]],
+  shapes: list[tuple[int, ...]],
+  labels: Labels,
+  shape: tuple[int, ...],
+) -> bool:
+  """Tells if rows and columns are as many as before, or move by a window."""
+  windowed = step.operation in _WINDOWS or step.operation in (
+    'conv_general_dilated', 'pad'
+  )  # fmt: skip
+  if windowed:
+    return True
+  after = dict(zip(labels, shape, strict=True))
+  return all(
+    after.get(label, n) == n
+    for index, place in read
+    for label, n in zip(place.labels, shapes[index], strict=True)
+    if label in ('h', 'w')
+  )
 
 
 def layout(shape: Sequence[int], labels: Labels) -> Labels | None:

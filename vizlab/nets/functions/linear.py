@@ -7,18 +7,25 @@ from typing import Any
 import jax.numpy as jnp
 
 from vizlab.nets.functions.axes import Place
-from vizlab.nets.functions.naming import PRODUCTS, Group, Named
+from vizlab.nets.functions.naming import PRODUCTS, Group, Named, mean_of
 from vizlab.nets.functions.pointwise import Unit
 from vizlab.nets.functions.steps import Step, Steps
 from vizlab.types import Array
 
-__all__ = ['LAYOUT', 'LINEAR', 'Part', 'PartLayer', 'linear_parts']
+__all__ = [
+  'LAYOUT',
+  'LINEAR',
+  'Part',
+  'PartLayer',
+  'find_chains',
+  'linear_parts',
+]
 
 # Operations that move numbers, or change their precision only.
 LAYOUT = frozenset(
-  'broadcast_in_dim concatenate convert_element_type copy copy_p dynamic_slice'
-  ' expand_dims gather name pad reduce_max reduce_precision reshape rev slice'
-  ' squeeze transpose'.split()
+  'broadcast_in_dim concatenate convert_element_type copy dynamic_slice'
+  ' gather name pad reduce_max reduce_precision reshape rev slice'
+  ' squeeze transpose pvary pcast'.split()
 )
 _ADDS = frozenset(('add', 'add_any', 'sub'))
 _MULTIPLIES = frozenset(('mul', 'div'))
@@ -112,6 +119,14 @@ class PartLayer:
     return read
 
 
+def find_chains(
+  steps: Steps, places: Mapping[int, Place], modules: Sequence[Group]
+) -> None:
+  """Finds the steps of layers that are linear, `Group.chain`."""
+  for group in modules:
+    group.chain = tuple(_chain(steps, group, places) or ())
+
+
 def linear_parts(
   steps: Steps,
   places: dict[int, Place],
@@ -125,47 +140,51 @@ def linear_parts(
     steps: The function; its last argument is the image.
     places: Axes of the values that depend on the image.
     units: Its functions of single numbers.
-    modules: Its layers with weights.
+    modules: Its layers with weights, whose chains are known.
     named: Names of activations.
   """
   names = {each.number: each.name for each in named}
-  taken = {index for unit in units for index in unit.steps}
   parts = {}
   for group in modules:
-    chain = _chain(steps, group, places)
-    taken.update(group.steps)
-    if chain is None:
-      continue
-    taken.update(chain)
-    name = names.get(group.output, group.name)
-    group.chain = tuple(chain)
     # A factor behind weights has a part of its own, as their signs count.
-    cut = _factor(steps, chain)
+    cut = _factor(steps, group.chain)
     for kind, indices in (
-      (group.kind, chain[:cut]),
-      ('BatchNorm', chain[cut:]),
+      (group.kind, group.chain[:cut]),
+      ('BatchNorm', group.chain[cut:]),
     ):
       if indices:
         (start,) = (n for n in steps.steps[indices[0]].reads if n in places)
         parts[indices[-1]] = Part(
-          name,
+          names.get(group.output, group.name),
           kind,
-          tuple(indices),
+          indices,
           (start,),
           steps.steps[indices[-1]].writes[0],
           _params(steps, indices, places),
           _preprocessing(steps, start, places),
         )
+  taken = {index for unit in units for index in unit.steps}
+  for group in modules:
+    taken.update(group.steps, group.chain)
+  ends = {group.output for group in modules}
   for index, step in enumerate(steps.steps):
-    if index in taken or step.operation not in LINEAR:
-      continue
     read = tuple(n for n in step.reads if n in places)
-    alone = len(read) == 1 and read[0] == step.reads[0]
-    if read and (alone or step.operation not in _MULTIPLIES):
-      name = names.get(step.writes[0], step.operation)
-      kind = LINEAR[step.operation]
-      parts[index] = Part(name, kind, (index,), read, step.writes[0], {}, None)
+    if index in taken or not read or not _is_linear(step, read):
+      continue
+    number = step.writes[0]
+    shown = mean_of(steps, number, places, ends)
+    name = names.get(shown, names.get(number, step.operation))
+    kind = LINEAR[step.operation]
+    parts[index] = Part(name, kind, (index,), read, number, {}, None)
   return parts
+
+
+def _is_linear(step: Step, read: Sequence[int]) -> bool:
+  """Tells if an operation without parameters is linear in what it reads."""
+  kind = LINEAR.get(step.operation)
+  if kind is None or (step.operation == 'div' and read[0] != step.reads[0]):
+    return False
+  return len(read) == 1 or kind == 'Add'
 
 
 def _is_affine(step: Step, places: Mapping[int, Place]) -> bool:

@@ -8,7 +8,7 @@ module around them, the name of the operation, and a number from the second on.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -16,12 +16,21 @@ from vizlab.nets.functions.axes import Place, windows
 from vizlab.nets.functions.pointwise import AFFINE, GUARD, OTHER, Unit
 from vizlab.nets.functions.steps import Step, Steps
 
-__all__ = ['PRODUCTS', 'Group', 'Named', 'groups', 'name_all', 'scopes']
+__all__ = [
+  'PRODUCTS',
+  'Group',
+  'Named',
+  'groups',
+  'mean_of',
+  'name_all',
+  'scopes',
+]
 
 PRODUCTS = {'conv_general_dilated': 'Conv', 'dot_general': 'Dense'}
 # Operations by which parameters have a part in a layer, and that end a layer.
 _WEIGHTED = frozenset((*PRODUCTS, 'add', 'add_any', 'sub', 'mul', 'div'))
 _ENDS = ('reduce_window', 'scan', 'while', 'cond')
+_JOINS = frozenset(('add', 'add_any', 'sub', 'concatenate'))  # of two values
 _POOLING = {
   'reduce_window_max': ('max_pool', 'Pool'),
   'reduce_window_sum': ('avg_pool', 'Pool'),
@@ -53,8 +62,8 @@ class Group:
   """Steps that parameters of one module have a part in.
 
   Attributes:
-    name: That path; without one, the name of the first parameter.
-    owner: Path of the module.
+    name: Its name: the path of the module, or of its first parameter.
+    owner: Path of the module; may be empty.
     kind: ``'Conv'``, ``'Dense'``, ``'BatchNorm'`` or ``'Affine'``.
     params: Indices of its parameters; of arrays without a path beyond those.
     steps: Indices of its steps.
@@ -119,9 +128,12 @@ def groups(
       product = step.operation in PRODUCTS and len(read) == 1
       # Each parameter has one part in a call of its module.
       same = [
-        each
-        for each in sources
-        if each.owner == owner and not params & each.params
+        origin[n]
+        for n in read
+        if n in origin
+        and origin[n].owner == owner
+        and not params & origin[n].params
+        and len(steps.readers[n]) == 1  # nobody else reads the layer so far
       ]
       if same and not product:
         group = same[0]
@@ -134,7 +146,11 @@ def groups(
       group.params |= params
       group.steps.append(index)
       group.output = step.writes[0]
-    elif ends.intersection(step.writes) or step.operation.startswith(_ENDS):
+    elif (
+      ends.intersection(step.writes)
+      or step.operation.startswith(_ENDS)
+      or (len(read) > 1 and step.operation in _JOINS)
+    ):
       group = None
     if group is not None:
       origin.update(dict.fromkeys(step.writes, group))
@@ -171,7 +187,6 @@ def name_all(
   places: dict[int, Place],
   units: Sequence[Unit],
   modules: Sequence[Group],
-  paths: Sequence[str],
   scoped: dict[int, str],
 ) -> list[Named]:
   """Names activations, in the order they are computed.
@@ -181,66 +196,77 @@ def name_all(
     places: Axes of the values that depend on the image.
     units: Its functions of single numbers.
     modules: Its layers with weights.
-    paths: Path of each parameter.
     scoped: Path of the modules around each step.
   """
+  names = _Names(steps, modules, scoped)
   ends = {group.output: group for group in modules}
-  owners = {group.owner for group in modules} - {''}
+  of_unit = {unit.output: unit for unit in units}
   parts = {index for group in modules for index in group.steps}
   parts.update(index for unit in units for index in unit.steps)
-  of_unit = {unit.output: unit for unit in units}
-  inside = _scope_of_operations(steps, modules, scoped)
-  used: set[str] = set()
-  result: list[Named] = []
-
-  def add(name: str, kind: str, number: int) -> None:
-    count, base = 0, name
-    while name in used:
-      count += 1
-      name = f'{base}_{count}'
-    used.add(name)
-    result.append(Named(name, kind, number))
-
-  def operation(index: int, name: str, kind: str, number: int) -> None:
-    scope = inside[index]
-    if scope in owners and name in _WITHIN:
-      return
-    if scope.split('/')[-1] == name:  # a module that is one operation
-      add(scope, kind, number)
-    else:
-      add(f'{scope}/{name}' if scope else name, kind, number)
-
-  averaged = set()
+  means = set()
   for index, step in enumerate(steps.steps):
     number = step.writes[0] if step.writes else -1
     if number not in places:
       continue
     if number in ends:
-      group = ends[number]
-      add(group.name, group.kind, number)
+      names.add(ends[number].name, ends[number].kind, number)
     elif step.operation == 'name':  # jax.ad_checkpoint.checkpoint_name
-      add(step.eqn.params['name'], 'Name', number)
-    elif number in of_unit and number not in averaged:
-      unit = of_unit[number]
-      if unit.kind == GUARD:
-        continue
-      if unit.kind == OTHER:
-        operation(index, step.operation, step.operation, number)
-      elif unit.kind != AFFINE or _adds(steps, unit.steps):
-        kind = _KINDS.get(unit.kind, unit.kind.capitalize())
-        operation(index, unit.kind, kind, number)
-    elif index not in parts:
-      found = _operation(step, places)
-      if found:
-        name, kind = found
-        if 'sum' in step.operation:
-          mean = _after_division(steps, number)
-          averaged.add(mean)
-          name = 'mean' if name == 'sum' and mean != number else name
-          number = mean
-        operation(index, name, kind, number)
-  position = {named.number: steps.makers[named.number] for named in result}
-  return sorted(result, key=lambda named: position[named.number])
+      names.add(step.eqn.params['name'], 'Name', number)
+    elif number in of_unit and number not in means:
+      names.add_unit(index, of_unit[number])
+    elif index not in parts and (found := _operation(step, places)):
+      name, kind = found
+      if 'sum' in step.operation:
+        mean = mean_of(steps, number, places, ends)
+        means.add(mean)
+        name = 'mean' if name == 'sum' and mean != number else name
+        number = mean
+      names.add_operation(index, name, kind, number)
+  makers = steps.makers
+  return sorted(names.named, key=lambda each: makers[each.number])
+
+
+class _Names:
+  """The names so far, each of them once."""
+
+  def __init__(
+    self, steps: Steps, modules: Sequence[Group], scoped: dict[int, str]
+  ) -> None:
+    self.steps = steps
+    self.owners = {group.owner for group in modules} - {''}
+    self.scopes = _scope_of_operations(steps, modules, scoped)
+    self.named: list[Named] = []
+
+  def add(self, name: str, kind: str, number: int) -> None:
+    """Names a value, with a number behind a name that is taken."""
+    taken, base, count = {each.name for each in self.named}, name, 0
+    while name in taken:
+      count += 1
+      name = f'{base}_{count}'
+    self.named.append(Named(name, kind, number))
+
+  def add_operation(
+    self, index: int, name: str, kind: str, number: int
+  ) -> None:
+    """Names the result of a step by the operation and the module around it."""
+    scope = self.scopes[index]
+    if scope in self.owners and name in _WITHIN:
+      return
+    if scope.split('/')[-1] == name:  # a module that is one operation
+      self.add(scope, kind, number)
+    else:
+      self.add(f'{scope}/{name}' if scope else name, kind, number)
+
+  def add_unit(self, index: int, unit: Unit) -> None:
+    """Names the result of a function of single numbers."""
+    if unit.kind == OTHER:
+      operation = self.steps.steps[index].operation
+      self.add_operation(index, operation, operation, unit.output)
+    elif unit.kind != GUARD and (
+      unit.kind != AFFINE or _adds(self.steps, unit.steps)
+    ):
+      kind = _KINDS.get(unit.kind, unit.kind.capitalize())
+      self.add_operation(index, unit.kind, kind, unit.output)
 
 
 def _scope_of_operations(
@@ -280,12 +306,25 @@ def _operation(step: Step, places: dict[int, Place]) -> tuple[str, str] | None:
   return None
 
 
-def _after_division(steps: Steps, number: int) -> int:
-  """The mean that a sum is divided for; the sum itself without a division."""
+def mean_of(
+  steps: Steps, number: int, known: Collection[int], ends: Collection[int]
+) -> int:
+  """The mean that a sum is divided for; the sum itself without a division.
+
+  Args:
+    steps: The function.
+    number: Number of the sum.
+    known: Numbers of the values that depend on the image.
+    ends: Numbers of the outputs of layers with weights.
+  """
   after = steps.readers.get(number, [])
   if len(after) == 1 and after[0] >= 0:
     step = steps.steps[after[0]]
-    if step.operation in ('div', 'mul') and len({*step.reads}) == 2:
+    alone = [n for n in step.reads if n in known] == [number]
+    divides = step.operation == 'mul' or (
+      step.operation == 'div' and step.reads[0] == number
+    )
+    if divides and alone and step.writes[0] not in ends:
       return step.writes[0]
   return number
 

@@ -25,6 +25,7 @@ __all__ = ['FunctionNet', 'from_function']
 # Collections of Linen and Haiku, and values in variables of NNX, which say
 # nothing about the module.
 _COLLECTIONS = frozenset(('params', 'batch_stats', 'state'))
+_KEPT = 8  # programs of a function, one for each shape of images
 
 
 class _Function:
@@ -63,7 +64,10 @@ class _Function:
       _Array() if _is_array(leaf) else leaf for _, leaf in rows
     )
     self.paths = tuple(_path(keys) for keys, leaf in rows if _is_array(leaf))
-    self._key = call, self.tree, self.static, image.shape, strict
+    kinds = tuple(type(leaf) for leaf in self.static)  # 1, 1.0 and True differ
+    self._key = (
+      call, self.tree, self.static, kinds, image.shape, image.dtype, strict,
+    )  # fmt: skip
     self._programs: dict[Any, Program] = {}
 
   def __eq__(self, other: object) -> bool:
@@ -88,16 +92,22 @@ class _Function:
 
   def program(self, arrays: Sequence[Array], x: Array) -> Program:
     """Traces the function for arrays and images of these shapes."""
-    shapes = [jax.ShapeDtypeStruct(np.shape(a), a.dtype) for a in (*arrays, x)]
-    key = tuple((shape.shape, str(shape.dtype)) for shape in shapes)
+    given = (*arrays, x)
+    key = (
+      *map(jax.typeof, given),
+      jax.config.jax_default_matmul_precision,
+      jax.config.jax_enable_x64,
+    )
     if key in self._programs:
       return self._programs[key]
     call = self
     if len(self.image.shape) == 3:  # it takes one image
       call = jax.vmap(self, in_axes=(None, 0))
-    closed = jax.make_jaxpr(lambda *args: call(args[:-1], args[-1]))(*shapes)
+    closed = jax.make_jaxpr(lambda *args: call(args[:-1], args[-1]))(*given)
     program = analyse(closed, self.paths)
     if not any(isinstance(c, jax.core.Tracer) for c in closed.consts):
+      if len(self._programs) >= _KEPT:
+        self._programs.pop(next(iter(self._programs)))
       self._programs[key] = program
     return program
 
@@ -205,12 +215,12 @@ class FunctionNet:
     """The additive part of each layer: ``{layer: [C]}``; see `full_gradient`.
 
     Raises:
-      ValueError: The function is not linear between its ReLUs and max pooling,
-        or adds something that differs over positions.
+      ValueError: A step is not known to be linear, beside ReLUs and max
+        pooling, or adds something that differs over positions.
     """
     x = self._example()
     program = self.function.program(self.arrays, x)
-    return additive_parts(program, (*self.arrays, jnp.zeros(x.shape, x.dtype)))
+    return additive_parts(program, (*self.arrays, x))
 
   def layer_info(self, size: int | None = None) -> tuple[LayerInfo, ...]:
     """Lists the activations; see `vizlab.nets.layer_info`."""
@@ -227,14 +237,12 @@ class FunctionNet:
       for named in program.named
     )
 
-  def _example(self, size: int | None = None) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of a batch of images of a size."""
+  def _example(self, size: int | None = None) -> Array:
+    """A black batch of a size."""
     *_, height, width, channels = self.function.image.shape
     sides = (height, width) if size is None else (size, size)
     # Two, so that what mixes the images of a batch can be noticed.
-    return jax.ShapeDtypeStruct(
-      (2, *sides, channels), self.function.image.dtype
-    )
+    return jnp.zeros((2, *sides, channels), self.function.image.dtype)
 
   def _flat(self, x: Array) -> Array:
     """Images as one batch."""
@@ -281,7 +289,8 @@ def from_function(
   (NNX, Equinox, nested dicts), and of operations, ``'Block_0/relu'``;
   `jax.ad_checkpoint.checkpoint_name` names any other value. `vizlab.nets.
   layer_info` lists them. ReLUs, known by their values, and max pooling run by
-  backward rules, so that all methods work.
+  backward rules, so that all methods work; like those of other networks they
+  have a reverse mode only.
 
   Args:
     fn: Function ``fn(variables, x)`` or, without variables, ``fn(x)``; or a
@@ -290,7 +299,8 @@ def from_function(
     example: Images ``[N, H, W, C]`` as the function takes them, or their shape
       and dtype, float32. A single image ``[H, W, C]`` for a function of one.
     variables: Parameters, a pytree: new ones do not recompile. Leaves that are
-      no arrays are static.
+      no arrays are static. Arrays that the function closes over are constants
+      of its compiled programs, and are kept with them.
     strict: Whether rules for ReLUs are refused if there are other activation
       functions, which keep their true gradients.
 

@@ -252,4 +252,13 @@ def _cuts(regions: _Regions, start: int, end: int) -> list[int]:
 
 def _kind(regions: _Regions, start: int, end: int) -> str:
   """Name of the function from one value to another."""
-  return kind_of(lambda x: regions.value(start, end, x))
+  kind = kind_of(lambda x: regions.value(start, end, x))
+  operations = [
+    regions.steps.steps[index].operation
+    for index in regions.steps.between(start, end, regions.data)
+  ]
+  # Values do not tell the gradient of these.
+  if 'stop_gradient' in operations:
+    return OTHER
+  custom = any(operation.startswith('custom') for operation in operations)
+  return OTHER if kind == AFFINE and custom else kind

@@ -12,8 +12,21 @@ from vizlab.nets.functions.axes import (
   layout,
   places,
 )
-from vizlab.nets.functions.linear import LAYOUT, LINEAR, Part, linear_parts
-from vizlab.nets.functions.naming import Group, Named, groups, name_all, scopes
+from vizlab.nets.functions.linear import (
+  LAYOUT,
+  LINEAR,
+  Part,
+  find_chains,
+  linear_parts,
+)
+from vizlab.nets.functions.naming import (
+  PRODUCTS,
+  Group,
+  Named,
+  groups,
+  name_all,
+  scopes,
+)
 from vizlab.nets.functions.pointwise import AFFINE, GUARD, OTHER, Unit, units
 from vizlab.nets.functions.steps import (
   Step,
@@ -140,6 +153,27 @@ class Program:
       body.has_relu() for each in self.bodies.values() for body in each
     )
 
+  def has_rules(self) -> bool:
+    """Tells if there is what has rules: a ReLU, or max pooling."""
+    pools = any(
+      step.operation == 'reduce_window_max' for step in self.steps.steps
+    )
+    return (
+      self.has_relu()
+      or pools
+      or any(body.has_rules() for each in self.bodies.values() for body in each)
+    )
+
+  @functools.cached_property
+  def preprocessing(self) -> frozenset[int]:
+    """Indices of the steps from the image to layers with weights."""
+    return frozenset(
+      index
+      for part in self.parts.values()
+      if part.before is not None and part.kind in PRODUCTS.values()
+      for index in part.before
+    )
+
 
 def analyse(closed: ClosedJaxpr, paths: Sequence[str]) -> Program:
   """Names the activations of a function of parameters and images.
@@ -169,15 +203,18 @@ def analyse(closed: ClosedJaxpr, paths: Sequence[str]) -> Program:
       )
   where = places(steps, image)
   scoped = scopes(steps, paths)
-  parts = units(steps, [image])
-  modules = groups(steps, data, parts, paths, scoped)
-  named = name_all(steps, where, parts, modules, paths, scoped)
+  scalar = units(steps, [image])
+  modules = groups(steps, data, scalar, paths, scoped)
+  find_chains(steps, where, modules)
+  inside = {index for group in modules for index in group.chain}
+  scalar = [each for each in scalar if not inside.issuperset(each.steps)]
+  named = name_all(steps, where, scalar, modules, scoped)
   batch = steps.avals[image].shape[0]
   shown = tuple(
     each for each in named if _showable(steps, where, each.number, batch)
   )
-  linear = linear_parts(steps, where, parts, modules, shown)
-  return Program(steps, where, tuple(parts), tuple(modules), linear, shown)
+  parts = linear_parts(steps, where, scalar, modules, shown)
+  return Program(steps, where, tuple(scalar), tuple(modules), parts, shown)
 
 
 def _inner(closed: ClosedJaxpr) -> Program:

@@ -68,6 +68,7 @@ class _Run:
     self.known.update(zip(self.steps.inputs, arguments, strict=True))
     self.acts: Acts = {}
     self.other_relu = rules.relu is not _PLAIN.relu
+    self.other = self.other_relu or rules.pool is not _PLAIN.pool
     self.relevance = rules.linear is not _PLAIN.linear
 
   def results(self) -> tuple[list[Array], Acts]:
@@ -95,7 +96,7 @@ class _Run:
       return self._pooled(step)
     if self.relevance and any(n in self.program.places for n in step.reads):
       return self._relevant(index, step)
-    if index in self.program.bodies and self.other_relu:
+    if index in self.program.bodies and self.other:
       return self._body(index, step)
     return apply(step.eqn, self._values(step))
 
@@ -116,7 +117,8 @@ class _Run:
     if part is not None:
       xs = [self.known[number] for number in part.inputs]
       layer = PartLayer(self.steps, part, self.known)
-      if part.kind == 'Affine':
+      before = program.preprocessing.issuperset(part.indices)
+      if part.kind == 'Affine' or before:
         return [self.rules.lrn(xs[0], lambda x: layer.linear({}, x))]
       params = {name: self.known[n] for name, n in part.params.items()}
       first = layer.preprocessing(self.steps.inputs[-1])
@@ -149,7 +151,7 @@ class _Run:
     """Control flow whose bodies run with other rules."""
     bodies, values = self.program.bodies[index], self._values(step)
     params = step.eqn.params
-    if not any(body.has_relu() for body in bodies):
+    if not any(body.has_rules() for body in bodies):
       return apply(step.eqn, values)
     if step.operation == 'scan':
       consts, carry = params['num_consts'], params['num_carry']
@@ -173,8 +175,9 @@ class _Run:
       ]
       return lax.switch(values[0], branches, *values[1:])
     raise ValueError(
-      f'relu: {step.operation} in {step.scope or "the function"} has a ReLU '
-      'inside, which cannot have another rule there; expected it outside'
+      f'relu, pool: {step.operation} in {step.scope or "the function"} has a '
+      'ReLU or max pooling inside, which cannot have another rule there; '
+      'expected it outside'
     )
 
   def _named(self, named: Named, value: Array) -> Array:

@@ -21,7 +21,6 @@ _ONE: dict[str, Callable[..., Any]] = {
   'cbrt': np.cbrt,
   'ceil': np.ceil,
   'copy': np.copy,
-  'copy_p': np.copy,
   'cos': np.cos,
   'cosh': np.cosh,
   'erf': special.erf,
@@ -71,7 +70,9 @@ _MORE: dict[str, Callable[..., Any]] = {
   'sub': np.subtract,
 }
 _OPERATIONS = {**_ONE, **_MORE}
-_SHAPES = frozenset(('broadcast_in_dim', 'reshape', 'convert_element_type'))
+_SHAPES = frozenset(
+  ('broadcast_in_dim', 'convert_element_type', 'pcast', 'pvary', 'reshape')
+)
 _CALLS = frozenset(('jit', 'pjit', 'custom_jvp_call', 'custom_vjp_call'))
 
 _SELU = 1.0507009873554805, 1.6732632423543772
