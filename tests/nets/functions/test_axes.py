@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from vizlab import nets
-from vizlab.nets.functions.axes import _reshaped
+from vizlab.nets.functions.reshaping import reshaped
 from vizlab.nets.receptive_field import Field
 
 X = jax.random.uniform(jax.random.key(0), (2, 8, 8, 4))
@@ -30,22 +30,22 @@ KERNEL = jax.random.normal(jax.random.key(1), (3, 3, 4, 4))
   ],
 )
 def test_axes_after_a_reshape(labels, before, after, expected):
-  assert _reshaped((*labels,), before, after) == (*expected,)
+  assert reshaped((*labels,), before, after) == (*expected,)
 
 
 def test_parts_of_an_axis_become_one_again():
-  parts = _reshaped((*'nchw',), (2, 8, 4, 4), (2, 2, 4, 4, 4))
-  assert _reshaped(parts, (2, 2, 4, 4, 4), (2, 8, 4, 4)) == (*'nchw',)
+  parts = reshaped((*'nchw',), (2, 8, 4, 4), (2, 2, 4, 4, 4))
+  assert reshaped(parts, (2, 2, 4, 4, 4), (2, 8, 4, 4)) == (*'nchw',)
   swapped = (parts[0], parts[2], parts[1], *parts[3:])
-  other = _reshaped(swapped, (2, 4, 2, 4, 4), (2, 8, 4, 4))[1]
+  other = reshaped(swapped, (2, 4, 2, 4, 4), (2, 8, 4, 4))[1]
   assert other == 'c:1:2=4*c:0:2=2'  # shuffled channels are not channels
-  tokens = _reshaped((*'nhwc',), (2, 4, 6, 3), (2, 24, 3))
-  assert _reshaped(tokens, (2, 24, 3), (2, 4, 6, 3)) == (*'nhwc',)
-  assert _reshaped(tokens, (2, 24, 3), (2, 6, 4, 3))[1:3] == (
+  tokens = reshaped((*'nhwc',), (2, 4, 6, 3), (2, 24, 3))
+  assert reshaped(tokens, (2, 24, 3), (2, 4, 6, 3)) == (*'nhwc',)
+  assert reshaped(tokens, (2, 24, 3), (2, 6, 4, 3))[1:3] == (
     'h=4*w=6:0:2',
     'h=4*w=6:1:2',
   )
-  tall = _reshaped(('n', 'h', '', 'w', 'c'), (2, 4, 2, 6, 3), (2, 8, 6, 3))
+  tall = reshaped(('n', 'h', '', 'w', 'c'), (2, 4, 2, 6, 3), (2, 8, 6, 3))
   assert tall == (*'nhwc',)  # each row twice
 
 

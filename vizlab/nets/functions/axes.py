@@ -6,12 +6,12 @@ are, so that an activation is shown as ``[N, H, W, C]`` or ``[N, C]``. Receptive
 fields follow in the same way.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from vizlab.nets.functions.reshaping import Labels, reshaped
 from vizlab.nets.functions.scalars import is_scalar
 from vizlab.nets.functions.steps import Step, Steps
 from vizlab.nets.receptive_field import Field, Slide
@@ -19,7 +19,6 @@ from vizlab.types import Array
 
 __all__ = [
   'MAP',
-  'Labels',
   'Place',
   'hidden',
   'layout',
@@ -28,8 +27,6 @@ __all__ = [
   'windows',
 ]
 
-# 'n', 'h', 'w', 'c', '' for any other axis, 'c:0:2' for the first part of two.
-Labels = tuple[str, ...]
 MAP, VECTOR = ('n', 'h', 'w', 'c'), ('n', 'c')
 
 _REDUCTIONS = frozenset(
@@ -116,7 +113,7 @@ def _labels(
   if name in _REDUCTIONS:
     return tuple(v for i, v in enumerate(labels) if i not in params['axes'])
   if name == 'reshape':
-    return _reshaped(labels, shapes[first], shape)
+    return reshaped(labels, shapes[first], shape)
   if name == 'conv_general_dilated':
     spec = params['dimension_numbers'].out_spec
     read_spec = params['dimension_numbers'].lhs_spec
@@ -144,78 +141,6 @@ def _labels(
   return tuple(
     next(filter(None, axis), '') for axis in zip(*alike, strict=True)
   )
-
-
-def _reshaped(
-  labels: Labels, before: tuple[int, ...], after: tuple[int, ...]
-) -> Labels:
-  """Labels after a reshape: axes are kept, merged or split.
-
-  The parts of an axis that is split remember it, so that they can be merged
-  again; a map that is flattened behind the batch is a vector.
-  """
-  old = [
-    each
-    for n, label in zip(before, labels, strict=True)
-    for each in (_parts_of(label) or [(n, label)])
-  ]
-  if [n for n, _ in old] == [*after]:  # as it was before axes were merged
-    return tuple(label for _, label in old)
-  out: list[str] = []
-  old = list(zip(before, labels, strict=True))[::-1]
-  while len(out) < len(after):
-    size, merged = after[len(out)], []
-    product = 1
-    while old and (product < size or not merged):
-      if size == 1 and old[-1][0] != 1:
-        break  # a new axis
-      merged.append(old.pop())
-      product *= merged[-1][0]
-    if len(out) == len(after) - 1:
-      merged += old[::-1]  # axes of length 1 that are left
-    if product == size:
-      flat = len(out) == 1 and len(after) == 2 and out[0] == 'n'
-      out.append(_merged(merged, flat))
-    else:  # the first of several parts
-      parts = [size]
-      while math.prod(parts) < product and len(out) + len(parts) < len(after):
-        parts.append(after[len(out) + len(parts)])
-      if math.prod(parts) != product or len(merged) != 1:
-        return ('',) * len(after)
-      out += _parted(merged[0][1], parts)
-  return tuple(out)
-
-
-def _parted(label: str, sizes: Sequence[int]) -> list[str]:
-  """Labels of the axes that one becomes."""
-  before = _parts_of(label)
-  if [size for size, _ in before] == [*sizes]:
-    return [name for _, name in before]
-  count = len(sizes)
-  return [f'{label}:{i}:{count}' if label else '' for i in range(count)]
-
-
-def _parts_of(label: str) -> list[tuple[int, str]]:
-  """Sizes and labels of the axes that became one; empty for any other."""
-  parts = [part.split('=') for part in label.split('*') if '=' in part]
-  return [(int(size), name) for name, size in parts]
-
-
-def _merged(axes: list[tuple[int, str]], flat: bool) -> str:
-  """Label of one axis that several become."""
-  long = [(n, v) for n, v in axes if n != 1 or v == 'n']
-  labels = [v for _, v in long] or [v for _, v in axes if v]
-  known = [v for v in labels if v]
-  if len(labels) <= 1:
-    return labels[0] if labels else ''
-  name = labels[0].split(':')[0]
-  if labels == [f'{name}:{i}:{len(labels)}' for i in range(len(labels))]:
-    return name
-  if flat and set(labels) <= {*'hwc'}:
-    return 'c'
-  if len(known) == 1 and known[0] in ('h', 'w'):  # repeated rows or columns
-    return known[0]
-  return '*'.join(f'{v}={n}' for n, v in long) if len(known) > 1 else ''
 
 
 def _product(

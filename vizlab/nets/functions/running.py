@@ -8,7 +8,6 @@ from jax import lax
 
 from vizlab.nets.functions.axes import (
   MAP,
-  Labels,
   hidden,
   layout,
   shown,
@@ -17,6 +16,7 @@ from vizlab.nets.functions.axes import (
 from vizlab.nets.functions.linear import LAYOUT, PartLayer
 from vizlab.nets.functions.naming import Named
 from vizlab.nets.functions.program import Program
+from vizlab.nets.functions.reshaping import Labels
 from vizlab.nets.functions.steps import Step, apply
 from vizlab.rules import PoolWindow, Rules
 from vizlab.types import Acts, Array, Edits
