@@ -489,6 +489,20 @@ def test_names_in_usual_layouts():
   assert names(lambda p, x: conv(x, p['a']['w']).sum((1, 2)))[-1] == 'sum'
 
 
+def test_the_largest_value_of_a_map_has_a_name():
+  def fn(p, x):
+    return conv(x, p['a']['w']).max((1, 2)) @ p['fc']['w']
+
+  assert names(fn) == ['a', 'max', 'fc']
+  brightest = names(lambda p, x: conv(x, p['a']['w']).max((1, 3)))
+  assert brightest == ['a']  # of each column
+
+
+def test_operations_that_nobody_knows_are_other_functions():
+  with pytest.raises(ValueError, match='other activation functions, lgamma'):
+    guided(two(lambda x: lax.lgamma(2 + nn.relu(x))))
+
+
 def test_what_misses_its_variables_is_told():
   model = linen.Dense(4)
   with pytest.raises(ValueError, match='fn: got Dense, whose variables are ap'):
