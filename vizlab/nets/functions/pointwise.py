@@ -75,7 +75,8 @@ def uniform_constants(steps: Steps) -> dict[int, Any]:
   """Constants whose elements are all equal, as one number each."""
   known = {}
   for number, value in steps.constants.items():
-    if isinstance(value, jax.core.Tracer) or not np.size(value):
+    plain = isinstance(getattr(value, 'dtype', None), np.dtype)  # no key
+    if isinstance(value, jax.core.Tracer) or not plain or not np.size(value):
       continue
     # Whether trained arrays happen to be equal everywhere does not matter.
     if np.ndim(value) == 0 or isinstance(value, np.ndarray):
