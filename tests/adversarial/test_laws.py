@@ -14,7 +14,8 @@ KEY = jax.random.key(0)
 LABELS = jnp.array([0, 3, 5])
 EPSILON = 0.03
 NOT_ATTACKS = {
-  'Attacked', 'Certificate', 'RobustAccuracy', 'Trial', 'ascend',
+  'Attacked', 'Certificate', 'Moved', 'RobustAccuracy', 'Trial', 'Universal',
+  'ascend', 'moved', 'paste', 'patch', 'spatial', 'universal',
   'certified_radius', 'interval_bounds', 'lead', 'madry_loss', 'mislead',
   'noisy_votes', 'robust_accuracy', 'summary', 'sure_class', 'trades_loss',
   'trial',

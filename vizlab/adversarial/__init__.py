@@ -25,14 +25,18 @@ from vizlab.adversarial.evaluation import (
 from vizlab.adversarial.goals import lead, mislead
 from vizlab.adversarial.nearest import carlini_wagner, deepfool, fmn
 from vizlab.adversarial.pgd import fgsm, pgd
+from vizlab.adversarial.spatial import Moved, moved, spatial
 from vizlab.adversarial.square import square
 from vizlab.adversarial.training import ascend, madry_loss, trades_loss
+from vizlab.adversarial.universal import Universal, paste, patch, universal
 
 __all__ = [
   'Attacked',
   'Certificate',
+  'Moved',
   'RobustAccuracy',
   'Trial',
+  'Universal',
   'apgd',
   'ascend',
   'carlini_wagner',
@@ -44,12 +48,17 @@ __all__ = [
   'lead',
   'madry_loss',
   'mislead',
+  'moved',
   'noisy_votes',
+  'paste',
+  'patch',
   'pgd',
   'robust_accuracy',
+  'spatial',
   'square',
   'summary',
   'sure_class',
   'trades_loss',
   'trial',
+  'universal',
 ]
