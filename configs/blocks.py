@@ -25,8 +25,7 @@ STYLE_LAYERS = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
 def net(pool: str = 'max') -> ConfigDict:
   """The network that is loaded, `vizlab.nets.load`."""
   config = ConfigDict()
-  # Or a file of weights, or a Python file with load_net() that returns one.
-  config.weights = 'minivgg'
+  config.weights = 'minivgg'  # or a file, of weights or of code: load_net()
   config.arch = placeholder(str)  # that of the file
   config.preprocess = placeholder(str)  # of the file; 'caffe', 'torchvision'
   config.pool = pool  # 'max', 'avg'

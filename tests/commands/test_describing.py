@@ -75,7 +75,7 @@ def test_settings_with_their_values(tmp_path):
     ('layer', 'fc', None),
     ('count', '6', 'how many of those'),
     ('photos', '', 'A folder (or pattern) of labelled photos instead.'),
-    ('net.weights', 'minivgg', 'or a file'),
+    ('net.weights', 'minivgg', 'or a file, of weights or of code: load_net()'),
     ('channels', '', 'numbers; () for those that fire most'),
   ):
     at = lines.index(f'  --config.{name}={value}')
