@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def load_net(config: ConfigDict) -> nets.Network:
+def load_net(config: ConfigDict) -> nets.Network | nets.FunctionNet:
   """Loads the network of ``config.net``.
 
   A Python file as ``config.net.weights`` has a function ``load_net()`` that
@@ -44,7 +44,7 @@ def load_net(config: ConfigDict) -> nets.Network:
     )
 
 
-def _load_own(net: ConfigDict) -> nets.Network:
+def _load_own(net: ConfigDict) -> nets.Network | nets.FunctionNet:
   """Loads the network that a Python file returns."""
   for name in ('arch', 'preprocess'):
     if net[name]:
