@@ -11,14 +11,13 @@ from vizlab.nets.functions.linear import LAYOUT
 from vizlab.nets.functions.naming import PRODUCTS
 from vizlab.nets.functions.pointwise import AFFINE, uniform_constants
 from vizlab.nets.functions.program import Program
-from vizlab.nets.functions.steps import Steps, apply
+from vizlab.nets.functions.steps import ADDS, MULTIPLIES, Steps, apply
 from vizlab.types import Array
 
 __all__ = ['additive_parts']
 
-_ADDS = frozenset(('add', 'add_any', 'sub'))
 # Operations whose results differ where one of their arguments does.
-_CHANGES = _ADDS | {'mul', 'div', 'neg', 'rsqrt', 'convert_element_type'}
+_CHANGES = ADDS | MULTIPLIES | {'neg', 'rsqrt', 'convert_element_type'}
 
 
 def additive_parts(
@@ -50,7 +49,7 @@ def additive_parts(
   if preprocessing:
     parts['input'] = _shift(program, preprocessing, known)
   for indices in _chains(program):
-    adds = [i for i in indices if steps.steps[i].operation in _ADDS]
+    adds = [i for i in indices if steps.steps[i].operation in ADDS]
     if not adds or preprocessing.issuperset(indices):
       continue
     output = steps.steps[indices[-1]].writes[0]

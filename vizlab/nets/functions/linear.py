@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from vizlab.nets.functions.axes import Place
 from vizlab.nets.functions.naming import PRODUCTS, Group, Named, mean_of
 from vizlab.nets.functions.pointwise import Unit
-from vizlab.nets.functions.steps import Step, Steps
+from vizlab.nets.functions.steps import ADDS, MULTIPLIES, Step, Steps
 from vizlab.types import Array
 
 __all__ = [
@@ -27,9 +27,7 @@ LAYOUT = frozenset(
   ' gather name pad reduce_max reduce_precision reshape rev slice'
   ' squeeze transpose pvary pcast'.split()
 )
-_ADDS = frozenset(('add', 'add_any', 'sub'))
-_MULTIPLIES = frozenset(('mul', 'div'))
-_FREE = frozenset((*_ADDS, *_MULTIPLIES, 'neg'))  # with constants, in a layer
+_FREE = frozenset((*ADDS, *MULTIPLIES, 'neg'))  # with constants, in a layer
 # Kinds of operations that are linear, without parameters.
 LINEAR = {
   'add': 'Add',
@@ -194,7 +192,7 @@ def _is_affine(step: Step, places: Mapping[int, Place]) -> bool:
     return False
   if step.operation == 'div':
     return data == [0]
-  return step.operation in (LAYOUT - {'name', 'reduce_max'}) | _ADDS | {
+  return step.operation in (LAYOUT - {'name', 'reduce_max'}) | ADDS | {
     'mul',
     'neg',
     *PRODUCTS,
@@ -228,9 +226,9 @@ def _factor(steps: Steps, chain: Sequence[int]) -> int:
     return len(chain)
   added = False
   for at, operation in enumerate(operations):
-    if operation in _MULTIPLIES or operation in ('sub', 'neg'):
+    if operation in MULTIPLIES or operation in ('sub', 'neg'):
       return at
-    if operation in _ADDS:
+    if operation in ADDS:
       if added:
         return at
       added = True
@@ -259,7 +257,7 @@ def _params(
       params['kernel'] = constants[0]
     elif step.operation in ('add', 'add_any') and 'bias' not in params:
       params['bias'] = constants[0]
-    elif step.operation in _ADDS | _MULTIPLIES:
+    elif step.operation in ADDS | MULTIPLIES:
       params[f'{step.operation}_{index}'] = constants[0]
   return params
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vizlab.nets.functions.axes import Place, windows
 from vizlab.nets.functions.pointwise import AFFINE, GUARD, OTHER, Unit
-from vizlab.nets.functions.steps import Step, Steps
+from vizlab.nets.functions.steps import ADDS, MULTIPLIES, Step, Steps
 
 __all__ = [
   'PRODUCTS',
@@ -28,9 +28,9 @@ __all__ = [
 
 PRODUCTS = {'conv_general_dilated': 'Conv', 'dot_general': 'Dense'}
 # Operations by which parameters have a part in a layer, and that end a layer.
-_WEIGHTED = frozenset((*PRODUCTS, 'add', 'add_any', 'sub', 'mul', 'div'))
+_WEIGHTED = ADDS | MULTIPLIES | {*PRODUCTS}
 _ENDS = ('reduce_window', 'scan', 'while', 'cond')
-_JOINS = frozenset(('add', 'add_any', 'sub', 'concatenate'))  # of two values
+_JOINS = ADDS | {'concatenate'}  # of two values
 _POOLING = {
   'reduce_window_max': ('max_pool', 'Pool'),
   'reduce_window_sum': ('avg_pool', 'Pool'),
@@ -331,6 +331,4 @@ def mean_of(
 
 def _adds(steps: Steps, indices: Sequence[int]) -> bool:
   """Tells if steps add a number, and do not only multiply by one."""
-  return any(
-    steps.steps[i].operation in ('add', 'add_any', 'sub') for i in indices
-  )
+  return any(steps.steps[index].operation in ADDS for index in indices)

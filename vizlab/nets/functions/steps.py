@@ -18,7 +18,19 @@ from jax.lax import ConvDimensionNumbers
 from vizlab.nets.layers.conv import conv2d
 from vizlab.types import Array
 
-__all__ = ['Step', 'Steps', 'apply', 'inner_jaxprs', 'steps_of']
+__all__ = [
+  'ADDS',
+  'MULTIPLIES',
+  'Step',
+  'Steps',
+  'apply',
+  'inner_jaxprs',
+  'steps_of',
+]
+
+# Operations of two values, number by number, that a layer consists of.
+ADDS = frozenset(('add', 'add_any', 'sub'))
+MULTIPLIES = frozenset(('mul', 'div'))
 
 # Calls that are replaced by what they compute. Others have derivatives of their
 # own (custom_jvp_call, custom_vjp_call) or control what is computed.
