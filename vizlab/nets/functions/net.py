@@ -189,10 +189,10 @@ def from_function(
   The function is traced, and its activations get names: those of its modules
   where the library writes them (Linen, Haiku) or where parameters have paths
   (NNX, Equinox, nested dicts), and of operations, ``'Block_0/relu'``;
-  `jax.ad_checkpoint.checkpoint_name` names any other value. `vizlab.nets.
-  layer_info` lists them. ReLUs, known by their values, and max pooling run by
-  backward rules, so that all methods work; like those of other networks they
-  have a reverse mode only.
+  `jax.ad_checkpoint.checkpoint_name` names any other value.
+  `vizlab.nets.layer_info` lists them. ReLUs, known by their values, and max
+  pooling run by backward rules, so that all methods work; like those of other
+  networks they have a reverse mode only.
 
   Args:
     fn: Function ``fn(variables, x)`` or, without variables, ``fn(x)``; or a
