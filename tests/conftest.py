@@ -94,6 +94,13 @@ def assets():
   return pathlib.Path(folder)
 
 
+@pytest.fixture
+def users_promotion():
+  """Users' models broadcast vectors and mix integers with floats."""
+  with jax.numpy_rank_promotion('allow'), jax.numpy_dtype_promotion('standard'):
+    yield
+
+
 @pytest.fixture(scope='session')
 def minivgg():
   return nets.load('minivgg')

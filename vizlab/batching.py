@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from vizlab.types import Array, whole
 
-__all__ = ['at_once', 'mean_over', 'vary_with']
+__all__ = ['at_once', 'mean_over', 'sum_over', 'vary_with']
 
 
 def at_once(x: Array, chunk: int) -> int:
@@ -43,14 +43,14 @@ def vary_with(tree: Any, value: Array) -> Array:
   return value + never.astype(value.dtype)
 
 
-def mean_over(
+def sum_over(
   fn: Callable[[Array], Array],
   samples: int,
   x: Array,
   chunk: int,
   reads: Any = (),
 ) -> Array:
-  """Computes ``mean_i fn(i)`` for ``i`` from 0 to ``samples - 1``.
+  """Computes ``sum_i fn(i)`` for ``i`` from 0 to ``samples - 1``.
 
   Args:
     fn: Maps the index of a sample, an int32 ``[]``, to an array.
@@ -61,7 +61,7 @@ def mean_over(
     reads: A pytree of the other arrays that ``fn`` depends on, such as a score.
 
   Returns:
-    The mean, an array of the shape that ``fn`` returns.
+    The sum, an array of the shape that ``fn`` returns.
   """
   samples = whole(samples, 'samples')
   most = min(samples, at_once(x, chunk))
@@ -77,4 +77,15 @@ def mean_over(
   shape = jax.eval_shape(fn, jax.ShapeDtypeStruct((), jnp.int32))
   zeros = vary_with((x, reads), jnp.zeros(shape.shape, shape.dtype))
   total, _ = jax.lax.scan(add, zeros, places)
-  return total / samples
+  return total
+
+
+def mean_over(
+  fn: Callable[[Array], Array],
+  samples: int,
+  x: Array,
+  chunk: int,
+  reads: Any = (),
+) -> Array:
+  """Computes ``mean_i fn(i)``; see `sum_over` for the arguments."""
+  return sum_over(fn, samples, x, chunk, reads) / samples

@@ -9,14 +9,10 @@ from vizlab import attribution, nets
 from vizlab.objectives import channel, logit, score
 
 fm = pytest.importorskip('flaxmodels')
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _promotion():
-  """These models broadcast vectors and mix integers with floats."""
-  with jax.numpy_rank_promotion('allow'), jax.numpy_dtype_promotion('standard'):
-    yield
+pytestmark = [
+  pytest.mark.slow,
+  pytest.mark.usefixtures('users_promotion'),
+]
 
 
 @pytest.fixture(scope='module')

@@ -24,6 +24,7 @@ __all__ = [
   'for_each',
   'held',
   'judged',
+  'radii',
 ]
 
 
@@ -104,8 +105,7 @@ def check_attack(
   """
   check_range(x)
   if epsilon is not None:
-    if not isinstance(epsilon, jax.core.Tracer):
-      number(np.asarray(epsilon), 'epsilon', 0.0)
+    epsilon = radii(epsilon, x)
     if np.ndim(epsilon) > 1 or 0 in np.shape(epsilon):
       raise ValueError(
         f'epsilon: got shape {np.shape(epsilon)}, expected a number or a list'
@@ -113,7 +113,7 @@ def check_attack(
   check_name('norm', norm, norms)
   # Not an argument: a class that is not there is an error while it is known.
   jax.eval_shape(lambda x: read(score, x), x)
-  return None if epsilon is None else jnp.asarray(epsilon, x.dtype)
+  return epsilon
 
 
 def check_range(x: Array) -> None:
@@ -124,6 +124,17 @@ def check_range(x: Array) -> None:
   low, high = np.nanmin(x, initial=0.0), np.nanmax(x, initial=1.0)
   if low < 0 or high > 1:
     raise ValueError(f'x: got values from {low:g} to {high:g}, expected [0, 1]')
+
+
+def radii(epsilon: Any, x: Array) -> Array:
+  """Radii as an array of the dtype of ``x``.
+
+  Raises:
+    ValueError: A radius is known, and negative or not finite.
+  """
+  if not isinstance(epsilon, jax.core.Tracer):
+    number(np.asarray(epsilon), 'epsilon', 0.0)
+  return jnp.asarray(epsilon, x.dtype)
 
 
 def amount(value: Any, name: str, x: Array) -> Array:

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from vizlab.adversarial.attacked import amount, check_range
-from vizlab.batching import at_once
+from vizlab.adversarial.attacked import amount, check_range, radii
+from vizlab.batching import sum_over
 from vizlab.objectives.contract import run_net
 from vizlab.rules import Rules
 from vizlab.rules.substitution import replaced
@@ -81,9 +81,7 @@ def interval_bounds(
     Gowal et al. 2018, equations 4 to 6.
   """
   check_range(x)
-  if not isinstance(epsilon, jax.core.Tracer):
-    epsilon = amount(np.asarray(epsilon), 'epsilon', x)
-  radius = jnp.broadcast_to(jnp.asarray(epsilon, x.dtype), x.shape[:-3])
+  radius = jnp.broadcast_to(radii(epsilon, x), x.shape[:-3])
   radius = radius[..., None, None, None]
   for op in _layers(net):
     if op.kind not in _KINDS:
@@ -208,17 +206,7 @@ def _votes(
     known = jnp.isfinite(logits).all(-1, keepdims=True)
     return jnp.where(known, own, 0)
 
-  together = min(at_once(x, chunk), samples)
-
-  def add(total: Array, start: Array) -> tuple[Array, None]:
-    numbers = start + jnp.arange(together)
-    votes = jax.vmap(vote)(numbers)
-    counts = (numbers < samples).astype(jnp.int32).reshape(-1, 1, 1)
-    return total + (votes * counts).sum(0), None
-
-  none = jnp.zeros_like(jax.eval_shape(vote, jnp.int32(0)))
-  starts = jnp.arange(0, samples, together)
-  total, _ = jax.lax.scan(add, none, starts)
+  total = sum_over(vote, samples, x, chunk, (net, key, sigma))
   return jnp.where(total.sum(-1, keepdims=True) == samples, total, 0)
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.ndimage import map_coordinates
 
 from vizlab.adversarial.attacked import check_range
 from vizlab.adversarial.goals import read
+from vizlab.image.motion import turned
 from vizlab.trees import as_pytree, where
 from vizlab.types import Array, ScoreFn, number, whole
 
@@ -127,22 +127,5 @@ def moved(x: Array, degrees: Array, shift: Array) -> Array:
   Returns:
     Images of the same shape, black where they come from outside.
   """
-  height, width, channels = x.shape[-3:]
   turn = jnp.deg2rad(jnp.asarray(degrees, x.dtype))
-  sine, cosine = jnp.sin(turn), jnp.cos(turn)
-  middle = (height - 1) / 2, (width - 1) / 2
-  down, right = jnp.meshgrid(
-    *(jnp.arange(n, dtype=x.dtype) for n in (height, width)), indexing='ij'
-  )
-  down, right = down - middle[0] - shift[0], right - middle[1] - shift[1]
-  at = [
-    cosine * down + sine * right + middle[0],
-    cosine * right - sine * down + middle[1],
-  ]
-
-  def one(plane: Array) -> Array:
-    return map_coordinates(plane, at, order=1, mode='constant')
-
-  planes = jnp.moveaxis(x, -1, -3).reshape(-1, height, width)
-  out = jax.vmap(one)(planes).reshape(*x.shape[:-3], channels, height, width)
-  return jnp.moveaxis(out, -3, -1)
+  return turned(x, turn, (shift[0], shift[1]))

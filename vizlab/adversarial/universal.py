@@ -110,9 +110,14 @@ def _universal(
 
   start = jnp.zeros(x.shape[1:], x.dtype)
   delta, _ = jax.lax.scan(advance, start, jnp.arange(steps))
-  score = mislead(net, label)
-  _, goal = read(score, jnp.clip(x + delta[None], 0, 1))
-  return Universal(delta, goal > 0, read(score, x)[1] > 0)
+
+  def wrong(given: tuple[Array, Array]) -> Array:
+    image, own = given
+    both = jnp.stack([jnp.clip(image + delta, 0, 1), image])
+    return read(mislead(net, own), both)[1] > 0
+
+  reached = jax.lax.map(wrong, (x, label), batch_size=batch)  # [B, 2]
+  return Universal(delta, reached[:, 0], reached[:, 1])
 
 
 def patch(

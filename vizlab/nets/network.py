@@ -24,6 +24,7 @@ __all__ = [
   'LayerInfo',
   'Network',
   'check_layers',
+  'edited',
   'get_params',
   'is_chain',
   'layer_info',
@@ -121,7 +122,7 @@ class Network(nnx.Module):
       y = op(self.params_of(op, x.dtype), rules, *read)
       act = y.reshape(*batch, *y.shape[1:])
       if op.name in edits:
-        act = _edited(op.name, edits[op.name], act)
+        act = edited(op.name, edits[op.name], act)
         y = act.reshape(y.shape)
       values[op.name], acts[op.name] = y, act
     return (act if act.ndim == len(batch) + 1 else None), acts
@@ -310,13 +311,14 @@ def _biases(net: Network) -> dict[str, Array]:
   return added
 
 
-def _edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
-  edited = edit(act)
-  if jnp.shape(edited) != act.shape:
+def edited(name: str, edit: Callable[[Array], Array], act: Array) -> Array:
+  """Applies an edit; raises a `ValueError` if it changes the shape."""
+  new = edit(act)
+  if jnp.shape(new) != act.shape:
     raise ValueError(
-      f'edits: got shape {jnp.shape(edited)} for {name!r}, expected {act.shape}'
+      f'edits: got shape {jnp.shape(new)} for {name!r}, expected {act.shape}'
     )
-  return edited
+  return new
 
 
 def _check_image(net: Network, x: Array) -> None:

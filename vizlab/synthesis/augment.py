@@ -16,9 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.ndimage import map_coordinates
 
 from vizlab.image.filters import rescale
+from vizlab.image.motion import turned
 from vizlab.synthesis.augmentation import Augmentation, augment
 from vizlab.synthesis.intensities import noise
 from vizlab.terms import at_least
@@ -127,23 +127,7 @@ def rotate(
   """Turns by up to so many degrees to either side."""
   draw = jax.random.uniform(key, (), image.dtype, -1.0)
   turn = jnp.deg2rad(degrees) * draw
-  h, w, c = image.shape[-3:]
-  y, x = jnp.meshgrid(
-    *(np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in (h, w)),
-    indexing='ij',
-  )
-  sine, cosine = jnp.sin(turn), jnp.cos(turn)
-  at = [
-    cosine * y + sine * x + (h - 1) / 2,
-    cosine * x - sine * y + (w - 1) / 2,
-  ]
-
-  def one(plane: Array) -> Array:
-    return map_coordinates(plane, at, order=1, mode='constant')
-
-  flat = jnp.moveaxis(image - fill, -1, -3).reshape(-1, h, w)
-  turned = jax.vmap(one)(flat).reshape(*image.shape[:-3], c, h, w)
-  return jnp.moveaxis(turned, -3, -1) + fill
+  return turned(image - fill, turn) + fill
 
 
 def _check_shares(low: Any, high: Any) -> None:

@@ -54,7 +54,7 @@ def additive_parts(
       continue
     output = steps.steps[indices[-1]].writes[0]
     if output not in names:
-      scope = steps.steps[adds[0]].scope or 'the function'
+      scope = steps.steps[adds[0]].module
       raise ValueError(
         f'net: got an addition in {scope} to a value that is no map or vector, '
         'expected biases of channels'
@@ -109,7 +109,7 @@ def _shift(program: Program, indices: set[int], known: dict[int, Any]) -> Array:
 
   def at(colour: Array) -> Array:
     x = jnp.broadcast_to(colour, known[image].shape)
-    out = steps.replay(order, {**known, image: x})
+    out = steps.replay(order, known, {image: x})
     return shown(out, labels)[0, 0, 0]
 
   channels, dtype = known[image].shape[-1], known[image].dtype
@@ -126,20 +126,17 @@ def _at_zero(
 ) -> Array:
   """The output of a chain of steps for zeros: what it adds."""
   steps = program.steps
-  values = dict(known)
-  for index in indices:
-    step = steps.steps[index]
-    aval = steps.avals[step.writes[0]]
-    if step.operation in PRODUCTS:  # of zeros
-      out = [jnp.zeros(aval.shape, aval.dtype)]
-    else:
-      for number in step.reads:
-        if number not in values:  # where the chain begins
-          start = steps.avals[number]
-          values[number] = jnp.zeros(start.shape, start.dtype)
-      out = apply(step.eqn, [values[number] for number in step.reads])
-    values.update(zip(step.writes, out, strict=True))
-  return values[steps.steps[indices[-1]].writes[0]]
+  # A product of zeros is zeros, so the chain may begin behind it.
+  for at, index in enumerate(indices):
+    if steps.steps[index].operation in PRODUCTS:
+      indices = indices[at + 1 :]
+      break
+  reads = steps.steps[indices[0]].reads
+  (start,) = {number for number in reads if number in program.places}
+  aval = steps.avals[start]
+  return steps.replay(
+    indices, known, {start: jnp.zeros(aval.shape, aval.dtype)}
+  )
 
 
 def _check_linear(program: Program) -> None:
@@ -159,7 +156,7 @@ def _check_linear(program: Program) -> None:
     kind = unit.kind if unit else step.operation
     if kind not in ('relu', 'leaky_relu', AFFINE) and not fits:
       raise ValueError(
-        f'net: {kind} in {step.scope or "the function"} is not linear, '
+        f'net: {kind} in {step.module} is not linear, '
         'expected layers that are linear between ReLUs and max pooling'
       )
 

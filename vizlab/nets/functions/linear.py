@@ -93,10 +93,9 @@ class PartLayer:
 
   def linear(self, params: Mapping[str, Array], *xs: Array) -> Array:
     """The output, linear in the inputs but for constants."""
-    known = dict(self.known)
-    known.update(zip(self.part.inputs, xs, strict=True))
-    known.update({self.part.params[name]: v for name, v in params.items()})
-    return self.steps.replay(self.part.indices, known)
+    changed = dict(zip(self.part.inputs, xs, strict=True))
+    changed.update({self.part.params[name]: v for name, v in params.items()})
+    return self.steps.replay(self.part.indices, self.known, changed)
 
   def preprocessing(self, image: int) -> Callable[[Array], Array] | None:
     """Function from a constant image to the input of the layer, or ``None``.
@@ -112,7 +111,7 @@ class PartLayer:
       x = jnp.full_like(self.known[image], end.ravel()[0])
       if not self.part.before:
         return x
-      return self.steps.replay(self.part.before, {**self.known, image: x})
+      return self.steps.replay(self.part.before, self.known, {image: x})
 
     return read
 

@@ -17,7 +17,7 @@ from vizlab.nets.functions.running import run
 from vizlab.nets.functions.traced import TracedFunction, is_array
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Layer
-from vizlab.nets.network import LayerInfo
+from vizlab.nets.network import LayerInfo, edited
 from vizlab.rules import Rules
 from vizlab.types import Acts, Array, Edits, pytree_dataclass
 
@@ -67,15 +67,10 @@ class FunctionNet:
     def split(a: Array) -> Array:
       return a.reshape(*batch, *a.shape[1:])
 
-    def on_flat(edit: Callable[[Array], Array]) -> Callable[[Array], Array]:
-      def change(a: Array) -> Array:
-        edited, shape = edit(split(a)), (*batch, *a.shape[1:])
-        fits = jnp.shape(edited) == shape  # otherwise the program says so
-        return edited.reshape(a.shape) if fits else edited
+    def on_flat(name: str, a: Array) -> Array:
+      return edited(name, edits[name], split(a)).reshape(a.shape)
 
-      return change
-
-    changes = {name: on_flat(edit) for name, edit in (edits or {}).items()}
+    changes = {name: functools.partial(on_flat, name) for name in edits or {}}
     (out,), acts = run(program, (*self.arrays, flat), self.rules, changes)
     logits = split(out) if out.ndim == 2 else None
     return logits, {name: split(act) for name, act in acts.items()}
@@ -95,8 +90,7 @@ class FunctionNet:
   @property
   def has_classifier(self) -> bool:
     """True if the results are vectors, such as logits."""
-    x = self._example()
-    steps = self.function.program(self.arrays, x).steps
+    steps = self._program().steps
     return len(steps.avals[steps.outputs[0]].shape) == 2
 
   @property
@@ -110,8 +104,7 @@ class FunctionNet:
   @property
   def layer_names(self) -> tuple[str, ...]:
     """Names of the activations."""
-    program = self.function.program(self.arrays, self._example())
-    return tuple(named.name for named in program.named)
+    return tuple(named.name for named in self._program().named)
 
   def biases(self) -> dict[str, Array]:
     """The additive part of each layer: ``{layer: [C]}``; see `full_gradient`.
@@ -120,24 +113,23 @@ class FunctionNet:
       ValueError: A step is not known to be linear, beside ReLUs and max
         pooling, or adds something that differs over positions.
     """
-    x = self._example()
-    program = self.function.program(self.arrays, x)
-    return additive_parts(program, (*self.arrays, x))
+    return additive_parts(self._program(), (*self.arrays, self._example()))
 
   def layer_info(self, size: int | None = None) -> tuple[LayerInfo, ...]:
     """Lists the activations; see `vizlab.nets.layer_info`."""
-    x = self._example(size)
-    program = self.function.program(self.arrays, x)
-    _, acts = jax.eval_shape(functools.partial(run, program), (*self.arrays, x))
-    return tuple(
-      LayerInfo(
-        named.name,
-        named.kind,
-        acts[named.name].shape[1:],
-        program.places[named.number].field,
-      )
-      for named in program.named
-    )
+    program = self._program(size)
+    rows = []
+    for named in program.named:
+      labels, field = program.places[named.number]
+      lengths = program.steps.avals[named.number].shape
+      sizes = dict(zip(labels, lengths, strict=True))
+      shape = tuple(sizes[label] for label in 'hwc' if label in sizes)
+      rows.append(LayerInfo(named.name, named.kind, shape, field))
+    return tuple(rows)
+
+  def _program(self, size: int | None = None) -> Program:
+    """The program for images of a size."""
+    return self.function.program(self.arrays, self._example(size))
 
   def _example(self, size: int | None = None) -> Array:
     """A black batch of a size."""
@@ -254,7 +246,7 @@ def from_function(
     jnp.asarray(leaf) for leaf in jax.tree.leaves(variables) if is_array(leaf)
   )
   net = FunctionNet(arrays, function)
-  function.program(arrays, net._example())  # raises if it is no network
+  net._program()  # raises if it is no network
   return net
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 
 from vizlab.nets.functions.axes import (
@@ -38,14 +37,13 @@ def run(
     program: The program.
     arguments: Its arguments: parameters, then the image.
     rules: Backward rules. What has the usual rule is computed as written.
-    edits: Functions by name of an activation.
+    edits: Functions by name of an activation, which keep its shape.
 
   Returns:
     The results, and the activations by name.
 
   Raises:
-    ValueError: A rule cannot be used where it is needed, or an edit changes the
-      shape.
+    ValueError: A rule cannot be used where it is needed.
   """
   return _Run(program, arguments, rules, edits or {}).results()
 
@@ -105,12 +103,11 @@ class _Run:
     program = self.program
     unit = program.unit_ends.get(index)
     if unit is not None:
-      constants = {n: v for n, v in self.known.items() if n != unit.input}
       # The rule of what treats every number alone, or nearly so.
       return [
         self.rules.lrn(
           self.known[unit.input],
-          lambda x: self.steps.replay(unit.steps, {**constants, unit.input: x}),
+          lambda x: self.steps.replay(unit.steps, self.known, {unit.input: x}),
         )
       ]
     part = program.parts.get(index)
@@ -126,7 +123,7 @@ class _Run:
     if step.operation in LAYOUT or index in program.inner:
       return apply(step.eqn, self._values(step))
     raise ValueError(
-      f'net: {step.operation} in {step.scope or "the function"} has no rule of '
+      f'net: {step.operation} in {step.module} has no rule of '
       'relevance, expected layers that are linear, functions of single numbers '
       'and pooling'
     )
@@ -141,7 +138,7 @@ class _Run:
       return [hidden(pooled, place.labels)]
     if self.rules.pool is not _PLAIN.pool:
       raise ValueError(
-        f'pool: got max pooling in {step.scope or "the function"} with '
+        f'pool: got max pooling in {step.module} with '
         f'{step.eqn.params["window_dimensions"]}, expected square windows over '
         'rows and columns'
       )
@@ -175,7 +172,7 @@ class _Run:
       ]
       return lax.switch(values[0], branches, *values[1:])
     raise ValueError(
-      f'relu, pool: {step.operation} in {step.scope or "the function"} has a '
+      f'relu, pool: {step.operation} in {step.module} has a '
       'ReLU or max pooling inside, which cannot have another rule there; '
       'expected it outside'
     )
@@ -185,13 +182,8 @@ class _Run:
     labels = self.program.places[named.number].labels
     act = shown(value, labels)
     if named.name in self.edits:
-      edited = self.edits[named.name](act)
-      if jnp.shape(edited) != act.shape:
-        raise ValueError(
-          f'edits: got shape {jnp.shape(edited)} for {named.name!r}, expected '
-          f'{act.shape}'
-        )
-      act, value = edited, hidden(edited, labels)
+      act = self.edits[named.name](act)
+      value = hidden(act, labels)
     self.acts[named.name] = act
     return value
 

@@ -63,6 +63,11 @@ class Step:
     """Name of the operation, such as ``'conv_general_dilated'``."""
     return self.eqn.primitive.name
 
+  @property
+  def module(self) -> str:
+    """The modules around it, for errors."""
+    return self.scope or 'the function'
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Steps:
@@ -122,14 +127,20 @@ class Steps:
         needed.update(n for n in step.reads if n in data and n != start)
     return found[::-1]
 
-  def replay(self, indices: Sequence[int], known: Mapping[int, Any]) -> Any:
+  def replay(
+    self,
+    indices: Sequence[int],
+    known: Mapping[int, Any],
+    changed: Mapping[int, Any],
+  ) -> Any:
     """Runs some steps; returns the first result of the last one.
 
     Args:
       indices: Indices of the steps, in the order they run.
-      known: All values that they read and do not compute.
+      known: Values by number.
+      changed: Values instead of these, such as that of the first input.
     """
-    values = dict(known)
+    values = {**known, **changed}
     for index in indices:
       step = self.steps[index]
       out = apply(step.eqn, [values[number] for number in step.reads])
