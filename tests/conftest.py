@@ -43,20 +43,13 @@ jax.config.update('jax_platforms', 'cpu')
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-_module = None
 _peaks = {}
 
 
 @pytest.fixture(autouse=True)
-def _few_programs(request):
-  """Forgets the compiled programs of the module before, or when there are many.
-
-  All tests of a module run in one worker (``--dist loadfile``), so few programs
-  are compiled twice.
-  """
-  global _module
-  forget_programs(0.4 if request.path == _module else 0.0)
-  _module = request.path
+def _few_programs():
+  """Forgets the compiled programs when there are many."""
+  forget_programs()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -146,7 +146,7 @@ def test_every_setting_has_its_effect(name, files, tmp_path, monkeypatch):
     }
     key = draws, repr(sorted(filled.items()))
     if key not in made:
-      forget_programs(0.3)
+      forget_programs()
       config = changed(base_of(name), filled)
       with monkeypatch.context() as patch:
         if not draws:  # reports take longer than what they tell of
