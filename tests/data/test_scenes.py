@@ -1,3 +1,5 @@
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,8 +53,8 @@ def test_one_object_has_one_label_and_an_empty_second_mask():
   one = scenes(KEY, 32, size=32)
   assert (one.labels[:, 0] >= 0).all() and (one.labels[:, 1] == -1).all()
   assert (one.textures[:, 1] == -1).all() and not one.masks[:, 1].any()
-  mixed = scenes(KEY, 4, objects=jnp.array([1, 2, 1, 2]), size=32)
-  np.testing.assert_array_equal(mixed.labels[:, 1] >= 0, [0, 1, 0, 1])
+  mixed = scenes(KEY, 32, objects=jnp.array([1, 2] * 16), size=32)
+  np.testing.assert_array_equal(mixed.labels[:, 1] >= 0, [0, 1] * 16)
 
 
 def test_a_scene_is_a_function_of_its_key(two):
@@ -62,6 +64,21 @@ def test_a_scene_is_a_function_of_its_key(two):
   assert not jnp.array_equal(two.image, other.image)
   single = scene(jax.random.fold_in(KEY, 5), objects=2, size=64)
   np.testing.assert_allclose(single.image, two.image[5], atol=1e-5)
+
+
+def test_numbers_near_to_each_other_share_a_program():
+  drawing = importlib.import_module('vizlab.data.scenes')._draw_all
+  scenes(KEY, 16, size=24)
+  compiled = drawing._cache_size()
+  few = scenes(KEY, 3, size=24)
+  assert drawing._cache_size() == compiled
+  more = scenes(KEY, 17, size=24)
+  assert drawing._cache_size() == compiled + 1
+  scenes(KEY, 64, size=24)
+  assert drawing._cache_size() == compiled + 1
+  for a, b in zip(few, more, strict=True):
+    assert len(a) == 3
+    np.testing.assert_array_equal(a, b[:3])
 
 
 def test_vmap_draws_what_the_loop_draws(two):
@@ -81,7 +98,7 @@ def test_every_shape_and_texture_comes_equally_often():
 
 @pytest.mark.parametrize('correlation', [0.0, 0.5, 1.0])
 def test_correlation_is_the_share_of_textures_that_tell_the_shape(correlation):
-  many = scenes(KEY, 1024, size=8, correlation=correlation)
+  many = scenes(KEY, 2048, size=8, correlation=correlation)
   same = float((many.labels[:, 0] == many.textures[:, 0]).mean())
   expected = correlation + (1 - correlation) / 16
   assert abs(same - expected) < 0.05
@@ -293,7 +310,7 @@ def test_categories_are_ranges_of_imagenets_classes():
 
 def test_a_data_set_is_drawn_in_parts():
   key = jax.random.key(4)
-  whole = scenes(key, 5, size=16)
-  part = scenes(key, 2, size=16, first=3)
+  whole = scenes(key, 5, size=24)
+  part = scenes(key, 2, size=24, first=3)
   for a, b in zip(whole, part, strict=True):
     np.testing.assert_allclose(a[3:], b, atol=1e-5)
