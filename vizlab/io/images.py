@@ -77,7 +77,7 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> pathlib.Path:
   """Writes a uint8 picture ``[H, W, 3]`` or ``[H, W]`` as PNG, atomically."""
   check_picture(picture, 'picture')
   image = Image.fromarray(picture)
-  return write_atomic(path, lambda file: image.save(file, 'PNG', optimize=True))
+  return write_atomic(path, lambda file: image.save(file, 'PNG'))
 
 
 def write_gif(

@@ -87,4 +87,4 @@ def _cell(value: Any) -> str:
 
 
 def _png(picture: np.ndarray) -> str:
-  return data_url(Image.fromarray(picture), 'png', optimize=True)
+  return data_url(Image.fromarray(picture), 'png')

@@ -152,7 +152,7 @@ def _curves(sweep: Sweep) -> str | None:
     few = np.unique(np.linspace(0, len(scores) - 1, _POINTS).astype(int))
     lines[name] = few + 1, (-scores if losses else scores)[few]
   drawn = plots.lines(lines, 'step', 'loss' if losses else 'score', log=losses)
-  return data_url(Image.fromarray(drawn), 'png', optimize=True)
+  return data_url(Image.fromarray(drawn), 'png')
 
 
 def _scores(folder: pathlib.Path) -> np.ndarray | None:
