@@ -4,6 +4,7 @@ Inputs are grey maps ``[..., H, W]`` in [0, 1]. Only spatial statistics matter,
 not positions.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -70,6 +71,13 @@ def co_occurrence(
       f'grey: got shape {grey.shape}, expected more than {max(distances)} '
       'pixels per side'
     )
+  return _features(grey, levels, tuple(distances))
+
+
+@functools.partial(jax.jit, static_argnames=('levels', 'distances'))
+def _features(
+  grey: Array, levels: int, distances: tuple[int, ...]
+) -> CoOccurrence:
   shade = jnp.clip(jnp.floor(grey * levels), 0, levels - 1).astype(jnp.int32)
   each = [
     [_pairs(shade, levels, distance * y, distance * x) for y, x in _TURNS]
@@ -139,6 +147,12 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
       f'grey: got shape {grey.shape}, expected at least {2 * bins} pixels per '
       f'side for {bins} rings'
     )
+  return _power(grey, bins)
+
+
+@functools.partial(jax.jit, static_argnames='bins')
+def _power(grey: Array, bins: int) -> Array:
+  h, w = grey.shape[-2:]
   # A window of two more samples, without its zeros at both ends.
   rows, columns = (np.hanning(n + 2)[1:-1] for n in (h, w))
   window = rows[:, None] * columns
