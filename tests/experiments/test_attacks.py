@@ -38,6 +38,7 @@ def test_a_class_is_led_to_by_name(tmp_path):
   assert (said == 0).all()
 
 
+@pytest.mark.slow
 def test_robust_accuracy_is_that_of_the_library(tmp_path):
   results = start(ROBUST, tmp_path, others='', epsilons=(0.0, 4 / 255))
   config = robustness.get_test_config()
@@ -95,6 +96,7 @@ def test_wrong_settings_are_named(name, change, message, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
   """A few steps learn one small batch by heart."""
   start(TRAIN, tmp_path, stages=((32, 12),), batch_size=8, learning_rate=3e-3)
@@ -115,6 +117,7 @@ def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
   assert jnp.isfinite(found['curve']).all()
 
 
+@pytest.mark.slow
 def test_gradients_are_measured(tmp_path):
   results = start(PICTURES, tmp_path, targets='star,disc')
   known = scenes(jax.random.key(0), 3, objects=1, size=96)

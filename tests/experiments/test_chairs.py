@@ -56,6 +56,7 @@ def test_views_that_are_judged_lie_halfway():
   assert jnp.abs(drawn.change).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_generator_learns_to_draw(tmp_path):
   results = start(
     NAME, tmp_path, styles=6, steps=150, batch_size=8, features=32,

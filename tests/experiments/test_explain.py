@@ -40,6 +40,7 @@ def test_odd_pictures_are_explained(tmp_path):
   assert sheet.std() > 10
 
 
+@pytest.mark.slow
 def test_grad_cam_finds_the_object(tmp_path):
   config = configs.get_test_config()
   config.methods = ('grad_cam', 'guided_grad_cam')

@@ -12,6 +12,7 @@ from vizlab.runs.reader import read_metrics
 LAYERS = ('relu1_1', 'relu2_1')
 
 
+@pytest.mark.slow
 def test_the_network_learns_to_lower_the_loss(tmp_path):
   results = start('generate/fast_style', tmp_path, steps=60, compare=20)
   rows = [row['training/loss'] for row in read_metrics(tmp_path)]
@@ -44,6 +45,7 @@ def test_the_network_learns_to_lower_the_loss(tmp_path):
   assert abs(results['loss'] - float(losses[0] / losses[1])) < 0.02
 
 
+@pytest.mark.slow
 def test_squares_are_cut_from_photos(tmp_path):
   write_pictures(tmp_path, ['a', 'b'])
   run = tmp_path / 'run'

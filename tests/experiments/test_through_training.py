@@ -9,6 +9,7 @@ from vizlab.data.scenes import SHAPE_NAMES, scene
 SMALL = {'stages': ((32, 6),), 'epochs': (1, 3)}
 
 
+@pytest.mark.slow
 def test_units_of_each_epoch_are_those_of_the_net_then(tmp_path):
   results = start('probes/through_training', tmp_path, **SMALL)
   early, last = (read(tmp_path, f'epoch_{n:03d}') for n in (1, 3))

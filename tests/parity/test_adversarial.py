@@ -119,6 +119,7 @@ def test_the_fast_minimum_norm_goes_as_far(both):
   )
 
 
+@pytest.mark.slow
 def test_carlini_and_wagner_go_as_far(both):
   net, _, x, label = both
   peer = foolbox.attacks.L2CarliniWagnerAttack(
