@@ -1,9 +1,12 @@
 """CAM, Grad-CAM++, HiResCAM, LayerCAM and Score-CAM against numpy."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import run, values
 
 from vizlab import attribution
 from vizlab.attribution.cam import upsample, weigh
@@ -37,8 +40,10 @@ def test_grad_cam_pp_is_the_sum_of_the_paper(asked, images, parts):
       2 * g[b, i, j, k] ** 2 + a[b, ..., k].sum() * g[b, i, j, k] ** 3
     )
     expected[b] += alpha * max(g[b, i, j, k], 0) * a[b, ..., k]
-  got = attribution.grad_cam_pp(asked, images, layer=LAYER, resize=False)
-  close(got, np.maximum(expected, 0), 1e-4)
+  grad_cam_pp = jax.jit(
+    functools.partial(attribution.grad_cam_pp, layer=LAYER, resize=False)
+  )
+  close(grad_cam_pp(asked, images), np.maximum(expected, 0), 1e-4)
 
 
 def test_hires_cam_and_layer_cam_weigh_every_place(asked, images, parts):
@@ -90,16 +95,16 @@ def test_score_cam_is_the_loop_of_the_paper(baseline, minivgg, images):
   got = attribution.score_cam(
     asked, x, layer=layer, baseline=baseline, resize=False, chunk=10
   )
-  a = np.asarray(minivgg(x)[1][layer])
-  maps = [upsample(a[..., k], (48, 48)) for k in range(a.shape[-1])]
+  a = np.asarray(run(minivgg, x)[1][layer])
+  enlarged = jax.jit(lambda a: upsample(a, (48, 48)))
+  maps = [enlarged(a[..., k]) for k in range(a.shape[-1])]
   masks = []
   for m in np.stack(maps):
     low, high = m.min((1, 2), keepdims=True), m.max((1, 2), keepdims=True)
     masks.append((m - low) / np.where(high > low, high - low, 1))
   masks = np.stack(masks)[..., None]
-  seen = jax.jit(lambda asked, x: asked(x))
   x0 = np.broadcast_to(np.float32(baseline), x.shape)
-  y = np.stack([seen(asked, x0 + m * (np.asarray(x) - x0)) for m in masks])
+  y = np.stack([values(asked, x0 + m * (np.asarray(x) - x0)) for m in masks])
   weight = np.exp(y - y.max(0)) / np.exp(y - y.max(0)).sum(0)
   close(got, np.maximum(np.einsum('kb,bhwk->bhw', weight, a), 0))
 

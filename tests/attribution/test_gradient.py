@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import run, values
 
 from vizlab import attribution, nets
 from vizlab.nets.graph import wiring
@@ -49,15 +50,15 @@ def test_guided_backprop_equals_the_gradient_where_nothing_is_negative():
   asked = score(positive, neuron('relu2_1', 5, (2, 3)))
   x = jax.random.uniform(jax.random.key(0), (1, 32, 32, 3), minval=0.5)
   np.testing.assert_allclose(
-    attribution.guided_backprop(asked, x),
-    attribution.gradient(asked, x),
+    jax.jit(attribution.guided_backprop)(asked, x),
+    jax.jit(attribution.gradient)(asked, x),
     rtol=1e-5,
   )
 
 
 def slow_deconvnet(net, x, layer, channel):
   """Explicit unpooling, rectification and transposed convolution, in numpy."""
-  _, acts = net(x)
+  _, acts = run(net, x)
   ops = {op.name: (op, inputs[0]) for op, inputs in wiring(net.ops)}
   a = np.asarray(acts[layer])[0, ..., channel]
   peak_at = np.unravel_index(a.argmax(), a.shape)
@@ -126,9 +127,10 @@ def test_deconvnet_equals_a_slow_replica(arch, layer, size):
 
 def test_deconvnet_seed(tiny, images):
   asked = score(tiny, peak('relu2', 3))
-  own = attribution.deconvnet(asked, images)
-  one = attribution.deconvnet(asked, images, seed=1.0)
-  y = asked(images)
+  deconvnet = jax.jit(attribution.deconvnet)
+  own = deconvnet(asked, images)
+  one = deconvnet(asked, images, seed=1.0)
+  y = values(asked, images)
   np.testing.assert_allclose(own, one * y[:, None, None, None], atol=1e-5)
 
 

@@ -150,6 +150,7 @@ def test_slopes_are_those_of_finite_differences(kind, acts, others):
     wish = make(targets)
     way = jax.random.normal(KEY, acts['a'].shape)
 
+    @jax.jit
     def f(t):
       return wish(None, {**acts, 'a': acts['a'] + t * way}).sum()
 

@@ -49,14 +49,19 @@ def test_channels_are_a_vmapped_axis():
   net = make_tiny(1)
   x = jax.random.uniform(jax.random.key(0), (4, 2, 16, 16, 3))
   units = jnp.array([0, 3, 3, 7])
-  both = jax.vmap(lambda k, x: probes.effects(net, 'relu1', k, x))(units, x)
+
+  @jax.jit
+  def effects(k, x):
+    return probes.effects(net, 'relu1', k, x)
+
+  both = jax.vmap(effects)(units, x)
   for i, k in enumerate(units.tolist()):
-    one = probes.effects(net, 'relu1', k, x[i])
+    one = effects(k, x[i])
     for name in ('attribution', 'ablation'):
       np.testing.assert_allclose(
         getattr(both, name)[i], getattr(one, name), rtol=1e-4, atol=1e-6
       )
-  whole = probes.effects(net, 'relu1', 3, x)
+  whole = effects(3, x)
   assert whole.ablation.shape == (4, 2, 6)
 
 

@@ -41,7 +41,7 @@ def test_every_augment_has_a_row():
 
 @each
 def test_one_draw_for_a_batch_and_each_its_own_under_vmap(name, x):
-  augment = EVERY[name]
+  augment = jax.jit(EVERY[name])
   batch = augment(KEY, x)
   for i, image in enumerate(x):
     np.testing.assert_allclose(batch[i], augment(KEY, image), atol=1e-6)

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import run
 
 from vizlab import optimize, synthesis
 from vizlab.image.filters import resize
@@ -20,7 +21,7 @@ def test_inversion_is_the_papers_sum(tiny, x):
     tiny, 'relu2', x, tv=np.array([0.3, 0.7]), range_weight=0.2
   )
   y = jnp.clip(x + 0.1, 0, 1)
-  a, b = (np.asarray(tiny(v)[1]['relu2'], np.float64) for v in (y, x))
+  a, b = (np.asarray(run(tiny, v)[1]['relu2'], np.float64) for v in (y, x))
   for i, weight in enumerate((0.3, 0.7)):
     apart = ((a[i] - b[i]) ** 2).sum() / (b[i] ** 2).sum()
     np.testing.assert_allclose(wish.score(y)[i], -apart, rtol=1e-5)
@@ -162,6 +163,7 @@ def test_octaves_carry_what_came_in(tiny):
       wish, x, KEY, octaves=2, scale=2.0, steps=2, rate=0.1, jitter=5
     )
   )
+  slope = jax.jit(jax.grad(lambda x: wish(x).sum()))
   shifts = set()
   detail = jnp.zeros((2, 36, 32, 3))
   for octave, size in enumerate([(36, 32), (72, 64)]):
@@ -173,7 +175,7 @@ def test_octaves_carry_what_came_in(tiny):
       by = jax.random.randint(key, (2,), -5, 6)
       shifts.add(tuple(by.tolist()))
       seen = jnp.roll(image, by, (1, 2))
-      g = jnp.roll(jax.grad(lambda x: wish(x).sum())(seen), -by, (1, 2))
+      g = jnp.roll(slope(seen), -by, (1, 2))
       size = jnp.abs(g).mean((1, 2, 3), keepdims=True)
       image = jnp.clip(image + 0.1 * g / size, 0, 1)
     detail = image - base

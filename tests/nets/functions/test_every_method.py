@@ -118,6 +118,7 @@ def test_new_weights_and_targets_do_not_recompile(x):
 def test_any_leading_batch_and_vmap(model, x):
   net = score(foreign.MODELS[model](foreign.params(), x), logit(1))
 
+  @jax.jit
   def cam(x):
     return attribution.grad_cam(net, x, layer='relu_1')
 

@@ -222,7 +222,8 @@ def test_a_model_in_half_precision():
     for each in (jnp.bfloat16, jnp.float32)
   )
   for method in ('gradient', 'guided_backprop', 'lrp', 'fullgrad'):
-    map_, expected = (getattr(attribution, method)(s, X) for s in (half, full))
+    call = jax.jit(getattr(attribution, method))
+    map_, expected = (call(s, X) for s in (half, full))
     assert map_.dtype == jnp.float32
     assert np.corrcoef(map_.ravel(), expected.ravel())[0, 1] > 0.99
 
