@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import make_tiny
 
 from vizlab import nets, rules
 from vizlab.nets import layers
@@ -211,6 +212,31 @@ def test_chains():
 def test_unknown_layer_suggests_near_names(tiny, images):
   with pytest.raises(ValueError, match="'rellu2'.* did you mean 'relu2'"):
     tiny(images, {'rellu2': lambda a: a})
+
+
+def test_nets_of_other_weights_are_one_program(images):
+  """Of one trace, too, whatever it is a part of."""
+  ours, theirs = make_tiny(5), make_tiny(6)
+  calls = []
+
+  def relu(x):
+    calls.append(len(x))
+    return rules.relu(x)
+
+  ours, theirs = (
+    nets.Network(
+      't', net.ops, net.spec, nets.get_params(net), rules.Rules(relu)
+    )
+    for net in (ours, theirs)
+  )
+  logits = ours(images)[0]
+  assert len(calls) == 2, 'one for each ReLU'
+  assert not jnp.allclose(theirs(images)[0], logits)
+  jitted = jax.jit(lambda net, x: 2 * net(x)[0])(ours, images)
+  np.testing.assert_allclose(jitted, 2 * logits, rtol=1e-5)
+  assert len(calls) == 2
+  edited = ours(images, {'fc': lambda a: a + 1})[0]
+  np.testing.assert_allclose(edited, logits + 1, rtol=1e-5)
 
 
 def test_edits(tiny, images):

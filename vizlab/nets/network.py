@@ -47,7 +47,8 @@ class Network(nnx.Module):
   """A convolutional network: ``net(x, edits=None) -> (logits, acts)``.
 
   It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
-  activation; under ``jit`` unused activations are not computed.
+  activation; under ``jit`` unused activations are not computed. Outside of
+  ``jit``, without edits, it runs as one program.
 
   Attributes:
     arch: Name of the architecture.
@@ -108,9 +109,14 @@ class Network(nnx.Module):
       ValueError: A layer in ``edits`` is unknown, an edit changes the shape, or
         the images are not ``[..., H, W, 3]`` or too small.
     """
-    edits = edits or {}
-    check_layers(self, edits)
     _check_image(self, x)
+    if edits or self.rules.required:
+      return self._run(x, edits or {})
+    return _compiled(self, x)
+
+  def _run(self, x: Array, edits: Edits) -> tuple[Array | None, Acts]:
+    """Runs the network layer by layer."""
+    check_layers(self, edits)
     batch = x.shape[:-3]
     flat = self.rules.image(self.spec, x).reshape(-1, *x.shape[-3:])
     first = dataclasses.replace(self.rules, first=self.spec)
@@ -168,6 +174,11 @@ class Network(nnx.Module):
     first argument. ``None`` for a subclass that overrides ``__call__``.
     """
     return functools.partial(occlude, self) if self._runs_ops else None
+
+
+# One program instead of one for each operation, traced once wherever it is a
+# part. Edits and rules that are put in are functions, new ones for each call.
+_compiled = jax.jit(lambda net, x: net._run(x, {}))
 
 
 def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
