@@ -15,6 +15,11 @@ BAD = [
   ('generate/fast_style', {'size': 34}, 'config.size: got 34, .* multiple of'),
   ('generate/fast_style', {'upsampling': 'bilinear'}, 'config.upsampling: got'),
   (
+    'generate/texture_network',
+    {'size': 33},
+    'config.size: got 33, expected a multiple of 2',
+  ),
+  (
     'generate/super_resolution',
     {'size': 26},
     'config.size: got 26, expected a multiple of 4, at least 24',

@@ -130,6 +130,7 @@ BASES = {
     'compare': 0,
     'shown_size': 32,
   },
+  'generate/texture_network': {'layers': 'relu1_1', 'steps': 2, 'compare': 0},
   'generate/stylise': {'size': 24},
   'generate/learned_prior': {
     'scenes': 7,

@@ -31,6 +31,7 @@ from vizlab_experiments.shared.painter_training import Goal, train_painter
 from vizlab_experiments.shared.painting import GRID, painted
 from vizlab_experiments.shared.progress import stoppable
 from vizlab_experiments.shared.records import curve, write_record
+from vizlab_experiments.shared.style_scales import style_scales
 
 __all__ = ['prepare', 'run']
 
@@ -146,18 +147,14 @@ def _goal(inputs: Inputs, recorder: Recorder) -> Goal:
     out = seeing(x)
     target = out[1][config.content_layer]
     apart = content(config.content_layer, jnp.roll(target, 1, 0), mean=True)
-    each = [
-      style.style_loss(seeing, painting, [layer])(*out).mean()
-      for layer in layers
-    ]
     return {
       'content': np.asarray(apart(*out).mean()),
-      'style': np.stack(each),
+      'style': style_scales(seeing, painting, layers, out),
     }
 
   found = recorder.once('scales', measured)
-  distance, each = (np.where(v > 0, v, 1) for v in found.values())
-  weights = tuple(map(float, 1 / (len(layers) * each)))
+  distance = np.where(found['content'] > 0, found['content'], 1)
+  weights = tuple(map(float, 1 / (len(layers) * found['style'])))
   wanted = style.style_loss(seeing, painting, layers, weights=weights)
   return Goal(wanted, float(config.alpha / distance), weights)
 

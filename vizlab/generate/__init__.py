@@ -5,6 +5,7 @@ The networks themselves are those of `vizlab.nets` (``fast_style``,
 """
 
 from vizlab.generate.artefacts import border_contrast, grid_energy
+from vizlab.generate.diversity import diversity
 from vizlab.generate.perceptual import feature_loss, perceptual_loss
 from vizlab.generate.sampling import Samples, sample
 from vizlab.generate.transform import mixed_styles, transformed
@@ -12,6 +13,7 @@ from vizlab.generate.transform import mixed_styles, transformed
 __all__ = [
   'Samples',
   'border_contrast',
+  'diversity',
   'feature_loss',
   'grid_energy',
   'mixed_styles',

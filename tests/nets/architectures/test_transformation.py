@@ -1,9 +1,13 @@
 import jax
 import numpy as np
 import pytest
+from tools import run
 
 from vizlab import nets
-from vizlab.nets.architectures.transformation import generator
+from vizlab.nets.architectures.transformation import (
+  generator,
+  texture_generator,
+)
 from vizlab.nets.graph import init_params
 
 
@@ -25,3 +29,46 @@ def test_each_part_of_a_description_has_layers_of_its_own():
 def test_a_generator_needs_widths():
   with pytest.raises(ValueError, match=r'widths: got \(\), expected some'):
     generator({'style': 3}, (), side=4)
+
+
+def make_textures(scales, side, width=4):
+  ops = texture_generator(scales, width, noise=2)
+  count = 2 * scales
+  spec = nets.InputSpec(side, (0.5,) * count, (12**-0.5,) * count)
+  params = init_params(ops, spec.shape, jax.random.key(0))
+  return nets.Network('textures', ops, spec, params)
+
+
+def test_noise_of_each_resolution_has_channels_of_its_own():
+  net = make_textures(3, 16)
+  z = jax.random.uniform(jax.random.key(1), (2, 16, 16, 6))
+  before, changed = run(net, z)[1], np.array(z)
+  sides = [before[f'noise{i}'].shape[1] for i in (1, 2, 3)]
+  assert sides == [4, 8, 16]
+  widths = [before[f'join{i}_block_relu3'].shape[-1] for i in (1, 2)]
+  assert widths == [8, 12]
+  # The coarsest noise is at every fourth position of the first channels.
+  changed[..., :2] = 0
+  changed[:, ::4, ::4, :2] = z[:, ::4, ::4, :2]
+  np.testing.assert_array_equal(run(net, changed)[1]['image'], before['image'])
+  changed[:, ::4, ::4, :2] = 0
+  after = run(net, changed)[1]
+  assert not np.allclose(after['image'], before['image'], atol=1e-3)
+  np.testing.assert_array_equal(after['own1_norm'], before['own1_norm'])
+  assert 0 <= before['image'].min() and before['image'].max() <= 1
+
+
+def test_textures_have_no_border():
+  """Noise that is shifted around gives the texture shifted around."""
+  net = make_textures(3, 16)
+  z = jax.random.uniform(jax.random.key(1), (16, 24, 6))
+  one = run(net, z)[1]['image']
+  other = run(net, np.roll(z, (4, 8), (0, 1)))[1]['image']
+  assert one.shape == (16, 24, 3) and one.std() > 0.01
+  np.testing.assert_allclose(other, np.roll(one, (4, 8), (0, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize('wrong', ['scales', 'width', 'noise'])
+def test_numbers_of_textures_are_positive(wrong):
+  with pytest.raises(ValueError, match=f'{wrong}: got 0, expected at least 1'):
+    texture_generator(**{wrong: 0})

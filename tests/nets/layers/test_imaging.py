@@ -27,13 +27,13 @@ def run(op, x, params=None):
   return np.asarray(y)
 
 
-@pytest.mark.parametrize('mode', ['zeros', 'reflect'])
+@pytest.mark.parametrize('mode', ['zeros', 'reflect', 'wrap'])
 @pytest.mark.parametrize('sides', [(0, 1), (2, 2), (3, 0)])
 def test_borders_equal_those_of_numpy(mode, sides, x):
   wanted = np.pad(
     x,
     [(0, 0), sides, sides, (0, 0)],
-    {'zeros': 'constant', 'reflect': 'reflect'}[mode],
+    {'zeros': 'constant', 'reflect': 'reflect', 'wrap': 'wrap'}[mode],
   )
   np.testing.assert_array_equal(run(Pad('pad', *sides, mode), x), wanted)
 
@@ -44,7 +44,7 @@ def test_small_maps_have_no_mirror_image():
   assert Pad('pad', 4, 2, 'zeros').out_shape((3, 9, 1)) == (9, 15, 1)
 
 
-@pytest.mark.parametrize('fields', [(-1, 0, 'zeros'), (1, 1, 'wrap')])
+@pytest.mark.parametrize('fields', [(-1, 0, 'zeros'), (1, 1, 'edge')])
 def test_wrong_borders_are_named(fields):
   with pytest.raises(ValueError, match='before, after, mode: got'):
     Pad('pad', *fields)

@@ -13,6 +13,7 @@ from vizlab.nets.layers import (
   Pad,
   ReLU,
   Rescale,
+  Subsample,
   Upsample,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
   'decoder',
   'generator',
   'super_resolution',
+  'texture_generator',
   'transformation',
 ]
 
@@ -139,6 +141,64 @@ def super_resolution(
   ops += conv('conv2', 3, 9, False)
   ops.append(Upsample('enlarged', factor, smooth=True, inputs=(None,)))
   return (*ops, Add('image', inputs=('conv2', 'enlarged')))
+
+
+def texture_generator(
+  scales: int = 5, width: int = 8, *, noise: int = 3
+) -> tuple[Layer, ...]:
+  """Layers of a network that makes textures of noise (Ulyanov et al. 2016).
+
+  Noise of the lowest resolution goes through a block of three convolutions, is
+  enlarged by two and joined with what such a block makes of noise of the next
+  resolution; another block follows, and so on up to the highest. At each join
+  there are ``width`` more channels. Maps go on at the other side, so textures
+  have no border: they tile. Their sides are multiples of ``2 ** (scales - 1)``.
+
+  Noise of all resolutions is one map: each takes channels of its own, at every
+  second, fourth, eighth position.
+
+  Args:
+    scales: Number of resolutions.
+    width: Channels that the noise of each resolution becomes.
+    noise: Channels of the noise of each resolution.
+
+  Raises:
+    ValueError: A number is not positive.
+
+  References:
+    Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, figure 2; Ulyanov, Vedaldi &
+    Lempitsky 2017 (instance normalisation).
+  """
+  for name, value in {'scales': scales, 'width': width, 'noise': noise}.items():
+    if value < 1:
+      raise ValueError(f'{name}: got {value}, expected at least 1')
+
+  def block(name: str, features: int) -> Iterator[Layer]:
+    for i, kernel in enumerate((3, 3, 1), start=1):
+      if kernel > 1:
+        yield Pad(f'{name}_pad{i}', kernel // 2, kernel // 2, 'wrap')
+      yield Conv(f'{name}_conv{i}', features, kernel, 1, 0)
+      yield InstanceNorm(f'{name}_norm{i}')
+      yield ReLU(f'{name}_relu{i}')
+
+  ops: list[Layer] = []
+  below = ''
+  for i in range(scales):
+    step, name = 2 ** (scales - 1 - i), f'noise{i + 1}'
+    ops.append(Channels(f'{name}_whole', i * noise, noise, inputs=(None,)))
+    ops += [Subsample(name, noise, step), *block(f'{name}_block', width)]
+    if below:
+      ours = ops[-1].name
+      ops += [
+        Upsample(f'up{i}', inputs=(below,)),
+        InstanceNorm(f'up{i}_norm'),
+        InstanceNorm(f'own{i}_norm', inputs=(ours,)),
+        Concat(f'join{i}', inputs=(f'up{i}_norm', f'own{i}_norm')),
+        *block(f'join{i}_block', (i + 1) * width),
+      ]
+    below = ops[-1].name
+  ops.append(Conv('last', 3, 1, 1, 0))
+  return (*ops, Rescale('image', 0.5, 0.5, squash=True))
 
 
 def decoder(

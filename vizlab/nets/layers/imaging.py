@@ -15,7 +15,7 @@ from vizlab.types import Array
 
 __all__ = ['ConvTranspose', 'InstanceNorm', 'Pad', 'Rescale', 'Upsample']
 
-_MODES = {'zeros': 'constant', 'reflect': 'reflect'}
+_MODES = {'zeros': 'constant', 'reflect': 'reflect', 'wrap': 'wrap'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Pad(Layer):
   Attributes:
     before: Rows and columns added above and on the left.
     after: Rows and columns added below and on the right.
-    mode: ``'zeros'`` or ``'reflect'``, which mirrors the map without repeating
-      its border.
+    mode: ``'zeros'``, ``'reflect'``, which mirrors the map without repeating
+      its border, or ``'wrap'``, which goes on at the other side.
   """
 
   before: int

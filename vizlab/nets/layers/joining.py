@@ -73,34 +73,40 @@ class Subsample(Layer):
 
   The shortcut without parameters between stages of a ResNet (He et al. 2016,
   option A).
+
+  Attributes:
+    features: Channels with those of zeros.
+    step: Rows and columns from one position to the next that is taken.
   """
 
   features: int
+  step: int = 2
 
   def out_shape(self, *shapes: Shape) -> Shape:
-    """``(ceil(H / 2), ceil(W / 2), features)``."""
+    """``(ceil(H / step), ceil(W / step), features)``."""
     h, w, channels = shapes[0]
     if self.features < channels:
       raise ValueError(
         f'features: got {self.features} for {self.name!r}, expected at least '
         f'the {channels} of its input'
       )
-    return -(-h // 2), -(-w // 2), self.features
+    return -(-h // self.step), -(-w // self.step), self.features
 
   @property
   def slide(self) -> Slide | None:
-    """Window of one position, at a stride of 2."""
-    return Slide(1, 2)
+    """Window of one position, at a stride of a step."""
+    return Slide(1, self.step)
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
     """The layer itself: it has no padding."""
     return self
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
-    """Takes every other row and column, and adds channels of zeros."""
+    """Takes some rows and columns, and adds channels of zeros."""
     added = self.features - xs[0].shape[-1]
     sides = (added // 2, added - added // 2)
-    return jnp.pad(xs[0][:, ::2, ::2], [(0, 0)] * 3 + [sides])
+    some = xs[0][:, :: self.step, :: self.step]
+    return jnp.pad(some, [(0, 0)] * 3 + [sides])
 
 
 @dataclasses.dataclass(frozen=True)
