@@ -12,6 +12,7 @@ from jax.sharding import Mesh, PartitionSpec
 from tools import METHODS, make_tiny
 
 from vizlab import attribution
+from vizlab.data import scenes
 from vizlab.nets.layers.conv import conv2d
 from vizlab.objectives import logit, score
 
@@ -46,6 +47,13 @@ def main():
     if name in ('gradient', 'deconvnet', 'grad_cam', 'smoothgrad'):
       check(name, explain, x[:1], target, WHOLE)  # one image, two classes
 
+  def drawn(x, target):
+    key = jax.random.key(1)
+    return jnp.concatenate(
+      [scenes(key, 1, size=12, first=first).image for first in target]
+    )
+
+  check('scenes', drawn, x, target, SPLIT)
   function = foreign.plain(foreign.params(), x)
   for name in ('gradient', 'guided_backprop', 'lrp', 'fullgrad'):
 

@@ -29,7 +29,8 @@ from vizlab.runs.settings import assign
 
 # JAX makes an MLIR context for each program, in 1.2 MB and 3 ms, and keeps it:
 # eight times the memory of a small program. One serves all.
-mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+if make := getattr(mlir, 'make_ir_context', None):
+  mlir.make_ir_context = functools.cache(make)
 _floor = 0.0
 
 
@@ -51,7 +52,8 @@ def forget_programs(most=1.0, growth=0.15):
   if resident() < max(most, _floor + growth):
     return
   jax.clear_caches()
-  mlir.make_ir_context.cache_clear()
+  if make:
+    mlir.make_ir_context.cache_clear()
   gc.collect()
   if sys.platform == 'linux':
     ctypes.CDLL(None).malloc_trim(0)

@@ -23,7 +23,7 @@ def at_once(x: Array, chunk: int) -> int:
 
 
 def vary_with(tree: Any, value: Array) -> Array:
-  """Gives a float array the device-varying type of the arrays in a pytree.
+  """Gives an array the device-varying type of the arrays in a pytree.
 
   Under `jax.shard_map` a constant is replicated: a loop cannot accumulate
   device-varying values in it, and a gradient with respect to it is summed over

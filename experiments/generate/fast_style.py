@@ -86,11 +86,13 @@ def prepare(config: ConfigDict) -> Inputs:
     read_picture('images', path, shorter=config.shown_size)
     for path in picture_paths(config, 'images')
   )
-  with named(layer='style_layers', x='size'):
+  with named(layer='style_layers', layers='style_layers', x='style_size'):
     jax.eval_shape(
       lambda x: style.style_loss(seeing, x, layers)(*seeing(x)),
       jnp.asarray(painting),
     )
+  with named(x='size'):
+    jax.eval_shape(seeing, jnp.zeros((config.size, config.size, 3)))
   return Inputs(config, seeing, painting, images, shown)
 
 

@@ -62,6 +62,17 @@ def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
+def test_textures_are_large_enough_for_the_network(tmp_path):
+  nets.save(
+    nets.create('squeezenet11', classifier=False), tmp_path / 'net.safetensors'
+  )
+  net = {'weights': str(tmp_path / 'net.safetensors')}
+  settings = {'net': net, 'layers': 'relu_conv1', 'size': 16, 'scales': 1}
+  with pytest.raises(ValueError, match='config.size: got images of 16x16'):
+    start(NAME, tmp_path / 'run', **settings)
+  assert not (tmp_path / 'run').exists()
+
+
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
@@ -71,6 +82,7 @@ def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
     ({'batch_size': 1}, 'config.batch_size: got 1, expected at least 2'),
     ({'layers': 'fc'}, "config.layers: 'fc' gives a vector"),
     ({'layers': 'relu9'}, "config.layers: got 'relu9'"),
+    ({'layers': ''}, 'config.layers: got none'),
     ({'image': 'no.png'}, 'config.image: no such file'),
     ({'example_size': 1}, 'config.example_size: got'),
     ({'diversity': float('nan')}, 'config.diversity: got nan'),

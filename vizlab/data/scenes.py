@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vizlab.batching import vary_with
 from vizlab.data.shapes import SHAPES, signed_distance
 from vizlab.data.textures import TEXTURES, grey
 from vizlab.types import Array
@@ -121,21 +122,24 @@ def scenes(
       the index of its shape; otherwise it is drawn at random.
     batch_size: Number of scenes drawn in parallel. ``None`` draws them one by
       one, which is fastest on a CPU, as ``lax.switch`` then runs only the
-      required shape and texture; up to 16 scenes share a program, and every 64
-      more. On an accelerator 256 is a good choice.
+      required shape and texture; up to 16 scenes share a program, and those up
+      to each multiple of 64, to 256. On an accelerator 256 is a good choice.
     first: Index of the first scene, to draw a data set in parts.
 
   Returns:
     A `Scene` with a batch axis ``[n]`` in front of every field.
   """
+  n = int(n)
   if n < 1:
     raise ValueError(f'n: got {n}, expected at least 1 scene')
   if jnp.ndim(objects) == 0:
     _check(objects, size, correlation)
   first = jnp.asarray(first, jnp.int32)
   count = jnp.broadcast_to(jnp.asarray(objects, jnp.int32), (n,))
-  # Compiling takes seconds: numbers near to each other share a program.
-  room = n if batch_size else 16 if n <= 16 else 64 * -(-n // 64)
+  # Compiling takes seconds: numbers near to each other share a program. Of many
+  # images, a copy of those that were asked for would be large.
+  many = n > 256 or batch_size is not None
+  room = n if many else 16 if n <= 16 else 64 * -(-n // 64)
   count = jnp.pad(count, (0, room - n), constant_values=1)
   correlation = jnp.asarray(correlation, jnp.float32)
   found = _draw_all(key, count, correlation, first, n, size, batch_size)
@@ -165,8 +169,10 @@ def _draw_all(
     items = jnp.arange(len(count), dtype=jnp.int32) + first, count
     return jax.lax.map(draw, items, batch_size=batch_size)
   row = jax.eval_shape(draw, (first, count[0]))
+  drawn_with = key, count, correlation, first
   blank = jax.tree.map(
-    lambda a: jnp.zeros((len(count), *a.shape), a.dtype), row
+    lambda a: vary_with(drawn_with, jnp.zeros((len(count), *a.shape), a.dtype)),
+    row,
   )
   # As many as are asked for: the rest of the room is never drawn.
   return jax.lax.fori_loop(

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 
 from vizlab.objectives.base import feature_map
 from vizlab.objectives.contract import run_net
-from vizlab.trees import as_pytree
 from vizlab.types import Array, Net
 
 __all__ = ['lpips', 'psnr']
@@ -77,13 +75,6 @@ def lpips(
     raise ValueError(
       f'reference: got shape {reference.shape}, expected {image.shape}'
     )
-  return _distance(as_pytree(net), dict(heads), image, reference)
-
-
-@jax.jit
-def _distance(
-  net: Net, heads: dict[str, Array], image: Array, reference: Array
-) -> Array:
   (_, ours), (_, theirs) = run_net(net, image), run_net(net, reference)
   total = jnp.zeros(image.shape[:-3], image.dtype)
   for layer, head in heads.items():

@@ -71,7 +71,7 @@ def co_occurrence(
       f'grey: got shape {grey.shape}, expected more than {max(distances)} '
       'pixels per side'
     )
-  return _features(grey, levels, tuple(distances))
+  return _features(grey, int(levels), tuple(map(int, distances)))
 
 
 @functools.partial(jax.jit, static_argnames=('levels', 'distances'))
@@ -147,7 +147,7 @@ def radial_spectrum(grey: Array, *, bins: int = 12) -> Array:
       f'grey: got shape {grey.shape}, expected at least {2 * bins} pixels per '
       f'side for {bins} rings'
     )
-  return _power(grey, bins)
+  return _power(grey, int(bins))
 
 
 @functools.partial(jax.jit, static_argnames='bins')

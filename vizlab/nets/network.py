@@ -17,7 +17,7 @@ from vizlab.nets.incremental.occlusion import occlude
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Concat, Layer, Shape
 from vizlab.nets.receptive_field import Field
-from vizlab.rules import Rules
+from vizlab.rules import Rules, avg_pool
 from vizlab.types import Acts, Array, Edits
 
 __all__ = [
@@ -48,7 +48,8 @@ class Network(nnx.Module):
 
   It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
   activation; under ``jit`` unused activations are not computed. Outside of
-  ``jit``, without edits, it runs as one program.
+  ``jit`` it runs as one program, unless there are edits, or rules or layers of
+  your own.
 
   Attributes:
     arch: Name of the architecture.
@@ -110,9 +111,18 @@ class Network(nnx.Module):
         the images are not ``[..., H, W, 3]`` or too small.
     """
     _check_image(self, x)
-    if edits or self.rules.required:
+    if edits or not self._is_fixed:
       return self._run(x, edits or {})
     return _compiled(self, x)
+
+  @property
+  def _is_fixed(self) -> bool:
+    """True if nothing in it is a user's, which may do something else later."""
+    return (
+      type(self) is Network
+      and self.rules in _FIXED_RULES
+      and all(type(op).__module__.startswith(_LAYERS) for op in self.ops)
+    )
 
   def _run(self, x: Array, edits: Edits) -> tuple[Array | None, Acts]:
     """Runs the network layer by layer."""
@@ -176,8 +186,10 @@ class Network(nnx.Module):
     return functools.partial(occlude, self) if self._runs_ops else None
 
 
+_FIXED_RULES = Rules(), Rules(pool=avg_pool)
+_LAYERS = 'vizlab.nets.layers.'
 # One program instead of one for each operation, traced once wherever it is a
-# part. Edits and rules that are put in are functions, new ones for each call.
+# part.
 _compiled = jax.jit(lambda net, x: net._run(x, {}))
 
 

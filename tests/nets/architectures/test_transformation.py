@@ -68,6 +68,17 @@ def test_textures_have_no_border():
   np.testing.assert_allclose(other, np.roll(one, (4, 8), (0, 1)), atol=1e-4)
 
 
+def test_sides_are_multiples_of_the_coarsest_step():
+  net = make_textures(3, 16)
+  message = (
+    "x: got images of a size for which the maps that 'join1' joins differ"
+  )
+  with pytest.raises(ValueError, match=message):
+    net(np.zeros((18, 16, 6), np.float32))
+  with pytest.raises(ValueError, match=message):
+    net.layer_info(18)
+
+
 @pytest.mark.parametrize('wrong', ['scales', 'width', 'noise'])
 def test_numbers_of_textures_are_positive(wrong):
   with pytest.raises(ValueError, match=f'{wrong}: got 0, expected at least 1'):

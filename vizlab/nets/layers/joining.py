@@ -32,10 +32,16 @@ class Concat(Pointwise):
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """Shape with the sum of the channels."""
+    if len({shape[:-1] for shape in shapes}) > 1:
+      raise ValueError(
+        f'x: got images of a size for which the maps that {self.name!r} joins '
+        f'differ: {", ".join(str(shape) for shape in shapes)}'
+      )
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Concatenates along the last axis."""
+    self.out_shape(*(x.shape[1:] for x in xs))
     return jnp.concatenate(xs, axis=-1)
 
 
@@ -69,10 +75,10 @@ class Channels(Pointwise):
 
 @dataclasses.dataclass(frozen=True)
 class Subsample(Layer):
-  """Every other position, with zero channels on both sides.
+  """Positions at a step from each other, with zero channels on both sides.
 
-  The shortcut without parameters between stages of a ResNet (He et al. 2016,
-  option A).
+  With a step of 2, the shortcut without parameters between stages of a ResNet
+  (He et al. 2016, option A).
 
   Attributes:
     features: Channels with those of zeros.
