@@ -17,9 +17,9 @@ killed resumes from its last checkpoint.
 Expected: texture.safetensors, record.json, and report.html with four textures
 beside optimized ones, and a larger one that tiles: white spots and strokes in
 blue, at 1.8 % of the loss of noise. 150 steps of optimizing pixels reach 0.1 %,
-with curls where the network has short strokes, in 96 times as long. Textures of
-both differ alike (0.27 and 0.30, root mean square). With a weight of 0.1 for
-diversity the network makes a checkerboard, which is very diverse.
+with curls where the network has short strokes, in about 100 times as long.
+Textures of both differ alike (0.27 and 0.30, root mean square). With a weight
+of 0.1 for diversity the network makes a checkerboard, which is very diverse.
 """
 
 from ml_collections import ConfigDict
