@@ -29,7 +29,7 @@ ALLOWED = {
   'render': {'types'},
   'trees': {'types'},
   'nets': {*_LOW, 'image', 'io', 'nets'},
-  'data': {*_LOW, 'io', 'data'},
+  'data': {*_LOW, 'batching', 'io', 'data'},
   'image': {'types', 'extrema', 'image'},
   'penalties': {*_LOW, 'image'},
   'objectives': {*_LOW, 'image', 'objectives'},
