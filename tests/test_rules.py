@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from tools import run
 
 from vizlab import attribution, extrema, rules
 from vizlab.objectives import logit, score
@@ -142,7 +141,7 @@ def test_max_pool_passes_nan_on():
 @pytest.mark.parametrize('rule', RULES, ids=lambda r: r.__name__)
 def test_with_rules_keeps_the_forward_and_the_weights(rule, tiny, images):
   other = rules.with_rules(tiny, relu=rule)
-  np.testing.assert_array_equal(run(tiny, images)[0], run(other, images)[0])
+  np.testing.assert_array_equal(tiny(images)[0], other(images)[0])
   ours, theirs = jax.tree.leaves(tiny), jax.tree.leaves(other)
   assert all(a is b for a, b in zip(ours, theirs, strict=True))
   assert tiny.rules == rules.Rules()

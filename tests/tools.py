@@ -31,6 +31,8 @@ from vizlab.runs.settings import assign
 # eight times the memory of a small program. One serves all.
 if make := getattr(mlir, 'make_ir_context', None):
   mlir.make_ir_context = functools.cache(make)
+_MANY = 1.0  # gigabytes from which programs are forgotten
+_GROWTH = 0.15  # and by which a process has grown since it last forgot
 _floor = 0.0
 
 
@@ -42,14 +44,14 @@ def resident():
   return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**30
 
 
-def forget_programs(most=1.0, growth=0.15):
+def forget_programs():
   """Forgets compiled programs if this process holds many gigabytes.
 
   Each holds memory, of which a process would take gigabytes, and mappings of
   memory, of which Linux allows 65,530.
   """
   global _floor
-  if resident() < max(most, _floor + growth):
+  if resident() < max(_MANY, _floor + _GROWTH):
     return
   jax.clear_caches()
   if make:
@@ -58,11 +60,6 @@ def forget_programs(most=1.0, growth=0.15):
   if sys.platform == 'linux':
     ctypes.CDLL(None).malloc_trim(0)
   _floor = resident()
-
-
-# One program each: op by op, a network compiles a hundred.
-run = jax.jit(lambda net, x: net(x))
-values = jax.jit(lambda asked, x: asked(x))
 
 
 def make_tiny(seed):
@@ -186,6 +183,24 @@ def start_and_stop(name, workdir, monkeypatch, *, every, most=40, **changes):
       with contextlib.suppress(KeyboardInterrupt):
         return start(name, workdir, **changes), stops
   raise AssertionError(f'{name} has not ended after {most} stops')
+
+
+def stops_of_the_same(name, path, monkeypatch, *, every=3, weights=None):
+  """Runs an experiment whole and with stops, which must end the same.
+
+  The ``weights`` that it writes are compared, too. Returns how often it was
+  stopped.
+  """
+  wanted = start(name, path / 'whole')
+  found, stops = start_and_stop(name, path / 'run', monkeypatch, every=every)
+  assert {**found, 'train_seconds': 0} == {**wanted, 'train_seconds': 0}
+  if weights:
+    ours, theirs = (
+      nets.get_params(nets.load(path / kind / weights))
+      for kind in ('whole', 'run')
+    )
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+  return stops
 
 
 def write_pictures(path, names):

@@ -4,7 +4,6 @@ import functools
 import time
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
@@ -22,7 +21,6 @@ from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import (
   each_of,
   listed,
-  named,
   need_not_negative,
   need_positive,
 )
@@ -31,7 +29,11 @@ from vizlab_experiments.shared.painter_training import Goal, train_painter
 from vizlab_experiments.shared.painting import GRID, painted
 from vizlab_experiments.shared.progress import stoppable
 from vizlab_experiments.shared.records import curve, write_record
-from vizlab_experiments.shared.style_scales import style_scales
+from vizlab_experiments.shared.style_losses import (
+  balanced_style,
+  check_style,
+  style_scales,
+)
 
 __all__ = ['prepare', 'run']
 
@@ -86,13 +88,14 @@ def prepare(config: ConfigDict) -> Inputs:
     read_picture('images', path, shorter=config.shown_size)
     for path in picture_paths(config, 'images')
   )
-  with named(layer='style_layers', layers='style_layers', x='style_size'):
-    jax.eval_shape(
-      lambda x: style.style_loss(seeing, x, layers)(*seeing(x)),
-      jnp.asarray(painting),
-    )
-  with named(x='size'):
-    jax.eval_shape(seeing, jnp.zeros((config.size, config.size, 3)))
+  check_style(
+    seeing,
+    painting,
+    layers,
+    config.size,
+    layers_setting='style_layers',
+    painting_setting='style_size',
+  )
   return Inputs(config, seeing, painting, images, shown)
 
 
@@ -156,8 +159,7 @@ def _goal(inputs: Inputs, recorder: Recorder) -> Goal:
 
   found = recorder.once('scales', measured)
   distance = np.where(found['content'] > 0, found['content'], 1)
-  weights = tuple(map(float, 1 / (len(layers) * found['style'])))
-  wanted = style.style_loss(seeing, painting, layers, weights=weights)
+  wanted, weights = balanced_style(seeing, painting, layers, found['style'])
   return Goal(wanted, float(config.alpha / distance), weights)
 
 

@@ -17,13 +17,18 @@ from vizlab.objectives import Objective
 from vizlab.runs.inputs import check_layers, load_net, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
-from vizlab.runs.settings import listed, named, need_not_negative, need_positive
+from vizlab.runs.settings import listed, need_not_negative, need_positive
 from vizlab.runs.training import Training
 from vizlab.types import Array
 from vizlab_experiments.shared.gradient_steps import fit, warm_adam
+from vizlab_experiments.shared.painting import second_pass
 from vizlab_experiments.shared.progress import stoppable
 from vizlab_experiments.shared.records import curve, write_record
-from vizlab_experiments.shared.style_scales import style_scales
+from vizlab_experiments.shared.style_losses import (
+  balanced_style,
+  check_style,
+  style_scales,
+)
 
 __all__ = ['prepare', 'run']
 
@@ -68,13 +73,14 @@ def prepare(config: ConfigDict) -> Inputs:
   layers = listed(config.layers)
   check_layers(seeing, 'layers', layers)
   example = read_picture('image', config.image, shorter=config.example_size)
-  with named(layer='layers', layers='layers', x='example_size'):
-    jax.eval_shape(
-      lambda x: style.style_loss(seeing, x, layers)(*seeing(x)),
-      jnp.asarray(example),
-    )
-  with named(x='size'):
-    jax.eval_shape(seeing, jnp.zeros((config.size, config.size, 3)))
+  check_style(
+    seeing,
+    example,
+    layers,
+    config.size,
+    layers_setting='layers',
+    painting_setting='example_size',
+  )
   ops = texture_generator(config.scales, config.width, noise=config.noise)
   return Inputs(config, seeing, example, ops)
 
@@ -102,13 +108,11 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     }
   judged = {way: _judged(inputs, wanted, found) for way, found in made.items()}
   results = {
-    'loss': judged['network']['loss'],
-    'apart': judged['network']['apart'],
+    **judged['network'],
     'parameters': nets.param_count(net),
     'train_seconds': done.seconds,
+    **{f'optimized {k}': v for k, v in judged.get('optimized', {}).items()},
   }
-  if config.compare:
-    results |= {f'optimized {k}': v for k, v in judged['optimized'].items()}
   rows = [[row['step'], row['loss']] for row in curve(recorder)]
   write_record(recorder, results, rows)
   _report(inputs, recorder, made, judged, rows)
@@ -134,9 +138,8 @@ def _wanted(inputs: Inputs, recorder: Recorder) -> Objective:
     out = seeing(jax.random.uniform(key, (_SHOWN, size, size, 3)))
     return {'style': style_scales(seeing, example, layers, out)}
 
-  each = recorder.once('scales', measured)['style']
-  weights = tuple(map(float, 1 / (len(layers) * each)))
-  return style.style_loss(seeing, example, layers, weights=weights)
+  scales = recorder.once('scales', measured)['style']
+  return balanced_style(seeing, example, layers, scales)[0]
 
 
 def _train(
@@ -180,14 +183,11 @@ def _made(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
   size, channels = config.size, net.spec.shape[-1]
   key, larger_key = jax.random.split(jax.random.key(config.seed + 1))
   z = jax.random.uniform(key, (_SHOWN, size, size, channels))
-  jax.block_until_ready(_make(net, z))  # compiles
-  begun = time.perf_counter()
-  images = jax.block_until_ready(_make(net, z))
-  seconds = time.perf_counter() - begun
+  images, seconds = second_pass(lambda: _make(net, z))
   side = _LARGER * size
   larger = _make(net, jax.random.uniform(larger_key, (side, side, channels)))
   return {
-    'images': np.asarray(images),
+    'images': images,
     'larger': np.asarray(larger),
     'seconds': np.float64(seconds / _SHOWN),
   }

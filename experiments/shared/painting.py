@@ -1,13 +1,15 @@
 """Images painted by a network, and the time that a pass takes."""
 
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
 from vizlab import generate, nets
+from vizlab.types import Array
 
-__all__ = ['GRID', 'paint', 'painted']
+__all__ = ['GRID', 'paint', 'painted', 'second_pass']
 
 GRID = 4  # pixels of the mesh that two enlargements leave
 paint = jax.jit(generate.transformed, static_argnames='border')
@@ -23,8 +25,17 @@ def painted(
     image: The image, ``[H, W, 3]``.
     border: Pixels by which it is continued; see `vizlab.generate.transformed`.
   """
-  jax.block_until_ready(paint(net, image, border=border))  # compiles
+  made, seconds = second_pass(lambda: paint(net, image, border=border))
+  return {'image': made, 'seconds': np.float64(seconds)}
+
+
+def second_pass(call: Callable[[], Array]) -> tuple[np.ndarray, float]:
+  """The result of a call, and the seconds of a second one: the first compiles.
+
+  Args:
+    call: A function without arguments that returns an array.
+  """
+  jax.block_until_ready(call())
   begun = time.perf_counter()
-  made = jax.block_until_ready(paint(net, image, border=border))
-  seconds = time.perf_counter() - begun
-  return {'image': np.asarray(made), 'seconds': np.float64(seconds)}
+  made = jax.block_until_ready(call())
+  return np.asarray(made), time.perf_counter() - begun

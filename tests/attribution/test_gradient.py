@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import run, values
 
 from vizlab import attribution, nets
 from vizlab.nets.graph import wiring
@@ -58,7 +57,7 @@ def test_guided_backprop_equals_the_gradient_where_nothing_is_negative():
 
 def slow_deconvnet(net, x, layer, channel):
   """Explicit unpooling, rectification and transposed convolution, in numpy."""
-  _, acts = run(net, x)
+  _, acts = net(x)
   ops = {op.name: (op, inputs[0]) for op, inputs in wiring(net.ops)}
   a = np.asarray(acts[layer])[0, ..., channel]
   peak_at = np.unravel_index(a.argmax(), a.shape)
@@ -130,7 +129,7 @@ def test_deconvnet_seed(tiny, images):
   deconvnet = jax.jit(attribution.deconvnet)
   own = deconvnet(asked, images)
   one = deconvnet(asked, images, seed=1.0)
-  y = values(asked, images)
+  y = asked(images)
   np.testing.assert_allclose(own, one * y[:, None, None, None], atol=1e-5)
 
 

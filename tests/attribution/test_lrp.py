@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import run, values
 
 from vizlab import attribution, nets, rules
 from vizlab.nets.graph import init_params
@@ -75,7 +74,7 @@ def test_relevance_is_conserved_without_biases(name, composite, pool):
   asked = score(net, logit(1))
   relevance = lrp(asked, x, COMPOSITES[composite])
   np.testing.assert_allclose(
-    relevance.sum((1, 2, 3)), values(asked, x), rtol=2e-3, atol=2e-4
+    relevance.sum((1, 2, 3)), asked(x), rtol=2e-3, atol=2e-4
   )
   assert relevance.any()
 
@@ -232,7 +231,7 @@ def test_relevance_of_a_unit(minivgg, images):
   x = images + 0.0
   relevance = lrp(asked, x)
   near = np.asarray(relevance.sum((1, 2, 3)))
-  np.testing.assert_array_equal(near == 0, np.asarray(values(asked, x)) == 0)
+  np.testing.assert_array_equal(near == 0, np.asarray(asked(x)) == 0)
   assert near.any()
   # Only what the unit sees.
   field = next(r for r in nets.layer_info(minivgg) if r.name == 'relu3_2').field
@@ -257,7 +256,7 @@ def test_merged_batch_normalisation_gives_the_same(images):
   merged = nets.merge_batch_norm(net)
   kinds = {type(op).__name__ for op in merged.ops}
   assert 'BatchNorm' not in kinds and 'Conv' in kinds
-  (ours, acts), (theirs, others) = run(merged, images), run(net, images)
+  (ours, acts), (theirs, others) = merged(images), net(images)
   np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-3)
   shared = [op.name for op in merged.ops if type(op).__name__ != 'Conv']
   for name in shared:
@@ -287,7 +286,7 @@ def test_normalisation_stays_where_it_cannot_be_merged():
   ]  # fmt: skip
   x = jax.random.uniform(KEY, (2, 8, 8, 3))
   np.testing.assert_allclose(
-    run(merged, x)[0], run(network(ops), x)[0], rtol=1e-4, atol=1e-5
+    merged(x)[0], network(ops)(x)[0], rtol=1e-4, atol=1e-5
   )
 
 
@@ -311,7 +310,7 @@ def test_relevance_of_a_channel_is_that_of_its_activations(minivgg, images):
   own = score(net, channel('relu2', 3))
   x = jax.random.uniform(KEY, (2, 8, 8, 3))
   np.testing.assert_allclose(
-    lrp(own, x, composite).sum((1, 2, 3)), values(own, x), rtol=1e-3
+    lrp(own, x, composite).sum((1, 2, 3)), own(x), rtol=1e-3
   )
   assert lrp(asked, images).shape == images.shape
 
@@ -323,7 +322,7 @@ def test_a_net_that_begins_with_normalisation():
   asked = score(net, logit(1))
   for composite in (attribution.EPSILON_PLUS_FLAT, attribution.EPSILON_PLUS):
     np.testing.assert_allclose(
-      lrp(asked, x, composite).sum((1, 2, 3)), values(asked, x), rtol=2e-3
+      lrp(asked, x, composite).sum((1, 2, 3)), asked(x), rtol=2e-3
     )
   with pytest.raises(ValueError, match="composite: 'bn0' .* has no kernel"):
     lrp(asked, x, rules.composite({'bn0': rules.flat()}))

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from tools import run
 
 from vizlab import evaluate, nets
 from vizlab.image import bicubic, video_luma
@@ -82,7 +81,7 @@ def test_the_distance_by_hand(heads):
   net = nets.load('minivgg')
   a, b = jax.random.uniform(jax.random.key(1), (2, 3, 24, 20, 3))
   found = jax.jit(evaluate.lpips)(net, heads, a, b)
-  acts = [run(net, v)[1] for v in (a, b)]
+  acts = [net(v)[1] for v in (a, b)]
   wanted = np.zeros(3)
   for layer, head in heads.items():
     f, g = (np.asarray(v[layer], np.float64) for v in acts)

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import read, start, start_and_stop
+from tools import read, start, stops_of_the_same
 
 from vizlab import data, nets
 from vizlab.runs.reader import read_metrics
@@ -85,10 +85,8 @@ def test_the_generator_learns_to_draw(tmp_path):
 
 @pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
-  wanted = start(NAME, tmp_path / 'whole')
-  found, stops = start_and_stop(NAME, tmp_path / 'run', monkeypatch, every=2)
+  stops = stops_of_the_same(NAME, tmp_path, monkeypatch, every=2)
   assert stops > 0
-  assert {**found, 'train_seconds': 0} == {**wanted, 'train_seconds': 0}
 
 
 @pytest.mark.parametrize(

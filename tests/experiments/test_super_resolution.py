@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from tools import start, start_and_stop, write_enlarger
+from tools import start, stops_of_the_same, write_enlarger
 
 from vizlab import evaluate, generate, image, io, nets
 from vizlab.runs.reader import read_metrics
@@ -67,12 +67,8 @@ def test_the_loss_by_hand(tmp_path):
 
 @pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
-  wanted = start('generate/super_resolution', tmp_path / 'whole')
-  found, stops = start_and_stop(
-    'generate/super_resolution', tmp_path / 'run', monkeypatch, every=3
-  )
+  stops = stops_of_the_same('generate/super_resolution', tmp_path, monkeypatch)
   assert stops > 1
-  assert {**found, 'train_seconds': 0} == {**wanted, 'train_seconds': 0}
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import run
 
 from vizlab import optimize, synthesis
 from vizlab.image.filters import resize
@@ -21,7 +20,7 @@ def test_inversion_is_the_papers_sum(tiny, x):
     tiny, 'relu2', x, tv=np.array([0.3, 0.7]), range_weight=0.2
   )
   y = jnp.clip(x + 0.1, 0, 1)
-  a, b = (np.asarray(run(tiny, v)[1]['relu2'], np.float64) for v in (y, x))
+  a, b = (np.asarray(tiny(v)[1]['relu2'], np.float64) for v in (y, x))
   for i, weight in enumerate((0.3, 0.7)):
     apart = ((a[i] - b[i]) ** 2).sum() / (b[i] ** 2).sum()
     np.testing.assert_allclose(wish.score(y)[i], -apart, rtol=1e-5)

@@ -31,7 +31,7 @@ def diversity(images: Array) -> Array:
     ValueError: Not a batch of at least two images.
 
   References:
-    Ulyanov, Vedaldi & Lempitsky 2017, section 3.2.
+    Ulyanov, Vedaldi & Lempitsky 2017, section 3.
 
   >>> import jax.numpy as jnp
   >>> x = jnp.stack([jnp.zeros((2, 2, 3)), jnp.full((2, 2, 3), 0.5)])

@@ -110,9 +110,11 @@ class Network(nnx.Module):
       ValueError: A layer in ``edits`` is unknown, an edit changes the shape, or
         the images are not ``[..., H, W, 3]`` or too small.
     """
+    edits = edits or {}
+    check_layers(self, edits)
     _check_image(self, x)
     if edits or not self._is_fixed:
-      return self._run(x, edits or {})
+      return self._run(x, edits)
     return _compiled(self, x)
 
   @property
@@ -126,7 +128,6 @@ class Network(nnx.Module):
 
   def _run(self, x: Array, edits: Edits) -> tuple[Array | None, Acts]:
     """Runs the network layer by layer."""
-    check_layers(self, edits)
     batch = x.shape[:-3]
     flat = self.rules.image(self.spec, x).reshape(-1, *x.shape[-3:])
     first = dataclasses.replace(self.rules, first=self.spec)

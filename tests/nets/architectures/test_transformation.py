@@ -1,7 +1,6 @@
 import jax
 import numpy as np
 import pytest
-from tools import run
 
 from vizlab import nets
 from vizlab.nets.architectures.transformation import (
@@ -42,7 +41,7 @@ def make_textures(scales, side, width=4):
 def test_noise_of_each_resolution_has_channels_of_its_own():
   net = make_textures(3, 16)
   z = jax.random.uniform(jax.random.key(1), (2, 16, 16, 6))
-  before, changed = run(net, z)[1], np.array(z)
+  before, changed = net(z)[1], np.array(z)
   sides = [before[f'noise{i}'].shape[1] for i in (1, 2, 3)]
   assert sides == [4, 8, 16]
   widths = [before[f'join{i}_block_relu3'].shape[-1] for i in (1, 2)]
@@ -50,9 +49,9 @@ def test_noise_of_each_resolution_has_channels_of_its_own():
   # The coarsest noise is at every fourth position of the first channels.
   changed[..., :2] = 0
   changed[:, ::4, ::4, :2] = z[:, ::4, ::4, :2]
-  np.testing.assert_array_equal(run(net, changed)[1]['image'], before['image'])
+  np.testing.assert_array_equal(net(changed)[1]['image'], before['image'])
   changed[:, ::4, ::4, :2] = 0
-  after = run(net, changed)[1]
+  after = net(changed)[1]
   assert not np.allclose(after['image'], before['image'], atol=1e-3)
   np.testing.assert_array_equal(after['own1_norm'], before['own1_norm'])
   assert 0 <= before['image'].min() and before['image'].max() <= 1
@@ -62,8 +61,8 @@ def test_textures_have_no_border():
   """Noise that is shifted around gives the texture shifted around."""
   net = make_textures(3, 16)
   z = jax.random.uniform(jax.random.key(1), (16, 24, 6))
-  one = run(net, z)[1]['image']
-  other = run(net, np.roll(z, (4, 8), (0, 1)))[1]['image']
+  one = net(z)[1]['image']
+  other = net(np.roll(z, (4, 8), (0, 1)))[1]['image']
   assert one.shape == (16, 24, 3) and one.std() > 0.01
   np.testing.assert_allclose(other, np.roll(one, (4, 8), (0, 1)), atol=1e-4)
 

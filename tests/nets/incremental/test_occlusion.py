@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import run
 
 from vizlab import nets
 from vizlab.attribution import Occluder, occlusion_scores
@@ -149,14 +148,14 @@ def test_what_a_box_changes_lies_in_its_window(arch, side):
   x = jax.random.uniform(jax.random.key(0), (side, side, 3))
   spans = np.array(Occluder(9, 9).spans(side))
   plan = regions.plan(net.ops, x.shape, spans, spans[::-1])
-  before = run(net, x)[1]
+  before = net(x)[1]
   seen = 0
   for place, ((top, bottom), (left, right)) in enumerate(
     zip(spans, spans[::-1], strict=True)
   ):
     boxed = np.array(x)
     boxed[top:bottom, left:right] = 9.0
-    after = run(net, boxed)[1]
+    after = net(boxed)[1]
     for name, window in plan.items():
       if name is None or window is None:
         continue

@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tools
 
 from vizlab import nets
 from vizlab.image import bicubic
@@ -116,7 +115,7 @@ def test_numbers_become_an_image(x):
 def test_networks_that_make_images(name, tmp_path):
   net = nets.create(name)
   x = jnp.linspace(0, 1, 2 * 16 * 20 * 3).reshape(2, 16, 20, 3)
-  _, acts = tools.run(net, x)
+  _, acts = net(x)
   assert acts['image'].shape == x.shape and not net.has_classifier
   np.testing.assert_allclose(
     acts['res1'], acts['conv3_relu'] + acts['res1b_norm'], rtol=1e-5
@@ -128,4 +127,4 @@ def test_networks_that_make_images(name, tmp_path):
   nets.save(net, tmp_path / 'net.safetensors')
   again = nets.load(tmp_path / 'net.safetensors')
   assert again.ops == net.ops and again.spec == net.spec
-  np.testing.assert_array_equal(tools.run(again, x)[1]['image'], acts['image'])
+  np.testing.assert_array_equal(again(x)[1]['image'], acts['image'])
