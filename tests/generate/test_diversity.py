@@ -34,6 +34,13 @@ def test_equal_images_have_a_finite_slope():
   assert jnp.isfinite(jax.grad(diversity)(x)).all()
 
 
+def test_the_type_is_that_of_the_images():
+  x = np.asarray(jax.random.uniform(jax.random.key(0), (3, 4, 4, 3)))
+  with jax.enable_x64(True):
+    for dtype in (jnp.float32, jnp.float64):
+      assert diversity(jnp.asarray(x, dtype)).dtype == dtype
+
+
 @pytest.mark.parametrize('shape', [(1, 4, 4, 3), (4, 4, 3), (2, 2, 4, 4, 3)])
 def test_a_batch_is_needed(shape):
   with pytest.raises(ValueError, match='images: got shape'):

@@ -40,6 +40,8 @@ def test_subsampling_by_hand():
   np.testing.assert_array_equal(y[..., [0, 3, 4]], 0)
   for i, j, c in np.ndindex(3, 2, 2):
     assert y[0, i, j, 1 + c] == x[0, 2 * i, 2 * j, c]
+  even = np.asarray(Subsample('shortcut', 6)({}, Rules(), x))
+  np.testing.assert_array_equal(even[..., 2:4], x[:, ::2, ::2])
   third = Subsample('noise', 2, step=3)
   y = np.asarray(third({}, Rules(), x))
   assert y.shape == (1, *third.out_shape((5, 3, 2))) == (1, 2, 1, 2)
