@@ -172,6 +172,21 @@ def test_rules_by_hand(name):
   np.testing.assert_allclose(found, by_hand(), rtol=1e-4, atol=1e-5)
 
 
+def test_the_box_is_that_of_the_preprocessing():
+  spec = nets.InputSpec(2, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
+  ops = (Conv('conv', 4, 2, 1, 0, bias=False), Flatten('flat'))
+  net = network(ops, spec)
+  x = jax.random.uniform(KEY, (1, 2, 2, 3))
+  asked = score(net, logit(1))
+  relevance = lrp(asked, x, rules.composite({'first': rules.z_box()}))
+  seen, low, high = (
+    np.asarray(spec(jnp.broadcast_to(v, x.shape))) for v in (x, 0.0, 1.0)
+  )
+  w = np.asarray(nets.get_params(net)['conv']['kernel'])[None, ..., 1]
+  c = seen * w - low * np.maximum(w, 0) - high * np.minimum(w, 0)
+  np.testing.assert_allclose(relevance, c / c.sum() * asked(x), rtol=1e-4)
+
+
 def test_the_first_pattern_that_fits_decides():
   flat, plus, weak = rules.flat(), rules.z_plus(), rules.epsilon(0.5)
   table = rules.composite({'conv2*': weak, 'first': flat, 'Conv': plus})

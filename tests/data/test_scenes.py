@@ -81,6 +81,14 @@ def test_numbers_near_to_each_other_share_a_program():
     np.testing.assert_array_equal(a, b[:3])
 
 
+def test_scenes_are_the_same_with_x64(two):
+  with jax.enable_x64(True):
+    again = scenes(jax.random.key(7), 64, objects=2, size=64)
+  assert [a.dtype for a in again] == [a.dtype for a in two]
+  np.testing.assert_array_equal(again.labels, two.labels)
+  np.testing.assert_allclose(again.image, two.image, atol=1e-5)
+
+
 def test_vmap_draws_what_the_loop_draws(two):
   side_by_side = scenes(KEY, 4, objects=2, size=64, batch_size=4)
   np.testing.assert_allclose(side_by_side.image, two.image[:4], atol=1e-4)
