@@ -40,7 +40,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.half = True  # maps in float16 where it holds them
   config.shown = 8  # photos in the report
   if blocks.another_net(config, arg):
-    config.folder = ''
+    config.folder = placeholder(str)  # required
   return config
 
 

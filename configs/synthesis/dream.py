@@ -60,7 +60,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.frame_octaves = 1
   config.frame_steps = 6
   if blocks.another_net(config, arg):
-    config.image = ''
+    config.image = placeholder(str)  # required
     config.size = 320
     config.layers = ('relu3_3', 'relu4_3', 'relu5_3')
   if arg == 'googlenet':

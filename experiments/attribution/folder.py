@@ -131,10 +131,8 @@ def _folder(
   config: ConfigDict, net: nets.Network
 ) -> tuple[tuple[str, ...], Callable[..., Iterator[Batch]]]:
   """All files of the folder, and how to stream them."""
-  if not config.folder:
-    raise ValueError(
-      'config.folder: got none, expected a folder; give --config.folder=PHOTOS'
-    )
+  if not config.folder:  # not the working directory
+    raise ValueError("config.folder: got '', expected a folder of photos")
   path = pathlib.Path(config.folder)
   if config.folder == _SAMPLES:
     path = pathlib.Path(io.__file__).parent / 'samples'

@@ -27,12 +27,11 @@ from vizlab.runs.settings import (
   need_not_negative,
   need_positive,
 )
-from vizlab.types import Net
+from vizlab.types import Array, Net
 
 __all__ = [
   'Job',
   'losses',
-  'noise',
   'read_styles',
   'sizes',
 ]
@@ -43,7 +42,7 @@ LEAST = style.LEAST
 # Steps between two looks at the clock, and pictures in a strip, at most.
 _CHUNK, _SHOWN = 16, 10
 
-At = Callable[[tuple[int, int]], np.ndarray]
+At = Callable[[tuple[int, int]], Array]
 
 
 class Job:
@@ -229,12 +228,6 @@ def read_styles(config: ConfigDict, shorter: int) -> list[np.ndarray]:
     read_picture('styles', name, shorter=shorter)
     for name in picture_paths(config, 'styles')
   ]
-
-
-def noise(config: ConfigDict, size: tuple[int, int]) -> np.ndarray:
-  """Grey with noise."""
-  draw = np.random.default_rng(config.seed).normal
-  return (0.5 + 0.1 * draw(size=(*size, 3))).astype(np.float32)
 
 
 def _named(name: str, size: tuple[int, int]) -> str:

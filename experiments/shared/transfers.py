@@ -16,7 +16,8 @@ from vizlab.objectives import Objective, Score, score
 from vizlab.runs import Recorder
 from vizlab.runs.optimization import OptimizedImages
 from vizlab.runs.settings import each_of, listed, need_not_negative
-from vizlab_experiments.shared.styling import Job, noise, sizes
+from vizlab.types import Array
+from vizlab_experiments.shared.styling import Job, sizes
 
 __all__ = ['Transfer', 'check_settings']
 
@@ -74,15 +75,15 @@ class Transfer:
       self.job.reader, self.picture, self.painted, size, **settings | changes
     )
 
-  def start(self, size: tuple[int, int]) -> np.ndarray:
+  def start(self, size: tuple[int, int]) -> Array:
     """Start of the first image."""
     if self.config.start == 'noise':
-      return noise(self.config, size)
+      return style.noise(jax.random.key(self.config.seed), size)
     content = self.config.start == 'content'
     first = jnp.asarray(self.picture if content else self.painted[0])
     if self.config.colours == 'luminance':
       first = colour.luminance(first)
-    return np.asarray(resize(first, size))
+    return resize(first, size)
 
   def check(self) -> None:
     """Raises a `ValueError` unless all fits."""

@@ -16,7 +16,8 @@ from vizlab.runs.inputs import read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
-from vizlab_experiments.shared.styling import Job, losses, noise, sizes
+from vizlab.types import Array
+from vizlab_experiments.shared.styling import Job, losses, sizes
 
 __all__ = ['prepare', 'run']
 
@@ -125,25 +126,14 @@ def _score_at(job: Job, painting: Painting, size: tuple[int, int]) -> Score:
 
 def _start(
   config: ConfigDict, painting: Painting, size: tuple[int, int]
-) -> np.ndarray:
-  """Each region in random pixels of its own, of the painting at that size.
-
-  From grey, or from a mean colour, patches may stay so: a mean over a region
-  does not tell that others make up for them.
-  """
-  draw = np.random.default_rng(config.seed)
+) -> Array:
+  """Each region in random pixels of its own, of the painting at that size."""
   share = size[0] / painting.wanted.shape[0]
-  image, own = (
-    np.asarray(style.shrink(x, share)) for x in (painting.image, painting.own)
+  return style.doodle_start(
+    jax.random.key(config.seed),
+    *(style.shrink(x, share) for x in (painting.image, painting.own)),
+    resize(painting.wanted, size),
   )
-  wanted = np.asarray(resize(painting.wanted, size)).argmax(-1)
-  start = np.asarray(noise(config, size))
-  for region in range(own.shape[-1]):
-    pixels = image[own.argmax(-1) == region]
-    places = wanted == region
-    if len(pixels):  # else it is too small to be seen at this size
-      start[places] = pixels[draw.integers(len(pixels), size=places.sum())]
-  return start
 
 
 def _read(config: ConfigDict) -> Painting:

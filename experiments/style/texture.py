@@ -17,7 +17,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Net
-from vizlab_experiments.shared.styling import Job, noise, sizes
+from vizlab_experiments.shared.styling import Job, sizes
 
 __all__ = ['prepare', 'run']
 
@@ -66,7 +66,7 @@ def prepare(config: ConfigDict) -> Inputs:
     for name in names
   ]
   where = sizes(config, config.size, config.size)
-  start = functools.partial(noise, config)
+  start = functools.partial(style.noise, jax.random.key(config.seed))
   for model in models:
     job.check(_score_at(job, pictures[0], model), start, where)
   return Inputs(config, job, layers, models, names, pictures, start, where)

@@ -164,7 +164,7 @@ def test_half_is_used_only_where_it_holds_the_maps():
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'folder': ''}, 'config.folder: got none, expected a folder'),
+    ({'folder': ''}, "config.folder: got '', expected a folder"),
     ({'folder': 'nowhere'}, 'config.folder: got nowhere .no such folder'),
     ({'methods': 'salience'}, "config.methods: got 'salience'"),
     ({'layer': 'fc'}, "config.layer: 'fc' gives no map"),

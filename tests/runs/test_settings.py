@@ -1,5 +1,6 @@
 import pytest
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from vizlab.runs import settings
 
@@ -21,6 +22,7 @@ def config(**values):
     ({'n': 2.5}, 'config.n: got 2.5, expected an int'),
     ({'n': 10**20}, 'config.n: got 10*, expected a 32-bit int'),
     ({'n': True}, 'config.n: got True, expected an int'),
+    ({'n': placeholder(int)}, 'config.n: got none, expected an int; give --'),
     ({'pair': (1.0, 'a')}, "config.pair: got 'a', expected a float"),
     ({'pair': (1.0, float('nan'))}, 'config.pair: got nan, expected a finite'),
   ],

@@ -175,8 +175,9 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
   """Validates the keys, types and numbers of a config against a reference.
 
   Raises:
-    ValueError: A key is unknown or missing, a value has another type, or a
-      number is outside the range of float32 or int32.
+    ValueError: A key is unknown or missing, a required value is not given, a
+      value has another type, or a number is outside the range of float32 or
+      int32.
   """
   have, want = flatten(config.to_dict()), flatten(reference.to_dict())
   for key in have:
@@ -190,6 +191,11 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
       default = _example(reference, key)
       if have[key] is None:
         continue
+    elif have[key] is None:  # of another net, for which there is no default
+      raise ValueError(
+        f'config.{key}: got none, expected {_kind(default)}; give '
+        f'--config.{key}=...'
+      )
     _check_value(f'config.{key}', have[key], default)
 
 
@@ -205,10 +211,7 @@ def _check_value(name: str, value: Any, default: Any) -> None:
   kind = (int, float) if isinstance(default, float) else type(default)
   wrong = isinstance(value, bool) and not isinstance(default, bool)
   if wrong or not isinstance(value, kind):
-    kind = type(default).__name__
-    raise ValueError(
-      f'{name}: got {value!r}, expected {"an" if kind == "int" else "a"} {kind}'
-    )
+    raise ValueError(f'{name}: got {value!r}, expected {_kind(default)}')
   if isinstance(value, int) and not isinstance(default, float):
     if not _INTS.min <= value <= _INTS.max:
       raise ValueError(f'{name}: got {value}, expected a 32-bit int')
@@ -219,6 +222,11 @@ def _check_value(name: str, value: Any, default: Any) -> None:
   if isinstance(value, tuple) and default and name not in _CLASSES:
     for part in value:
       _check_value(name, part, default[0])
+
+
+def _kind(value: Any) -> str:
+  name = type(value).__name__
+  return f'an {name}' if name == 'int' else f'a {name}'
 
 
 def _holds(value: float) -> bool:

@@ -14,6 +14,7 @@ from vizlab.style.recipes import (
   doodle,
   doodle_start,
   lbfgs_in_range,
+  noise,
   texture,
   transfer,
 )
@@ -41,6 +42,7 @@ __all__ = [
   'doodle_start',
   'lbfgs_in_range',
   'masks_at',
+  'noise',
   'principal',
   'score_of',
   'shrink',

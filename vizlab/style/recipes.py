@@ -37,6 +37,7 @@ __all__ = [
   'adam_in_range',
   'doodle',
   'doodle_start',
+  'noise',
   'lbfgs_in_range',
   'texture',
   'transfer',
@@ -201,7 +202,7 @@ def texture(
     return score_of(reader, loss, normalise=normalise)
 
   return _painted(
-    score_at, _noise(key, sizes[0]), sizes, steps, tv, optimizer, chunk
+    score_at, noise(key, sizes[0]), sizes, steps, tv, optimizer, chunk
   )
 
 
@@ -285,7 +286,7 @@ def doodle_start(key: Array, image: Array, mask: Array, wanted: Array) -> Array:
   own = mask.reshape(-1, mask.shape[-1]).argmax(-1)
   region = wanted.argmax(-1)
   pixels = jnp.asarray(image).reshape(-1, 3)
-  start = _noise(key, region.shape)
+  start = noise(key, region.shape)
   for r in range(mask.shape[-1]):
     weight = (own == r).astype(jnp.float32)
     at = jax.random.choice(
@@ -321,7 +322,8 @@ def _painted(
   return coarse_to_fine(optimize_at, start, sizes)
 
 
-def _noise(key: Array, size: Sequence[int]) -> Array:
+def noise(key: Array, size: Sequence[int]) -> Array:
+  """Grey with a little noise ``[H, W, 3]``, the start of a texture."""
   return 0.5 + 0.1 * jax.random.normal(key, (*size, 3))
 
 
