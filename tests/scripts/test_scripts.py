@@ -141,3 +141,9 @@ def test_a_failed_overwrite_keeps_the_old_run(tmp_path):
   )
   assert done.returncode == 1 and 'no such file: gone.png' in done.stderr
   assert (workdir / 'report.html').exists()
+
+
+@pytest.mark.parametrize('flag', ['--help', '--helpfull'])
+def test_help_is_no_error(flag):
+  shown = call('run', flag)
+  assert shown.returncode == 0 and '--workdir' in shown.stdout

@@ -54,6 +54,9 @@ def _parse(argv: list[str]) -> list[str]:
   argv = _with_tuples(_replaced(argv, _with_path))
   try:
     left = flags.FLAGS(argv)
+  except SystemExit as end:  # absl ends --help with 1
+    asked = any(re.fullmatch(r'--?(help.*|\?)', part) for part in argv)
+    sys.exit(0 if asked else end.code)
   except Exception as error:  # a config file may raise anything
     sys.exit(f'error: {wrong_file(argv) or wrong_flag(error)}')
   loaded = isinstance(flags.FLAGS['config'].value, ConfigDict)
