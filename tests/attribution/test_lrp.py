@@ -184,7 +184,9 @@ def test_the_box_is_that_of_the_preprocessing():
   )
   w = np.asarray(nets.get_params(net)['conv']['kernel'])[None, ..., 1]
   c = seen * w - low * np.maximum(w, 0) - high * np.minimum(w, 0)
-  np.testing.assert_allclose(relevance, c / c.sum() * asked(x), rtol=1e-4)
+  np.testing.assert_allclose(
+    relevance, c / c.sum() * float(asked(x)[0]), rtol=1e-4
+  )
 
 
 def test_the_first_pattern_that_fits_decides():
