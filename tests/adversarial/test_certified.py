@@ -11,6 +11,7 @@ from vizlab.nets.graph import init_params
 from vizlab.nets.layers import (
   LRN,
   Add,
+  AveragePool,
   BatchNorm,
   Concat,
   Conv,
@@ -19,6 +20,7 @@ from vizlab.nets.layers import (
   Pool,
   ReLU,
 )
+from vizlab.rules import PoolWindow
 
 KEY = jax.random.key(0)
 EPSILON = 0.02
@@ -45,7 +47,8 @@ def net():
     Conv('c2', 6),
     Add('sum', inputs=('c2', 'p1')),
     ReLU('r2'),
-    Concat('both', inputs=('r2', 'p1')),
+    AveragePool('p2', PoolWindow(3, 1, 1)),
+    Concat('both', inputs=('p2', 'p1')),
   )
 
 

@@ -8,6 +8,7 @@ from vizlab.nets.graph import init_params
 from vizlab.nets.layers import (
   LRN,
   Add,
+  AveragePool,
   BatchNorm,
   Concat,
   Conv,
@@ -38,8 +39,15 @@ BRANCHES = (
   Concat('both', inputs=('left_relu', 'right_relu')), LRN('norm'),
   Pool('pool'), Flatten('flat'), Dense('fc', 4),
 )  # fmt: skip
+LINES = (
+  Conv('conv1', 6, bias=False), ReLU('relu1'),
+  AveragePool('mean', rules.PoolWindow(3, 1, 1)),
+  Conv('row', 5, (1, 3), 1, (0, 1), bias=False), ReLU('relu2'),
+  GlobalPool('gap'), Dense('fc', 4),
+)  # fmt: skip
 lrp = jax.jit(attribution.lrp, static_argnames='composite')
 NETS = {'chain': CHAIN, 'residual': RESIDUAL, 'branches': BRANCHES}
+NETS |= {'lines': LINES}
 COMPOSITES = {
   'epsilon': rules.composite({'*': rules.epsilon(1e-7)}),
   'plus': attribution.EPSILON_PLUS,

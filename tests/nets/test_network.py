@@ -1,3 +1,4 @@
+import functools
 import inspect
 
 import jax
@@ -11,7 +12,8 @@ from vizlab.nets.architectures.transformation import generator
 from vizlab.nets.graph import infer_shapes, init_params
 from vizlab.nets.layers import Layer, Pointwise
 
-# Published numbers of parameters; ZFNet's are counted by hand from figure 3.
+# Published numbers of parameters; ZFNet's, All-CNN's and those of VGG-16 for
+# class activation maps are counted by hand.
 PARAMETERS = {
   'alexnet': 61_100_840,
   'caffe_alexnet': 60_965_224,
@@ -20,10 +22,22 @@ PARAMETERS = {
   'vgg13': 133_047_848,
   'vgg16': 138_357_544,
   'vgg19': 143_667_240,
+  'vgg11_bn': 132_868_840,
+  'vgg13_bn': 133_053_736,
+  'vgg16_bn': 138_365_992,
+  'vgg19_bn': 143_678_248,
+  'vgg16_cam': 18_100_008,
   'squeezenet11': 1_235_496,
   'resnet18': 11_689_512,
+  'resnet34': 21_797_672,
   'resnet50': 25_557_032,
+  'resnet101': 44_549_160,
+  'resnet152': 60_192_808,
   'googlenet': 6_998_552,
+  'googlenet_bn': 6_624_904,
+  'inception_v3': 23_834_568,
+  'densenet121': 7_978_856,
+  'all_cnn_c': 1_369_738,
   'resnet20': 269_722,
   'resnet32': 464_154,
   'resnet44': 658_586,
@@ -36,13 +50,19 @@ PARAMETERS = {
 }
 
 
+@functools.cache
+def abstract(name):
+  """A network with shapes for parameters."""
+  return jax.eval_shape(lambda: nets.create(name))
+
+
 def test_no_net_lacks_a_row():
   assert set(PARAMETERS) == set(nets.names())
 
 
 @pytest.mark.parametrize('name', nets.names())
 def test_parameter_count(name):
-  net = jax.eval_shape(lambda: nets.create(name))
+  net = abstract(name)
   assert nets.param_count(net) == PARAMETERS[name]
 
 
@@ -66,7 +86,15 @@ SHAPES = {
   ('zfnet', 'pool5'): (6, 6, 256),
   ('caffe_alexnet', 'conv1'): (55, 55, 96),
   ('alexnet', 'conv1'): (55, 55, 64),
+  ('vgg16_cam', 'CAM_relu'): (14, 14, 1024),
   ('resnet50', 'layer4.2'): (7, 7, 2048),
+  ('googlenet_bn', 'inception4a'): (14, 14, 512),
+  ('inception_v3', 'Mixed_5d'): (35, 35, 288),
+  ('inception_v3', 'Mixed_6e'): (17, 17, 768),
+  ('inception_v3', 'Mixed_7c'): (8, 8, 2048),
+  ('densenet121', 'denseblock3'): (14, 14, 1024),
+  ('densenet121', 'norm5'): (7, 7, 1024),
+  ('all_cnn_c', 'conv7'): (6, 6, 192),
   ('squeezenet11', 'fire9/concat'): (13, 13, 512),
   ('minivgg', 'relu5_2'): (6, 6, 128),
 }
@@ -74,14 +102,14 @@ SHAPES = {
 
 @pytest.mark.parametrize(('name', 'layer'), SHAPES)
 def test_published_shapes(name, layer):
-  net = jax.eval_shape(lambda: nets.create(name))
+  net = abstract(name)
   rows = {row.name: row for row in nets.layer_info(net)}
   assert rows[layer].shape == SHAPES[name, layer]
 
 
 @pytest.mark.parametrize('name', nets.names())
 def test_listed_shapes_are_the_shapes_of_the_forward(name):
-  net = jax.eval_shape(lambda: nets.create(name))
+  net = abstract(name)
   size = net.spec.size
   _, acts = jax.eval_shape(
     lambda net, x: net(x), net, jnp.zeros((1, size, size, 3))
@@ -97,12 +125,14 @@ FIELDS = {
   ('vgg16', 'pool5'): (212, 32),
   ('resnet50', 'layer4.2'): (427, 32),  # with the stride in the 3x3 kernels
   ('resnet18', 'layer4.1'): (435, 32),
+  ('resnet101', 'layer4.2'): (971, 32),
+  ('resnet152', 'layer4.2'): (1451, 32),
 }
 
 
 @pytest.mark.parametrize(('name', 'layer'), FIELDS)
 def test_published_receptive_fields(name, layer):
-  net = jax.eval_shape(lambda: nets.create(name))
+  net = abstract(name)
   row = next(row for row in nets.layer_info(net) if row.name == layer)
   assert (row.field.size, row.field.stride) == FIELDS[name, layer]
 
@@ -196,14 +226,11 @@ def test_every_kind_of_layer_is_used():
 
 
 def test_chains():
-  chains = {
-    n
-    for n in nets.names()
-    if nets.is_chain(jax.eval_shape(lambda n=n: nets.create(n)))
-  }
+  chains = {n for n in nets.names() if nets.is_chain(abstract(n))}
   joined = [n for n in nets.names() if n.startswith('resnet')]
   joined += [n for n in nets.names() if n.startswith(('fast_s', 'super_r'))]
-  assert {*nets.names()} - chains == {'squeezenet11', 'googlenet', *joined}
+  joined += ['googlenet', 'googlenet_bn', 'inception_v3', 'densenet121']
+  assert {*nets.names()} - chains == {'squeezenet11', *joined}
   first = nets.architecture('alexnet').layers()[0]
   assert (first.kernel, first.stride, first.padding) == (11, 4, 2)
 

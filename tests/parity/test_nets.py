@@ -1,5 +1,7 @@
 """Every net equals its torch statement: logits and three inner layers."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ torch = pytest.importorskip('torch')
 torch_nets = pytest.importorskip('torch_nets')
 
 SIZES = {'alexnet': 95, 'caffe_alexnet': 99, 'zfnet': 97, 'minivgg': 48}
+SIZES |= {'inception_v3': 107}
 
 
 def relative(ours, theirs):
@@ -49,11 +52,28 @@ def test_net_equals_torch(name):
     assert relative(acts[layer], value) < 1e-4, layer
 
 
-@pytest.mark.parametrize('name', ['alexnet', 'squeezenet11', 'resnet50'])
+@pytest.mark.parametrize(
+  'name', ['alexnet', 'squeezenet11', 'resnet50', 'vgg11_bn', 'inception_v3']
+)
 def test_the_architecture_is_found_from_the_names(name):
   model = torch_nets.build(name, classes=7)
   state = {k: v.numpy() for k, v in model.state_dict().items()}
   assert nets.from_tensors(state).arch == name
+
+
+def test_names_of_the_published_densenet():
+  model = torch_nets.build('densenet121', classes=3)
+  state = {k: v.numpy() for k, v in model.state_dict().items()}
+  former = {
+    re.sub(r'(denselayer\d+)\.(norm|conv)([12])', r'\1.\2.\3', k): v
+    for k, v in state.items()
+  }
+  assert former.keys() != state.keys()
+  assert 'features.denseblock2.denselayer3.norm.1.running_var' in former
+  one, other = map(nets.from_tensors, (state, former))
+  assert one.arch == other.arch == 'densenet121'
+  for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True):
+    np.testing.assert_array_equal(a, b)
 
 
 def test_average_pooling_equals_torch():

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch_inception import AllCnn, DenseNet, GoogLeNetBn, InceptionV3
 from torch_other_nets import CifarResNet, GoogLeNet
 
 
@@ -14,12 +15,13 @@ def _classifier(width, classes, dropout_first):
 
 
 class Vgg(nn.Module):
-  def __init__(self, depths, classes):
+  def __init__(self, depths, classes, norm=False):
     super().__init__()
     layers, before = [], 3
     for depth, width in zip(depths, (64, 128, 256, 512, 512), strict=True):
       for _ in range(depth):
-        layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
+        layers.append(nn.Conv2d(before, width, 3, padding=1))
+        layers += [nn.BatchNorm2d(width), nn.ReLU()] if norm else [nn.ReLU()]
         before = width
       layers.append(nn.MaxPool2d(2, 2))
     self.features = nn.Sequential(*layers)
@@ -28,6 +30,32 @@ class Vgg(nn.Module):
 
   def forward(self, x):
     return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+
+class VggCam(nn.Module):
+  def __init__(self, classes):
+    super().__init__()
+    self.plan, before = [], 3
+    for stage, (depth, width) in enumerate(
+      zip((2, 2, 3, 3, 3), (64, 128, 256, 512, 512), strict=True), start=1
+    ):
+      for i in range(1, depth + 1):
+        self.plan.append(f'conv{stage}_{i}')
+        conv = nn.Conv2d(before, width, 3, padding=1)
+        self.add_module(self.plan[-1], conv)
+        before = width
+      self.plan.append('pool')
+    self.plan[-1] = 'CAM_conv'
+    self.CAM_conv = nn.Conv2d(512, 1024, 3, padding=1, groups=2)
+    self.CAM_fc = nn.Linear(1024, classes)
+
+  def forward(self, x):
+    for name in self.plan:
+      if name == 'pool':
+        x = nn.functional.max_pool2d(x, 2)
+      else:
+        x = getattr(self, name)(x).relu()
+    return self.CAM_fc(x.mean((2, 3)))
 
 
 class AlexNet(nn.Module):
@@ -233,6 +261,15 @@ def build(name, classes):
     'vgg13': lambda: Vgg((2, 2, 2, 2, 2), classes),
     'vgg16': lambda: Vgg((2, 2, 3, 3, 3), classes),
     'vgg19': lambda: Vgg((2, 2, 4, 4, 4), classes),
+    'vgg11_bn': lambda: Vgg((1, 1, 2, 2, 2), classes, norm=True),
+    'vgg13_bn': lambda: Vgg((2, 2, 2, 2, 2), classes, norm=True),
+    'vgg16_bn': lambda: Vgg((2, 2, 3, 3, 3), classes, norm=True),
+    'vgg19_bn': lambda: Vgg((2, 2, 4, 4, 4), classes, norm=True),
+    'vgg16_cam': lambda: VggCam(classes),
+    'googlenet_bn': lambda: GoogLeNetBn(classes),
+    'inception_v3': lambda: InceptionV3(classes),
+    'densenet121': lambda: DenseNet(classes),
+    'all_cnn_c': lambda: AllCnn(classes),
     'squeezenet11': lambda: SqueezeNet(classes),
     'googlenet': lambda: GoogLeNet(classes),
     'resnet20': lambda: CifarResNet(3, classes),
@@ -240,7 +277,10 @@ def build(name, classes):
     'resnet44': lambda: CifarResNet(7, classes),
     'resnet56': lambda: CifarResNet(9, classes),
     'resnet18': lambda: ResNet((2, 2, 2, 2), False, classes),
+    'resnet34': lambda: ResNet((3, 4, 6, 3), False, classes),
     'resnet50': lambda: ResNet((3, 4, 6, 3), True, classes),
+    'resnet101': lambda: ResNet((3, 4, 23, 3), True, classes),
+    'resnet152': lambda: ResNet((3, 8, 36, 3), True, classes),
     'minivgg': lambda: MiniVgg(classes),
   }[name]()
   for module in made.modules():
@@ -284,6 +324,44 @@ INNER = {
     'features.35': 'relu5_4',
     'classifier.4': 'relu7',
   },
+  'vgg11_bn': {
+    'features.1': 'bn1_1',
+    'features.24': 'relu5_1',
+    'features.28': 'pool5',
+  },
+  'vgg13_bn': {
+    'features.4': 'bn1_2',
+    'features.17': 'conv3_2',
+    'features.34': 'pool5',
+  },
+  'vgg16_bn': {
+    'features.5': 'relu1_2',
+    'features.40': 'conv5_3',
+    'classifier.0': 'fc6',
+  },
+  'vgg19_bn': {
+    'features.26': 'pool3',
+    'features.51': 'relu5_4',
+    'classifier.3': 'fc7',
+  },
+  'vgg16_cam': {'conv1_2': 'conv1_2', 'conv5_3': 'conv5_3'}
+  | {'CAM_conv': 'CAM_conv'},
+  'googlenet_bn': {
+    'conv3.bn': 'conv3.bn',
+    'inception4c': 'inception4c',
+    'inception5b.branch4.0': 'inception5b.branch4.0',
+  },
+  'inception_v3': {
+    'Mixed_5b.branch_pool.conv': 'Mixed_5b.branch_pool.conv',
+    'Mixed_6e.branch7x7dbl_4': 'Mixed_6e.branch7x7dbl_4',
+    'Mixed_7b': 'Mixed_7b',
+  },
+  'densenet121': {
+    'features.denseblock2.denselayer3': 'denseblock2.denselayer3.concat',
+    'features.transition2': 'transition2.pool',
+    'features.denseblock4': 'denseblock4',
+  },
+  'all_cnn_c': {'conv3': 'conv3', 'conv7': 'conv7', 'conv9': 'conv9'},
   'squeezenet11': {
     'features.0': 'conv1',
     'features.5': 'pool3',
@@ -293,6 +371,19 @@ INNER = {
     'bn1': 'bn1',
     'layer2.0': 'layer2.0',
     'layer4.1.conv2': 'layer4.1.conv2',
+  },
+  'resnet34': {
+    'layer1.2': 'layer1.2',
+    'layer3.5': 'layer3.5',
+    'layer4.0.bn2': 'layer4.0.bn2',
+  },
+  **{
+    name: {
+      'layer1.0.conv3': 'layer1.0.conv3',
+      'layer3.22': 'layer3.22',
+      'layer4.2': 'layer4.2',
+    }
+    for name in ('resnet101', 'resnet152')
   },
   'resnet50': {
     'maxpool': 'maxpool',

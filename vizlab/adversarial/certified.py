@@ -29,8 +29,8 @@ __all__ = [
 _NO_LOGITS = 'net: got no logits, expected a network with a classifier'
 # Layers whose outputs rise with their inputs, or are linear in them.
 _KINDS = frozenset(
-  'AdaptivePool Add BatchNorm Concat Conv Dense Flatten GlobalPool Pool ReLU'
-  ' Subsample'.split()
+  'AdaptivePool Add AveragePool BatchNorm Concat Conv Dense Flatten GlobalPool'
+  ' Pool ReLU Subsample'.split()
 )
 
 

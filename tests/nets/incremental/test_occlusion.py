@@ -9,9 +9,19 @@ import pytest
 
 from vizlab import nets
 from vizlab.attribution import Occluder, occlusion_scores
+from vizlab.nets.graph import init_params
 from vizlab.nets.incremental import regions
-from vizlab.nets.layers import Layer, Pointwise
+from vizlab.nets.layers import (
+  AveragePool,
+  Conv,
+  Dense,
+  GlobalPool,
+  Layer,
+  Pointwise,
+  ReLU,
+)
 from vizlab.objectives import logit, probability, score, top_label, total
+from vizlab.rules import PoolWindow
 
 # Net, sides of the image, patch, stride. Odd sizes and patches, strides that
 # leave a rest, patches that hang over the border, patches of one pixel and of
@@ -77,6 +87,27 @@ def test_equals_whole_images(case):
     sums = jax.jit(lambda net, x: net(x)[1][last].sum((0, 1, 2)))(net, x)
     objective = total(last, int(sums.argmax()))
   swept = check(net, objective, x, patch=patch, stride=stride, fill=0.9)
+  assert float(swept.max() - swept.min()) > 0
+
+
+def test_lines_and_mean_windows():
+  ops = (
+    Conv('conv', 8),
+    AveragePool('mean', PoolWindow(3, 1, 1)),
+    ReLU('relu'),
+    AveragePool('half'),
+    Conv('row', 8, (1, 5), 1, (0, 2)),
+    Conv('column', 8, (5, 1), 1, (2, 0)),
+    GlobalPool('gap'),
+    Dense('fc', 4),
+  )
+  spec = nets.InputSpec(48)
+  params = init_params(ops, spec.shape, jax.random.key(1))
+  net = nets.Network('lines', ops, spec, params)
+  plan = regions.plan(ops, spec.shape, [(3, 7)], [(8, 12)])
+  assert plan['half'] and plan['row'] is None
+  x = jax.random.uniform(jax.random.key(0), (1, 48, 41, 3))
+  swept = check(net, logit(3), x, patch=9, stride=8)
   assert float(swept.max() - swept.min()) > 0
 
 

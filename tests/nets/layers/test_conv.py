@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.layers.conv import both, conv2d
 from vizlab.nets.layers.winograd import pays
 
 CASES = [
@@ -31,6 +31,11 @@ CASES = [
   ((17, 18), 16, 20, 3, 1, 1, 1),  # kernels' gradients are taken by image
   ((20, 19), 17, 16, 5, 1, 0, 1),
   ((18, 17), 16, 16, 1, 1, 0, 1),
+  ((9, 8), 4, 6, (1, 7), 1, (0, 3), 1),  # of a line
+  ((17, 18), 16, 20, (7, 1), 1, (3, 0), 1),
+  ((11, 12), 6, 4, (3, 2), 2, (1, 0), 2),
+  ((18, 17), 16, 16, 3, 1, (1, 0), 1),
+  ((20, 19), 128, 128, 3, 1, (0, 1), 1),
 ]
 
 
@@ -39,7 +44,7 @@ def plain(x, kernel, stride, padding, groups):
     x,
     kernel,
     (stride, stride),
-    [(padding, padding)] * 2,
+    [(p, p) for p in both(padding)],
     feature_group_count=groups,
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
     precision='highest',
@@ -51,17 +56,17 @@ def test_values_and_both_gradients_equal_jax(case):
   size, c, d, k, stride, padding, groups = case
   keys = jax.random.split(jax.random.key(0), 3)
   x = jax.random.normal(keys[0], (2, *size, c))
-  kernel = jax.random.normal(keys[1], (k, k, c // groups, d)) / c**0.5
+  kernel = jax.random.normal(keys[1], (*both(k), c // groups, d)) / c**0.5
 
   @functools.partial(jax.jit, static_argnums=0)
-  def both(convolve, x, kernel):
+  def run(convolve, x, kernel):
     y, backward = jax.vjp(
       lambda x, w: convolve(x, w, stride, padding, groups), x, kernel
     )
     return y, *backward(jax.random.normal(keys[2], y.shape))
 
-  y, *slopes = both(conv2d, x, kernel)
-  expected, *reference = both(plain, x, kernel)
+  y, *slopes = run(conv2d, x, kernel)
+  expected, *reference = run(plain, x, kernel)
   np.testing.assert_allclose(y, expected, atol=2e-5 * c)
   for ours, theirs in zip(slopes, reference, strict=True):
     np.testing.assert_allclose(ours, theirs, atol=2e-5 * max(c, d))

@@ -3,8 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vizlab.nets.layers import LRN, AdaptivePool, Channels, Subsample
-from vizlab.rules import Rules
+from vizlab.nets.layers import (
+  LRN,
+  AdaptivePool,
+  AveragePool,
+  Channels,
+  Conv,
+  Subsample,
+)
+from vizlab.rules import PoolWindow, Rules, avg_pool, max_pool
 
 
 def test_lrn_equals_a_slow_replica():
@@ -25,6 +32,34 @@ def test_adaptive_pool_by_hand():
   np.testing.assert_allclose(got, [0.5, 2.0, 3.5])
   same = jnp.ones((1, 3, 3, 2))
   assert AdaptivePool('pool', 3)({}, Rules(), same) is same
+
+
+@pytest.mark.parametrize('rule', [max_pool, avg_pool])
+def test_average_pooling_counts_its_padding_whatever_the_rule(rule):
+  x = np.asarray(jax.random.normal(jax.random.key(0), (1, 4, 5, 2)))
+  pool = AveragePool('pool', PoolWindow(3, 1, 1))
+  padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+  y = pool({}, Rules(pool=rule), jnp.asarray(x))
+  assert y.shape == (1, *pool.out_shape((4, 5, 2))) == x.shape
+  for i, j in np.ndindex(4, 5):
+    mean = padded[0, i : i + 3, j : j + 3].sum((0, 1)) / 9
+    np.testing.assert_allclose(y[0, i, j], mean, atol=1e-6)
+  halved = AveragePool('pool')({}, Rules(pool=rule), jnp.asarray(x))
+  assert halved.shape == (1, 2, 2, 2)
+  np.testing.assert_allclose(
+    halved[0, 1, 0], x[0, 2:4, :2].mean((0, 1)), atol=1e-6
+  )
+
+
+def test_a_kernel_of_a_line():
+  row = Conv('row', 4, (1, 7), 1, (0, 3))
+  assert row.param_shapes((9, 8, 3))['kernel'] == (1, 7, 3, 4)
+  assert row.out_shape((9, 8, 3)) == (9, 8, 4)
+  assert Conv('even', 4, (3, 2), 2, 0).out_shape((9, 8, 3)) == (4, 4, 4)
+  assert row.slide is None  # windows are square
+  square = Conv('square', 4, (3, 3), 1, (1, 1))
+  assert square.slide == Conv('square', 4).slide
+  assert Conv('uneven', 4, 3, 1, (1, 0)).slide is None
 
 
 def test_subsampling_keeps_all_channels():

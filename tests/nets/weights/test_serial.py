@@ -37,7 +37,7 @@ class Scale(Layer):
 
 def network(*last, spec=InputSpec(12, (0.5,) * 3, (0.25,) * 3, order='bgr')):
   ops = (
-    Conv('conv1', 4, kernel=5, stride=2, padding=2, bias=False),
+    Conv('conv1', 4, kernel=(5, 3), stride=2, padding=(2, 1), bias=False),
     BatchNorm('norm1', epsilon=1e-3),
     ReLU('relu1'),
     Conv('conv2', 4),

@@ -10,7 +10,10 @@ from vizlab import rules
 from vizlab.lookup import check_name
 from vizlab.nets.architectures import (
   alexnet,
+  all_cnn,
+  densenet,
   googlenet,
+  inception,
   minivgg,
   resnet,
   squeezenet,
@@ -35,6 +38,8 @@ _CAFFE_ROUND = dataclasses.replace(CAFFE, mean=(104.0, 117.0, 123.0))
 _CIFAR = dataclasses.replace(TORCHVISION, size=32)
 _BYTES = InputSpec(mean=(0.0,) * 3, std=(1.0,) * 3, scale=255.0)
 _UNIT = InputSpec(mean=(0.0,) * 3, std=(1.0,) * 3)
+_TENSORFLOW = InputSpec(mean=(0.5,) * 3, std=(0.5,) * 3)
+_TENSORFLOW_299 = dataclasses.replace(_TENSORFLOW, size=299)
 _SCENES = InputSpec(size=96, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 POOLS = {'max': rules.max_pool, 'avg': rules.avg_pool}
@@ -99,11 +104,42 @@ _CATALOG = {
     ),
     Architecture('zfnet', alexnet.zfnet, 'avgpool', {'caffe': CAFFE}),
     *(
-      Architecture(name, functools.partial(vgg.vgg, name), 'avgpool', _BOTH)
-      for name in vgg.DEPTHS
+      Architecture(
+        name,
+        functools.partial(vgg.vgg, name),
+        'avgpool',
+        _BOTH if name in vgg.DEPTHS else {'torchvision': TORCHVISION},
+      )
+      for name in vgg.NAMES
     ),
+    Architecture('vgg16_cam', vgg.vgg16_cam, 'CAM_pool', {'caffe': CAFFE}),
     Architecture(
       'googlenet', googlenet.googlenet, 'pool5/7x7_s1', {'caffe': _CAFFE_ROUND}
+    ),
+    Architecture(
+      'googlenet_bn',
+      inception.googlenet_bn,
+      'avgpool',
+      {'torchvision': _TENSORFLOW},
+    ),
+    Architecture(
+      'inception_v3',
+      inception.inception_v3,
+      'avgpool',
+      {'torchvision': _TENSORFLOW_299},
+    ),
+    Architecture(
+      'densenet121',
+      densenet.densenet121,
+      'avgpool',
+      {'torchvision': TORCHVISION},
+    ),
+    Architecture(
+      'all_cnn_c',
+      all_cnn.all_cnn_c,
+      'conv9',
+      {'torchvision': _CIFAR},
+      classes=10,
     ),
     Architecture(
       'squeezenet11',

@@ -12,11 +12,11 @@ from vizlab.nets.layers import (
 )
 from vizlab.rules import PoolWindow
 
-__all__ = ['googlenet']
+__all__ = ['MODULES', 'googlenet']
 
 _POOL = PoolWindow(3, 2, ceil=True)
 # Features of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5 and pool_proj.
-_MODULES = {
+MODULES = {
   '3a': (64, 96, 128, 16, 32, 32),
   '3b': (128, 128, 192, 32, 96, 64),
   '4a': (192, 96, 208, 16, 48, 64),
@@ -42,7 +42,7 @@ def _conv(
 def _inception(module: str, before: str) -> list[Layer]:
   """Layers of an inception module: four branches, concatenated."""
   name = f'inception_{module}'
-  one, thin3, three, thin5, five, pooled = _MODULES[module]
+  one, thin3, three, thin5, five, pooled = MODULES[module]
   branches = [
     _conv(name, '1x1', one, 1, before),
     [
@@ -77,7 +77,7 @@ def googlenet(classes: int) -> tuple[Layer, ...]:
     LRN('conv2/norm2'),
     Pool('pool2/3x3_s2', _POOL),
   ]
-  for module in _MODULES:
+  for module in MODULES:
     if module in ('4a', '5a'):
       ops.append(Pool(f'pool{int(module[0]) - 1}/3x3_s2', _POOL))
     ops += _inception(module, ops[-1].name)

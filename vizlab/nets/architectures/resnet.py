@@ -17,7 +17,14 @@ from vizlab.rules import PoolWindow
 
 __all__ = ['CIFAR_DEPTHS', 'DEPTHS', 'cifar_resnet', 'resnet']
 
-DEPTHS = {'resnet18': (2, 2, 2, 2), 'resnet50': (3, 4, 6, 3)}
+DEPTHS = {
+  'resnet18': (2, 2, 2, 2),
+  'resnet34': (3, 4, 6, 3),
+  'resnet50': (3, 4, 6, 3),
+  'resnet101': (3, 4, 23, 3),
+  'resnet152': (3, 8, 36, 3),
+}
+_BASIC = ('resnet18', 'resnet34')  # two 3x3 convolutions a block
 CIFAR_DEPTHS = {f'resnet{6 * n + 2}': n for n in (3, 5, 7, 9)}
 _WIDTHS = (64, 128, 256, 512)
 _CIFAR_WIDTHS = (16, 32, 64)
@@ -65,7 +72,7 @@ def resnet(name: str, classes: int) -> tuple[Layer, ...]:
 
   The output of a block has the name of the block, such as ``layer4.1``.
   """
-  bottleneck = name == 'resnet50'
+  bottleneck = name not in _BASIC
   ops: list[Layer] = [
     Conv('conv1', 64, 7, 2, 3, bias=False),
     BatchNorm('bn1'),

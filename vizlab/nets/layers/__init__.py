@@ -18,10 +18,16 @@ from vizlab.nets.layers.joining import (
 )
 from vizlab.nets.layers.linear import Conv, Dense
 from vizlab.nets.layers.pointwise import LRN, BatchNorm, ReLU
-from vizlab.nets.layers.pooling import AdaptivePool, GlobalPool, Pool
+from vizlab.nets.layers.pooling import (
+  AdaptivePool,
+  AveragePool,
+  GlobalPool,
+  Pool,
+)
 
 __all__ = [
   'AdaptivePool',
+  'AveragePool',
   'Add',
   'BatchNorm',
   'Channels',

@@ -9,33 +9,40 @@ from jax import lax
 from vizlab.nets.layers.winograd import pays, winograd
 from vizlab.types import Array
 
-__all__ = ['conv2d']
+__all__ = ['both', 'conv2d']
 
 Shape = tuple[int, ...]
+Padding = int | tuple[int, int]
 # Channels and positions from which a kernel's gradient is taken by image.
 _WIDE, _MANY = 16, 256
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
 def _conv(
-  x: Array, kernel: Array, stride: int, padding: int, groups: int
+  x: Array, kernel: Array, stride: int, padding: Padding, groups: int
 ) -> Array:
   if x.shape[-1] == 3 and groups == 1:
     # An image: four channels fill a SIMD register; three take twice as long.
     x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)
-  rim = kernel.shape[0] // 2 - padding
-  if stride == 1 and _crops(x.shape, kernel.shape, rim):
+  rows, columns = both(padding)
+  rim = kernel.shape[0] // 2 - rows
+  if stride == 1 and rows == columns and _crops(x.shape, kernel.shape, rim):
     # Without padding XLA's CPU backend may take twenty times as long.
-    y = _conv(x, kernel, 1, padding + rim, groups)
+    y = _conv(x, kernel, 1, rows + rim, groups)
     return y[:, rim:-rim, rim:-rim]
   return lax.conv_general_dilated(
     x,
     kernel,
     (stride, stride),
-    [(padding, padding)] * 2,
+    [(rows, rows), (columns, columns)],
     feature_group_count=groups,
     dimension_numbers=_LAYOUT,
   )
+
+
+def both(value: int | tuple[int, int]) -> tuple[int, int]:
+  """A number for rows and for columns, which may be given as one."""
+  return (value, value) if isinstance(value, int) else value
 
 
 def _crops(x: Shape, kernel: Shape, rim: int) -> bool:
@@ -52,7 +59,11 @@ def _zero_channel(x: Array, axis: int) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def conv2d(
-  x: Array, kernel: Array, stride: int = 1, padding: int = 0, groups: int = 1
+  x: Array,
+  kernel: Array,
+  stride: int = 1,
+  padding: Padding = 0,
+  groups: int = 1,
 ) -> Array:
   """2-D convolution (cross-correlation).
 
@@ -63,9 +74,9 @@ def conv2d(
 
   Args:
     x: ``[N, H, W, C]``.
-    kernel: ``[k, k, C / groups, D]``.
+    kernel: ``[k, l, C / groups, D]``.
     stride: Step between outputs, in positions.
-    padding: Zeros added on each side of both axes.
+    padding: Zeros added on each side of both axes, or of rows and of columns.
     groups: Number of independent groups of channels.
 
   Returns:
@@ -86,12 +97,14 @@ def _input_gradient(
   kernel: Array,
   shape: tuple[int, ...],
   stride: int,
-  padding: int,
+  padding: Padding,
   groups: int,
 ) -> Array:
   edges = []
-  for n, m, k in zip(shape[1:3], g.shape[1:3], kernel.shape[:2], strict=True):
-    edges.append((k - 1 - padding, n - 1 - (m - 1) * stride + padding))
+  for n, m, k, p in zip(
+    shape[1:3], g.shape[1:3], kernel.shape[:2], both(padding), strict=True
+  ):
+    edges.append((k - 1 - p, n - 1 - (m - 1) * stride + p))
   return lax.conv_general_dilated(
     g,
     _transpose_kernel(kernel, groups),
@@ -103,7 +116,9 @@ def _input_gradient(
   )
 
 
-def _by_winograd(kernel: Array, stride: int, padding: int, groups: int) -> bool:
+def _by_winograd(
+  kernel: Array, stride: int, padding: Padding, groups: int
+) -> bool:
   """Returns True for layers that Winograd's algorithm speeds up on a CPU."""
   k, wide, c, d = kernel.shape
   square = (k, wide, stride, groups) == (3, 3, 1, 1) and padding in (0, 1, 2)
@@ -111,7 +126,7 @@ def _by_winograd(kernel: Array, stride: int, padding: int, groups: int) -> bool:
 
 
 def _forward(
-  x: Array, kernel: Array, stride: int, padding: int, groups: int
+  x: Array, kernel: Array, stride: int, padding: Padding, groups: int
 ) -> Array:
   direct = functools.partial(
     _conv, stride=stride, padding=padding, groups=groups
@@ -127,7 +142,7 @@ def _backward(
   kernel: Array,
   shape: tuple[int, ...],
   stride: int,
-  padding: int,
+  padding: Padding,
   groups: int,
 ) -> Array:
   def direct(g: Array, kernel: Array) -> Array:
@@ -140,7 +155,7 @@ def _backward(
 
 
 def _kernel_gradient(
-  g: Array, x: Array, kernel: Array, stride: int, padding: int, groups: int
+  g: Array, x: Array, kernel: Array, stride: int, padding: Padding, groups: int
 ) -> Array:
   def direct(g: Array, x: Array) -> Array:
     linear = functools.partial(
@@ -152,9 +167,11 @@ def _kernel_gradient(
   large = min(c, d) >= _WIDE and g.shape[1] * g.shape[2] >= _MANY
   # Under shard_map JAX sums the direct one over the devices.
   alone = not jax.sharding.get_abstract_mesh().manual_axes
-  if k != wide or k > 5 or (stride, groups) != (1, 1) or not (large and alone):
+  rows, columns = both(padding)
+  square = k == wide and rows == columns
+  if not square or k > 5 or (stride, groups) != (1, 1) or not (large and alone):
     return direct(g, x)
-  fast = functools.partial(_by_image, k=k, padding=padding)
+  fast = functools.partial(_by_image, k=k, padding=rows)
   return lax.platform_dependent(g, x, cpu=fast, default=direct)
 
 
@@ -192,13 +209,17 @@ def _by_image(g: Array, x: Array, k: int, padding: int) -> Array:
 
 
 def _conv2d_fwd(
-  x: Array, kernel: Array, stride: int, padding: int, groups: int
+  x: Array, kernel: Array, stride: int, padding: Padding, groups: int
 ) -> tuple[Array, tuple[Array, Array]]:
   return _forward(x, kernel, stride, padding, groups), (x, kernel)
 
 
 def _conv2d_bwd(
-  stride: int, padding: int, groups: int, saved: tuple[Array, Array], g: Array
+  stride: int,
+  padding: Padding,
+  groups: int,
+  saved: tuple[Array, Array],
+  g: Array,
 ) -> tuple[Array, Array]:
   x, kernel = saved
   dx = _backward(g, kernel, x.shape, stride, padding, groups)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vizlab.nets.layers.base import Layer, Params, Shape
-from vizlab.nets.layers.conv import conv2d
+from vizlab.nets.layers.conv import both, conv2d
 from vizlab.nets.receptive_field import Slide
 from vizlab.rules import Rules
 from vizlab.types import Array
@@ -16,19 +16,29 @@ __all__ = ['Conv', 'Dense', 'he_normal']
 
 @dataclasses.dataclass(frozen=True)
 class Conv(Layer):
-  """Convolution with a square kernel."""
+  """Convolution.
+
+  Attributes:
+    features: Number of output channels.
+    kernel: Side of the kernel in positions, or its rows and columns. Such a
+      kernel counts as reading the whole map, as windows are square.
+    stride: Step between outputs, in positions.
+    padding: Zeros on each side of both axes, or of rows and of columns.
+    groups: Number of independent groups of channels.
+    bias: Whether to add a bias.
+  """
 
   features: int
-  kernel: int = 3
+  kernel: int | tuple[int, int] = 3
   stride: int = 1
-  padding: int = 1
+  padding: int | tuple[int, int] = 1
   groups: int = 1
   bias: bool = True
 
   def param_shapes(self, shape: Shape) -> dict[str, Shape]:
-    """Kernel ``[k, k, C / groups, D]``, bias ``[D]``."""
-    k, d = self.kernel, self.features
-    shapes: dict[str, Shape] = {'kernel': (k, k, shape[-1] // self.groups, d)}
+    """Kernel ``[k, l, C / groups, D]``, bias ``[D]``."""
+    size, d = both(self.kernel), self.features
+    shapes: dict[str, Shape] = {'kernel': (*size, shape[-1] // self.groups, d)}
     return shapes | ({'bias': (d,)} if self.bias else {})
 
   def init(self, key: Array, shape: Shape) -> Params:
@@ -37,14 +47,19 @@ class Conv(Layer):
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(n + 2 padding - kernel) // stride + 1`` along each axis."""
-    extent = 2 * self.padding - self.kernel
-    h, w = ((n + extent) // self.stride + 1 for n in shapes[0][:2])
+    sides = zip(
+      shapes[0][:2], both(self.kernel), both(self.padding), strict=True
+    )
+    h, w = ((n + 2 * p - k) // self.stride + 1 for n, k, p in sides)
     return h, w, self.features
 
   @property
   def slide(self) -> Slide | None:
-    """Window of the kernel."""
-    return Slide(self.kernel, self.stride, self.padding)
+    """Window of the kernel, if that is square."""
+    (k, wide), (rows, columns) = both(self.kernel), both(self.padding)
+    if k != wide or rows != columns:
+      return None
+    return Slide(k, self.stride, rows)
 
   def without_padding(self, shape: Shape) -> 'Layer | None':
     """The layer with padding 0."""

@@ -7,10 +7,10 @@ from jax import lax
 
 from vizlab.nets.layers.base import Layer, Params, Shape
 from vizlab.nets.receptive_field import Slide
-from vizlab.rules import PoolWindow, Rules
+from vizlab.rules import PoolWindow, Rules, avg_pool
 from vizlab.types import Array
 
-__all__ = ['AdaptivePool', 'GlobalPool', 'Pool']
+__all__ = ['AdaptivePool', 'AveragePool', 'GlobalPool', 'Pool']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,24 @@ class Pool(Layer):
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Pools every window by the rule."""
     return rules.pool(xs[0], self.window)
+
+
+@dataclasses.dataclass(frozen=True)
+class AveragePool(Pool):
+  """Average pooling, whatever the rule; zeros of the padding count.
+
+  Layers of networks that mix it with max pooling, as in Inception.
+  """
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Averages every window, by the rule."""
+    return rules.apply(self, params, *xs)
+
+  def linear(self, params: Params, *xs: Array) -> Array:
+    """Averages every window."""
+    rim = self.window.padding
+    padded = jnp.pad(xs[0], [(0, 0), (rim, rim), (rim, rim), (0, 0)])
+    return avg_pool(padded, dataclasses.replace(self.window, padding=0))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -31,7 +32,7 @@ class Layout:
     name: Name of the format.
     preprocess: Preprocessing of networks in this format; ``None`` for the
       default of the architecture.
-    ignore: Suffixes of names that are not weights.
+    ignore: Patterns of names that are not weights of the network.
     places: Function from the architecture to the prefix of each layer's names
       in the file; ``None`` if the format does not have the architecture.
     key: Function from a layer's prefix and a parameter to the name in the file.
@@ -97,7 +98,7 @@ def _same(value: np.ndarray, grid: Shape | None) -> np.ndarray:
 
 _CLASSIFIER = {
   'alexnet': {'fc6': 1, 'fc7': 4, 'fc8': 6},
-  **{name: {'fc6': 0, 'fc7': 3, 'fc8': 6} for name in vgg.DEPTHS},
+  **{name: {'fc6': 0, 'fc7': 3, 'fc8': 6} for name in vgg.NAMES},
 }
 _FIRE_INDEX = dict(zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True))
 
@@ -110,6 +111,9 @@ def _torch_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str]:
     return places | {name: f'classifier.{i}' for name, i in slots.items()}
   if arch == 'squeezenet11':
     return {op.name: _squeezenet_place(op.name) for op in ops}
+  if arch == 'densenet121':
+    places = {op.name: f'features.{op.name}' for op in ops}
+    return places | {'classifier': 'classifier'}
   return _own_places(arch, ops)
 
 
@@ -119,6 +123,18 @@ def _squeezenet_place(name: str) -> str:
   fire, part = name.split('/')
   part = 'squeeze' if part.startswith('squeeze') else part
   return f'features.{_FIRE_INDEX[int(fire[4:])]}.{part}'
+
+
+def _former_densenet_places(
+  arch: str, ops: tuple[Layer, ...]
+) -> dict[str, str] | None:
+  """Module paths of the published DenseNet, ``norm.1`` for ``norm1``."""
+  if arch != 'densenet121':
+    return None
+  return {
+    name: re.sub(r'(denselayer\d+\.\w+)(\d)$', r'\1.\2', place)
+    for name, place in _torch_places(arch, ops).items()
+  }
 
 
 def _torch_key(place: str, parameter: str) -> str:
@@ -203,8 +219,18 @@ LAYOUTS = (
   Layout(
     'torchvision',
     'torchvision',
-    ('.num_batches_tracked',),
+    # The counts of batch normalisation, and auxiliary classifiers.
+    ('*.num_batches_tracked', 'aux[12].*', 'AuxLogits.*'),
     _torch_places,
+    _torch_key,
+    _torch_shape,
+    _from_torch,
+  ),
+  Layout(
+    'former torchvision',
+    'torchvision',
+    ('*.num_batches_tracked',),
+    _former_densenet_places,
     _torch_key,
     _torch_shape,
     _from_torch,
@@ -223,7 +249,7 @@ LAYOUTS = (
     'pytorch examples',
     'bytes',
     # Of early versions, which recorded statistics and never used them.
-    ('.running_mean', '.running_var', '.num_batches_tracked'),
+    ('*.running_mean', '*.running_var', '*.num_batches_tracked'),
     _examples_places,
     _torch_key,
     _torch_shape,

@@ -1,6 +1,7 @@
 """Detection of the architecture and layout of a weight file."""
 
 import dataclasses
+import fnmatch
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -121,11 +122,10 @@ def _shapes(
   tensors: Mapping[str, np.ndarray], layout: Layout
 ) -> dict[str, tuple[int, ...]]:
   """Shapes of the tensors that a layout does not ignore."""
-  ignored = layout.ignore or ('\0',)
   return {
     key: value.shape
     for key, value in tensors.items()
-    if not key.endswith(ignored)
+    if not any(fnmatch.fnmatchcase(key, p) for p in layout.ignore)
   }
 
 

@@ -27,11 +27,23 @@ _TORCHVISION = {
   'vgg13': 'vgg13-19584684.pth',
   'vgg16': 'vgg16-397923af.pth',
   'vgg19': 'vgg19-dcbb9e9d.pth',
+  'vgg11_bn': 'vgg11_bn-6002323d.pth',
+  'vgg13_bn': 'vgg13_bn-abd245e5.pth',
+  'vgg16_bn': 'vgg16_bn-6c64b313.pth',
+  'vgg19_bn': 'vgg19_bn-c79401a0.pth',
+  'googlenet_bn': 'googlenet-1378be20.pth',
+  'inception_v3': 'inception_v3_google-0cc3c7bd.pth',
+  'densenet121': 'densenet121-a639ec97.pth',
   'squeezenet11': 'squeezenet1_1-b8a52dc0.pth',
   'resnet18': 'resnet18-f37072fd.pth',
+  'resnet34': 'resnet34-b627a593.pth',
   'resnet50': 'resnet50-0676ba61.pth',
+  'resnet101': 'resnet101-63fe2227.pth',
+  'resnet152': 'resnet152-394f9c45.pth',
 }
-_TIMM = {'resnet18': 'resnet18.tv_in1k', 'resnet50': 'resnet50.tv_in1k'}
+_TIMM = {
+  arch: f'{arch}.tv_in1k' for arch in _TORCHVISION if arch.startswith('resnet')
+}
 
 SOURCES = {
   **{
