@@ -1,6 +1,9 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -44,6 +47,37 @@ def test_where_a_disk_has_no_locks_nothing_is_locked(tmp_path, monkeypatch):
   number = errno.EAGAIN
   with pytest.raises(BlockingIOError, match='another process uses it'):
     io.lock(tmp_path / 'lock', owner)
+
+
+@pytest.mark.slow
+def test_one_process_is_at_a_time(tmp_path):
+  code = (
+    'import pathlib, sys; from vizlab import io\n'
+    f'with io.alone({str(tmp_path / "lock")!r}):\n'
+    '  print("in", flush=True)\n'
+    '  sys.stdin.readline()\n'
+    f'  pathlib.Path({str(tmp_path / "made")!r}).touch()\n'
+  )
+  other = subprocess.Popen(
+    [sys.executable, '-c', code],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert other.stdout.readline() == 'in\n'
+  seen = []
+
+  def enter():
+    with io.alone(tmp_path / 'lock'):
+      seen.append((tmp_path / 'made').exists())
+
+  waiting = threading.Thread(target=enter)
+  waiting.start()
+  waiting.join(0.5)
+  assert waiting.is_alive() and not seen
+  other.communicate('go\n', timeout=100)
+  waiting.join(100)
+  assert seen == [True]
 
 
 def test_files_are_readable_by_others(tmp_path):

@@ -11,12 +11,11 @@ Reads torchvision's names (.safetensors, .pth) and Keras' names (.h5). Reading
 import pathlib
 
 from absl import flags, logging
-from tqdm import tqdm
 
-from vizlab import io, nets
+from vizlab import nets
 from vizlab.lookup import check_name
 
-__all__ = ['fetch', 'main']
+__all__ = ['main']
 
 ARCH = flags.DEFINE_string('arch', None, 'Architecture; detected by default.')
 SOURCE = flags.DEFINE_string('source', None, 'The file to convert.')
@@ -32,27 +31,6 @@ PREPROCESS = flags.DEFINE_enum(
 )
 
 
-def fetch(name: str) -> tuple[pathlib.Path, str]:
-  """Downloads published weights to the cache; returns path and architecture."""
-  check_name('download', name, nets.SOURCES)
-  source = nets.SOURCES[name]
-  publisher = name.partition('/')[0]
-  file = f'{publisher}-{source.arch}{pathlib.Path(source.url).suffix}'
-  with tqdm(desc=name, unit='B', unit_scale=True) as bar:
-
-    def progress(done: int, total: int | None) -> None:
-      bar.total = total
-      bar.update(done - bar.n)
-
-    path = io.download(
-      source.url,
-      io.cache_dir() / 'weights' / file,
-      sha256=source.sha256,
-      progress=progress,
-    )
-  return path, source.arch
-
-
 def main(argv: list[str]) -> None:
   """Reads weights, checks them and writes them."""
   logging.set_verbosity(logging.WARNING)  # hides JAX's messages on accelerators
@@ -64,13 +42,13 @@ def main(argv: list[str]) -> None:
     raise ValueError('expected one of --source=FILE and --download=NAME')
   if pathlib.Path(OUT.value).suffix != '.safetensors':
     raise ValueError(f'out: got {OUT.value}, expected a name in .safetensors')
-  source, arch = SOURCE.value, ARCH.value
   if DOWNLOAD.value:
-    source, published = fetch(DOWNLOAD.value)
-    arch = arch or published
-  net = nets.load(source, arch=arch, preprocess=PREPROCESS.value)
+    check_name('download', DOWNLOAD.value, nets.SOURCES)
+  source = SOURCE.value or DOWNLOAD.value
+  net = nets.load(source, arch=ARCH.value, preprocess=PREPROCESS.value)
+  file = nets.weight_file(source) or source
   try:
-    nets.save(net, OUT.value, source=source, half=HALF.value)
+    nets.save(net, OUT.value, source=file, half=HALF.value)
   except OSError as error:
     raise ValueError(
       f'out: cannot write {OUT.value}: {error.strerror}'

@@ -1,18 +1,21 @@
 """Resumable downloads with checksums."""
 
+import contextlib
 import http.client
 import os
 import pathlib
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from tqdm import tqdm
 
 from vizlab.io.files import sha256 as file_sha256
 from vizlab.io.files import write_text
 
-__all__ = ['cache_dir', 'download']
+__all__ = ['cache_dir', 'download', 'progress_bar']
 
 _BLOCK = 1 << 20
 _DIGEST = re.compile(r'"?([0-9a-f]{64})"?')
@@ -22,6 +25,18 @@ def cache_dir() -> pathlib.Path:
   """Folder of downloads: ``$VIZLAB_CACHE``, otherwise ``~/.cache/vizlab``."""
   default = pathlib.Path('~/.cache/vizlab').expanduser()
   return pathlib.Path(os.environ.get('VIZLAB_CACHE') or default)
+
+
+@contextlib.contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+  """Context that shows a bar; gives the ``progress`` of `download`."""
+  with tqdm(desc=name, unit='B', unit_scale=True) as bar:
+
+    def progress(done: int, total: int | None) -> None:
+      bar.total = total
+      bar.update(done - bar.n)
+
+    yield progress
 
 
 def download(

@@ -1,4 +1,4 @@
-"""Atomic writing of files."""
+"""Atomic writing and locks of files."""
 
 import contextlib
 import errno
@@ -8,7 +8,7 @@ import os
 import pathlib
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 try:
@@ -16,7 +16,14 @@ try:
 except ModuleNotFoundError:  # not on Windows
   fcntl = None
 
-__all__ = ['lock', 'sha256', 'write_atomic', 'write_json', 'write_text']
+__all__ = [
+  'alone',
+  'lock',
+  'sha256',
+  'write_atomic',
+  'write_json',
+  'write_text',
+]
 
 
 def write_atomic(
@@ -90,6 +97,22 @@ def lock(path: str | os.PathLike, owner: Any) -> None:
       if error.errno not in (errno.EACCES, errno.EAGAIN):
         raise
       raise BlockingIOError('another process uses it') from error
+
+
+@contextlib.contextmanager
+def alone(path: str | os.PathLike) -> Iterator[None]:
+  """Context in which one process is at a time; the others wait.
+
+  Args:
+    path: A file for its lock, which is created together with missing folders.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, 'ab') as file:
+    if fcntl is not None:
+      with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.lockf(file, fcntl.LOCK_EX)
+    yield
 
 
 def sha256(path: str | os.PathLike) -> str:

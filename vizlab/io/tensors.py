@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from vizlab.io.files import write_atomic
 
-__all__ = ['read_tensors', 'write_tensors']
+__all__ = ['check_reader', 'read_tensors', 'write_tensors']
 
 Tensors = dict[str, np.ndarray]
 
@@ -109,6 +109,13 @@ def _read_keras(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
   return tensors, {}
 
 
+def check_reader(path: str | os.PathLike) -> None:
+  """Raises a `ValueError` if a package that reads such a file is missing."""
+  path = pathlib.Path(path)
+  if module := _NEEDED.get(path.suffix):
+    _need(module, path)
+
+
 def _need(module: str, path: pathlib.Path) -> Any:
   try:
     return __import__(module)
@@ -119,6 +126,7 @@ def _need(module: str, path: pathlib.Path) -> Any:
     ) from error
 
 
+_NEEDED = {'.pth': 'torch', '.pt': 'torch', '.h5': 'h5py', '.hdf5': 'h5py'}
 _READERS: dict[
   str, Callable[[pathlib.Path], tuple[Tensors, dict[str, str]]]
 ] = {

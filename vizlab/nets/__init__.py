@@ -27,8 +27,8 @@ from vizlab.nets.weights.files import (
   from_tensors,
   load,
   save,
-  shipped,
 )
+from vizlab.nets.weights.published import weight_file
 from vizlab.nets.weights.sources import SOURCES, Source
 
 __all__ = [
@@ -54,8 +54,8 @@ __all__ = [
   'names',
   'param_count',
   'save',
-  'shipped',
   'tiled',
   'unit_field',
+  'weight_file',
   'with_params',
 ]

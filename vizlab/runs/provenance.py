@@ -103,12 +103,12 @@ def _revision() -> str | None:
 
 
 def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
-  """SHA-256 of every file that a setting names, including shipped networks."""
+  """SHA-256 of every file that a setting names, also by a network's name."""
   sums = {}
   for name, value in flatten(settings).items():
     for part in listed(value) if isinstance(value, str | tuple | list) else ():
       for file in _files(name, part):
-        path = nets.shipped(file) or pathlib.Path(file).expanduser()
+        path = nets.weight_file(file) or pathlib.Path(file).expanduser()
         if path.is_file():
           now = path.stat()
           sums[file] = _sum(path, now.st_size, now.st_mtime_ns)

@@ -1,12 +1,7 @@
 """Weight files: formats and detection of the architecture."""
 
-from vizlab.nets.weights.files import (
-  EMBEDDED,
-  from_tensors,
-  load,
-  save,
-  shipped,
-)
+from vizlab.nets.weights.files import from_tensors, load, save
+from vizlab.nets.weights.published import EMBEDDED, weight_file
 from vizlab.nets.weights.sources import SOURCES, Source
 
 __all__ = [
@@ -16,5 +11,5 @@ __all__ = [
   'from_tensors',
   'load',
   'save',
-  'shipped',
+  'weight_file',
 ]

@@ -5,14 +5,13 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.io import read_tensors, sha256, write_tensors
-from vizlab.lookup import check_name, did_you_mean
+from vizlab import io
+from vizlab.lookup import check_name
 from vizlab.nets.architectures.catalog import (
   POOLS,
   architecture,
@@ -24,18 +23,18 @@ from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Layer
 from vizlab.nets.network import Network, get_params
 from vizlab.nets.weights.matching import Fit, best_fit, own_fit
+from vizlab.nets.weights.published import (
+  check_source,
+  fetch,
+  kept,
+  weight_file,
+)
 from vizlab.nets.weights.serial import layers_from_json, layers_to_json
+from vizlab.nets.weights.sources import SOURCES
 from vizlab.types import Array
 
-__all__ = ['EMBEDDED', 'from_layers', 'from_tensors', 'load', 'save', 'shipped']
+__all__ = ['from_layers', 'from_tensors', 'load', 'save']
 
-EMBEDDED = (
-  'minivgg',
-  'minivgg_random_labels',
-  'minivgg_robust',
-  'fast_style_starry_night',
-  'super_resolution_pixel',
-)
 _FORMAT = 'vizlab-1'
 
 
@@ -59,10 +58,13 @@ def load(
       ``'minivgg_random_labels'``, which memorised random labels of 512 scenes,
       for sanity checks; ``'minivgg_robust'``, which small changes of an image
       do not fool; ``'fast_style_starry_night'``, which paints images;
-      ``'super_resolution_pixel'``, which enlarges them four times; or the path
-      of a file in vizlab's format (``.safetensors``, ``.npz``), with
-      torchvision's names (``.safetensors``, ``.npz``, ``.pth``), with Keras'
-      names (``.h5``) or with those of a published network of fast style.
+      ``'super_resolution_pixel'``, which enlarges them four times; published
+      weights by one of the names in `vizlab.nets.SOURCES`, such as
+      ``'torchvision/vgg19'``, which are downloaded once and kept, converted, in
+      ``~/.cache/vizlab`` or ``$VIZLAB_CACHE``; or the path of a file in
+      vizlab's format (``.safetensors``, ``.npz``), with torchvision's names
+      (``.safetensors``, ``.npz``, ``.pth``), with Keras' names (``.h5``) or
+      with those of a published network of fast style.
     arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
       it from the file.
     preprocess: ``'torchvision'`` or ``'caffe'``, and ``'bytes'`` for networks
@@ -78,9 +80,10 @@ def load(
     A `Network`, in float32.
 
   Raises:
-    ValueError: The file is missing or damaged, or its tensors are not those of
-      the network. The message lists missing, extra and misshapen tensors and
-      the architecture that the file resembles.
+    ValueError: The file is missing or damaged, cannot be downloaded or needs
+      another package, or its tensors are not those of the network. The message
+      lists missing, extra and misshapen tensors and the architecture that the
+      file resembles.
 
   >>> from vizlab import nets
   >>> nets.load('minivgg').arch
@@ -90,23 +93,31 @@ def load(
     pooling_rules(pool)  # raises before a file is read
   if arch is not None:
     architecture(arch)
-  # A word without a suffix or a folder is a name, not a file.
-  word = isinstance(source, str) and not pathlib.PurePath(source).suffix
-  if source not in EMBEDDED and word and '/' not in source:
-    raise ValueError(
-      f'source: got {source!r}, expected a weight file or one of {EMBEDDED}'
-      f'{did_you_mean(source, EMBEDDED)}'
-    )
-  source = str(shipped(source) or source)
-  tensors, header = read_tensors(source)
-  origin = f'path: {source}'
+  check_source(source)
+  if source in SOURCES:
+    path = _converted(str(source))
+  else:
+    path = weight_file(source) or source
+  tensors, header = io.read_tensors(path)
+  origin = f'path: {path}'
   return _assemble(tensors, header, origin, arch, preprocess, pool, layers)
 
 
-def shipped(name: str | os.PathLike) -> pathlib.Path | None:
-  """Returns the file of a network that ships with vizlab, otherwise None."""
-  folder = pathlib.Path(str(resources.files('vizlab.nets.weights'))) / 'data'
-  return folder / f'{name}.safetensors' if name in EMBEDDED else None
+def _converted(name: str) -> pathlib.Path:
+  """Published weights in the cache, converted after they are downloaded.
+
+  The publisher's file is removed then, so that no other package reads it again.
+  """
+  path = kept(name)
+  if path.exists():
+    return path
+  with io.alone(path.with_suffix('.lock')):
+    if not path.exists():  # now, as another process may have made it
+      file = fetch(name)
+      if file != path:
+        save(load(file, arch=SOURCES[name].arch), path, source=file)
+        file.unlink()
+  return path
 
 
 def from_tensors(
@@ -298,8 +309,8 @@ def save(
     header['layers'] = layers_to_json(net.ops)
   if source is not None:
     header['source'] = pathlib.Path(source).name
-    header['source_sha256'] = sha256(source)
-  return write_tensors(path, tensors, header)
+    header['source_sha256'] = io.sha256(source)
+  return io.write_tensors(path, tensors, header)
 
 
 def _is_of_catalog(net: Network) -> bool:

@@ -1,0 +1,143 @@
+"""Published weights by name, from a local server."""
+
+import functools
+import http.server
+import json
+import sys
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from vizlab import io, nets
+from vizlab.nets.weights.published import kept
+from vizlab.runs import provenance
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+  def log_message(self, *args):
+    pass
+
+  def do_GET(self):
+    self.server.asked.append(self.path)
+    super().do_GET()
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+  """Serves a folder; ``publish`` makes a file of it one of the sources."""
+  folder = tmp_path / 'served'
+  folder.mkdir()
+  made = http.server.ThreadingHTTPServer(
+    ('127.0.0.1', 0), functools.partial(Handler, directory=folder)
+  )
+  made.asked, made.folder = [], folder
+  thread = threading.Thread(target=made.serve_forever)
+  thread.start()
+
+  def publish(name, arch, file, sha256=None):
+    url = f'http://127.0.0.1:{made.server_address[1]}/{file.name}'
+    source = nets.Source(arch, url, sha256 or io.sha256(file)[:8])
+    monkeypatch.setitem(nets.SOURCES, name, source)
+
+  made.publish = publish
+  monkeypatch.setenv('VIZLAB_CACHE', str(tmp_path / 'cache'))
+  yield made
+  made.shutdown()
+  thread.join()
+  made.server_close()
+
+
+def equal(one, other):
+  pairs = zip(*map(jax.tree.leaves, (one, other)), strict=True)
+  return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_weights_are_downloaded_once(server):
+  net = nets.create('resnet20', classes=3)
+  file = nets.save(net, server.folder / 'model.safetensors')
+  server.publish('timm/resnet20', 'resnet20', file)
+  assert nets.weight_file('timm/resnet20') is None
+  for _ in range(2):
+    assert equal(nets.load('timm/resnet20'), net)
+  assert server.asked == ['/model.safetensors']
+  path = nets.weight_file('timm/resnet20')
+  assert path == kept('timm/resnet20') and path.is_file()
+  settings = {'net': {'weights': 'timm/resnet20'}}
+  digest = provenance.record(settings)['sha256']['timm/resnet20']
+  assert digest == io.sha256(path)
+
+
+@pytest.mark.slow
+def test_weights_of_torch_are_converted_once(server, monkeypatch):
+  torch = pytest.importorskip('torch')
+  model = pytest.importorskip('torch_nets').build('squeezenet11', 4)
+  file = server.folder / 'squeezenet1_1-12345678.pth'
+  torch.save(model.state_dict(), file)
+  server.publish('torchvision/squeezenet11', 'squeezenet11', file)
+  net = nets.load('torchvision/squeezenet11', pool='avg')
+  state = {k: v.numpy() for k, v in model.state_dict().items()}
+  assert equal(net, nets.from_tensors(state, pool='avg'))
+  path = kept('torchvision/squeezenet11')
+  header = io.read_tensors(path)[1]
+  assert header['arch'] == 'squeezenet11' and 'pool' not in header
+  assert header['source_sha256'] == io.sha256(file)
+  assert [p.name for p in path.parent.glob('*.pth')] == []
+  monkeypatch.setitem(sys.modules, 'torch', None)  # not needed again
+  assert equal(nets.load('torchvision/squeezenet11', pool='avg'), net)
+  assert len(server.asked) == 1
+
+
+def test_a_wrong_checksum_leaves_nothing(server):
+  file = nets.save(nets.create('resnet20'), server.folder / 'a.safetensors')
+  server.publish('timm/resnet20', 'resnet20', file, 'f' * 8)
+  with pytest.raises(ValueError, match='expected f'):
+    nets.load('timm/resnet20')
+  left = {path.suffix for path in kept('timm/resnet20').parent.iterdir()}
+  assert left == {'.lock'}
+
+
+def test_weights_of_another_network_are_refused(server):
+  file = nets.save(nets.create('resnet20'), server.folder / 'a.safetensors')
+  server.publish('timm/resnet20', 'resnet20', file)
+  with pytest.raises(ValueError, match='does not hold the weights of vgg11'):
+    nets.load('timm/resnet20', arch='vgg11')
+
+
+def test_a_missing_reader_is_told_before_the_download(server, monkeypatch):
+  file = server.folder / 'vgg.pth'
+  file.write_bytes(b'nothing')
+  server.publish('torchvision/vgg11', 'vgg11', file)
+  monkeypatch.setitem(sys.modules, 'torch', None)
+  message = r"reading .pth files needs torch; .* 'vizlab\[weights\]'"
+  with pytest.raises(ValueError, match=message):
+    nets.load('torchvision/vgg11')
+  assert not server.asked
+
+
+@pytest.mark.parametrize(
+  ('name', 'message'),
+  [
+    ('vgg19', "published weights are 'torchvision/vgg19'; nets.create"),
+    ('resnet18', "are 'torchvision/resnet18', 'timm/resnet18'; nets.create"),
+    ('zfnet', r"\); nets.create\('zfnet'\) draws random ones"),
+    ('minivg', "did you mean 'minivgg'?"),
+    ('torchvision/vgg91', "source: got .* did you mean 'torchvision/vgg19'?"),
+    ('timm/nothing', "source: got 'timm/nothing', expected one of"),
+    ('folder/file', 'path: got folder/file, expected one of'),
+  ],
+)
+def test_unknown_names(name, message):
+  with pytest.raises(ValueError, match=message):
+    nets.load(name)
+
+
+def test_every_source_is_of_the_catalog():
+  for name, source in nets.SOURCES.items():
+    publisher, _, arch = name.partition('/')
+    assert arch == source.arch and nets.architecture(arch).name == arch
+    assert source.url.startswith('https://')
+    known = source.sha256 or ''
+    assert publisher == 'timm' or int(known, 16) and len(known) == 8
+    assert json.dumps(source.url)

@@ -1,0 +1,86 @@
+"""Networks by name: those that ship with vizlab, and published weights."""
+
+import os
+import pathlib
+from importlib import resources
+
+from vizlab import io
+from vizlab.lookup import check_name, did_you_mean
+from vizlab.nets.architectures.catalog import names
+from vizlab.nets.weights.sources import SOURCES
+
+__all__ = ['EMBEDDED', 'check_source', 'fetch', 'kept', 'weight_file']
+
+EMBEDDED = (
+  'minivgg',
+  'minivgg_random_labels',
+  'minivgg_robust',
+  'fast_style_starry_night',
+  'super_resolution_pixel',
+)
+
+
+def weight_file(name: str | os.PathLike) -> pathlib.Path | None:
+  """File of a network's name; None if it has none, or not yet.
+
+  Args:
+    name: A network that ships with vizlab, or one of `vizlab.nets.SOURCES`
+      that `vizlab.nets.load` has downloaded.
+  """
+  if name in EMBEDDED:
+    folder = pathlib.Path(str(resources.files('vizlab.nets.weights'))) / 'data'
+    return folder / f'{name}.safetensors'
+  return path if name in SOURCES and (path := kept(name)).exists() else None
+
+
+def kept(name: str) -> pathlib.Path:
+  """Path in the cache of published weights, converted or in their own format.
+
+  Args:
+    name: One of `vizlab.nets.SOURCES`.
+  """
+  file = name.replace('/', '-')
+  return io.cache_dir() / 'weights' / f'{file}.safetensors'
+
+
+def fetch(name: str) -> pathlib.Path:
+  """Downloads published weights to the cache; an earlier part is continued.
+
+  Args:
+    name: One of `vizlab.nets.SOURCES`.
+
+  Returns:
+    The path of the publisher's file, whose checksum is right.
+
+  Raises:
+    ValueError: A package that reads the file is missing, or it cannot be
+      downloaded.
+  """
+  source = SOURCES[name]
+  path = kept(name).with_suffix(pathlib.Path(source.url).suffix)
+  io.check_reader(path)
+  with io.progress_bar(name) as progress:
+    return io.download(
+      source.url, path, sha256=source.sha256, progress=progress
+    )
+
+
+def check_source(source: str | os.PathLike) -> None:
+  """Raises a `ValueError` for a word that is not a name of a network."""
+  if not isinstance(source, str) or pathlib.PurePath(source).suffix:
+    return
+  publisher, slash, arch = source.partition('/')
+  if slash:
+    if publisher in {name.partition('/')[0] for name in SOURCES}:
+      check_name('source', source, SOURCES)
+    return
+  if source in EMBEDDED:
+    return
+  hint = did_you_mean(source, EMBEDDED)
+  if source in names():
+    found = [repr(name) for name in SOURCES if name.endswith(f'/{source}')]
+    published = f'published weights are {", ".join(found)}; ' if found else ''
+    hint = f'; {published}nets.create({source!r}) draws random ones'
+  raise ValueError(
+    f'source: got {source!r}, expected a weight file or one of {EMBEDDED}{hint}'
+  )
