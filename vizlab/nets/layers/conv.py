@@ -116,6 +116,33 @@ def _input_gradient(
   )
 
 
+def _of_points(kernel: Array, padding: Padding, groups: int) -> bool:
+  """Returns True for a kernel of one position, a matrix for each position.
+
+  XLA's CPU backend multiplies matrices up to 2.7 times as fast as it convolves.
+  """
+  return kernel.shape[:2] == (1, 1) and (both(padding), groups) == ((0, 0), 1)
+
+
+def _points(x: Array, kernel: Array, stride: int) -> Array:
+  """Convolution with a kernel ``[1, 1, C, D]`` as a product of matrices."""
+  x = x[:, ::stride, ::stride]
+  y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+  return y.reshape(*x.shape[:3], -1)
+
+
+def _points_gradient(
+  g: Array, kernel: Array, shape: tuple[int, ...], stride: int
+) -> Array:
+  """Input gradient of `_points`."""
+  g = _points(g, kernel.swapaxes(2, 3), 1)
+  edges = [
+    (0, n - 1 - (m - 1) * stride, stride - 1)
+    for n, m in zip(shape[1:3], g.shape[1:3], strict=True)
+  ]
+  return lax.pad(g, jnp.zeros((), g.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+
+
 def _by_winograd(
   kernel: Array, stride: int, padding: Padding, groups: int
 ) -> bool:
@@ -131,9 +158,12 @@ def _forward(
   direct = functools.partial(
     _conv, stride=stride, padding=padding, groups=groups
   )
-  if not _by_winograd(kernel, stride, padding, groups):
+  if _of_points(kernel, padding, groups):
+    fast = functools.partial(_points, stride=stride)
+  elif _by_winograd(kernel, stride, padding, groups):
+    fast = functools.partial(winograd, padding=padding)
+  else:
     return direct(x, kernel)
-  fast = functools.partial(winograd, padding=padding)
   return lax.platform_dependent(x, kernel, cpu=fast, default=direct)
 
 
@@ -148,9 +178,12 @@ def _backward(
   def direct(g: Array, kernel: Array) -> Array:
     return _input_gradient(g, kernel, shape, stride, padding, groups)
 
-  if not _by_winograd(kernel, stride, padding, groups):
+  if _of_points(kernel, padding, groups):
+    fast = functools.partial(_points_gradient, shape=shape, stride=stride)
+  elif _by_winograd(kernel, stride, padding, groups):
+    fast = functools.partial(winograd, padding=2 - padding, transposed=True)
+  else:
     return direct(g, kernel)
-  fast = functools.partial(winograd, padding=2 - padding, transposed=True)
   return lax.platform_dependent(g, kernel, cpu=fast, default=direct)
 
 
