@@ -12,6 +12,10 @@ VGG-19:
   python scripts/benchmark.py --only=style_transfer --size=256 \
     --weights=vgg19.safetensors --content=PHOTO --style=PAINTING
 
+Other networks, forward and saliency, are another one, at their own sizes:
+
+  python scripts/benchmark.py --only=networks --batch=4
+
 torch, Captum and foolbox are in the extra, pip install -e '.[parity]';
 pytorch-grad-cam is installed by pip install grad-cam. Missing packages are left
 out.
@@ -29,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import app, flags, logging
-from benchmarks import baselines, style_race, timing
+from benchmarks import baselines, networks, style_race, timing
 
 from vizlab import adversarial, attribution, io, nets, optimize, synthesis
 from vizlab.data import scenes
@@ -50,6 +54,7 @@ WEIGHTS = flags.DEFINE_string(
 ONLY = flags.DEFINE_list(
   'only', [], 'Tasks to run; all but style_transfer by default.'
 )
+FLAGS = flags.FLAGS
 OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
 
 # Tasks in which all contenders must agree, and the tolerance of the mean. Adam
@@ -245,6 +250,35 @@ def show(row: dict) -> None:
   )
 
 
+def heading() -> tuple[float, float]:
+  """Prints the head; returns GFLOP/s of a matrix product, and the load."""
+  rate, load = timing.matmul_rate(), os.getloadavg()[0]
+  print(
+    f'{os.cpu_count()} cores, load {load:.1f}, '
+    f'matrix product {rate:.0f} GFLOP/s'
+  )
+  print(
+    f'{"task":20} {"contender":30} {"seconds":>8} {"ratio":>6} {"compile":>7} '
+    f'{"MiB":>6}'
+  )
+  return rate, load
+
+
+def race_of_networks() -> list[dict]:
+  """Runs and prints the forward pass and saliency of several networks."""
+  heading()
+  rows = []
+  size = SIZE.value if FLAGS['size'].present else None
+  for name in networks.NAMES:
+    for task, contenders in networks.tasks(name, size, BATCH.value):
+      if task.endswith('forward'):
+        check_agreement(contenders, AGREE['forward'])
+      for row in run_task(task, contenders):
+        rows.append(row)
+        show(row)
+  return rows
+
+
 def setting() -> tuple[nets.Network, Array]:
   """Returns the network and preprocessed images.
 
@@ -274,6 +308,11 @@ def main(argv: list[str]) -> None:
     if OUT.value:
       io.write_json(OUT.value, {'rows': rows})
     return
+  if ONLY.value == ['networks']:
+    rows = race_of_networks()
+    if OUT.value:
+      io.write_json(OUT.value, {'batch': BATCH.value, 'rows': rows})
+    return
   work = baselines.Work(PATCH.value, STRIDE.value)
   mine = methods(work)
   unknown = set(ONLY.value) - set(mine)
@@ -282,15 +321,7 @@ def main(argv: list[str]) -> None:
   net, x = setting()
   score_fn = score(net, logit(work.target))
   others = baselines.calls(net, np.asarray(x), work)
-  rate, load = timing.matmul_rate(), os.getloadavg()[0]
-  print(
-    f'{os.cpu_count()} cores, load {load:.1f}, '
-    f'matrix product {rate:.0f} GFLOP/s'
-  )
-  print(
-    f'{"task":20} {"contender":30} {"seconds":>8} {"ratio":>6} {"compile":>7} '
-    f'{"MiB":>6}'
-  )
+  rate, load = heading()
   rows, notes = [], {}
   for name in ONLY.value or mine:
     images = x[:1] if name in LONG else x

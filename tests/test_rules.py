@@ -111,6 +111,8 @@ WINDOWS = [
   PoolWindow(3, 3),
   PoolWindow(3, 1, padding=1),
   PoolWindow(2, 3),
+  PoolWindow(5, 2, padding=2),
+  PoolWindow(4, 3, ceil=True),
 ]
 
 

@@ -41,6 +41,19 @@ def test_benchmark_of_small_images(tmp_path):
   assert 0 < report['fraction'] < 2
 
 
+def test_benchmark_of_networks(tmp_path):
+  out = tmp_path / 'figures.json'
+  flags = '--batch=1', '--repeats=1', '--size=75', f'--out={out}'
+  done = call('benchmark', '--only=networks', *flags)
+  assert done.returncode == 0, done.stderr
+  rows = json.loads(out.read_text())['rows']
+  found = {(row['task'], row['contender']): row['ratio'] for row in rows}
+  assert found['resnet50 forward', 'vizlab'] == 1
+  assert found['densenet121 saliency', 'vizlab'] == 1
+  there = importlib.util.find_spec('torch') is not None
+  assert (('inception_v3 saliency', 'torch channels_last') in found) == there
+
+
 def test_benchmark_of_an_unknown_task():
   done = call('benchmark', '--only=nothing')
   assert "only: got ['nothing'], expected some of" in done.stderr

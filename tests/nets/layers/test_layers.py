@@ -14,16 +14,34 @@ from vizlab.nets.layers import (
 from vizlab.rules import PoolWindow, Rules, avg_pool, max_pool
 
 
-def test_lrn_equals_a_slow_replica():
+@pytest.mark.parametrize(
+  ('size', 'beta'), [(5, 0.75), (5, 0.5), (4, 0.75), (1, 0.6)]
+)
+def test_lrn_equals_a_slow_replica(size, beta):
   x = np.asarray(3 * jax.random.normal(jax.random.key(0), (1, 2, 2, 7)))
-  op = LRN('norm', size=5, alpha=0.5, beta=0.75, k=2.0)
-  expected = np.zeros_like(x)
-  for i, j, c in np.ndindex(2, 2, 7):
-    near = x[0, i, j, max(0, c - 2) : c + 3]
-    scale = 2.0 + 0.5 / 5 * np.square(near).sum()
-    expected[0, i, j, c] = x[0, i, j, c] / scale**0.75
-  got = op({}, Rules(), jnp.asarray(x))
-  np.testing.assert_allclose(got, expected, rtol=1e-5)
+  op = LRN('norm', size=size, alpha=0.5, beta=beta, k=2.0)
+  half = size // 2
+
+  def replica(x):
+    out = np.zeros_like(x)
+    for i, j, c in np.ndindex(2, 2, 7):
+      near = x[0, i, j, max(0, c - half) : c - half + size]
+      scale = 2.0 + 0.5 / size * np.square(near).sum()
+      out[0, i, j, c] = x[0, i, j, c] / scale**beta
+    return out
+
+  got, backward = jax.vjp(lambda x: op({}, Rules(), x), jnp.asarray(x))
+  np.testing.assert_allclose(got, replica(x), rtol=1e-5)
+  weight = np.asarray(jax.random.normal(jax.random.key(1), x.shape))
+  (slope,) = backward(jnp.asarray(weight))
+  wide, step = x.astype(np.float64), 1e-6
+  for place in np.ndindex(x.shape):
+    move = np.zeros_like(wide)
+    move[place] = step
+    rise = (replica(wide + move) - replica(wide - move)) / (2 * step)
+    np.testing.assert_allclose(
+      slope[place], (rise * weight).sum(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_adaptive_pool_by_hand():
