@@ -52,7 +52,9 @@ WEIGHTS = flags.DEFINE_string(
   'weights', '', 'Weight file of VGG-16; random by default.'
 )
 ONLY = flags.DEFINE_list(
-  'only', [], 'Tasks to run; all but style_transfer by default.'
+  'only',
+  [],
+  'Tasks to run, or style_transfer or networks; all other tasks by default.',
 )
 FLAGS = flags.FLAGS
 OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
@@ -264,19 +266,20 @@ def heading() -> tuple[float, float]:
   return rate, load
 
 
-def race_of_networks() -> list[dict]:
+def race_of_networks() -> dict[str, Any]:
   """Runs and prints the forward pass and saliency of several networks."""
-  heading()
+  rate, load = heading()
   rows = []
   size = SIZE.value if FLAGS['size'].present else None
   for name in networks.NAMES:
     for task, contenders in networks.tasks(name, size, BATCH.value):
-      if task.endswith('forward'):
-        check_agreement(contenders, AGREE['forward'])
+      within = AGREE['forward' if task.endswith('forward') else 'ascent']
+      check_agreement(contenders, within)
       for row in run_task(task, contenders):
         rows.append(row)
         show(row)
-  return rows
+  report = {'batch': BATCH.value, 'rows': rows}
+  return report | {'matmul_gflops': rate, 'load': load}
 
 
 def setting() -> tuple[nets.Network, Array]:
@@ -309,9 +312,9 @@ def main(argv: list[str]) -> None:
       io.write_json(OUT.value, {'rows': rows})
     return
   if ONLY.value == ['networks']:
-    rows = race_of_networks()
+    report = race_of_networks()
     if OUT.value:
-      io.write_json(OUT.value, {'batch': BATCH.value, 'rows': rows})
+      io.write_json(OUT.value, report)
     return
   work = baselines.Work(PATCH.value, STRIDE.value)
   mine = methods(work)

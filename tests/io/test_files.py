@@ -53,7 +53,7 @@ def test_where_a_disk_has_no_locks_nothing_is_locked(tmp_path, monkeypatch):
 def test_one_process_is_at_a_time(tmp_path):
   code = (
     'import pathlib, sys; from vizlab import io\n'
-    f'with io.alone({str(tmp_path / "lock")!r}):\n'
+    f'with io.exclusive({str(tmp_path / "lock")!r}):\n'
     '  print("in", flush=True)\n'
     '  sys.stdin.readline()\n'
     f'  pathlib.Path({str(tmp_path / "made")!r}).touch()\n'
@@ -68,7 +68,7 @@ def test_one_process_is_at_a_time(tmp_path):
   seen = []
 
   def enter():
-    with io.alone(tmp_path / 'lock'):
+    with io.exclusive(tmp_path / 'lock'):
       seen.append((tmp_path / 'made').exists())
 
   waiting = threading.Thread(target=enter)

@@ -226,3 +226,12 @@ def test_a_style_goes_where_its_mask_is(minivgg, photo, painting):
   image = transfer(minivgg, photo, painting, alpha=0.0, masks=masks)[-1].image
   moved = jnp.abs(image - photo).mean((0, 2))
   assert moved[:16].min() > 0.01 > 1e-4 > moved[34:].max()
+
+
+def test_noise_is_the_same_with_x64():
+  noise = style.noise(jax.random.key(3), (4, 5))
+  with jax.enable_x64(True):
+    again = style.noise(jax.random.key(3), (4, 5))
+  assert noise.dtype == again.dtype == jnp.float32
+  np.testing.assert_allclose(again, noise, atol=1e-6)
+  assert noise.shape == (4, 5, 3) and 0.02 < float(noise.std()) < 0.3

@@ -2,7 +2,7 @@
 
 from vizlab.io.download import cache_dir, download, progress_bar
 from vizlab.io.files import (
-  alone,
+  exclusive,
   lock,
   sha256,
   write_atomic,
@@ -10,15 +10,23 @@ from vizlab.io.files import (
   write_text,
 )
 from vizlab.io.images import read_image, samples, write_gif, write_png
-from vizlab.io.tensors import check_reader, read_tensors, write_tensors
+from vizlab.io.tensors import (
+  FORMATS,
+  check_reader,
+  read_header,
+  read_tensors,
+  write_tensors,
+)
 
 __all__ = [
-  'alone',
+  'FORMATS',
   'cache_dir',
   'check_reader',
   'download',
+  'exclusive',
   'lock',
   'progress_bar',
+  'read_header',
   'read_image',
   'read_tensors',
   'samples',

@@ -24,7 +24,8 @@ _DIGEST = re.compile(r'"?([0-9a-f]{64})"?')
 def cache_dir() -> pathlib.Path:
   """Folder of downloads: ``$VIZLAB_CACHE``, otherwise ``~/.cache/vizlab``."""
   default = pathlib.Path('~/.cache/vizlab').expanduser()
-  return pathlib.Path(os.environ.get('VIZLAB_CACHE') or default)
+  given = os.environ.get('VIZLAB_CACHE')
+  return pathlib.Path(given).expanduser() if given else default
 
 
 @contextlib.contextmanager

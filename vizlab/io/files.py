@@ -17,7 +17,7 @@ except ModuleNotFoundError:  # not on Windows
   fcntl = None
 
 __all__ = [
-  'alone',
+  'exclusive',
   'lock',
   'sha256',
   'write_atomic',
@@ -100,8 +100,10 @@ def lock(path: str | os.PathLike, owner: Any) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: str | os.PathLike) -> Iterator[None]:
-  """Context in which one process is at a time; the others wait.
+def exclusive(path: str | os.PathLike) -> Iterator[None]:
+  """Context in which one thread of one process is at a time; the others wait.
+
+  On systems without locks nobody waits.
 
   Args:
     path: A file for its lock, which is created together with missing folders.
@@ -111,7 +113,7 @@ def alone(path: str | os.PathLike) -> Iterator[None]:
   with open(path, 'ab') as file:
     if fcntl is not None:
       with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.lockf(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)
     yield
 
 

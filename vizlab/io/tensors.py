@@ -1,5 +1,6 @@
 """Reading and writing of named tensors."""
 
+import json
 import os
 import pathlib
 import zipfile
@@ -12,7 +13,13 @@ import safetensors.numpy
 
 from vizlab.io.files import write_atomic
 
-__all__ = ['check_reader', 'read_tensors', 'write_tensors']
+__all__ = [
+  'FORMATS',
+  'check_reader',
+  'read_header',
+  'read_tensors',
+  'write_tensors',
+]
 
 Tensors = dict[str, np.ndarray]
 
@@ -35,7 +42,7 @@ def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
   path = pathlib.Path(path)
   read = _READERS.get(path.suffix)
   if read is None:
-    raise ValueError(f'path: got {path}, expected one of {sorted(_READERS)}')
+    raise ValueError(f'path: got {path}, expected one of {[*FORMATS]}')
   if not path.is_file():
     raise ValueError(f'path: no such file: {path}')
   return read(path)
@@ -46,12 +53,32 @@ def write_tensors(
   tensors: Mapping[str, np.ndarray],
   header: Mapping[str, str],
 ) -> pathlib.Path:
-  """Writes a ``.safetensors`` file, atomically."""
+  """Writes a ``.safetensors`` file, atomically.
+
+  The same tensors and header give the same bytes.
+  """
   arrays = {
     name: np.ascontiguousarray(value) for name, value in tensors.items()
   }
   data = safetensors.numpy.save(arrays, dict(header))
-  return write_atomic(path, lambda file: file.write(data))
+  start = 8 + int.from_bytes(data[:8], 'little')
+  # The library writes the entries of the header in a random order.
+  written = json.dumps(json.loads(data[8:start]), sort_keys=True)
+  head = written.encode() + b' ' * (-len(written.encode()) % 8)
+  parts = len(head).to_bytes(8, 'little'), head, memoryview(data)[start:]
+  return write_atomic(path, lambda file: file.writelines(parts))
+
+
+def read_header(path: str | os.PathLike) -> dict[str, str]:
+  """Reads the header of a ``.safetensors`` file; empty for another format."""
+  path = pathlib.Path(path)
+  if path.suffix != '.safetensors' or not path.is_file():
+    return {}
+  try:
+    with safetensors.safe_open(path, 'numpy') as file:
+      return dict(file.metadata() or {})
+  except Exception as error:  # safetensors raises many types
+    raise _damaged(path, error) from error
 
 
 def _damaged(path: pathlib.Path, why: object) -> ValueError:
@@ -137,3 +164,4 @@ _READERS: dict[
   '.h5': _read_keras,
   '.hdf5': _read_keras,
 }
+FORMATS = tuple(sorted(_READERS))  # suffixes of files of tensors

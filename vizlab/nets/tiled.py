@@ -118,8 +118,8 @@ def tiled(net: Network, names: Sequence[str], side: int = 512) -> Net:
   for name in names:
     if rows[name].field is None:
       raise ValueError(
-        f'names: got {name!r}, which sees the whole image, expected a layer '
-        'that gives a map'
+        f'names: got {name!r}, which sees the whole image or has no square '
+        'receptive fields, expected a layer that has'
       )
   fields = tuple((name, rows[name].field) for name in names)
   step = math.lcm(*(field.stride for _, field in fields))

@@ -19,8 +19,8 @@ class PoolWindow:
   Attributes:
     size: Side of the window.
     stride: Step between windows.
-    padding: Positions added on each side; they never win a maximum and are not
-      counted in a mean.
+    padding: Positions added on each side; they never win a maximum, and a mean
+      counts them only in ``AveragePool``.
     ceil: Whether to round the number of windows up, as Caffe does; the last
       window may extend beyond the border.
   """
@@ -51,11 +51,16 @@ class PoolWindow:
     return count
 
 
+def _full(n: int, window: PoolWindow) -> int:
+  """Positions that the windows along an axis of ``n`` cover, with padding."""
+  return (window.length(n) - 1) * window.stride + window.size
+
+
 def _pad(x: Array, window: PoolWindow, value: float) -> Array:
   """Pads ``[N, H, W, C]`` so that every window is full; may also crop."""
   config = [(0, 0, 0)]
   for n in x.shape[1:3]:
-    need = (window.length(n) - 1) * window.stride + window.size
+    need = _full(n, window)
     config.append((window.padding, need - n - window.padding, 0))
   return lax.pad(x, jnp.asarray(value, x.dtype), [*config, (0, 0, 0)])
 
@@ -171,16 +176,26 @@ def _max_pool_bwd(window: PoolWindow, switches: _Switches, g: Array) -> tuple:
 max_pool.defvjp(_max_pool_fwd, _max_pool_bwd)
 
 
-def avg_pool(x: Array, window: PoolWindow = PoolWindow()) -> Array:
+def avg_pool(
+  x: Array, window: PoolWindow = PoolWindow(), padding_counts: bool = False
+) -> Array:
   """Average pooling over the positions of each window inside the image.
 
   Args:
     x: ``[N, H, W, C]``.
     window: Size, stride and padding of the window.
+    padding_counts: Whether the zeros of the padding count, too.
 
   Returns:
     ``[N, H', W', C]`` with ``H' = window.length(H)``.
   """
   total = sum(_places(_pad(x, window, 0), window))
-  ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
-  return total / sum(_places(_pad(ones, window, 0), window))
+  rim = 2 * window.padding if padding_counts else 0
+  ones = jnp.ones((1, *(n + rim for n in x.shape[1:3]), 1), x.dtype)
+  if padding_counts:
+    ends = ((_full(n, window) - n - rim) for n in x.shape[1:3])
+    edges = [(0, 0, 0), *((0, end, 0) for end in ends), (0, 0, 0)]
+    ones = lax.pad(ones, jnp.zeros((), x.dtype), edges)
+  else:
+    ones = _pad(ones, window, 0)
+  return total / sum(_places(ones, window))

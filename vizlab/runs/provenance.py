@@ -83,6 +83,8 @@ def check_files(
   """
   now = _sums(settings)
   for name, before in known.items():
+    if name in nets.SOURCES and name not in now:
+      continue  # it is downloaded again, and checked then
     if now.get(name) != before:
       what = 'another file' if name in now else 'not there'
       raise ValueError(
@@ -109,7 +111,10 @@ def _sums(settings: Mapping[str, Any]) -> dict[str, str]:
     for part in listed(value) if isinstance(value, str | tuple | list) else ():
       for file in _files(name, part):
         path = nets.weight_file(file) or pathlib.Path(file).expanduser()
-        if path.is_file():
+        source = nets.SOURCES.get(file)
+        if source and source.sha256:
+          sums[file] = source.sha256  # of what is downloaded
+        elif path.is_file():
           now = path.stat()
           sums[file] = _sum(path, now.st_size, now.st_mtime_ns)
   return sums

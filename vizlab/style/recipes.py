@@ -37,8 +37,8 @@ __all__ = [
   'adam_in_range',
   'doodle',
   'doodle_start',
-  'noise',
   'lbfgs_in_range',
+  'noise',
   'texture',
   'transfer',
 ]
@@ -324,7 +324,7 @@ def _painted(
 
 def noise(key: Array, size: Sequence[int]) -> Array:
   """Grey with a little noise ``[H, W, 3]``, the start of a texture."""
-  return 0.5 + 0.1 * jax.random.normal(key, (*size, 3))
+  return 0.5 + 0.1 * jax.random.normal(key, (*size, 3), jnp.float32)
 
 
 def _with_colours_of(image: Array, now: optimize.Progress) -> optimize.Progress:

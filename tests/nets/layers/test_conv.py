@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from vizlab.nets.layers import Conv
 from vizlab.nets.layers.conv import both, conv2d
 from vizlab.nets.layers.winograd import pays
 
@@ -74,6 +75,15 @@ def test_values_and_both_gradients_equal_jax(case):
   np.testing.assert_allclose(y, expected, atol=2e-5 * c)
   for ours, theirs in zip(slopes, reference, strict=True):
     np.testing.assert_allclose(ours, theirs, atol=2e-5 * max(c, d))
+
+
+def test_products_of_matrices_are_as_strict_as_convolutions():
+  kernel = jnp.zeros((1, 1, 3, 5))
+  assert conv2d(jnp.zeros((0, 4, 4, 3)), kernel).shape == (0, 4, 4, 5)
+  with pytest.raises(TypeError, match='same dtypes'):
+    conv2d(jnp.zeros((1, 4, 4, 3)), kernel.astype(jnp.bfloat16))
+  layer = Conv('c', 4, np.int64(3), 1, np.int64(0))
+  assert layer.out_shape((9, 9, 3)) == (7, 7, 4)
 
 
 def test_gradients_of_kernels_by_example():

@@ -62,6 +62,13 @@ def test_average_pooling_counts_its_padding_whatever_the_rule(rule):
   for i, j in np.ndindex(4, 5):
     mean = padded[0, i : i + 3, j : j + 3].sum((0, 1)) / 9
     np.testing.assert_allclose(y[0, i, j], mean, atol=1e-6)
+  # As in torch, where the last window hangs over the padding.
+  over = AveragePool('pool', PoolWindow(2, 2, 1, ceil=True))
+  sums = over({}, Rules(pool=rule), jnp.ones((1, 4, 3, 1)))
+  assert sums.shape == (1, *over.out_shape((4, 3, 1)))
+  np.testing.assert_allclose(
+    sums[0, :, :, 0], [[0.25, 0.5], [0.5, 1], [0.25, 0.5]]
+  )
   halved = AveragePool('pool')({}, Rules(pool=rule), jnp.asarray(x))
   assert halved.shape == (1, 2, 2, 2)
   np.testing.assert_allclose(

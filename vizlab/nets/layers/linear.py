@@ -18,10 +18,12 @@ __all__ = ['Conv', 'Dense', 'he_normal']
 class Conv(Layer):
   """Convolution.
 
+  With a kernel or padding that is not square the layer counts as reading the
+  whole map, as windows are square: receptive fields are unknown from there on.
+
   Attributes:
     features: Number of output channels.
-    kernel: Side of the kernel in positions, or its rows and columns. Such a
-      kernel counts as reading the whole map, as windows are square.
+    kernel: Side of the kernel in positions, or its rows and columns.
     stride: Step between outputs, in positions.
     padding: Zeros on each side of both axes, or of rows and of columns.
     groups: Number of independent groups of channels.

@@ -25,7 +25,7 @@ class ReLU(Pointwise):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _near(x: Array, before: int, after: int) -> Array:
+def _window_sum(x: Array, before: int, after: int) -> Array:
   """Sum over neighbouring channels, whose gradient is such a sum, too.
 
   As the gradient of slices it would take a CPU five times as long.
@@ -35,15 +35,15 @@ def _near(x: Array, before: int, after: int) -> Array:
   return sum(padded[..., i : i + channels] for i in range(before + after + 1))
 
 
-def _near_fwd(x: Array, before: int, after: int) -> tuple[Array, None]:
-  return _near(x, before, after), None
+def _window_sum_fwd(x: Array, before: int, after: int) -> tuple[Array, None]:
+  return _window_sum(x, before, after), None
 
 
-def _near_bwd(before: int, after: int, _: None, g: Array) -> tuple[Array]:
-  return (_near(g, after, before),)
+def _window_sum_bwd(before: int, after: int, _: None, g: Array) -> tuple[Array]:
+  return (_window_sum(g, after, before),)
 
 
-_near.defvjp(_near_fwd, _near_bwd)
+_window_sum.defvjp(_window_sum_fwd, _window_sum_bwd)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +65,10 @@ class LRN(Pointwise):
 
   def _normalized(self, x: Array) -> Array:
     half = self.size // 2
-    near = _near(jnp.square(x), half, self.size - 1 - half)
+    near = _window_sum(jnp.square(x), half, self.size - 1 - half)
     scale = self.k + self.alpha / self.size * near
-    if (
-      self.beta == 0.75
-    ):  # as published; powers take a CPU several times as long
+    # As published; powers take a CPU several times as long.
+    if self.beta == 0.75:
       root = lax.rsqrt(scale)
       return x * (root * jnp.sqrt(root))
     return x * scale**-self.beta

@@ -57,9 +57,7 @@ class AveragePool(Pool):
 
   def linear(self, params: Params, *xs: Array) -> Array:
     """Averages every window."""
-    rim = self.window.padding
-    padded = jnp.pad(xs[0], [(0, 0), (rim, rim), (rim, rim), (0, 0)])
-    return avg_pool(padded, dataclasses.replace(self.window, padding=0))
+    return avg_pool(xs[0], self.window, padding_counts=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,9 +24,9 @@ from vizlab.nets.layers import Layer
 from vizlab.nets.network import Network, get_params
 from vizlab.nets.weights.matching import Fit, best_fit, own_fit
 from vizlab.nets.weights.published import (
+  cached_path,
   check_source,
   fetch,
-  kept,
   weight_file,
 )
 from vizlab.nets.weights.serial import layers_from_json, layers_to_json
@@ -106,17 +106,21 @@ def load(
 def _converted(name: str) -> pathlib.Path:
   """Published weights in the cache, converted after they are downloaded.
 
-  The publisher's file is removed then, so that no other package reads it again.
+  The publisher's file is removed then; torch is not needed to read it again.
   """
-  path = kept(name)
-  if path.exists():
-    return path
-  with io.alone(path.with_suffix('.lock')):
-    if not path.exists():  # now, as another process may have made it
-      file = fetch(name)
-      if file != path:
-        save(load(file, arch=SOURCES[name].arch), path, source=file)
-        file.unlink()
+  path = cached_path(name)
+  try:
+    if not path.exists():
+      with io.exclusive(path.with_suffix('.lock')):
+        if not path.exists():  # now, as another process may have made it
+          file = fetch(name)
+          save(load(file, arch=SOURCES[name].arch), path, source=file)
+          for left in (file, file.with_name(f'{file.name}.sha256')):
+            left.unlink(missing_ok=True)
+  except OSError as error:
+    raise ValueError(
+      f'source: cannot keep {name} in {path.parent}: {error.strerror}'
+    ) from error
   return path
 
 
@@ -214,7 +218,9 @@ def _assemble(
   kinds: Iterable[type[Layer]],
 ) -> Network:
   written = header.get('format', _FORMAT)
-  if written != _FORMAT:
+  if not written.startswith('vizlab'):
+    header = {}  # of another library
+  elif written != _FORMAT:
     raise ValueError(f'{origin} has format {written!r}, expected {_FORMAT!r}')
   if arch is None and 'layers' in header:
     fit = _own(origin, tensors, header, kinds)
@@ -274,7 +280,7 @@ def save(
     net: The network.
     path: A ``.safetensors`` file.
     source: The file from which it was converted; its name and SHA-256 are
-      recorded.
+      recorded, or those of the file from which that was converted.
     half: Whether to store float16 (half the size; loaded as float32).
 
   Returns:
@@ -308,8 +314,9 @@ def save(
   if not _is_of_catalog(net):
     header['layers'] = layers_to_json(net.ops)
   if source is not None:
-    header['source'] = pathlib.Path(source).name
-    header['source_sha256'] = io.sha256(source)
+    known = io.read_header(source)
+    header['source'] = known.get('source') or pathlib.Path(source).name
+    header['source_sha256'] = known.get('source_sha256') or io.sha256(source)
   return io.write_tensors(path, tensors, header)
 
 

@@ -32,7 +32,8 @@ class Layout:
     name: Name of the format.
     preprocess: Preprocessing of networks in this format; ``None`` for the
       default of the architecture.
-    ignore: Patterns of names that are not weights of the network.
+    ignore: Function from the architecture to patterns of names in the file
+      that are not weights of it.
     places: Function from the architecture to the prefix of each layer's names
       in the file; ``None`` if the format does not have the architecture.
     key: Function from a layer's prefix and a parameter to the name in the file.
@@ -42,7 +43,7 @@ class Layout:
 
   name: str
   preprocess: str | None
-  ignore: tuple[str, ...]
+  ignore: Callable[[str], tuple[str, ...]]
   places: Callable[[str, tuple[Layer, ...]], dict[str, str] | None]
   key: Callable[[str, str], str]
   source_shape: Callable[[Shape], Shape]
@@ -214,13 +215,22 @@ def _examples_place(name: str) -> str:
   return 'deconv3.conv2d' if layer == 'conv4' else f'{layer}.conv2d'
 
 
+def _none(arch: str) -> tuple[str, ...]:
+  return ()
+
+
+_COUNTS = '*.num_batches_tracked'  # of batches that torch has normalised
+# Classifiers of the training.
+_AUXILIARY = {
+  'googlenet_bn': ('aux1.*', 'aux2.*'),
+  'inception_v3': ('AuxLogits.*',),
+}
 LAYOUTS = (
-  Layout('vizlab', None, (), _own_places, _slash, lambda s: s, _same),
+  Layout('vizlab', None, _none, _own_places, _slash, lambda s: s, _same),
   Layout(
     'torchvision',
     'torchvision',
-    # The counts of batch normalisation, and auxiliary classifiers.
-    ('*.num_batches_tracked', 'aux[12].*', 'AuxLogits.*'),
+    lambda arch: (_COUNTS, *_AUXILIARY.get(arch, ())),
     _torch_places,
     _torch_key,
     _torch_shape,
@@ -229,17 +239,17 @@ LAYOUTS = (
   Layout(
     'former torchvision',
     'torchvision',
-    ('*.num_batches_tracked',),
+    lambda arch: (_COUNTS,),
     _former_densenet_places,
     _torch_key,
     _torch_shape,
     _from_torch,
   ),
-  Layout('keras', 'caffe', (), _keras_places, _slash, lambda s: s, _same),
+  Layout('keras', 'caffe', _none, _keras_places, _slash, lambda s: s, _same),
   Layout(
     'fast style',
     'bytes',
-    (),
+    _none,
     _fast_style_places,
     _fast_style_key,
     lambda s: s,
@@ -249,7 +259,7 @@ LAYOUTS = (
     'pytorch examples',
     'bytes',
     # Of early versions, which recorded statistics and never used them.
-    ('*.running_mean', '*.running_var', '*.num_batches_tracked'),
+    lambda arch: ('*.running_mean', '*.running_var', _COUNTS),
     _examples_places,
     _torch_key,
     _torch_shape,

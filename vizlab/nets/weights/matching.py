@@ -87,7 +87,7 @@ def own_fit(
   for layout in LAYOUTS[:2]:
     placed = dataclasses.replace(layout, places=lambda *_: places)
     entries = expected(placed, arch, ops, spec.shape)
-    shapes = _shapes(tensors, layout)
+    shapes = _shapes(tensors, layout, arch)
     fits.append(_compared(own, layout, ops, entries, shapes))
   fit = min(fits, key=lambda fit: fit.faults)
   if fit.faults:
@@ -107,7 +107,7 @@ def _faults(origin: str, fit: Fit) -> list[str]:
 def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
   arch = architecture(name)
   for layout in LAYOUTS:
-    file_shapes = _shapes(tensors, layout)
+    file_shapes = _shapes(tensors, layout, name)
     for classifier in (True, False):
       if not classifier and _has_head(arch, layout, file_shapes):
         continue  # partly present, so the rest is missing
@@ -119,13 +119,14 @@ def _fits(tensors: Mapping[str, np.ndarray], name: str) -> Iterable[Fit]:
 
 
 def _shapes(
-  tensors: Mapping[str, np.ndarray], layout: Layout
+  tensors: Mapping[str, np.ndarray], layout: Layout, arch: str
 ) -> dict[str, tuple[int, ...]]:
   """Shapes of the tensors that a layout does not ignore."""
+  ignored = layout.ignore(arch)
   return {
     key: value.shape
     for key, value in tensors.items()
-    if not any(fnmatch.fnmatchcase(key, p) for p in layout.ignore)
+    if not any(fnmatch.fnmatchcase(key, p) for p in ignored)
   }
 
 

@@ -9,7 +9,7 @@ from vizlab.lookup import check_name, did_you_mean
 from vizlab.nets.architectures.catalog import names
 from vizlab.nets.weights.sources import SOURCES
 
-__all__ = ['EMBEDDED', 'check_source', 'fetch', 'kept', 'weight_file']
+__all__ = ['EMBEDDED', 'cached_path', 'check_source', 'fetch', 'weight_file']
 
 EMBEDDED = (
   'minivgg',
@@ -30,11 +30,13 @@ def weight_file(name: str | os.PathLike) -> pathlib.Path | None:
   if name in EMBEDDED:
     folder = pathlib.Path(str(resources.files('vizlab.nets.weights'))) / 'data'
     return folder / f'{name}.safetensors'
-  return path if name in SOURCES and (path := kept(name)).exists() else None
+  return (
+    path if name in SOURCES and (path := cached_path(name)).exists() else None
+  )
 
 
-def kept(name: str) -> pathlib.Path:
-  """Path in the cache of published weights, converted or in their own format.
+def cached_path(name: str) -> pathlib.Path:
+  """Path in the cache of published weights, in vizlab's format.
 
   Args:
     name: One of `vizlab.nets.SOURCES`.
@@ -57,7 +59,10 @@ def fetch(name: str) -> pathlib.Path:
       downloaded.
   """
   source = SOURCES[name]
-  path = kept(name).with_suffix(pathlib.Path(source.url).suffix)
+  path = cached_path(name)
+  path = path.with_name(
+    f'{path.stem}-published{pathlib.Path(source.url).suffix}'
+  )
   io.check_reader(path)
   with io.progress_bar(name) as progress:
     return io.download(
@@ -67,20 +72,22 @@ def fetch(name: str) -> pathlib.Path:
 
 def check_source(source: str | os.PathLike) -> None:
   """Raises a `ValueError` for a word that is not a name of a network."""
-  if not isinstance(source, str) or pathlib.PurePath(source).suffix:
+  if not isinstance(source, str):
     return
   publisher, slash, arch = source.partition('/')
+  if pathlib.PurePath(source).suffix in io.FORMATS or source in EMBEDDED:
+    return
   if slash:
-    if publisher in {name.partition('/')[0] for name in SOURCES}:
+    if publisher.lower() in {name.partition('/')[0] for name in SOURCES}:
       check_name('source', source, SOURCES)
     return
-  if source in EMBEDDED:
-    return
   hint = did_you_mean(source, EMBEDDED)
+  found = [n for n in SOURCES if n.partition('/')[2].startswith(source)]
+  if found:
+    hint = f'; published weights are {", ".join(map(repr, found))}'
   if source in names():
-    found = [repr(name) for name in SOURCES if name.endswith(f'/{source}')]
-    published = f'published weights are {", ".join(found)}; ' if found else ''
-    hint = f'; {published}nets.create({source!r}) draws random ones'
+    hint += f'; nets.create({source!r}) draws random ones'
   raise ValueError(
-    f'source: got {source!r}, expected a weight file or one of {EMBEDDED}{hint}'
+    f'source: got {source!r}, expected a weight file, one of nets.SOURCES or '
+    f'one of {EMBEDDED}{hint}'
   )
