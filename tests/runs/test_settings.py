@@ -33,6 +33,11 @@ def test_validate(change, message):
   settings.validate(config(rate=1), config(), 'reference')
 
 
+def test_required_settings_may_be_missing_from_a_description():
+  part = config(n=placeholder(int))
+  settings.validate(part, config(), 'reference', complete=False)
+
+
 def test_validate_misses_a_key():
   with pytest.raises(ValueError, match='config.n: got none'):
     settings.validate(

@@ -151,8 +151,12 @@ def config_file() -> ModuleType:
   return experiments.load_file(_given())
 
 
-def experiment(config: ConfigDict) -> ModuleType:
+def experiment(config: ConfigDict, complete: bool = True) -> ModuleType:
   """Returns the experiment of a config after checking the settings.
+
+  Args:
+    config: The settings.
+    complete: Whether those without a default must be given.
 
   Raises:
     ValueError: The experiment is unknown, or a setting is unknown, missing, of
@@ -162,7 +166,7 @@ def experiment(config: ConfigDict) -> ModuleType:
   given = config_flags.get_config_filename(flags.FLAGS['config'])
   _, colon, arg = given.partition(':')
   reference = config_file().get_config(*[arg] if colon else [])
-  experiments.check(config, reference)
+  experiments.check(config, reference, complete)
   return module
 
 

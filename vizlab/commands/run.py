@@ -66,7 +66,8 @@ def wanted() -> tuple[ConfigDict, ModuleType]:
         'config: got none, expected --config=NAME or a file; --list lists all '
         'names'
       )
-    return CONFIG.value, launching.experiment(CONFIG.value)
+    complete = not (PRINT.value or DESCRIBE.value)
+    return CONFIG.value, launching.experiment(CONFIG.value, complete)
   if CONFIG.value is not None:
     raise ValueError('config, from: got both, expected one of them')
   path = pathlib.Path(FROM.value).expanduser() / files.CONFIG

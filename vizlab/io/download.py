@@ -73,6 +73,7 @@ def download(
       checksum is wrong; a wrong file is deleted.
   """
   path = pathlib.Path(path)
+  sha256 = sha256 and sha256.lower()
   record = path.with_name(path.name + '.sha256')
   known = sha256 or (record.read_text().strip() if record.exists() else None)
   if path.exists() and known and file_sha256(path).startswith(known):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -112,7 +113,15 @@ def _read_torch(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
   try:
     state = torch.load(path, map_location='cpu', weights_only=True)
     state = state.get('state_dict', state)
-    return {name: t.float().numpy() for name, t in state.items()}, {}
+    # torch.nn.DataParallel puts every module into another one.
+    wrapped = all(name.startswith('module.') for name in state)
+    return {
+      name.removeprefix('module.') if wrapped else name: t.float().numpy()
+      for name, t in state.items()
+    }, {}
+  except pickle.UnpicklingError as error:
+    expected = 'expected a state dict, torch.save(model.state_dict(), path)'
+    raise _damaged(path, expected) from error
   except Exception as error:  # torch raises many types
     raise _damaged(path, error) from error
 

@@ -203,7 +203,8 @@ def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
 
   Returns:
     One `LayerInfo` per layer: its name, kind, shape (without the batch) and
-    receptive field (``None`` for the whole image).
+    receptive field (``None`` for the whole image, and after a kernel that is
+    not square).
 
   >>> from vizlab import nets
   >>> nets.layer_info(nets.create('vgg11', classifier=False))[3]

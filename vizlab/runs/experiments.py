@@ -182,17 +182,22 @@ def _reference(name: str) -> ConfigDict | None:
   return config_module(name).get_config() if name in known() else None
 
 
-def check(config: ConfigDict, reference: ConfigDict | None = None) -> None:
+def check(
+  config: ConfigDict,
+  reference: ConfigDict | None = None,
+  complete: bool = True,
+) -> None:
   """Checks the names, types and ranges of settings.
 
   Args:
     config: The settings to check.
     reference: Default settings from the config file, for a user's experiment.
+    complete: Whether settings without a default must be given.
   """
   name = config.get('experiment', '')
   ours = _reference(name)
   if (like := reference if ours is None else ours) is not None:
-    settings.validate(config, like, name)
+    settings.validate(config, like, name, complete)
 
 
 def restored(values: Mapping[str, Any]) -> ConfigDict:

@@ -35,7 +35,9 @@ def load_net(config: ConfigDict) -> nets.Network | nets.FunctionNet:
   if str(net.weights).endswith('.py'):
     return _load_own(net)
   parts = {name: f'net.{name}' for name in ('arch', 'preprocess', 'pool')}
-  with named(source='net.weights', path='net.weights', **parts):
+  with named(
+    source='net.weights', path='net.weights', url='net.weights', **parts
+  ):
     return nets.load(
       net.weights,
       arch=net.arch or None,

@@ -171,8 +171,16 @@ def assign(config: ConfigDict, changes: Mapping[str, Any]) -> None:
   )
 
 
-def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
+def validate(
+  config: ConfigDict, reference: ConfigDict, name: str, complete: bool = True
+) -> None:
   """Validates the keys, types and numbers of a config against a reference.
+
+  Args:
+    config: The config.
+    reference: A config with the defaults, or placeholders.
+    name: Name of the experiment, for errors.
+    complete: Whether settings without a default must be given.
 
   Raises:
     ValueError: A key is unknown or missing, a required value is not given, a
@@ -192,6 +200,8 @@ def validate(config: ConfigDict, reference: ConfigDict, name: str) -> None:
       if have[key] is None:
         continue
     elif have[key] is None:  # of another net, for which there is no default
+      if not complete:
+        continue
       raise ValueError(
         f'config.{key}: got none, expected {_kind(default)}; give '
         f'--config.{key}=...'

@@ -299,6 +299,14 @@ def test_torch_file(tmp_path):
     state[key] = torch.tensor(turned.copy())
   torch.save(state, tmp_path / 'a.pth')
   again = nets.load(tmp_path / 'a.pth')
+  wrapped = {f'module.{name}': value for name, value in state.items()}
+  torch.save({'state_dict': wrapped}, tmp_path / 'b.pth')
+  parallel = jax.tree.leaves(nets.load(tmp_path / 'b.pth'))
+  for a, b in zip(parallel, jax.tree.leaves(again), strict=True):
+    np.testing.assert_array_equal(a, b)
+  torch.save(torch.nn.Linear(2, 2), tmp_path / 'c.pth')
+  with pytest.raises(ValueError, match=r'expected a state dict, torch.save\(m'):
+    nets.load(tmp_path / 'c.pth')
   for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
     np.testing.assert_array_equal(a, b)
 

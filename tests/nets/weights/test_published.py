@@ -151,6 +151,18 @@ def test_weights_of_torch_are_converted_once(server, monkeypatch):
   assert len(server.asked) == 1
 
 
+def test_another_source_or_a_damaged_file_is_downloaded_again(server):
+  for classes in (3, 4):
+    net = nets.create('resnet20', classes=classes)
+    file = torch_file(net, server.folder / f'{classes}.safetensors')
+    server.publish('timm/resnet20', 'resnet20', file, io.sha256(file).upper())
+    assert equal(nets.load('timm/resnet20'), net)
+  path = cached_path('timm/resnet20')
+  path.write_bytes(path.read_bytes()[:9999])
+  assert equal(nets.load('timm/resnet20'), net)
+  assert len(server.asked) == 3
+
+
 def test_a_wrong_checksum_leaves_nothing(server):
   file = nets.save(nets.create('resnet20'), server.folder / 'a.safetensors')
   server.publish('timm/resnet20', 'resnet20', file, 'f' * 8)

@@ -110,9 +110,9 @@ def _converted(name: str) -> pathlib.Path:
   """
   path = cached_path(name)
   try:
-    if not path.exists():
+    if not _is_of(path, name):
       with io.exclusive(path.with_suffix('.lock')):
-        if not path.exists():  # now, as another process may have made it
+        if not _is_of(path, name):  # now, as another process may have made it
           file = fetch(name)
           save(load(file, arch=SOURCES[name].arch), path, source=file)
           for left in (file, file.with_name(f'{file.name}.sha256')):
@@ -122,6 +122,18 @@ def _converted(name: str) -> pathlib.Path:
       f'source: cannot keep {name} in {path.parent}: {error.strerror}'
     ) from error
   return path
+
+
+def _is_of(path: pathlib.Path, name: str) -> bool:
+  """Returns True for a whole file of the weights that a source names now."""
+  try:
+    header = io.read_header(path)
+  except ValueError:  # damaged
+    return False
+  known = SOURCES[name].sha256
+  return path.exists() and (
+    known is None or header.get('source_sha256', '').startswith(known.lower())
+  )
 
 
 def from_tensors(

@@ -3,6 +3,7 @@
 import os
 import pathlib
 from importlib import resources
+from urllib.parse import urlsplit
 
 from vizlab import io
 from vizlab.lookup import check_name, did_you_mean
@@ -61,7 +62,7 @@ def fetch(name: str) -> pathlib.Path:
   source = SOURCES[name]
   path = cached_path(name)
   path = path.with_name(
-    f'{path.stem}-published{pathlib.Path(source.url).suffix}'
+    f'{path.stem}-published{pathlib.PurePath(urlsplit(source.url).path).suffix}'
   )
   io.check_reader(path)
   with io.progress_bar(name) as progress:
