@@ -97,6 +97,7 @@ setup(
     'optax>=0.2.5',
     'orbax-checkpoint>=0.12',
     'pillow>=11.0',
+    'protobuf>=5.29',  # files of Caffe; orbax-checkpoint needs it, too
     'safetensors>=0.5',
     'tqdm>=4.66',
   ],

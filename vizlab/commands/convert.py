@@ -4,8 +4,9 @@
     [--half] [--preprocess=caffe]
   vizlab-convert --download=torchvision/vgg19 --out=vgg19.safetensors
 
-Reads torchvision's names (.safetensors, .pth) and Keras' names (.h5). Reading
-.pth and .h5 needs an extra: pip install -e '.[weights]'.
+Reads torchvision's names (.safetensors, .pth), Keras' (.h5) and Caffe's files
+(.caffemodel). Reading .pth and .h5 needs an extra:
+pip install -e '.[weights]'.
 """
 
 import pathlib

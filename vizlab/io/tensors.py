@@ -30,8 +30,8 @@ def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
 
   Args:
     path: A ``.safetensors``, ``.npz``, ``.pth``/``.pt`` (a state dict, read
-      with ``weights_only``, so that no code of the file runs; needs torch) or
-      Keras ``.h5`` file (needs h5py).
+      with ``weights_only``, so that no code of the file runs; needs torch),
+      Keras ``.h5`` (needs h5py) or Caffe ``.caffemodel`` file.
 
   Returns:
     ``{name: array}``, and the header ``{key: text}`` (empty for formats
@@ -145,6 +145,15 @@ def _read_keras(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
   return tensors, {}
 
 
+def _read_caffe(path: pathlib.Path) -> tuple[Tensors, dict[str, str]]:
+  from vizlab.io.caffe import read_caffe  # imports protobuf, which takes long
+
+  try:
+    return read_caffe(path), {}
+  except Exception as error:  # protobuf raises errors of its own
+    raise _damaged(path, error) from error
+
+
 def check_reader(path: str | os.PathLike) -> None:
   """Raises a `ValueError` if a package that reads such a file is missing."""
   path = pathlib.Path(path)
@@ -172,5 +181,6 @@ _READERS: dict[
   '.pt': _read_torch,
   '.h5': _read_keras,
   '.hdf5': _read_keras,
+  '.caffemodel': _read_caffe,
 }
 FORMATS = tuple(sorted(_READERS))  # suffixes of files of tensors

@@ -64,7 +64,8 @@ def load(
       ``~/.cache/vizlab`` or ``$VIZLAB_CACHE``; or the path of a file in
       vizlab's format (``.safetensors``, ``.npz``), with torchvision's names
       (``.safetensors``, ``.npz``, ``.pth``), with Keras' names (``.h5``) or
-      with those of a published network of fast style.
+      with those of a published network of fast style, or Caffe's
+      ``.caffemodel``.
     arch: Name of the architecture, one of `vizlab.nets.names`; ``None`` detects
       it from the file.
     preprocess: ``'torchvision'`` or ``'caffe'``, and ``'bytes'`` for networks

@@ -222,6 +222,7 @@ def _none(arch: str) -> tuple[str, ...]:
 _COUNTS = '*.num_batches_tracked'  # of batches that torch has normalised
 # Classifiers of the training.
 _AUXILIARY = {
+  'googlenet': ('loss1/*', 'loss2/*'),
   'googlenet_bn': ('aux1.*', 'aux2.*'),
   'inception_v3': ('AuxLogits.*',),
 }
@@ -246,6 +247,15 @@ LAYOUTS = (
     _from_torch,
   ),
   Layout('keras', 'caffe', _none, _keras_places, _slash, lambda s: s, _same),
+  Layout(
+    'caffe',
+    'caffe',
+    lambda arch: _AUXILIARY.get(arch, ()),
+    _own_places,
+    _torch_key,
+    _torch_shape,
+    _from_torch,
+  ),
   Layout(
     'fast style',
     'bytes',
