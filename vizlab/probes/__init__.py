@@ -48,6 +48,7 @@ from vizlab.probes.filters import (
 )
 from vizlab.probes.layouts import on_grid, principal
 from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
+from vizlab.probes.similarity import linear_cka, svcca
 from vizlab.probes.strongest import Strongest, merged, no_images, strongest
 from vizlab.probes.tour import grand_tour
 
@@ -79,6 +80,7 @@ __all__ = [
   'grating',
   'histogram',
   'in_one_frame',
+  'linear_cka',
   'log_edges',
   'merged',
   'nearest',
@@ -95,6 +97,7 @@ __all__ = [
   'quantile',
   'spectrum',
   'strongest',
+  'svcca',
   'tuning',
   'unit_atoms',
   'used',
