@@ -327,6 +327,7 @@ BAD = [
   ('probes/filters', {'layers': 'relu2_1'}, "config.layers: got 'relu2_1'"),
   ('probes/tour', {'components': 1}, 'config.components: got 1'),
   ('probes/maps', {'method': 'mds'}, "config.method: got 'mds'"),
+  ('probes/similarity', {'measure': 'l2'}, "config.measure: got 'l2'"),
   ('probes/microscope', {'top': 0}, 'config.top: got 0'),
   ('probes/neighbours', {'metric': 'l1'}, "config.metric: got 'l1'"),
   (

@@ -156,6 +156,17 @@ PROBES = {
     'side': Change(24, {}, 'pictures'),
     'batch': Change(5, {}, 'nothing'),
   },
+  'probes/similarity': {
+    'seed': 5,
+    'other': Change(None, {}),
+    'layers': 'relu2_1,relu5_2',
+    'measure': Change('svcca', {'positions': 1, 'scenes': 80}),
+    'kept': Change(0.7, {'measure': 'svcca', 'positions': 1, 'scenes': 80}),
+    'positions': 2,
+    'scenes': 10,
+    'photos': '{files}/labelled',
+    'batch': Change(5, {}, 'nothing'),
+  },
   'probes/microscope': {
     'seed': 5,
     'layers': 'relu1_1',

@@ -165,6 +165,7 @@ BASES = {
     'units': 1,
   },
   'probes/filters': {'layers': 'conv2_1', 'count': 1, 'inputs': 1},
+  'probes/similarity': {'layers': 'relu1_1,relu2_1'},
   'probes/maps': {'layer': 'relu1_1', 'method': 'pca'},
   'probes/microscope': {
     'layers': 'relu1_1,relu2_1',

@@ -33,6 +33,13 @@ def test_validate(change, message):
   settings.validate(config(rate=1), config(), 'reference')
 
 
+def test_a_placeholder_may_lose_its_value():
+  reference = config()
+  reference.mask = placeholder(str)
+  reference.mask = 'a.png'
+  settings.validate(config(mask=placeholder(str)), reference, 'reference')
+
+
 def test_required_settings_may_be_missing_from_a_description():
   part = config(n=placeholder(int))
   settings.validate(part, config(), 'reference', complete=False)

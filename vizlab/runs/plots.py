@@ -12,6 +12,7 @@ __all__ = [
   'curves',
   'label_colours',
   'lines',
+  'matrices',
   'need',
   'need_matplotlib',
   'polar',
@@ -118,6 +119,36 @@ def _lines(
     label = f'index of the line, of the {len(series)}'
     figure.colorbar(cm.ScalarMappable(span, colour), ax=axis, label=label)
   return figure
+
+
+def matrices(
+  panels: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str]
+) -> np.ndarray:
+  """Plots matrices of numbers in [0, 1] beside each other, with the numbers.
+
+  Args:
+    panels: ``{title: matrix [R, C]}``.
+    rows: Names of the rows.
+    columns: Names of the columns.
+
+  Returns:
+    A uint8 picture ``[H, W, 3]``.
+  """
+  from matplotlib.figure import Figure
+
+  side = 0.45 * max(len(rows), len(columns)) + 1.4
+  figure = Figure((side * len(panels), side + 0.3), 100, layout='constrained')
+  axes = figure.subplots(1, len(panels), squeeze=False)[0]
+  for axis, (title, matrix) in zip(axes, panels.items(), strict=True):
+    axis.imshow(matrix, cmap='magma', vmin=0, vmax=1)
+    axis.set_xticks(range(len(columns)), columns, rotation=90)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_title(title, fontsize=10)
+    for (i, j), value in np.ndenumerate(matrix):
+      colour = 'black' if value > 0.6 else 'white'
+      text = f'{value:.2f}'
+      axis.text(j, i, text, ha='center', va='center', fontsize=7, color=colour)
+  return _drawn(figure)
 
 
 def polar(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from vizlab.lookup import check_name, did_you_mean
 
@@ -195,18 +195,25 @@ def validate(
   for key, default in want.items():
     if key not in have:
       raise ValueError(f'config.{key}: got none, expected a setting of {name}')
-    if default is None:  # a placeholder
+    if have[key] is None:
+      if complete and not _is_placeholder(reference, key):
+        raise ValueError(  # of another net, for which there is no default
+          f'config.{key}: got none, expected {_kind(default)}; give '
+          f'--config.{key}=...'
+        )
+      continue
+    if default is None:
       default = _example(reference, key)
-      if have[key] is None:
-        continue
-    elif have[key] is None:  # of another net, for which there is no default
-      if not complete:
-        continue
-      raise ValueError(
-        f'config.{key}: got none, expected {_kind(default)}; give '
-        f'--config.{key}=...'
-      )
     _check_value(f'config.{key}', have[key], default)
+
+
+def _is_placeholder(reference: ConfigDict, key: str) -> bool:
+  """Returns True for a setting that may have no value, even if it has one."""
+  *folders, last = key.split('.')
+  for folder in folders:
+    reference = reference[folder]
+  fields = dict(reference.items(preserve_field_references=True))
+  return isinstance(fields[last], FieldReference)
 
 
 def _example(reference: ConfigDict, key: str) -> Any:
