@@ -108,7 +108,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       for title, other in features.items()
     },
   )
-  matrices = dict(zip(networks, found.values(), strict=True))
+  matrices = {title: found[_key(title)] for title in networks}
   name, net = _NAMES[config.measure], networks['itself']
   panels = {f'{net.arch} and {title}': m for title, m in matrices.items()}
   same = {title: np.diagonal(matrix) for title, matrix in matrices.items()}
