@@ -16,7 +16,14 @@ import numpy as np
 
 from vizlab import nets
 
-__all__ = ['Work', 'calls', 'cam_library', 'torch_vgg16']
+__all__ = [
+  'Work',
+  'calls',
+  'cam_library',
+  'imported',
+  'torch_vgg16',
+  'usual_calls',
+]
 
 Calls = dict[str, Callable[[], Any]]
 
@@ -69,11 +76,11 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
   """
   # pytorch-grad-cam's Score-CAM draws progress bars; tqdm reads this on import.
   os.environ.setdefault('TQDM_DISABLE', '1')
-  torch = _imported('torch')
+  torch = imported('torch')
   if torch is None:
     return {}
-  captum, cams = _imported('captum.attr'), cam_library()
-  foolbox = _imported('foolbox')
+  captum, cams = imported('captum.attr'), cam_library()
+  foolbox = imported('foolbox')
   model = torch_vgg16(torch, net)
   # So that the gradient is propagated back to the layer but to no weight.
   model[work.place - 1].bias.requires_grad_()
@@ -111,7 +118,7 @@ def cam_library() -> Any:
     }.items():
       sys.modules[name] = types.ModuleType(name)
       vars(sys.modules[name]).update(dict.fromkeys(helpers))
-  return _imported('pytorch_grad_cam')
+  return imported('pytorch_grad_cam')
 
 
 def torch_vgg16(torch: Any, net: nets.Network) -> Any:
@@ -143,18 +150,26 @@ def torch_vgg16(torch: Any, net: nets.Network) -> Any:
   return model.eval()
 
 
-def _torch_calls(
-  torch: Any, model: Any, images: Any, work: Work
-) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def usual_calls(
+  torch: Any, model: Callable[[Any], Any], images: Any, target: int
+) -> Calls:
+  """Returns the forward pass and saliency in torch, by task."""
+
   def forward() -> Any:
     with torch.no_grad():
       return model(images)
 
   def saliency() -> Any:
     leaf = images.detach().requires_grad_()
-    (grad,) = torch.autograd.grad(model(leaf)[:, work.target].sum(), leaf)
+    (grad,) = torch.autograd.grad(model(leaf)[:, target].sum(), leaf)
     return grad.abs().amax(1)
 
+  return {'forward': forward, 'saliency': saliency}
+
+
+def _torch_calls(
+  torch: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
   def ascent() -> Any:
     # Converted to NHWC to compare with the others.
     leaf = images.clone(memory_format=torch.preserve_format).requires_grad_()
@@ -167,8 +182,8 @@ def _torch_calls(
     return leaf.detach().permute(0, 2, 3, 1)
 
   yield 'ascent', 'torch', ascent
-  yield 'forward', 'torch', forward
-  yield 'saliency', 'torch', saliency
+  for task, call in usual_calls(torch, model, images, work.target).items():
+    yield task, 'torch', call
 
 
 def _captum_calls(
@@ -255,7 +270,8 @@ def _foolbox_calls(
   yield 'pgd', 'foolbox', call
 
 
-def _imported(name: str) -> Any:
+def imported(name: str) -> Any:
+  """Imports a peer; prints that it is left out if it is not installed."""
   try:
     return importlib.import_module(name)
   except ModuleNotFoundError as error:
