@@ -51,17 +51,15 @@ class PoolWindow:
     return count
 
 
-def _full(n: int, window: PoolWindow) -> int:
-  """Positions that the windows along an axis of ``n`` cover, with padding."""
-  return (window.length(n) - 1) * window.stride + window.size
+def _pad(x: Array, window: PoolWindow, value: float, rim: int = 0) -> Array:
+  """Pads ``[N, H, W, C]`` so that every window is full; may also crop.
 
-
-def _pad(x: Array, window: PoolWindow, value: float) -> Array:
-  """Pads ``[N, H, W, C]`` so that every window is full; may also crop."""
-  config = [(0, 0, 0)]
+  ``x`` may have a ``rim`` of the padding on each side already.
+  """
+  config, front = [(0, 0, 0)], window.padding - rim
   for n in x.shape[1:3]:
-    need = _full(n, window)
-    config.append((window.padding, need - n - window.padding, 0))
+    need = (window.length(n - 2 * rim) - 1) * window.stride + window.size
+    config.append((front, need - n - front, 0))
   return lax.pad(x, jnp.asarray(value, x.dtype), [*config, (0, 0, 0)])
 
 
@@ -190,12 +188,7 @@ def avg_pool(
     ``[N, H', W', C]`` with ``H' = window.length(H)``.
   """
   total = sum(_places(_pad(x, window, 0), window))
-  rim = 2 * window.padding if padding_counts else 0
-  ones = jnp.ones((1, *(n + rim for n in x.shape[1:3]), 1), x.dtype)
-  if padding_counts:
-    ends = ((_full(n, window) - n - rim) for n in x.shape[1:3])
-    edges = [(0, 0, 0), *((0, end, 0) for end in ends), (0, 0, 0)]
-    ones = lax.pad(ones, jnp.zeros((), x.dtype), edges)
-  else:
-    ones = _pad(ones, window, 0)
-  return total / sum(_places(ones, window))
+  rim = window.padding if padding_counts else 0
+  counted = (1, *(n + 2 * rim for n in x.shape[1:3]), 1)
+  counts = _pad(jnp.ones(counted, x.dtype), window, 0, rim)
+  return total / sum(_places(counts, window))
