@@ -209,19 +209,23 @@ def validate(
 
 def _is_placeholder(reference: ConfigDict, key: str) -> bool:
   """Returns True for a setting that may have no value, even if it has one."""
-  *folders, last = key.split('.')
-  for folder in folders:
-    reference = reference[folder]
-  fields = dict(reference.items(preserve_field_references=True))
+  folder, last = _place(reference, key)
+  fields = dict(folder.items(preserve_field_references=True))
   return isinstance(fields[last], FieldReference)
 
 
 def _example(reference: ConfigDict, key: str) -> Any:
   """A value of the type of a placeholder."""
+  folder, last = _place(reference, key)
+  return folder.get_type(last)()
+
+
+def _place(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
+  """The part of a config that holds a setting, and its name there."""
   *folders, last = key.split('.')
   for folder in folders:
-    reference = reference[folder]
-  return reference.get_type(last)()
+    config = config[folder]
+  return config, last
 
 
 def _check_value(name: str, value: Any, default: Any) -> None:
