@@ -226,35 +226,31 @@ _AUXILIARY = {
   'googlenet_bn': ('aux1.*', 'aux2.*'),
   'inception_v3': ('AuxLogits.*',),
 }
+_TORCH = Layout(
+  'torchvision',
+  'torchvision',
+  lambda arch: (_COUNTS, *_AUXILIARY.get(arch, ())),
+  _torch_places,
+  _torch_key,
+  _torch_shape,
+  _from_torch,
+)
 LAYOUTS = (
   Layout('vizlab', None, _none, _own_places, _slash, lambda s: s, _same),
-  Layout(
-    'torchvision',
-    'torchvision',
-    lambda arch: (_COUNTS, *_AUXILIARY.get(arch, ())),
-    _torch_places,
-    _torch_key,
-    _torch_shape,
-    _from_torch,
-  ),
-  Layout(
-    'former torchvision',
-    'torchvision',
-    lambda arch: (_COUNTS,),
-    _former_densenet_places,
-    _torch_key,
-    _torch_shape,
-    _from_torch,
+  _TORCH,
+  dataclasses.replace(
+    _TORCH,
+    name='former torchvision',
+    ignore=lambda arch: (_COUNTS,),
+    places=_former_densenet_places,
   ),
   Layout('keras', 'caffe', _none, _keras_places, _slash, lambda s: s, _same),
-  Layout(
-    'caffe',
-    'caffe',
-    lambda arch: _AUXILIARY.get(arch, ()),
-    _own_places,
-    _torch_key,
-    _torch_shape,
-    _from_torch,
+  dataclasses.replace(
+    _TORCH,
+    name='caffe',
+    preprocess='caffe',
+    ignore=lambda arch: _AUXILIARY.get(arch, ()),
+    places=_own_places,
   ),
   Layout(
     'fast style',
@@ -265,14 +261,12 @@ LAYOUTS = (
     lambda s: s,
     _same,
   ),
-  Layout(
-    'pytorch examples',
-    'bytes',
+  dataclasses.replace(
+    _TORCH,
+    name='pytorch examples',
+    preprocess='bytes',
     # Of early versions, which recorded statistics and never used them.
-    lambda arch: ('*.running_mean', '*.running_var', _COUNTS),
-    _examples_places,
-    _torch_key,
-    _torch_shape,
-    _from_torch,
+    ignore=lambda arch: ('*.running_mean', '*.running_var', _COUNTS),
+    places=_examples_places,
   ),
 )
