@@ -31,9 +31,9 @@ def weight_file(name: str | os.PathLike) -> pathlib.Path | None:
   if name in EMBEDDED:
     folder = pathlib.Path(str(resources.files('vizlab.nets.weights'))) / 'data'
     return folder / f'{name}.safetensors'
-  return (
-    path if name in SOURCES and (path := cached_path(name)).exists() else None
-  )
+  if name in SOURCES and (path := cached_path(name)).exists():
+    return path
+  return None
 
 
 def cached_path(name: str) -> pathlib.Path:
