@@ -70,7 +70,7 @@ def prepare(config: ConfigDict) -> Inputs:
   if len(images) < 2:
     name = 'photos' if config.photos else 'scenes'
     raise ValueError(f'config.{name}: got 1 picture, expected at least 2')
-  _check_count(config, networks, layers, len(images))
+  _check_count(config, networks, layers, images)
   return Inputs(config, networks, layers, images)
 
 
@@ -78,19 +78,19 @@ def _check_count(
   config: ConfigDict,
   networks: dict[str, nets.Network],
   layers: tuple[str, ...],
-  count: int,
+  images: np.ndarray,
 ) -> None:
   """Raises a `ValueError` if SVCCA has no more images than features."""
   if config.measure != 'svcca':
     return
+  read = functools.partial(_read, layers=layers, positions=config.positions)
   for net in networks.values():
-    for row in nets.layer_info(net):
-      bins = [min(config.positions, n) for n in row.shape[:-1]]
-      features = int(np.prod([*bins, row.shape[-1]]))
-      if row.name in layers and features >= count:
+    for layer, features in jax.eval_shape(read, net, images[:1]).items():
+      if features.shape[1] >= len(images):
         raise ValueError(
-          f'config.positions: got {config.positions}, with which {row.name!r} '
-          f'has {features} features, expected fewer than the {count} pictures'
+          f'config.positions: got {config.positions}, with which {layer!r} has '
+          f'{features.shape[1]} features, expected fewer than the '
+          f'{len(images)} pictures'
         )
 
 
