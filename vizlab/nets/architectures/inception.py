@@ -19,6 +19,7 @@ from vizlab.nets.layers import (
   Pool,
   ReLU,
 )
+from vizlab.nets.layers.conv import both
 from vizlab.rules import PoolWindow
 
 __all__ = ['googlenet_bn', 'inception_v3']
@@ -68,12 +69,8 @@ def _branch(
   for i, (features, kernel, *rest) in enumerate(convs, start=1):
     name = f'{path}_{i}' if len(convs) > 1 else path
     stride = rest[0] if rest else 1
-    half: Kernel = (
-      kernel // 2
-      if isinstance(kernel, int)
-      else (kernel[0] // 2, kernel[1] // 2)
-    )
-    padding = half if stride == 1 else 0
+    rows, columns = both(kernel)
+    padding = (rows // 2, columns // 2) if stride == 1 else 0
     inputs = (before,) if i == 1 else ()
     ops += _conv(name, features, kernel, stride, padding, inputs)
   return ops

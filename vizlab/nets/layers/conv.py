@@ -12,7 +12,7 @@ from vizlab.types import Array
 __all__ = ['both', 'conv2d']
 
 Shape = tuple[int, ...]
-Padding = int | tuple[int, int]
+Padding = tuple[int, int]
 # Channels and positions from which a kernel's gradient is taken by image.
 _WIDE, _MANY = 16, 256
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
@@ -24,11 +24,11 @@ def _conv(
   if x.shape[-1] == 3 and groups == 1:
     # An image: four channels fill a SIMD register; three take twice as long.
     x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)
-  rows, columns = both(padding)
+  rows, columns = padding
   rim = kernel.shape[0] // 2 - rows
   if stride == 1 and rows == columns and _crops(x.shape, kernel.shape, rim):
     # Without padding XLA's CPU backend may take twenty times as long.
-    y = _conv(x, kernel, 1, rows + rim, groups)
+    y = _conv(x, kernel, 1, both(rows + rim), groups)
     return y[:, rim:-rim, rim:-rim]
   return lax.conv_general_dilated(
     x,
@@ -57,12 +57,11 @@ def _zero_channel(x: Array, axis: int) -> Array:
   return jnp.pad(x, [(0, int(i == axis)) for i in range(x.ndim)])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def conv2d(
   x: Array,
   kernel: Array,
   stride: int = 1,
-  padding: Padding = 0,
+  padding: int | Padding = 0,
   groups: int = 1,
 ) -> Array:
   """2-D convolution (cross-correlation).
@@ -82,6 +81,13 @@ def conv2d(
   Returns:
     ``[N, H', W', D]``.
   """
+  return _conv2d(x, kernel, stride, both(padding), groups)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _conv2d(
+  x: Array, kernel: Array, stride: int, padding: Padding, groups: int
+) -> Array:
   return _forward(x, kernel, stride, padding, groups)
 
 
@@ -102,7 +108,7 @@ def _input_gradient(
 ) -> Array:
   edges = []
   for n, m, k, p in zip(
-    shape[1:3], g.shape[1:3], kernel.shape[:2], both(padding), strict=True
+    shape[1:3], g.shape[1:3], kernel.shape[:2], padding, strict=True
   ):
     edges.append((k - 1 - p, n - 1 - (m - 1) * stride + p))
   return lax.conv_general_dilated(
@@ -121,7 +127,7 @@ def _is_pointwise(kernel: Array, padding: Padding, groups: int) -> bool:
 
   XLA's CPU backend multiplies matrices up to 2.7 times as fast as it convolves.
   """
-  return kernel.shape[:2] == (1, 1) and (both(padding), groups) == ((0, 0), 1)
+  return kernel.shape[:2] == (1, 1) and (padding, groups) == ((0, 0), 1)
 
 
 def _product(x: Array, kernel: Array, stride: int) -> Array:
@@ -147,8 +153,9 @@ def _by_winograd(
 ) -> bool:
   """Returns True for layers that Winograd's algorithm speeds up on a CPU."""
   k, wide, c, d = kernel.shape
-  square = (k, wide, stride, groups) == (3, 3, 1, 1) and padding in (0, 1, 2)
-  return square and pays(c, d, padding)
+  rows, columns = padding
+  square = (k, wide, stride, groups) == (3, 3, 1, 1) and rows == columns
+  return square and rows in (0, 1, 2) and pays(c, d, rows)
 
 
 def _forward(
@@ -162,7 +169,7 @@ def _forward(
   if _is_pointwise(kernel, padding, groups):
     fast = functools.partial(_product, stride=stride)
   elif _by_winograd(kernel, stride, padding, groups):
-    fast = functools.partial(winograd, padding=padding)
+    fast = functools.partial(winograd, padding=padding[0])
   else:
     return direct(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=fast, default=direct)
@@ -182,7 +189,7 @@ def _backward(
   if _is_pointwise(kernel, padding, groups):
     fast = functools.partial(_product_gradient, shape=shape, stride=stride)
   elif _by_winograd(kernel, stride, padding, groups):
-    fast = functools.partial(winograd, padding=2 - padding, transposed=True)
+    fast = functools.partial(winograd, padding=2 - padding[0], transposed=True)
   else:
     return direct(g, kernel)
   return lax.platform_dependent(g, kernel, cpu=fast, default=direct)
@@ -201,7 +208,7 @@ def _kernel_gradient(
   large = min(c, d) >= _WIDE and g.shape[1] * g.shape[2] >= _MANY
   # Under shard_map JAX sums the direct one over the devices.
   alone = not jax.sharding.get_abstract_mesh().manual_axes
-  rows, columns = both(padding)
+  rows, columns = padding
   square = k == wide and rows == columns
   if not square or k > 5 or (stride, groups) != (1, 1) or not (large and alone):
     return direct(g, x)
@@ -262,4 +269,4 @@ def _conv2d_bwd(
   return dx, dkernel
 
 
-conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)
+_conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)
