@@ -32,32 +32,6 @@ class Vgg(nn.Module):
     return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-class VggCam(nn.Module):
-  def __init__(self, classes):
-    super().__init__()
-    self.plan, before = [], 3
-    for stage, (depth, width) in enumerate(
-      zip((2, 2, 3, 3, 3), (64, 128, 256, 512, 512), strict=True), start=1
-    ):
-      for i in range(1, depth + 1):
-        self.plan.append(f'conv{stage}_{i}')
-        conv = nn.Conv2d(before, width, 3, padding=1)
-        self.add_module(self.plan[-1], conv)
-        before = width
-      self.plan.append('pool')
-    self.plan[-1] = 'CAM_conv'
-    self.CAM_conv = nn.Conv2d(512, 1024, 3, padding=1, groups=2)
-    self.CAM_fc = nn.Linear(1024, classes)
-
-  def forward(self, x):
-    for name in self.plan:
-      if name == 'pool':
-        x = nn.functional.max_pool2d(x, 2)
-      else:
-        x = getattr(self, name)(x).relu()
-    return self.CAM_fc(x.mean((2, 3)))
-
-
 class AlexNet(nn.Module):
   def __init__(self, classes):
     super().__init__()
@@ -223,23 +197,29 @@ class ResNet(nn.Module):
     return self.fc(x.mean((2, 3)))
 
 
-class MiniVgg(nn.Module):
-  def __init__(self, classes):
+class Chain(nn.Module):
+  """Stages of named convolutions, more of them, and a classifier of means."""
+
+  def __init__(self, depths, widths, classes, first=3, more=None, head='fc'):
     super().__init__()
     self.plan, before = [], 3
-    depths, widths = (1, 1, 2, 2, 2), (32, 64, 96, 128, 128)
     for stage, (depth, width) in enumerate(
       zip(depths, widths, strict=True), start=1
     ):
       for i in range(1, depth + 1):
-        name, kernel = f'conv{stage}_{i}', 5 if stage == 1 else 3
+        name, kernel = f'conv{stage}_{i}', first if stage == 1 else 3
         conv = nn.Conv2d(before, width, kernel, padding=kernel // 2)
         self.add_module(name, conv)
         self.plan.append(name)
         before = width
       self.plan.append('pool')
     self.plan.pop()
-    self.fc = nn.Linear(before, classes)
+    for name, conv in (more or {}).items():
+      self.add_module(name, conv)
+      self.plan.append(name)
+      before = conv.out_channels
+    self.head = head
+    self.add_module(head, nn.Linear(before, classes))
 
   def forward(self, x):
     for name in self.plan:
@@ -247,7 +227,17 @@ class MiniVgg(nn.Module):
         x = nn.functional.max_pool2d(x, 2)
       else:
         x = getattr(self, name)(x).relu()
-    return self.fc(x.mean((2, 3)))
+    return getattr(self, self.head)(x.mean((2, 3)))
+
+
+def vgg_cam(classes):
+  more = {'CAM_conv': nn.Conv2d(512, 1024, 3, padding=1, groups=2)}
+  widths = (64, 128, 256, 512, 512)
+  return Chain((2, 2, 3, 3, 3), widths, classes, more=more, head='CAM_fc')
+
+
+def mini_vgg(classes):
+  return Chain((1, 1, 2, 2, 2), (32, 64, 96, 128, 128), classes, first=5)
 
 
 def build(name, classes):
@@ -265,7 +255,7 @@ def build(name, classes):
     'vgg13_bn': lambda: Vgg((2, 2, 2, 2, 2), classes, norm=True),
     'vgg16_bn': lambda: Vgg((2, 2, 3, 3, 3), classes, norm=True),
     'vgg19_bn': lambda: Vgg((2, 2, 4, 4, 4), classes, norm=True),
-    'vgg16_cam': lambda: VggCam(classes),
+    'vgg16_cam': lambda: vgg_cam(classes),
     'googlenet_bn': lambda: GoogLeNetBn(classes),
     'inception_v3': lambda: InceptionV3(classes),
     'densenet121': lambda: DenseNet(classes),
@@ -281,7 +271,7 @@ def build(name, classes):
     'resnet50': lambda: ResNet((3, 4, 6, 3), True, classes),
     'resnet101': lambda: ResNet((3, 4, 23, 3), True, classes),
     'resnet152': lambda: ResNet((3, 8, 36, 3), True, classes),
-    'minivgg': lambda: MiniVgg(classes),
+    'minivgg': lambda: mini_vgg(classes),
   }[name]()
   for module in made.modules():
     if isinstance(module, nn.BatchNorm2d):
@@ -344,8 +334,11 @@ INNER = {
     'features.51': 'relu5_4',
     'classifier.3': 'fc7',
   },
-  'vgg16_cam': {'conv1_2': 'conv1_2', 'conv5_3': 'conv5_3'}
-  | {'CAM_conv': 'CAM_conv'},
+  'vgg16_cam': {
+    'conv1_2': 'conv1_2',
+    'conv5_3': 'conv5_3',
+    'CAM_conv': 'CAM_conv',
+  },
   'googlenet_bn': {
     'conv3.bn': 'conv3.bn',
     'inception4c': 'inception4c',
