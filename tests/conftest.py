@@ -4,14 +4,17 @@ import gc
 import os
 import pathlib
 import resource
+import sys
 import tempfile
 
 # Most of the suite's time is compilation, of thousands of programs that then
 # run for milliseconds; without what makes them fast it takes less than half as
 # long. What is computed stays the same, and the benchmark compiles as users do.
+# The slow tests compute for longer than they compile; their workers inherit it.
 os.environ.setdefault(
   'XLA_FLAGS',
-  '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false '
+  f'--xla_backend_optimization_level={int("slow" in sys.argv)} '
+  '--xla_cpu_use_fusion_emitters=false '
   '--xla_llvm_disable_expensive_passes=true '
   '--xla_cpu_parallel_codegen_split_count=1',
 )
