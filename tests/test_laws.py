@@ -24,6 +24,7 @@ NOT_METHODS = {
   'full_gradient',
   'random_baselines',
   'layer_gradients',
+  'layer_relevance',
 }
 each_method = pytest.mark.parametrize('name', METHODS)
 

@@ -32,6 +32,7 @@ from vizlab.attribution.lrp import (
   EPSILON_GAMMA_BOX,
   EPSILON_PLUS,
   EPSILON_PLUS_FLAT,
+  layer_relevance,
   lrp,
 )
 from vizlab.attribution.occlusion import (
@@ -67,6 +68,7 @@ __all__ = [
   'integrated_gradients',
   'layer_cam',
   'layer_gradients',
+  'layer_relevance',
   'lrp',
   'occlusion',
   'occlusion_scores',

@@ -1,5 +1,7 @@
 """Layer-wise relevance propagation."""
 
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,11 +11,12 @@ from vizlab import rules
 from vizlab.attribution.checks import nan_where_undefined, need_score
 from vizlab.batching import vary_with
 from vizlab.image.checks import check_images
+from vizlab.lookup import check_name
 from vizlab.objectives import Score
 from vizlab.objectives.base import check_score
 from vizlab.objectives.contract import run_net
 from vizlab.rules import Composite, Redistribution
-from vizlab.types import Array
+from vizlab.types import Acts, Array, Edits
 
 __all__ = [
   'EPSILON_ALPHA2_BETA1',
@@ -21,6 +24,7 @@ __all__ = [
   'EPSILON_GAMMA_BOX',
   'EPSILON_PLUS',
   'EPSILON_PLUS_FLAT',
+  'layer_relevance',
   'lrp',
 ]
 
@@ -38,7 +42,12 @@ EPSILON_ALPHA2_BETA1_FLAT = _usual(rules.alpha_beta(2.0, 1.0), rules.flat())
 EPSILON_GAMMA_BOX = _usual(rules.gamma(0.25), rules.z_box())
 
 
-def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
+def lrp(
+  score: Score,
+  x: Array,
+  composite: Composite = EPSILON_PLUS,
+  through: Mapping[str, Array] | None = None,
+) -> Array:
   r"""Layer-wise relevance propagation: the score, shared among the pixels.
 
   .. math::
@@ -50,6 +59,10 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
   biases and stabilisers take, if the objective is linear: not a probability. In
   some networks biases take most of it.
 
+  With ``through`` it is concept relevance: only what passes the chosen units of
+  a layer goes on to the image. The parts of all channels sum to what passes the
+  layer.
+
   Args:
     score: A `Score` whose network holds backward rules and calls
       ``rules.apply`` for its linear layers, as the classifiers of `vizlab.nets`
@@ -60,6 +73,10 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
       normalisation passes relevance on; `vizlab.nets.merge_batch_norm` makes it
       a part of the convolution before it. Static under `jax.jit`:
       ``jax.jit(lrp, static_argnames='composite')``.
+    through: ``{layer: mask}``, by which the relevance of the layer is
+      multiplied: ``[C]``, such as ``jnp.eye(C)[channel]``, or of any shape that
+      broadcasts to the activation. With several layers it passes the chosen
+      units of all of them.
 
   Returns:
     ``[..., H, W, C]``, in score units; NaN where the score is NaN or infinite.
@@ -68,11 +85,74 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
   Raises:
     ValueError: ``x`` is not a batch of float images, ``score`` does not give
       one number per image, its network has no rules, a rule does not suit a
-      layer, or a pattern fits none.
+      layer, a pattern fits none, or a layer in ``through`` is unknown or its
+      mask has another shape.
 
   References:
     Bach et al. 2015; Montavon, Binder, Lapuschkin, Samek & Mueller 2019
-    (composites); Kohlbrenner et al. 2020.
+    (composites); Kohlbrenner et al. 2020; Achtibat et al. 2023, equation 4
+    (``through``).
+  """
+  edits = {}
+  for name, mask in (through or {}).items():
+    check_name('through', name, _activations(score, x))
+    edits[name] = _passing(name, mask)
+  relevance, _, y = _propagated(score, x, composite, edits)
+  return nan_where_undefined(relevance, y)
+
+
+def layer_relevance(
+  score: Score, x: Array, layer: str, composite: Composite = EPSILON_PLUS
+) -> Array:
+  """Relevance of the units of a layer, as `lrp` propagates it.
+
+  Its sum over the positions of a channel is the relevance of the channel, by
+  which Achtibat et al. 2023 rank the concepts of a prediction.
+
+  Args:
+    score: See `lrp`.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    layer: Name of the layer.
+    composite: See `lrp`.
+
+  Returns:
+    ``[..., H', W', C']`` or ``[..., C']``, the shape of the activation, in
+    score units; NaN where the score is NaN or infinite.
+
+  Raises:
+    ValueError: See `lrp`; or the layer is unknown.
+  """
+  acts = _activations(score, x)
+  check_name('layer', layer, acts)
+  zero = jnp.zeros(acts[layer].shape, acts[layer].dtype)
+  zero = vary_with((score, x), zero)
+  # Relevance goes to an offset of the layer as a gradient would.
+  _, relevance, y = _propagated(score, x, composite, {}, {layer: zero})
+  return nan_where_undefined(relevance[layer], y)
+
+
+def _activations(score: Score, x: Array) -> Acts:
+  """Shapes of the activations."""
+  score = need_score(score, 'lrp')
+  check_images(x)
+  return jax.eval_shape(lambda x: score.run(x)[1], x)
+
+
+def _propagated(
+  score: Score,
+  x: Array,
+  composite: Composite,
+  edits: Edits,
+  offsets: Mapping[str, Array] | None = None,
+) -> tuple[Array, dict[str, Array], Array]:
+  """Relevance of the images and of offsets of layers, and the scores.
+
+  Args:
+    score: See `lrp`.
+    x: Images.
+    composite: Rules by layer.
+    edits: Edits of the network.
+    offsets: ``{layer: zeros}`` that are added to activations.
   """
   score = need_score(score, 'lrp')
   check_images(x)
@@ -87,7 +167,15 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
     return composite(layer, *given)
 
   net = rules.with_relevance(score.net, rule)
-  outputs, backward = jax.vjp(lambda x: run_net(net, x), vary_with(score, x))
+
+  def run(x: Array, offsets: dict[str, Array]) -> tuple[Array | None, Acts]:
+    adding = {
+      name: functools.partial(jnp.add, v) for name, v in offsets.items()
+    }
+    return run_net(net, x, {**edits, **adding})
+
+  x = vary_with(score, x)
+  outputs, backward = jax.vjp(run, x, dict(offsets or {}))
   composite.check(layers)
   y, to_outputs = jax.vjp(lambda outputs: score.read(*outputs), outputs)
   check_score(y, x)
@@ -98,4 +186,41 @@ def lrp(score: Score, x: Array, composite: Composite = EPSILON_PLUS) -> Array:
     outputs,
     slopes,
   )
-  return nan_where_undefined(backward(read)[0], y)
+  return *backward(read), y
+
+
+def _passing(name: str, mask: Array) -> Callable[[Array], Array]:
+  """Edit that changes nothing but what goes back through a layer."""
+
+  def edit(a: Array) -> Array:
+    try:
+      shape = jnp.broadcast_shapes(jnp.shape(mask), a.shape)
+    except ValueError:
+      shape = None
+    if shape != a.shape:
+      raise ValueError(
+        f'through: got a mask of shape {jnp.shape(mask)} for {name!r}, '
+        f'expected one that broadcasts to {a.shape}'
+      )
+    return _masked(a, jnp.broadcast_to(jnp.asarray(mask, a.dtype), a.shape))
+
+  return edit
+
+
+@jax.custom_vjp
+def _masked(a: Array, mask: Array) -> Array:
+  """The activation itself, whose relevance is multiplied by a mask."""
+  del mask
+  return a
+
+
+def _masked_fwd(a: Array, mask: Array) -> tuple[Array, Array]:
+  return a, mask
+
+
+def _masked_bwd(mask: Array, g: Array) -> tuple[Array, Array]:
+  # Not a product: relevance that is NaN elsewhere does not pass.
+  return jnp.where(mask == 0, 0, mask * g), jnp.zeros_like(mask)
+
+
+_masked.defvjp(_masked_fwd, _masked_bwd)
