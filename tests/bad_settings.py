@@ -286,6 +286,7 @@ BAD = [
   ),
   ('attribution/folder', {'batch_size': 0}, 'config.batch_size: got 0'),
   ('attribution/folder', {'workers': -1}, 'config.workers: got -1'),
+  ('attribution/concepts', {'concepts': 0}, 'config.concepts: got 0'),
   (
     'attribution/judge',
     {'methods': 'salience'},

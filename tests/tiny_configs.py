@@ -103,6 +103,13 @@ BASES = {
     'size': 16,
     'steps': 1,
   },
+  'attribution/concepts': {
+    'layer': 'relu1_1',
+    'concepts': 1,
+    'scenes': 4,
+    'batch': 4,
+    'top': 1,
+  },
   'attribution/sanity': {
     'scenes': 2,
     'batch': 2,

@@ -16,7 +16,7 @@ from vizlab.runs.optimization import check
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import named, need_positive
-from vizlab_experiments.shared.classes import chosen_classes, class_names
+from vizlab_experiments.shared.classes import chosen_class, class_names
 from vizlab_experiments.shared.groups import (
   Groups,
   Seen,
@@ -70,14 +70,7 @@ def prepare(config: ConfigDict) -> Inputs:
         f'{info.name}'
       )
   names = class_names(config, net)
-  target = None
-  if config.target is not None:
-    given = chosen_classes('config.target', [config.target], names)
-    if len(given) != 1:
-      raise ValueError(
-        f'config.target: got {config.target!r}, expected one class'
-      )
-    target = given[0]
+  target = chosen_class(config, names)
   image = read_square('image', config.image, net.spec.size)
   with named(x='size', shape='size', reach='reach'):
     score_fn, icon = icon_problem(

@@ -13,7 +13,7 @@ from vizlab.data.scenes import SHAPE_NAMES
 from vizlab.lookup import by_nearness, did_you_mean
 from vizlab.runs.settings import listed
 
-__all__ = ['chosen_classes', 'class_names']
+__all__ = ['chosen_class', 'chosen_classes', 'class_names']
 
 _SHOWN = 10  # names in an error, of a thousand
 
@@ -70,6 +70,18 @@ def chosen_classes(
     else:
       found.append(_number(setting, value, names))
   return tuple(found)
+
+
+def chosen_class(config: ConfigDict, names: Sequence[str]) -> int | None:
+  """The number of the class ``config.target``; ``None`` if it is not set."""
+  if config.target is None:
+    return None
+  given = chosen_classes('config.target', [config.target], names)
+  if len(given) != 1:
+    raise ValueError(
+      f'config.target: got {config.target!r}, expected one class'
+    )
+  return given[0]
 
 
 def _number(setting: str, value: Any, names: Sequence[str]) -> int:
