@@ -29,6 +29,7 @@ def net(pool: str = 'max') -> ConfigDict:
   config.arch = placeholder(str)  # that of the file
   config.preprocess = placeholder(str)  # of the file; 'caffe', 'torchvision'
   config.pool = pool  # 'max', 'avg'
+  config.dtype = 'float32'  # of the layers; 'bfloat16', 'float16'
   return config
 
 

@@ -16,6 +16,14 @@ Other networks, forward and saliency, are another one, at their own sizes:
 
   python scripts/benchmark.py --only=networks --batch=4
 
+So are all methods in half precision, on one image, with the correlation of
+their maps with those in float32:
+
+  python scripts/benchmark.py --only=precision --weights=vgg19.safetensors \
+    --content=PHOTO
+
+or of some (--only=precision,saliency).
+
 torch, Captum and foolbox are in the extra, pip install -e '.[parity]';
 pytorch-grad-cam is installed by pip install grad-cam. Missing packages are left
 out.
@@ -25,7 +33,7 @@ import functools
 import os
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -33,7 +41,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import app, flags, logging
-from benchmarks import baselines, networks, style_race, timing
+from benchmarks import baselines, networks, precision, style_race, timing
 
 from vizlab import adversarial, attribution, io, nets, optimize, synthesis
 from vizlab.data import scenes
@@ -54,7 +62,8 @@ WEIGHTS = flags.DEFINE_string(
 ONLY = flags.DEFINE_list(
   'only',
   [],
-  'Tasks to run, or style_transfer or networks; all other tasks by default.',
+  'Tasks to run, or one of style_transfer, networks and precision; all other '
+  'tasks by default.',
 )
 FLAGS = flags.FLAGS
 OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
@@ -226,7 +235,7 @@ def run_task(name: str, contenders: dict[str, timing.Contender]) -> list[dict]:
   for _ in range(min(3, REPEATS.value) if name in LONG else REPEATS.value):
     for contender in contenders.values():
       timing.measure(contender)
-  best = statistics.median(contenders[OURS].seconds)
+  best = statistics.median(next(iter(contenders.values())).seconds)
   return [
     {
       'task': name,
@@ -282,6 +291,35 @@ def race_of_networks() -> dict[str, Any]:
   return report | {'matmul_gflops': rate, 'load': load}
 
 
+def race_of_precisions() -> dict[str, Any]:
+  """Runs and prints every method in float32 and in half precision."""
+  rate, load = heading()
+  rows = []
+  net = nets.load(WEIGHTS.value) if WEIGHTS.value else nets.create('vgg16')
+  side = SIZE.value
+  x = io.read_image(style_race.CONTENT.value, shorter=side, crop=side)[None]
+  explaining = methods(baselines.Work(PATCH.value, STRIDE.value))
+  for name in ('ascent', 'pgd', 'scenes'):
+    explaining.pop(name)
+  explaining = {name: explaining[name] for name in chosen(explaining, 1)}
+  for name, contenders in precision.contenders(net, x, explaining):
+    alike = precision.correlation(contenders)
+    for row in run_task(name, contenders):
+      rows.append(row | {'correlation': alike.get(row['contender'], 1.0)})
+      show(row)
+    told = ', '.join(f'{label} {r:.4f}' for label, r in alike.items())
+    print(f'{name}: correlation with float32: {told}')
+  return {'rows': rows, 'matmul_gflops': rate, 'load': load}
+
+
+def chosen(known: Collection[str], start: int = 0) -> list[str]:
+  """Names in --only from ``start`` on, or all; exits if one is unknown."""
+  names = ONLY.value[start:]
+  if unknown := sorted(set(names) - set(known)):
+    sys.exit(f'error: only: got {unknown}, expected some of {[*known]}')
+  return names or [*known]
+
+
 def setting() -> tuple[nets.Network, Array]:
   """Returns the network and preprocessed images.
 
@@ -302,31 +340,22 @@ def setting() -> tuple[nets.Network, Array]:
   return net, x
 
 
-def main(argv: list[str]) -> None:
-  """Runs all tasks and prints the table."""
-  del argv
-  logging.set_verbosity(logging.WARNING)
-  if ONLY.value == ['style_transfer']:
-    rows = style_race.race(WEIGHTS.value, SIZE.value, REPEATS.value)
-    if OUT.value:
-      io.write_json(OUT.value, {'rows': rows})
-    return
-  if ONLY.value == ['networks']:
-    report = race_of_networks()
-    if OUT.value:
-      io.write_json(OUT.value, report)
-    return
+def race_of_styles() -> dict[str, Any]:
+  """Runs and prints style transfer."""
+  return {'rows': style_race.race(WEIGHTS.value, SIZE.value, REPEATS.value)}
+
+
+def race_of_methods() -> dict[str, Any]:
+  """Runs and prints the chosen tasks against all peers."""
   work = baselines.Work(PATCH.value, STRIDE.value)
   mine = methods(work)
-  unknown = set(ONLY.value) - set(mine)
-  if unknown:
-    sys.exit(f'error: only: got {sorted(unknown)}, expected some of {[*mine]}')
+  tasks = chosen(mine)
   net, x = setting()
   score_fn = score(net, logit(work.target))
   others = baselines.calls(net, np.asarray(x), work)
   rate, load = heading()
   rows, notes = [], {}
-  for name in ONLY.value or mine:
+  for name in tasks:
     images = x[:1] if name in LONG else x
     contenders = ours(name, mine[name], score_fn, images)
     for label, call in others.get(name, {}).items():
@@ -347,6 +376,20 @@ def main(argv: list[str]) -> None:
     report |= {'forward_gflops': gflops, 'fraction': gflops / rate}
     share = gflops / rate
     print(f'forward: {gflops:.0f} GFLOP/s, {share:.0%} of the matrix product')
+  return report
+
+
+def main(argv: list[str]) -> None:
+  """Runs the chosen tasks and prints their table."""
+  del argv
+  logging.set_verbosity(logging.WARNING)
+  alone = {
+    'style_transfer': race_of_styles,
+    'networks': race_of_networks,
+    'precision': race_of_precisions,
+  }
+  first = ONLY.value[0] if ONLY.value else ''
+  report = alone.get(first, race_of_methods)()
   if OUT.value:
     io.write_json(OUT.value, report)
 

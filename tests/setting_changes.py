@@ -382,4 +382,5 @@ NET = {
   'arch': 'minivgg',
   'preprocess': 'caffe',
   'pool': 'avg',
+  'dtype': 'bfloat16',
 }

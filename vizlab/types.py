@@ -49,6 +49,7 @@ __all__ = [
   'number',
   'pytree_dataclass',
   'whole',
+  'widened',
 ]
 
 
@@ -144,6 +145,14 @@ def whole(value: Any, name: str, least: int = 1) -> int:
       f'{name}: got {value!r}, expected a whole number of {least} or more'
     )
   return int(value)
+
+
+def widened(x: Array) -> Array:
+  """Returns an array in float32 if it is in half precision, else as it is.
+
+  For sums and for roots, which would add up its errors.
+  """
+  return x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
 
 
 # Noise and steps may overshoot [0, 1]; beyond this range the unit is wrong.

@@ -46,7 +46,7 @@ def prepare(config: ConfigDict) -> Inputs:
   names = class_names(config, net)
   other = None
   if config.other:
-    other = load_other(config, 'other', config.other, config.net.pool)
+    other = load_other(config, 'other', config.other)
   if other is not None and nets.layer_info(other)[-1].shape[-1] != len(names):
     raise ValueError(
       f'config.other: {config.other} has other classes than {net.arch}'

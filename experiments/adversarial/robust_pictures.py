@@ -58,7 +58,7 @@ def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   need_positive(config, 'shown', 'batch', 'radius', 'steps', 'rate')
   plain = load_classifier(config)
-  robust = load_other(config, 'robust', config.robust, config.net.pool)
+  robust = load_other(config, 'robust', config.robust)
   names = class_names(config, plain)
   for net in (plain, robust):
     check_layers(net, 'layer', [config.layer])

@@ -54,7 +54,7 @@ def prepare(config: ConfigDict) -> Inputs:
     name = _name(weights)
     if name in judged:
       raise ValueError(f'config.others: got {name} again, expected other names')
-    judged[name] = load_other(config, 'others', weights, config.net.pool)
+    judged[name] = load_other(config, 'others', weights)
   first, *others = judged.values()
   classes = nets.layer_info(first)[-1].shape[-1]
   for net in others:

@@ -55,9 +55,7 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError('config.layers: got none, expected names of layers')
   networks = {'itself': load_net(config)}
   if config.other:
-    networks['the other'] = load_other(
-      config, 'other', config.other, config.net.pool
-    )
+    networks['the other'] = load_other(config, 'other', config.other)
   for net in networks.values():
     check_layers(net, 'layers', layers)
   sizes = [net.spec.size for net in networks.values()]

@@ -16,6 +16,7 @@ BAD_NETS = [
   ),
   ({'arch': 'minivg'}, "config.net.arch: got 'minivg', .* mean 'minivgg'"),
   ({'pool': 'mean'}, "config.net.pool: got 'mean', expected one of"),
+  ({'dtype': 'half'}, "config.net.dtype: got 'half', expected one of"),
   (
     {'preprocess': 'cafe'},
     "config.net.preprocess: got 'cafe', expected one of",

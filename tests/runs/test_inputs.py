@@ -13,6 +13,7 @@ from vizlab import io, nets
 from vizlab.nets.graph import init_params
 from vizlab.nets.layers import Conv, Dense, Flatten, ReLU
 from vizlab.runs import inputs, provenance, settings
+from vizlab_experiments.configs import blocks
 from vizlab_experiments.shared import classes, methods
 from vizlab_experiments.synthesis import visualize
 
@@ -57,10 +58,9 @@ def load_net():
 def own_net(folder, code, **settings):
   path = folder / 'mine.py'
   path.write_text(code)
-  config = {'weights': str(path), 'arch': None, 'preprocess': None}
-  return inputs.load_net(
-    ConfigDict({'net': {**config, 'pool': 'max', **settings}})
-  )
+  config = blocks.net()
+  config.update({'weights': str(path), **settings})
+  return inputs.load_net(ConfigDict({'net': config}))
 
 
 def test_a_network_of_a_python_file(tmp_path):
@@ -84,6 +84,7 @@ def test_a_network_of_a_python_file(tmp_path):
     ('', {}, r'config\.net\.weights: .* has no function load_net\(\)'),
     ('def load_net():\n  return 3', {}, 'returned a int, expected a network'),
     (OWN, {'arch': 'vgg19'}, r"config\.net\.arch: got 'vgg19', expected none"),
+    (OWN, {'dtype': 'bfloat16'}, r'config\.net\.weights: got a FunctionNet'),
     (OWN, {'weights': 'absent.py'}, "got 'absent.py', expected a file that"),
   ],
 )

@@ -54,6 +54,23 @@ def test_benchmark_of_networks(tmp_path):
   assert (('inception_v3 saliency', 'torch channels_last') in found) == there
 
 
-def test_benchmark_of_an_unknown_task():
-  done = call('benchmark', '--only=nothing')
+def test_benchmark_of_precisions(tmp_path):
+  out = tmp_path / 'figures.json'
+  flags = '--repeats=1', '--size=32', f'--out={out}'
+  done = call('benchmark', '--only=precision,saliency', *flags)
+  assert done.returncode == 0, done.stderr
+  rows = json.loads(out.read_text())['rows']
+  assert [row['contender'] for row in rows] == [
+    'float32',
+    'bfloat16',
+    'float16',
+  ]
+  assert {row['task'] for row in rows} == {'saliency'}
+  alike = [row['correlation'] for row in rows]
+  assert alike[0] == 1 > alike[2] > 0.99 and alike[1] > 0.9
+
+
+@pytest.mark.parametrize('only', ['nothing', 'precision,nothing'])
+def test_benchmark_of_an_unknown_task(only):
+  done = call('benchmark', f'--only={only}')
   assert "only: got ['nothing'], expected some of" in done.stderr

@@ -20,6 +20,7 @@ from vizlab.nets.network import (
   unit_field,
   with_params,
 )
+from vizlab.nets.precision import with_dtype
 from vizlab.nets.receptive_field import Field
 from vizlab.nets.tiled import tiled
 from vizlab.nets.weights.files import (
@@ -57,5 +58,6 @@ __all__ = [
   'tiled',
   'unit_field',
   'weight_file',
+  'with_dtype',
   'with_params',
 ]

@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import jax
 from jax import lax
 
 from vizlab.nets.graph import wiring
 from vizlab.nets.layers import BatchNorm, Conv
 from vizlab.nets.network import Network, get_params
+from vizlab.nets.precision import with_dtype
+from vizlab.types import widened
 
 __all__ = ['merge_batch_norm']
 
@@ -37,7 +40,8 @@ def merge_batch_norm(net: Network) -> Network:
     and reads.count(inputs[0]) == 1
     and op is not net.ops[-1]  # or another layer might be the last one
   }
-  params, ops, before = get_params(net), [], None
+  params = jax.tree.map(widened, get_params(net))
+  ops, before = [], None
   for op, inputs in wiring(net.ops):
     if op.name in merged:
       _merge(params, merged[op.name], op)
@@ -49,7 +53,8 @@ def merge_batch_norm(net: Network) -> Network:
       op = dataclasses.replace(op, bias=True)
     ops.append(op)
     before = op.name
-  return Network(net.arch, tuple(ops), net.spec, params, net.rules)
+  merged = Network(net.arch, tuple(ops), net.spec, params, net.rules)
+  return with_dtype(merged, net.dtype) if net.dtype else merged
 
 
 def _merge(params: dict, conv: str, norm: BatchNorm) -> None:

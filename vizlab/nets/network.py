@@ -57,6 +57,8 @@ class Network(nnx.Module):
     spec: Input size and preprocessing.
     rules: Backward rules; replace them with `vizlab.rules.with_rules`.
     params: ``{layer: {parameter: nnx.Variable}}``.
+    dtype: Dtype in which the layers compute; ``None`` for that of the images.
+      Replace it with `vizlab.nets.with_dtype`.
   """
 
   def __init__(
@@ -78,6 +80,7 @@ class Network(nnx.Module):
     self.ops = ops
     self.spec = spec
     self.rules = rules
+    self.dtype: str | None = None
     self.params = nnx.data(_variables(ops, params))
 
   @property
@@ -97,8 +100,9 @@ class Network(nnx.Module):
     """Runs the network.
 
     Args:
-      x: Images ``[..., H, W, 3]`` in [0, 1], of any size that the layers allow.
-        Computes in their dtype, float32 or (with x64) float64.
+      x: Images ``[..., H, W, 3]`` in [0, 1], of any size that the layers allow,
+        in float32 or (with x64) float64. Logits, activations and gradients have
+        their dtype, whatever that of the layers.
       edits: ``{layer: function}``: the function is applied to the activation of
         the layer, and later layers read the result.
 
@@ -128,21 +132,26 @@ class Network(nnx.Module):
 
   def _run(self, x: Array, edits: Edits) -> tuple[Array | None, Acts]:
     """Runs the network layer by layer."""
-    batch = x.shape[:-3]
+    batch, dtype = x.shape[:-3], self.dtype_for(x)
     flat = self.rules.image(self.spec, x).reshape(-1, *x.shape[-3:])
+    flat = flat.astype(dtype)
     first = dataclasses.replace(self.rules, first=self.spec)
     values: dict[str, Array] = {}
     acts: Acts = {}
     for op, inputs in wiring(self.ops):
       read = [values[name] if name else flat for name in inputs]
       rules = first if None in inputs else self.rules
-      y = op(self.params_of(op, x.dtype), rules, *read)
-      act = y.reshape(*batch, *y.shape[1:])
+      y = op(self.params_of(op, dtype), rules, *read)
+      act = y.reshape(*batch, *y.shape[1:]).astype(x.dtype)
       if op.name in edits:
         act = edited(op.name, edits[op.name], act)
-        y = act.reshape(y.shape)
+        y = act.reshape(y.shape).astype(dtype)
       values[op.name], acts[op.name] = y, act
     return (act if act.ndim == len(batch) + 1 else None), acts
+
+  def dtype_for(self, x: Array) -> jnp.dtype:
+    """Dtype in which the layers compute for images ``x``."""
+    return x.dtype if self.dtype is None else jnp.dtype(self.dtype)
 
   def params_of(self, op: Layer, dtype: jnp.dtype) -> dict[str, Array]:
     """Returns the parameters of a layer as arrays of a dtype."""
@@ -328,9 +337,8 @@ def _variables(
 def _biases(net: Network) -> dict[str, Array]:
   mean = jnp.asarray(net.spec.mean) / net.spec.scale
   added = {'input': -(mean if net.spec.order == 'rgb' else mean[::-1])}
-  params = get_params(net)
   for op in net.ops:
-    offset = op.offset(params.get(op.name, {}))
+    offset = op.offset(net.params_of(op, mean.dtype))
     if offset is not None:
       added[op.name] = offset
   return added

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vizlab.types import Array, pytree_dataclass
+from vizlab.types import Array, pytree_dataclass, widened
 
 __all__ = ['PoolWindow', 'avg_pool', 'max_pool']
 
@@ -187,8 +187,8 @@ def avg_pool(
   Returns:
     ``[N, H', W', C]`` with ``H' = window.length(H)``.
   """
-  total = sum(_places(_pad(x, window, 0), window))
+  total = sum(_places(_pad(widened(x), window, 0), window))
   rim = window.padding if padding_counts else 0
   counted = (1, *(n + 2 * rim for n in x.shape[1:3]), 1)
-  counts = _pad(jnp.ones(counted, x.dtype), window, 0, rim)
-  return total / sum(_places(counts, window))
+  counts = _pad(jnp.ones(counted, total.dtype), window, 0, rim)
+  return (total / sum(_places(counts, window))).astype(x.dtype)

@@ -34,15 +34,15 @@ def load_net(config: ConfigDict) -> nets.Network | nets.FunctionNet:
   net = config.net
   if str(net.weights).endswith('.py'):
     return _load_own(net)
-  parts = {name: f'net.{name}' for name in ('arch', 'preprocess', 'pool')}
-  with named(
-    source='net.weights', path='net.weights', url='net.weights', **parts
-  ):
+  parts = 'arch', 'preprocess', 'pool', 'dtype'
+  weights = dict.fromkeys(('source', 'path', 'url'), 'net.weights')
+  with named(**weights, **{part: f'net.{part}' for part in parts}):
     return nets.load(
       net.weights,
       arch=net.arch or None,
       preprocess=net.preprocess or None,
       pool=net.pool,
+      dtype=net.dtype,
     )
 
 
@@ -72,8 +72,11 @@ def _load_own(net: ConfigDict) -> nets.Network | nets.FunctionNet:
       'nets.from_function'
     )
   if net.pool == 'avg':
-    return rules.with_rules(own, pool=rules.avg_pool)
-  return own
+    own = rules.with_rules(own, pool=rules.avg_pool)
+  if net.dtype == 'float32':
+    return own
+  with named(net='net.weights', dtype='net.dtype'):
+    return nets.with_dtype(own, net.dtype)
 
 
 def load_classifier(config: ConfigDict) -> nets.Network:
@@ -81,19 +84,18 @@ def load_classifier(config: ConfigDict) -> nets.Network:
   return _classifier(load_net(config), 'net.weights', config.net.weights)
 
 
-def load_other(
-  config: ConfigDict, name: str, weights: str, pool: str = 'max'
-) -> nets.Network:
+def load_other(config: ConfigDict, name: str, weights: str) -> nets.Network:
   """Loads another network, which must have a classifier.
+
+  It pools and computes as that of ``config.net``.
 
   Args:
     config: Settings of the experiment.
     name: Name of the setting that holds ``weights``, for errors.
     weights: A file of weights, or the name of a network that ships with vizlab.
-    pool: ``'max'`` or ``'avg'``, for every pooling layer.
   """
-  with named(source=name, path=name, pool='net.pool'):
-    net = nets.load(weights, pool=pool)
+  with named(source=name, path=name, pool='net.pool', dtype='net.dtype'):
+    net = nets.load(weights, pool=config.net.pool, dtype=config.net.dtype)
   return _classifier(net, name, weights)
 
 

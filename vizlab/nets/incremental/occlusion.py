@@ -70,8 +70,14 @@ def occlude(
   """
   _check(x, other, rows, columns, chunk)
   lead, (h, w, c) = x.shape[:-3], x.shape[-3:]
-  flat, other = (net.spec(v).reshape(-1, h, w, c) for v in (x, other))
-  acts = {k: a.reshape(-1, *a.shape[len(lead) :]) for k, a in net(x)[1].items()}
+  dtype = net.dtype_for(x)
+  flat, other = (
+    net.spec(v).reshape(-1, h, w, c).astype(dtype) for v in (x, other)
+  )
+  acts = {
+    name: act.reshape(-1, *act.shape[len(lead) :]).astype(dtype)
+    for name, act in net(x)[1].items()
+  }
   shapes = {None: (h, w, c), **infer_shapes(net.ops, (h, w, c))}
   baseline = _Baseline({None: flat, **acts}, shapes)
   boxes = [(row, column) for row in rows for column in columns]
@@ -80,7 +86,7 @@ def occlude(
 
   def at(places: Array) -> Any:
     acts = {
-      name: act.reshape(len(places), *lead, *act.shape[1:])
+      name: act.reshape(len(places), *lead, *act.shape[1:]).astype(x.dtype)
       for name, act in run(places).items()
     }
     last = acts[net.ops[-1].name]

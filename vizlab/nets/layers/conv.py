@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vizlab.nets.layers.winograd import pays, winograd
-from vizlab.types import Array
+from vizlab.types import Array, widened
 
 __all__ = ['both', 'conv2d']
 
@@ -155,7 +155,9 @@ def _by_winograd(
   k, wide, c, d = kernel.shape
   rows, columns = padding
   square = (k, wide, stride, groups) == (3, 3, 1, 1) and rows == columns
-  return square and rows in (0, 1, 2) and pays(c, d, rows)
+  # In half precision its sums of many would lose what they save.
+  exact = kernel.dtype.itemsize >= 4
+  return exact and square and rows in (0, 1, 2) and pays(c, d, rows)
 
 
 def _forward(
@@ -225,7 +227,7 @@ def _by_image(g: Array, x: Array, k: int, padding: int) -> Array:
   h, w, d = g.shape[1:]
   sides = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
 
-  precise = jnp.promote_types(x.dtype, jnp.float32)  # of a sum of many
+  precise = widened(x).dtype  # of a sum of many
 
   def one(image: Array, grad: Array) -> Array:
     rows = grad.reshape(-1, d)

@@ -10,7 +10,7 @@ from jax import lax
 
 from vizlab.nets.layers.base import Params, Pointwise, Shape
 from vizlab.rules import Rules
-from vizlab.types import Array
+from vizlab.types import Array, widened
 
 __all__ = ['LRN', 'BatchNorm', 'ReLU']
 
@@ -64,14 +64,14 @@ class LRN(Pointwise):
     return rules.lrn(xs[0], self._normalized)
 
   def _normalized(self, x: Array) -> Array:
-    half = self.size // 2
+    half, dtype, x = self.size // 2, x.dtype, widened(x)
     near = _window_sum(jnp.square(x), half, self.size - 1 - half)
     scale = self.k + self.alpha / self.size * near
     # As published; powers take a CPU several times as long.
     if self.beta == 0.75:
       root = lax.rsqrt(scale)
-      return x * (root * jnp.sqrt(root))
-    return x * scale**-self.beta
+      return (x * (root * jnp.sqrt(root))).astype(dtype)
+    return (x * scale**-self.beta).astype(dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +100,10 @@ class BatchNorm(Pointwise):
 
   def linear(self, params: Params, *xs: Array) -> Array:
     """``(x - mean) / sqrt(var + epsilon) * scale + bias``."""
-    shift = self.offset(params)
-    return (
-      xs[0] * self._scale(params)[None, None, None] + shift[None, None, None]
-    )
+    params = {name: widened(value) for name, value in params.items()}
+    scale, shift = self._scale(params), self.offset(params)
+    y = widened(xs[0]) * scale[None, None, None] + shift[None, None, None]
+    return y.astype(xs[0].dtype)
 
   def offset(self, params: Params) -> Array | None:
     """``bias - mean / sqrt(var + epsilon) * scale``."""

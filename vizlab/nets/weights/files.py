@@ -22,6 +22,7 @@ from vizlab.nets.graph import check_wiring, infer_shapes
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.layers import Layer
 from vizlab.nets.network import Network, get_params
+from vizlab.nets.precision import check_dtype, with_dtype
 from vizlab.nets.weights.matching import Fit, best_fit, own_fit
 from vizlab.nets.weights.published import (
   cached_path,
@@ -44,6 +45,7 @@ def load(
   arch: str | None = None,
   preprocess: str | None = None,
   pool: str | None = None,
+  dtype: str | None = None,
   layers: Iterable[type[Layer]] = (),
 ) -> Network:
   """Loads a trained network.
@@ -74,11 +76,13 @@ def load(
       (torchvision's names: ``'torchvision'``, Keras' names: ``'caffe'``).
     pool: ``'max'`` or ``'avg'``, for every pooling layer. ``None`` uses the
       header of the file, otherwise ``'max'``.
+    dtype: ``'bfloat16'`` or ``'float16'``, in which the layers compute, see
+      `with_dtype`; ``None`` for that of the images.
     layers: Your own layer classes that the file refers to, if they cannot be
       imported from the module in which they were defined.
 
   Returns:
-    A `Network`, in float32.
+    A `Network`, in float32 or ``dtype``.
 
   Raises:
     ValueError: The file is missing or damaged, cannot be downloaded or needs
@@ -94,6 +98,8 @@ def load(
     pooling_rules(pool)  # raises before a file is read
   if arch is not None:
     architecture(arch)
+  if dtype is not None:
+    check_dtype(dtype)
   check_source(source)
   if source in SOURCES:
     path = _converted(str(source))
@@ -101,7 +107,8 @@ def load(
     path = weight_file(source) or source
   tensors, header = io.read_tensors(path)
   origin = f'path: {path}'
-  return _assemble(tensors, header, origin, arch, preprocess, pool, layers)
+  net = _assemble(tensors, header, origin, arch, preprocess, pool, layers)
+  return net if dtype is None else with_dtype(net, dtype)
 
 
 def _converted(name: str) -> pathlib.Path:
