@@ -1,4 +1,4 @@
-r"""Benchmarks vizlab against torch, Captum, grad-cam and foolbox on VGG-16.
+r"""Benchmarks vizlab against torch and its libraries on VGG-16.
 
   python scripts/benchmark.py [--batch=8] [--repeats=7] [--out=benchmark.json]
 
@@ -25,8 +25,8 @@ their maps with those in float32:
 or of some (--only=precision,saliency).
 
 torch, Captum and foolbox are in the extra, pip install -e '.[parity]';
-pytorch-grad-cam is installed by pip install grad-cam. Missing packages are left
-out.
+pytorch-grad-cam and zennit are installed by pip install --no-deps grad-cam
+zennit. Missing packages are left out.
 """
 
 import functools
@@ -97,6 +97,7 @@ def methods(work: baselines.Work) -> dict[str, Callable[[Score, Array], Any]]:
     'hires_cam': bind(attribution.hires_cam, **layer),
     'layer_cam': bind(attribution.layer_cam, **layer),
     'fullgrad': attribution.fullgrad,
+    'lrp': attribution.lrp,
     'smoothgrad': bind(
       attribution.smoothgrad, samples=work.samples, **noisy, **many
     ),

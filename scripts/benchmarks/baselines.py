@@ -6,6 +6,7 @@ vizlab: pytorch-grad-cam calls ``backward``, which would compute all of them.
 
 import copy
 import importlib
+import importlib.util
 import os
 import sys
 import types
@@ -21,6 +22,7 @@ __all__ = [
   'calls',
   'cam_library',
   'imported',
+  'relevance_library',
   'torch_vgg16',
   'usual_calls',
 ]
@@ -80,7 +82,7 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
   if torch is None:
     return {}
   captum, cams = imported('captum.attr'), cam_library()
-  foolbox = imported('foolbox')
+  foolbox, zennit = imported('foolbox'), relevance_library()
   model = torch_vgg16(torch, net)
   # So that the gradient is propagated back to the layer but to no weight.
   model[work.place - 1].bias.requires_grad_()
@@ -97,28 +99,50 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
       *(_captum_calls(captum, laid, images, work) if captum else ()),
       *(_cam_calls(cams, laid, images, work) if cams else ()),
       *(_foolbox_calls(foolbox, laid, images, work) if foolbox else ()),
+      *(_zennit_calls(zennit, torch, laid, images, work) if zennit else ()),
     ):
       tasks.setdefault(task, {})[peer + suffix] = call
   return tasks
 
 
 def cam_library() -> Any:
-  """Imports pytorch-grad-cam; returns None if it is not installed.
-
-  It imports helpers of torchvision that its methods do not use; if torchvision
-  is missing, an empty module replaces it.
-  """
-  try:
-    importlib.import_module('torchvision')
-  except ModuleNotFoundError:
-    for name, helpers in {
-      'torchvision': (),
-      'torchvision.transforms': ('Compose', 'Normalize', 'ToTensor'),
-      'torchvision.transforms.functional': ('resize',),
-    }.items():
-      sys.modules[name] = types.ModuleType(name)
-      vars(sys.modules[name]).update(dict.fromkeys(helpers))
+  """Imports pytorch-grad-cam; returns None if it is not installed."""
+  _without_torchvision()
   return imported('pytorch_grad_cam')
+
+
+def relevance_library() -> Any:
+  """Imports zennit's composites; returns None if it is not installed."""
+  _without_torchvision()
+  return imported('zennit.composites')
+
+
+class _Absent(types.ModuleType):
+  """A module of classes without instances."""
+
+  def __getattr__(self, name: str) -> type:
+    """A class of that name."""
+    if name.startswith('__'):
+      raise AttributeError(name)
+    return type(name, (), {})
+
+
+def _without_torchvision() -> None:
+  """Replaces torchvision if it is missing.
+
+  Peers import of it what the tasks do not use.
+  """
+  if 'torchvision' in sys.modules or importlib.util.find_spec('torchvision'):
+    return
+  for name in (
+    'torchvision',
+    'torchvision.models',
+    'torchvision.models.resnet',
+    'torchvision.models.vgg',
+    'torchvision.transforms',
+    'torchvision.transforms.functional',
+  ):
+    sys.modules[name] = _Absent(name)
 
 
 def torch_vgg16(torch: Any, net: nets.Network) -> Any:
@@ -268,6 +292,21 @@ def _foolbox_calls(
     return attack(peer, x, label, epsilons=work.epsilon)[1].numpy()
 
   yield 'pgd', 'foolbox', call
+
+
+def _zennit_calls(
+  composites: Any, torch: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+  composite = composites.EpsilonPlus()
+
+  def call() -> Any:
+    leaf = images.detach().requires_grad_()
+    with composite.context(model) as modified:
+      out = modified(leaf)[:, work.target]
+      (relevance,) = torch.autograd.grad(out, leaf, out.detach())
+    return relevance
+
+  yield 'lrp', 'zennit', call
 
 
 def imported(name: str) -> Any:

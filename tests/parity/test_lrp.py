@@ -1,14 +1,13 @@
 """Relevance equals that of zennit, for the same weights."""
 
-import importlib.util
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.baselines import relevance_library
 
 from vizlab import attribution, nets, rules
+from vizlab.nets.graph import wiring
 from vizlab.nets.layers import Add, Conv, Dense, GlobalPool, Pool, ReLU
 from vizlab.objectives import logit, score
 
@@ -18,22 +17,9 @@ torch = pytest.importorskip('torch')
 nn = torch.nn
 
 
-class Absent(type(np)):
-  """A module of classes without instances.
-
-  zennit names classes of torchvision, of which these tests need nothing.
-  """
-
-  def __getattr__(self, name):
-    if name.startswith('__'):
-      raise AttributeError(name)
-    return type(name, (), {})
-
-
-if importlib.util.find_spec('torchvision') is None:
-  for name in ('', '.models', '.models.resnet', '.models.vgg'):
-    sys.modules[f'torchvision{name}'] = Absent(f'torchvision{name}')
-composites = pytest.importorskip('zennit.composites')
+composites = relevance_library()
+if composites is None:
+  pytest.skip('zennit is not installed', allow_module_level=True)
 
 
 class Residual(nn.Module):
@@ -139,4 +125,100 @@ def test_a_rule_everywhere_equals_zennits(name):
   wanted = theirs(composite, net, model, x, 1)
   table = rules.composite({'Conv': ours, 'Dense': ours})
   found = attribution.lrp(score(net, logit(1)), x, table)
+  np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+class Built(nn.Module):
+  """The layers of a network of ours as torch's modules, which zennit knows."""
+
+  def __init__(self, net):
+    super().__init__()
+    self.steps = [*wiring(net.ops)]
+    params = nets.get_params(net)
+    for op, _ in self.steps:
+      made = MODULES[op.kind](op, params.get(op.name, {}))
+      self.add_module(op.name.replace('.', '/'), made)
+
+  def forward(self, x):
+    values = {None: x}
+    for op, inputs in self.steps:
+      read = [values[name] for name in inputs]
+      module = getattr(self, op.name.replace('.', '/'))
+      if op.kind == 'Concat':
+        values[op.name] = torch.cat(read, 1)
+      elif op.kind == 'Add':
+        values[op.name] = module(torch.stack(read, -1))
+      else:
+        values[op.name] = module(*read)
+    return values[self.steps[-1][0].name]
+
+
+def filled(module, params, order):
+  with torch.no_grad():
+    kernel = np.array(params['kernel'].transpose(order))
+    module.weight.copy_(torch.tensor(kernel))
+    module.bias.copy_(torch.tensor(np.array(params['bias'])))
+  return module
+
+
+def convolution(op, params):
+  *_, width, features = params['kernel'].shape
+  module = nn.Conv2d(
+    width * op.groups, features, op.kernel, op.stride, op.padding
+  )
+  return filled(module, params, (3, 2, 0, 1))
+
+
+class Flat(nn.Module):
+  """Flattens a map as ours, with the channels last."""
+
+  def forward(self, x):
+    return x.permute(0, 2, 3, 1).flatten(1)
+
+
+MODULES = {
+  'Conv': convolution,
+  'Dense': lambda op, params: filled(
+    nn.Linear(*params['kernel'].shape), params, (1, 0)
+  ),
+  'ReLU': lambda op, params: nn.ReLU(),
+  'Pool': lambda op, params: nn.MaxPool2d(
+    op.window.size,
+    op.window.stride,
+    op.window.padding,
+    ceil_mode=op.window.ceil,
+  ),
+  'AdaptivePool': lambda op, params: nn.AdaptiveAvgPool2d(op.size),
+  'GlobalPool': lambda op, params: nn.Sequential(
+    nn.AdaptiveAvgPool2d(1), nn.Flatten()
+  ),
+  'Flatten': lambda op, params: Flat(),
+  'Add': lambda op, params: pytest.importorskip('zennit.layer').Sum(),
+  'Concat': lambda op, params: nn.Identity(),
+}
+
+
+@pytest.mark.parametrize(
+  ('arch', 'name'),
+  [
+    ('vgg16', 'EPSILON_PLUS'),
+    ('googlenet_bn', 'EPSILON_PLUS'),
+    ('resnet18', 'EPSILON_ALPHA2_BETA1'),
+  ],
+)
+def test_relevance_of_whole_networks_equals_zennits(arch, name):
+  made = nets.create(arch, key=jax.random.key(3), classes=10)
+  net = nets.merge_batch_norm(made)
+  x = jax.random.uniform(jax.random.key(4), (2, 64, 64, 3))
+  model = Built(net).eval()
+  inputs = torch.tensor(np.array(net.spec(x)).transpose(0, 3, 1, 2))
+  with torch.no_grad():
+    logits = model(inputs).numpy()
+  top = np.abs(logits).max()
+  np.testing.assert_allclose(net(x)[0], logits, atol=1e-4 * top)
+  composite = getattr(composites, SPECS[name][0])()
+  wanted = theirs(composite, net, model, x, 2)
+  found = jax.jit(attribution.lrp, static_argnums=2)(
+    score(net, logit(2)), x, getattr(attribution, name)
+  )
   np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())

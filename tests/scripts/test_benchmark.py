@@ -12,6 +12,7 @@ PEERS = {
   'captum': ('captum', 'grad_cam'),
   'pytorch-grad-cam': ('pytorch_grad_cam', 'grad_cam'),
   'foolbox': ('foolbox', 'pgd'),
+  'zennit': ('zennit', 'lrp'),
 }
 
 
@@ -22,14 +23,14 @@ def test_benchmark_of_small_images(tmp_path):
     '--batch=1',
     '--repeats=1',
     '--size=32',
-    '--only=forward,grad_cam,ascent,pgd',
+    '--only=forward,grad_cam,lrp,ascent,pgd',
     f'--out={out}',
   )
   assert done.returncode == 0, done.stderr
   report = json.loads(out.read_text())
   rows = {(r['task'], r['contender']): r for r in report['rows']}
   assert ('ascent', 'vizlab, step by step') in rows
-  for task in ('forward', 'grad_cam', 'ascent', 'pgd'):
+  for task in ('forward', 'grad_cam', 'lrp', 'ascent', 'pgd'):
     row = rows[task, 'vizlab']
     assert row['seconds'] > 0 and row['ratio'] == 1
     assert row['compile_seconds'] > 0
