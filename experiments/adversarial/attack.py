@@ -106,6 +106,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     [
       *(_pictures(inputs, i, attacked, clean, after) for i in range(len(x))),
       Table(
+        'attacks',
         'What each attack did',
         [
           'image', 'attack', 'success', 'was', 'is', 'probability',

@@ -106,7 +106,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
           'step',
         ),
       ),
-      Table('What it took', columns, lines),
+      Table('fooled', 'What it took', columns, lines),
     ],
   )
   return {

@@ -279,6 +279,7 @@ def _report(
         names,
       ),
       Table(
+        'means',
         f'Means over {len(known.images)} images',
         ['', *by_net],
         [

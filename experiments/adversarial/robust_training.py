@@ -190,6 +190,7 @@ def _report(
         ),
       ),
       Table(
+        'accuracy',
         'Accuracy by epsilon',
         ['epsilon', *names.values()],
         [
@@ -198,6 +199,7 @@ def _report(
         ],
       ),
       Table(
+        'training',
         'Loss while training',
         ['step', 'loss'],
         [[row['step'], row['loss']] for row in rows],

@@ -235,11 +235,13 @@ def _report(
         for i, (name, each) in enumerate(accuracies.items())
       ),
       Table(
+        'accuracy',
         'Accuracy by net, attack and epsilon',
         ['net', 'attack', *(f'{e:.4f}' for e in epsilons)],
         rows,
       ),
       Table(
+        'warnings',
         'Warnings: why these figures may promise too much',
         ['net', 'warning'],
         [

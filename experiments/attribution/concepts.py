@@ -261,6 +261,7 @@ def _table(
       [channel, float(found['relevance'][channel]), float(share), common]
     )
   return Table(
+    'concepts',
     'Relevance of the channels, their share of that of the layer, and how many '
     'of their images both rankings have',
     ['channel', 'relevance', 'share', 'images in common'],

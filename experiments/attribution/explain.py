@@ -208,7 +208,7 @@ def _explain(
     ),
   )
   caption = 'The classes that are explained'
-  table = Table(caption, ['picture', 'class', 'probability'], lines)
+  table = Table('classes', caption, ['picture', 'class', 'probability'], lines)
   return figure, table
 
 
@@ -229,6 +229,7 @@ def _measure(
     rows.append([name, inside, float(energy_inside(values, other).mean())])
     shares[f'inside/{name}'] = inside
   table = Table(
+    'inside',
     f'Share of the attribution inside the object of the class, on {n} scenes '
     'of two objects, and inside the other object',
     ['method', 'its own object', 'the other object'],

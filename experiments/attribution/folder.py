@@ -252,7 +252,9 @@ def _index(job: Job) -> tuple[dict[str, list[str]], list[list[str]]]:
 def _skipped(rows: list[list[str]]) -> list[Table]:
   if not rows:
     return []
-  return [Table('Files that could not be read', ['file', 'reason'], rows)]
+  return [
+    Table('unread', 'Files that could not be read', ['file', 'reason'], rows)
+  ]
 
 
 def _contact(job: Job, names: list[str]) -> list[Figure | Table]:
@@ -284,7 +286,7 @@ def _contact(job: Job, names: list[str]) -> list[Figure | Table]:
   caption = 'The classes that are explained in them'
   return [
     Figure('photos', f'{at}; Grad-CAM at {job.options.layer}', sheet),
-    Table(caption, ['photo', 'class', 'probability'], lines),
+    Table('classes', caption, ['photo', 'class', 'probability'], lines),
   ]
 
 

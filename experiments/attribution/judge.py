@@ -244,7 +244,7 @@ def _table(
     flat |= {'own share': 0.5, 'iou': share}
     rows.insert(0, ['a flat map', *(flat.get(m, '') for m in metrics)])
   columns = ['method', *(f'{m} {signs[m]}'.strip() for m in metrics)]
-  return Table('Means over all pictures', columns, rows)
+  return Table('metrics', 'Means over all pictures', columns, rows)
 
 
 def _curves(judged: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:

@@ -133,6 +133,7 @@ def _passed(
     rows.append([name, *words, float(checked[name]['control'][0])])
   checks = next(iter(verdicts.values()))
   return Table(
+    'passed',
     'Which methods passed. The last column is how alike the maps of two '
     'pictures are: where it is as high, a method fails because its maps are '
     'mostly empty, and the other two measures tell more',
@@ -146,6 +147,7 @@ def _edges(checked: Mapping[str, Mapping[str, np.ndarray]]) -> Table:
     [name, *map(float, found['edges'])] for name, found in checked.items()
   ]
   return Table(
+    'edges',
     'How alike each method, on the trained net, is to an edge detector, which '
     'knows nothing of any net',
     ['method', *MEASURES],

@@ -241,6 +241,7 @@ def _report(
         ),
       ),
       Table(
+        'losses',
         'Loss of each image, without total variation',
         ['name', *losses],
         [
@@ -250,6 +251,6 @@ def _report(
           )
         ],
       ),
-      Table('Loss while training', ['step', 'loss'], loss_by_step),
+      Table('training', 'Loss while training', ['step', 'loss'], loss_by_step),
     ],
   )

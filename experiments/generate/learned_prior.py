@@ -336,6 +336,7 @@ def _report(
         ),
       ),
       Table(
+        'samples',
         'Samples: in which share of them the network that led them finds the '
         'class most probable, and the mean of 1 - cosine between their codes; '
         'the last row is of images',

@@ -85,7 +85,10 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
-        'Pictures', ['photo', 'pixels', 'seconds', 'grid', 'border'], lines
+        'pictures',
+        'Pictures',
+        ['photo', 'pixels', 'seconds', 'grid', 'border'],
+        lines,
       ),
     ],
   )

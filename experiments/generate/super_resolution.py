@@ -263,11 +263,13 @@ def _report(
         ),
       ),
       Table(
+        'means',
         'Means over the images',
         ['', *measures],
         [[way, *row.values()] for way, row in means.items()],
       ),
       Table(
+        'images',
         'Each image',
         ['image', 'by', *measures],
         [
@@ -276,7 +278,7 @@ def _report(
           for way in found
         ],
       ),
-      Table('Loss while training', ['step', 'loss'], loss_by_step),
+      Table('training', 'Loss while training', ['step', 'loss'], loss_by_step),
     ],
   )
 

@@ -263,6 +263,7 @@ def _report(
         render.to_uint8(made['network']['larger']),
       ),
       Table(
+        'losses',
         'Loss, and root mean square difference from the nearest of the others',
         ['', 'loss', 'apart', 'seconds'],
         [
@@ -275,6 +276,6 @@ def _report(
           for way, found in made.items()
         ],
       ),
-      Table('Loss while training', ['step', 'loss'], loss_by_step),
+      Table('training', 'Loss while training', ['step', 'loss'], loss_by_step),
     ],
   )

@@ -89,6 +89,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       _layers_table(inputs, shown),
       Figure('distributions', 'Positive activations', _plot(behind, stats)),
       Table(
+        'statistics',
         f'Over {len(images)} images',
         ['layer', 'channels', 'active', 'dead channels', 'mean', 'largest'],
         [
@@ -241,7 +242,9 @@ def _layers_table(inputs: Inputs, shown: Mapping[str, np.ndarray]) -> Table:
       ]
     )
   columns = 'layer kind shape parameters weights activations gradients'
-  return Table('Sizes and ranges for the image', columns.split(), rows)
+  return Table(
+    'ranges', 'Sizes and ranges for the image', columns.split(), rows
+  )
 
 
 def _range(low: float, high: float) -> str:

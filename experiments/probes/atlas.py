@@ -120,6 +120,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     [
       Figure('atlas', 'The atlas', sheet),
       Table(
+        'classes',
         'Cells by class',
         ['class', 'cells', 'images'],
         [

@@ -142,6 +142,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       *_position_figures(inputs, recorder, seen[info.name]),
       *_group_figures(inputs, recorder, groups, flow, said),
       Table(
+        'contributions',
         'Contributions to the logit',
         ['', 'contribution'],
         [

@@ -116,13 +116,19 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     f'et al. 2019). {_in_words(biases)}',
     [
       Table(
+        'shape_bias',
         'Decisions, and the share of those for the shape among those for '
         'either',
         ['net', 'shape', 'texture', 'shape bias'],
         [[name, *map(float, bias)] for name, bias in biases.items()],
       ),
       Figure('pictures', 'Some of the images, by number', several),
-      Table('What was decided', ['', 'shape', 'texture', *decisions], texts),
+      Table(
+        'decisions',
+        'What was decided',
+        ['', 'shape', 'texture', *decisions],
+        texts,
+      ),
     ],
   )
   return {

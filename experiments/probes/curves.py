@@ -237,4 +237,4 @@ def _table(
         ]
       )
   columns = ['channel', 'radius', 'direction in degrees', 'selectivity']
-  return Table('The most selective detectors', columns, rows)
+  return Table('detectors', 'The most selective detectors', columns, rows)

@@ -162,6 +162,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     + ' silent everywhere.',
     [
       Table(
+        'explained',
         'Variance explained on held-out pictures, and how many numbers of a '
         'position are not zero on average',
         ['dictionary', 'explained', 'not zero', 'numbers'],

@@ -123,6 +123,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         _pictures(inputs, named),
       ),
       Table(
+        'shares',
         'Share of units with a name',
         ['layer', 'units', *_KINDS, 'together'],
         [
@@ -131,6 +132,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ],
       ),
       Table(
+        'classes',
         f'Classes by the units of {config.explained}',
         ['class', 'because'],
         _sentences(inputs, named[config.explained], classes),

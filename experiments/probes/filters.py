@@ -84,6 +84,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     [
       *figures,
       Table(
+        'units',
         'Norm of the expanded weights, and the strongest inputs with the sum '
         'of their weights',
         ['layer', 'channel', 'norm', 'inputs'],

@@ -92,6 +92,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       Figure('grid', 'On a grid, without overlaps', _grid(places, thumbnails)),
       Figure('points', 'Each at its place', _scattered(places, thumbnails)),
       Table(
+        'agreement',
         'The map',
         ['trustworthiness', 'same class in the layer', 'in the map'],
         [[trust, *agreement.values()]],

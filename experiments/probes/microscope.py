@@ -189,6 +189,7 @@ def _write(
         ),
       ),
       Table(
+        'layers',
         'Layers',
         ['layer', 'pages', 'dead'],
         [

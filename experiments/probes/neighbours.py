@@ -215,7 +215,7 @@ def _tables(agreement: Mapping[str, float]) -> list[Table]:
     return []
   rows = [[k.partition('/')[2], v] for k, v in agreement.items()]
   caption = 'Share of neighbours that hold the first object of the query'
-  return [Table(caption, ['by', 'share'], rows)]
+  return [Table('agreement', caption, ['by', 'share'], rows)]
 
 
 def _table(

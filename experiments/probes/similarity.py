@@ -120,6 +120,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     [
       Figure('matrices', name, plots.matrices(panels, layers, layers)),
       Table(
+        'layers',
         'The same layer in both, and the layer before in the network itself',
         ['layer', *(['in both'] if config.other else []), 'the one before'],
         [

@@ -128,6 +128,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
+        'accuracy',
         'Accuracy, and the correlations',
         ['epoch', 'accuracy', *units],
         [

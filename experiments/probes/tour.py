@@ -124,7 +124,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
                _moments(each, labels, names))
         for each in toured
       ),
-      Table('Layers', ['layer', 'dimensions'], list(map(list, axes.items()))),
+      Table('layers', 'Layers', ['layer', 'dimensions'],
+            list(map(list, axes.items()))),
     ],
   )  # fmt: skip
   return {

@@ -89,6 +89,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
+        'peaks',
         'The activation at its peak',
         ['channel', 'in the strongest picture', f'in number {config.top}'],
         lines,

@@ -109,6 +109,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         for name, net in nets_by_name.items()
       ),
       Table(
+        'networks',
         'Both networks, trained in the same way',
         ['', *_FIRST],
         [

@@ -207,6 +207,7 @@ def report(
     f'nearest view it was trained with {judged["nearest_error"]:.4f}.',
     [
       Table(
+        'errors',
         'Squared error of images and intersection over union of masks, of '
         f'{config.judged} chairs each',
         ['', 'error', 'IoU of the mask'],

@@ -202,6 +202,7 @@ def losses(
 ) -> Table:
   """The loss at every size."""
   return Table(
+    'loss',
     'The loss',
     ['pixels', 'at the start', 'in the end'],
     [

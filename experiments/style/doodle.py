@@ -97,6 +97,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       ),
       *job.strip(recorder, 'doodle', where),
       Table(
+        'regions',
         'Share of the picture',
         ['region', 'in the painting', 'wanted'],
         [

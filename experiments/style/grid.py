@@ -91,6 +91,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
+        'losses',
         'The parts of the loss in the end; the style of all layers',
         ['up to', 'ratio', 'content', 'style'],
         lines,

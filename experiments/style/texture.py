@@ -107,6 +107,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
+        'distances',
         'The loss, and how far texture and original are: the Grams of all '
         'layers as a share of their size; features of grey-level '
         'co-occurrence, 0 to 1; the radial power spectrum in decibel',

@@ -93,6 +93,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       *job.strip(recorder, 'transfer', transfer.where),
       losses(transfer.where, found),
       Table(
+        'losses',
         'The loss of the start and of the result: each part with its weight, '
         'and their sum. With normalised gradients the sum may rise',
         ['part', 'start', 'result'],

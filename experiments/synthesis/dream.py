@@ -114,7 +114,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   recorder.report(
     f'Dreams of {net.arch}',
     f'{config.octaves} octaves of {config.steps} steps.',
-    [*parts, Table('The score', ['layer', 'before', 'after'], lines)],
+    [*parts, Table('scores', 'The score', ['layer', 'before', 'after'], lines)],
   )
   return {
     f'{when}/{layer}': value

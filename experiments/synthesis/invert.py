@@ -135,6 +135,7 @@ def _table(
 ) -> Table:
   """Mean and deviation over the pictures: a row a layer."""
   return Table(
+    'errors',
     f'Error in percent of {by}, mean and deviation over the pictures, by the '
     'weight of total variation',
     ['layer', *map(str, strengths)],

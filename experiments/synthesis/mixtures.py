@@ -230,7 +230,9 @@ def _table(cosines: dict[str, float], steps: dict[str, float]) -> Table:
     ['interpolation', f'change from image to image, {name}', value]
     for name, value in steps.items()
   ]
-  return Table('How alike the images are', ['of', 'what', 'value'], rows)
+  return Table(
+    'likeness', 'How alike the images are', ['of', 'what', 'value'], rows
+  )
 
 
 def _mean_cosine(net: nets.Network, layer: str, images: np.ndarray) -> float:

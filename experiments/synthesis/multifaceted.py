@@ -111,6 +111,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
+        'facets',
         'The unit',
         ['facet', 'pictures', 'at the start', 'in the end'],
         [

@@ -117,7 +117,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
           rows, [str(k) for k in channels], families, min(224, config.size + 32)
         ),
       ),
-      Table('In the end', ['family', 'score', 'fine detail'], lines),
+      Table('scores', 'In the end', ['family', 'score', 'fine detail'], lines),
     ],
   )
   return {f'fine/{line[0]}': line[2] for line in lines}

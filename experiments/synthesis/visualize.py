@@ -158,6 +158,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         ),
       ),
       Table(
+        'activations',
         f'The {config.objective}',
         ['layer', 'channel', 'of the first image', 'of the last'],
         lines,

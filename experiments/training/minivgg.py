@@ -49,6 +49,7 @@ def run(config: ConfigDict, recorder: Recorder) -> dict[str, Any]:
         render.filters(np.asarray(kernel)),
       ),
       Table(
+        'training',
         'Loss and accuracy while training, on scenes of one and two objects',
         ['step', 'loss', 'accuracy'],
         [[row['step'], row['loss'], row['accuracy']] for row in rows],

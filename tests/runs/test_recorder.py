@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import json
 import sys
@@ -29,7 +30,10 @@ def test_recorder_writes_a_work_directory(tmp_path):
   recorder.metrics(1, {'loss': 2.0})
   recorder.arrays('maps', a=np.arange(3))
   picture = np.zeros((4, 4, 3), np.uint8)
-  parts = [Figure('fig', 'A <figure>', picture), Table('T', ['a'], [[0.12345]])]
+  parts = [
+    Figure('fig', 'A <figure>', picture),
+    Table('t/0', 'T', ['a', 'b'], [[0.123456789, 'x, "y"\né']]),
+  ]
   recorder.report('Title', 'Summary & more.', parts)
   assert recorder.finish({'loss': 2.0}) == {'loss': 2.0}
   names = {path.name for path in (tmp_path / 'run').iterdir()}
@@ -44,8 +48,11 @@ def test_recorder_writes_a_work_directory(tmp_path):
     'metrics.jsonl',
     'maps.npz',
     'fig.png',
+    't_0.csv',
     'report.html',
   }
+  with open(tmp_path / 'run' / 't_0.csv', newline='') as file:
+    assert [*csv.reader(file)] == [['a', 'b'], ['0.123456789', 'x, "y"\né']]
   page = (tmp_path / 'run' / 'report.html').read_text()
   for text in ('A &lt;figure&gt;', 'Summary &amp; more.', '0.123', '"rate"'):
     assert text in page or text.replace('"', '&#34;') in page

@@ -314,7 +314,8 @@ def test_the_table_the_report_and_what_they_are_read_by(tmp_path):
   assert run.config['beta'] == 1e5 and run.results['loss'] == rows[1]['loss']
   assert run.arrays['transfer_24x24']['scores'].shape == (2,)
   assert run.metrics[-1]['step'] == 2
-  assert run.pictures['transfer'].exists() and 'jax' in run.record['versions']
+  assert run.pictures['transfer'].exists() and run.tables['losses'].exists()
+  assert 'jax' in run.record['versions']
   with (sweep.folder / 'summary.csv').open() as file:
     table = list(csv.DictReader(file))
   assert [float(r['loss']) for r in table[:4]] == [r['loss'] for r in rows[:4]]

@@ -55,7 +55,9 @@ def execute(
 
   def finish() -> None:
     if not (recorder.workdir / files.REPORT).exists():
-      table = Table('The results', ['name', 'value'], list(results.items()))
+      table = Table(
+        'results', 'The results', ['name', 'value'], list(results.items())
+      )
       recorder.report(config.experiment, experiment.__doc__ or '', [table])
     recorder.finish(results)
 

@@ -21,6 +21,7 @@ class Run(NamedTuple):
     results: Results by name.
     arrays: ``{file: {name: array}}`` of the ``.npz`` files, without the suffix.
     pictures: ``{file: path}`` of the ``.png`` files, without the suffix.
+    tables: ``{file: path}`` of the ``.csv`` files, without the suffix.
     record: Versions, device, command, and SHA-256 of the input files.
     metrics: Rows of numbers, each with its ``step``.
   """
@@ -29,6 +30,7 @@ class Run(NamedTuple):
   results: dict[str, Any]
   arrays: dict[str, dict[str, np.ndarray]]
   pictures: dict[str, pathlib.Path]
+  tables: dict[str, pathlib.Path]
   record: dict[str, Any]
   metrics: list[dict[str, float]]
 
@@ -55,6 +57,7 @@ def load_run(folder: str | os.PathLike) -> Run:
     json.loads((folder / files.DONE).read_text()),
     arrays,
     {path.stem: path for path in sorted(folder.glob('*.png'))},
+    {path.stem: path for path in sorted(folder.glob('*.csv'))},
     json.loads(record.read_text()) if record.exists() else {},
     read_metrics(folder),
   )

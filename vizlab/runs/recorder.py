@@ -28,7 +28,7 @@ _OURS = {
   *(files.OVERRIDES, files.COMMAND, files.METRICS, files.REPORT),
   *(files.RECORD, files.FIGURES, 'index.json', 'record.json'),
 }
-_OUR_SUFFIXES = {'.npz', '.png', '.gif', '.safetensors'}
+_OUR_SUFFIXES = {'.npz', '.png', '.gif', '.csv', '.safetensors'}
 
 
 class Recorder:
@@ -36,8 +36,8 @@ class Recorder:
 
   A work directory holds ``config.json``, ``overrides.json``, ``command.txt``,
   ``run.json`` (versions, device, SHA-256 of the input files),
-  ``metrics.jsonl``, arrays (``.npz``), pictures (``.png``), ``report.html``,
-  and finally ``DONE`` with the results.
+  ``metrics.jsonl``, arrays (``.npz``), pictures (``.png``), tables (``.csv``),
+  ``report.html``, and finally ``DONE`` with the results.
 
   The constructor only reads; `open` writes. So `vizlab.runs.execute` constructs
   a recorder, returns its `results` if the run has finished, prepares the
@@ -298,11 +298,15 @@ class Recorder:
     summary: str,
     parts: Sequence[report.Figure | report.Table],
   ) -> None:
-    """Writes ``report.html`` and each of its figures as PNG."""
+    """Writes ``report.html``, its figures as PNG and its tables as CSV."""
     stopping.check()
     figures = [part for part in parts if isinstance(part, report.Figure)]
     for part in figures:
       self.picture(part.name, part.picture)
+    for part in parts:
+      if isinstance(part, report.Table):
+        with stopping.writing():
+          io.write_text(self._path(f'{flat(part.name)}.csv'), part.csv())
     names = [flat(part.name) for part in figures]
     with stopping.writing():
       io.write_json(self._path(files.FIGURES), names)

@@ -1,6 +1,7 @@
 """Report of a run: a self-contained HTML file."""
 
 import base64
+import csv
 import dataclasses
 import io as streams
 import pathlib
@@ -28,11 +29,19 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Table of texts and numbers with column titles."""
+  """Table of texts and numbers with column titles; saved as ``name.csv``."""
 
+  name: str
   caption: str
   columns: Sequence[str]
   rows: Sequence[Sequence[Any]]
+
+  def csv(self) -> str:
+    """Comma-separated values, with the titles first and all digits."""
+    text = streams.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerows([self.columns, *self.rows])
+    return text.getvalue()
 
 
 def html(
