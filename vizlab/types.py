@@ -150,9 +150,10 @@ def whole(value: Any, name: str, least: int = 1) -> int:
 def widened(x: Array) -> Array:
   """Returns an array in float32 if it is in half precision, else as it is.
 
-  For sums and for roots, which would add up its errors.
+  For roots, and for sums of many numbers, in which errors add up.
   """
-  return x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
+  half = jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4
+  return x.astype(jnp.float32) if half else x
 
 
 # Noise and steps may overshoot [0, 1]; beyond this range the unit is wrong.

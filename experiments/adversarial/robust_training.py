@@ -18,7 +18,7 @@ from vizlab.runs.inputs import load_classifier
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import amounts, need_not_negative, need_positive
-from vizlab.types import Array
+from vizlab.types import Array, widened
 from vizlab_experiments.shared import scene_training, training_data
 from vizlab_experiments.shared.gradient_steps import fit, warm_adam
 from vizlab_experiments.shared.records import curve, write_record
@@ -101,7 +101,9 @@ def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
     key = jax.random.fold_in(key, config.batch_size)
     return drawn.image, drawn.labels[:, 0], key
 
-  return fit(recorder, tx, loss_fn, nets.get_params(start), batch, steps=steps)
+  # Steps are too small for half precision, in which the layers may compute.
+  begin = jax.tree.map(widened, nets.get_params(start))
+  return fit(recorder, tx, loss_fn, begin, batch, steps=steps)
 
 
 def _losses(config: ConfigDict) -> dict[str, Callable[..., Array]]:

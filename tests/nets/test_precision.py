@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from relevance_nets import COMPOSITES, KEY, network
 from tools import METHODS, make_tiny
 
 from vizlab import attribution, nets, rules
-from vizlab.nets.layers import LRN, GlobalPool, conv
+from vizlab.nets.layers import LRN, Conv, Dense, GlobalPool, ReLU, conv
 from vizlab.objectives import logit, score
 
 # Of the largest logit: three significant digits and more, a few layers.
@@ -72,6 +73,27 @@ def test_maps_are_float32_and_like_those_of_float32(name, tiny, x):
   assert got.dtype == jnp.float32 and got.shape == want.shape
   # What ReLUs whose inputs are near zero leave.
   assert alike(got, want) > 0.97
+
+
+@each_half
+@pytest.mark.parametrize('name', COMPOSITES)
+def test_relevance_does_not_overflow(name, dtype):
+  """Where a sum is small, its quotient with relevance is large."""
+  ops = (
+    Conv('conv1', 6, bias=False), ReLU('relu1'),
+    Conv('conv2', 4, 1, 1, 0, bias=False), ReLU('relu2'),
+    GlobalPool('gap'), Dense('fc', 3),
+  )  # fmt: skip
+  net = network(ops)
+  params = nets.get_params(net)
+  params['fc']['kernel'] *= 20
+  net = nets.with_params(net, params)
+  images = jax.random.uniform(KEY, (8, 8, 8, 3))
+  call = jax.jit(lambda score, x: attribution.lrp(score, x, COMPOSITES[name]))
+  want = call(score(net, logit(1)), images)
+  got = call(score(nets.with_dtype(net, dtype), logit(1)), images)
+  assert jnp.isfinite(got).all()
+  assert alike(got, want) > 0.99
 
 
 def test_edits_get_and_give_float32(tiny, x):
@@ -142,6 +164,8 @@ def test_pooling_and_local_responses_sum_in_float32():
   assert got.dtype == jnp.bfloat16
   np.testing.assert_array_equal(got, want)
   lrn = LRN('norm1', alpha=2.0)
+  whole = rules.avg_pool(jnp.arange(16).reshape(1, 4, 4, 1), window)
+  assert jnp.issubdtype(whole.dtype, jnp.floating)
   got = lrn({}, rules.Rules(), rough)
   want = lrn({}, rules.Rules(), exact).astype(jnp.bfloat16)
   np.testing.assert_array_equal(got, want)
@@ -161,6 +185,15 @@ def test_winograd_is_left_to_float32(monkeypatch):
     assert bool(used) == (dtype == jnp.float32)
 
 
+def test_a_traced_network_and_a_dtype_as_an_object(tiny, x):
+  cast = jax.jit(lambda net, x: nets.with_dtype(net, jnp.bfloat16)(x)[0])
+  half = nets.with_dtype(tiny, np.dtype(jnp.bfloat16))
+  assert half.dtype == 'bfloat16'
+  np.testing.assert_array_equal(cast(tiny, x), half(x)[0])
+  merged = jax.jit(lambda net, x: nets.merge_batch_norm(net)(x)[0])(half, x)
+  np.testing.assert_allclose(merged, half(x)[0], rtol=1e-2)
+
+
 @pytest.mark.parametrize('dtype', ['half', 'float64', 'f4', 3])
 def test_an_unknown_dtype(dtype, tiny):
   for call in (
@@ -171,7 +204,7 @@ def test_an_unknown_dtype(dtype, tiny):
       call()
 
 
-def test_mixtures_are_refused(tiny, x):
+def test_images_in_half_precision_are_refused(tiny, x):
   half = nets.with_dtype(tiny, 'bfloat16')
   with pytest.raises(ValueError, match='x: got bfloat16, expected float32'):
     half(x.astype(jnp.bfloat16))
@@ -188,6 +221,10 @@ def test_a_parameter_outside_of_the_range():
   params = nets.get_params(net)
   params['fc']['bias'] = jnp.full(6, 1e5)
   large = nets.with_params(net, params)
-  with pytest.raises(ValueError, match='net: fc/bias holds numbers that float'):
+  with pytest.raises(ValueError, match='net: fc/bias has numbers that float16'):
     nets.with_dtype(large, 'float16')
   assert nets.with_dtype(large, 'bfloat16').dtype == 'bfloat16'
+  # What is not finite before is not the fault of the dtype.
+  params['fc']['bias'] = jnp.full(6, jnp.nan)
+  undefined = nets.with_params(net, params)
+  assert nets.with_dtype(undefined, 'float16').dtype == 'float16'

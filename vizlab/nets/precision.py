@@ -1,25 +1,33 @@
 """The precision in which the layers of a network compute."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab.nets.network import Network, get_params, with_params
+from vizlab.types import Array
 
 __all__ = ['check_dtype', 'with_dtype']
 
 DTYPES = 'float32', 'bfloat16', 'float16'
 
 
-def with_dtype(net: Network, dtype: str) -> Network:
+def with_dtype(net: Network, dtype: Any) -> Network:
   """Returns a copy of a network whose layers compute in a dtype.
 
-  It holds its parameters in that dtype. Images, logits, activations and
-  gradients remain float32, so every method works as before, only less exactly;
-  half of the precision takes half of the memory, and on a GPU less time. A
-  float16 larger than 65,504 overflows, bfloat16 has the range of float32 and
-  three significant digits.
+  It holds its parameters in that dtype. Images, logits, activations and their
+  gradients remain float32, so every method works as before, only less exactly.
+  Parameters take half of the memory, and an accelerator takes less time.
+
+  bfloat16 has the range of float32 and three significant digits. float16 has
+  four, but numbers above 65,504 overflow, and those below 6e-8, such as the
+  gradients of small losses, become zero.
 
   Args:
-    net: The network.
+    net: The network. Tile it afterwards, see `vizlab.nets.tiled`.
     dtype: ``'bfloat16'``, ``'float16'`` or ``'float32'``.
 
   Raises:
@@ -31,28 +39,38 @@ def with_dtype(net: Network, dtype: str) -> Network:
   >>> net.params['fc']['bias'].dtype
   dtype(bfloat16)
   """
-  check_dtype(dtype)
+  name = check_dtype(dtype)
   if not isinstance(net, Network):
     raise ValueError(
-      f'net: got a {type(net).__name__}, expected a network of vizlab; a model '
-      'of your own computes in the dtype that it was written for'
+      f'net: got a {type(net).__name__}, expected a network of vizlab, not '
+      'tiled; a model of your own computes in the dtype that it was written for'
     )
-  params = {
-    layer: {name: value.astype(dtype) for name, value in each.items()}
-    for layer, each in get_params(net).items()
-  }
-  for layer, each in params.items():
-    for name, value in each.items():
-      if not jnp.isfinite(value).all():
-        raise ValueError(
-          f'net: {layer}/{name} holds numbers that {dtype} cannot'
-        )
-  new = with_params(net, params)
-  object.__setattr__(new, 'dtype', dtype)
+  new = with_params(net, _cast(get_params(net), name))
+  object.__setattr__(new, 'dtype', name)
   return new
 
 
-def check_dtype(dtype: str) -> None:
-  """Raises a `ValueError` for a dtype in which networks do not compute."""
-  if dtype not in DTYPES:
+def check_dtype(dtype: Any) -> str:
+  """Name of a dtype; raises a `ValueError` if networks do not compute in it."""
+  name = dtype if isinstance(dtype, str) else getattr(dtype, '__name__', dtype)
+  name = name.name if isinstance(name, np.dtype) else name
+  if name not in DTYPES:
     raise ValueError(f'dtype: got {dtype!r}, expected one of {DTYPES}')
+  return name
+
+
+def _cast(
+  params: Mapping[str, Mapping[str, Array]], dtype: str
+) -> dict[str, dict[str, Array]]:
+  """Parameters in a dtype, which must hold all that are finite."""
+  made: dict[str, dict[str, Array]] = {}
+  for layer, each in params.items():
+    made[layer] = {}
+    for name, old in each.items():
+      made[layer][name] = new = old.astype(dtype)
+      traced = isinstance(new, jax.core.Tracer)
+      if not traced and (jnp.isfinite(old) & ~jnp.isfinite(new)).any():
+        raise ValueError(
+          f'net: {layer}/{name} has numbers that {dtype} cannot hold'
+        )
+  return made

@@ -191,4 +191,5 @@ def avg_pool(
   rim = window.padding if padding_counts else 0
   counted = (1, *(n + 2 * rim for n in x.shape[1:3]), 1)
   counts = _pad(jnp.ones(counted, total.dtype), window, 0, rim)
-  return (total / sum(_places(counts, window))).astype(x.dtype)
+  mean = total / sum(_places(counts, window))
+  return mean if total.dtype == x.dtype else mean.astype(x.dtype)

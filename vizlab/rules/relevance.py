@@ -12,7 +12,7 @@ References:
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import jax
@@ -22,7 +22,7 @@ from vizlab import extrema
 from vizlab.rules.pooling import PoolWindow, avg_pool
 from vizlab.rules.redistribution import Part, Redistribution, epsilon
 from vizlab.rules.substitution import Rules, replaced
-from vizlab.types import Array
+from vizlab.types import Array, widened
 
 __all__ = ['Composite', 'Linear', 'composite', 'with_relevance']
 
@@ -198,15 +198,19 @@ def _relevant_bwd(
   saved: Any,
   relevance: Array,
 ) -> tuple[Params, tuple[Array, ...]]:
-  params, xs, y = saved
-  none = jax.tree.map(jnp.zeros_like, params)
+  dtypes = [x.dtype for x in saved[1]]
+  none = jax.tree.map(jnp.zeros_like, saved[0])
+  # Shares of half precision would overflow where a sum is small.
+  params, xs, y = jax.tree.map(widened, saved)
+  relevance = widened(relevance)
   if not rule.groups:
     if any(x.shape != relevance.shape for x in xs):
       raise ValueError(
         f'composite: {layer.name!r} changes the shape of its input, expected '
         'another rule than to pass relevance on'
       )
-    return none, tuple(relevance / len(xs) for _ in xs)
+    shares = (relevance / len(xs) for _ in xs)
+    return none, _as(shares, dtypes)
   total = [jnp.zeros_like(x) for x in xs]
   for group in rule.groups:
     values, pulls = [], []
@@ -227,10 +231,14 @@ def _relevant_bwd(
         t + sign * x * slope
         for t, x, slope in zip(total, inputs, slopes, strict=True)
       ]
-  return none, tuple(total)
+  return none, _as(total, dtypes)
 
 
 _relevant.defvjp(_relevant_fwd, _relevant_bwd)
+
+
+def _as(arrays: Iterable[Array], dtypes: Iterable[Any]) -> tuple[Array, ...]:
+  return tuple(a.astype(dtype) for a, dtype in zip(arrays, dtypes, strict=True))
 
 
 def _on_side(relevance: Array, y: Array, side: int) -> Array:

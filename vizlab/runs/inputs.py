@@ -42,7 +42,7 @@ def load_net(config: ConfigDict) -> nets.Network | nets.FunctionNet:
       arch=net.arch or None,
       preprocess=net.preprocess or None,
       pool=net.pool,
-      dtype=net.dtype,
+      dtype=_dtype(net),
     )
 
 
@@ -73,10 +73,15 @@ def _load_own(net: ConfigDict) -> nets.Network | nets.FunctionNet:
     )
   if net.pool == 'avg':
     own = rules.with_rules(own, pool=rules.avg_pool)
-  if net.dtype == 'float32':
+  if _dtype(net) is None:
     return own
   with named(net='net.weights', dtype='net.dtype'):
     return nets.with_dtype(own, net.dtype)
+
+
+def _dtype(net: ConfigDict) -> str | None:
+  """The dtype of the layers; ``None`` for that of the images, float32."""
+  return None if net.dtype == 'float32' else net.dtype
 
 
 def load_classifier(config: ConfigDict) -> nets.Network:
@@ -95,7 +100,8 @@ def load_other(config: ConfigDict, name: str, weights: str) -> nets.Network:
     weights: A file of weights, or the name of a network that ships with vizlab.
   """
   with named(source=name, path=name, pool='net.pool', dtype='net.dtype'):
-    net = nets.load(weights, pool=config.net.pool, dtype=config.net.dtype)
+    pool, dtype = config.net.pool, _dtype(config.net)
+    net = nets.load(weights, pool=pool, dtype=dtype)
   return _classifier(net, name, weights)
 
 

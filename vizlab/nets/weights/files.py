@@ -294,7 +294,7 @@ def save(
 
   The file also holds the name of the architecture, the preprocessing and
   average pooling, and the layers if they are not those of the catalog. Backward
-  rules are not stored.
+  rules and the dtype of the layers are not stored.
 
   Args:
     net: The network.
