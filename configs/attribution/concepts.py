@@ -1,9 +1,9 @@
 """Takes one decision apart by concepts: channels, where and what they are.
 
 Relevance propagation through single channels of a layer (Achtibat et al. 2023)
-says where in the picture each one speaks for a class; the images in which a
-channel has most relevance say what it means, beside those in which it is most
-active.
+says where in the picture each one speaks for a class. The images in which one
+of its units has most relevance say what a channel means, beside those in which
+one is most active.
 
 Commands:
   vizlab-run --config=attribution/concepts --workdir=runs/concepts
@@ -15,7 +15,7 @@ Commands:
 Runtime: ten seconds on 2 CPU cores; with VGG-19 and 300 photos a minute and a
 half. A run that is stopped or killed resumes after the last 256 images.
 
-Expected: report.html. Six of 96 channels carry 29 % of the star's relevance.
+Expected: report.html. Six of 128 channels carry 28 % of the star's relevance.
 The first, 76, means stars by both rankings; 49 is most active for crescents and
 rings, but stars are among the images in which it matters most.
 """
@@ -32,10 +32,10 @@ def get_config(arg: str = '') -> ConfigDict:
   config.experiment = 'attribution/concepts'
   config.seed = 0  # of the scenes
   config.net = blocks.net()
-  config.image = 'sample:star_and_square'
+  config.image = 'sample:star_and_square'  # whose class is explained
   config.target = placeholder(str)  # name or number; the most probable class
   config.labels = placeholder(str)  # JSON list of the names of the classes
-  config.layer = 'relu4_2'
+  config.layer = 'relu4_2'  # a map, whose channels are the concepts
   # Rules: epsilon_plus, epsilon_plus_flat, epsilon_alpha2_beta1,
   # epsilon_alpha2_beta1_flat, epsilon_gamma_box.
   config.composite = 'epsilon_plus_flat'
@@ -60,10 +60,6 @@ def get_test_config() -> ConfigDict:
 
 
 def sweep(add) -> None:
-  """Layers, and rules of relevance."""
-  add(
-    add.product(
-      layer=('relu3_2', 'relu4_2', 'relu5_2'),
-      composite=('epsilon_plus', 'epsilon_plus_flat', 'epsilon_gamma_box'),
-    )
-  )
+  """Layers, and rules of the convolutions above them."""
+  rules = 'epsilon_plus', 'epsilon_alpha2_beta1', 'epsilon_gamma_box'
+  add(add.product(layer=('relu3_2', 'relu4_2'), composite=rules))

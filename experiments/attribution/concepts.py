@@ -1,6 +1,5 @@
 """Concepts of one decision: the relevance of channels, and what they mean."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,7 +43,7 @@ class Inputs(NamedTuple):
     names: Names of the classes.
     image: ``[H, W, 3]``.
     target: The class that is explained.
-    images: The images among which a concept's are sought.
+    images: The images that are searched for those of each channel.
   """
 
   config: ConfigDict
@@ -92,21 +91,28 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       for field, value in each._asdict().items()
     },
   )
-  whole = float(found['relevance'].sum())
-  shares = found['relevance'][found['channels']] / whole
+  relevance = found['relevance']
+  # Of all that speaks for the class or against it; none is 0.
+  whole = max(float(np.abs(relevance).sum()), np.finfo(np.float32).tiny)
+  shares = relevance[found['channels']] / whole
   recorder.report(
     f'Concepts of {info.name} of {net.arch} for {names[target]!r}',
     f'The relevance of {names[target]!r} by {config.composite}, through the '
     f'channels of {info.name} with most of it. Red speaks for the class, blue '
-    'against it. Beside it what the channel means: images in which it has most '
+    'against it; shares are of all relevance of the layer, whatever its sign. '
+    'On the way to the pixels biases take a part of it. Beside it, '
+    'what the channel means: images in which one of its units has most '
     'relevance for the class that the network sees there, and those in which '
-    'it is most active.',
-    [_figure(inputs, found, known, shares), _table(found, known, shares)],
+    'one is most active.',
+    [
+      *_figures(inputs, found, known, shares),
+      _table(found, known, shares),
+    ],
   )
   return {
     'target': target,
     'logit': float(found['logit']),
-    'relevance': whole,
+    'relevance': float(relevance.sum()),
     'share': float(shares.sum()),
   }
 
@@ -191,43 +197,41 @@ def _updating(layer: str, composite: Composite) -> Callable[..., dict]:
   return update
 
 
-def _figure(
+def _figures(
   inputs: Inputs,
   found: dict[str, np.ndarray],
   known: dict[str, probes.Strongest],
   shares: np.ndarray,
-) -> Figure:
-  """A row for each concept: where it is, and images that show it."""
+) -> list[Figure]:
+  """The whole relevance; and of each channel, with images that show it."""
   config, net, info, _, names, image, target, images = inputs
-  pieces = functools.partial(_pieces, net, info.name, images)
-  white = np.full((8, 8, 3), 255, np.uint8)
-  blank = [white] * (2 * config.top - 1)
-  picture = render.to_uint8(image)
-  rows = [[render.signed(found['whole'].sum(-1)), picture, *blank]]
-  labels = [f'{names[target]}\nlogit {float(found["logit"]):.2f}']
+  whole = [render.to_uint8(image), render.signed(found['whole'].sum(-1))]
+  label = f'{names[target]}\nlogit {float(found["logit"]):.2f}'
+  rows, labels, titles = [], [], ['where']
+  for ranking in _RANKINGS:
+    titles += [f'{ranking} {n}' for n in range(1, config.top + 1)]
   for channel, share, relevance in zip(
     found['channels'].tolist(), shares, found['maps'], strict=True
   ):
-    rows.append(
-      [
-        render.signed(relevance.sum(-1)),
-        *(
-          piece
-          for ranking in _RANKINGS
-          for piece in pieces(known[ranking], channel)
-        ),
-      ]
-    )
+    rows.append([render.signed(relevance.sum(-1))])
+    for ranking in _RANKINGS:
+      rows[-1] += _pieces(net, info.name, images, known[ranking], channel)
     labels.append(f'channel {channel}\n{share:.1%}')
-  titles = ['where']
-  for ranking in _RANKINGS:
-    titles += [f'by {ranking}', *[''] * (config.top - 1)]
-  return Figure(
-    'concepts',
-    f'The relevance, the picture, and {config.concepts} channels of '
-    f'{info.name} with their share of it',
-    render.table(rows, titles, labels, 112, PAGE),
-  )
+  return [
+    Figure(
+      'picture',
+      'The picture and its relevance',
+      render.table([whole], ['picture', 'relevance'], [label], 192),
+    ),
+    Figure(
+      'concepts',
+      f'{config.concepts} channels of {info.name} with their share of the '
+      'relevance: where it is, each on a scale of its own, and what their '
+      'units see in the images with most relevance and activation; grey is '
+      'outside of the image',
+      render.table(rows, titles, labels, 112, PAGE),
+    ),
+  ]
 
 
 def _pieces(
@@ -262,7 +266,7 @@ def _table(
     )
   return Table(
     'concepts',
-    'Relevance of the channels, their share of that of the layer, and how many '
+    'Relevance of the channels, their share of that of all, and how many '
     'of their images both rankings have',
     ['channel', 'relevance', 'share', 'images in common'],
     rows,

@@ -107,6 +107,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   recorder.arrays('classes', **classes)
   shares = {row.name: _shares(named[row.name], config.least) for row in layers}
   r = _agreement(effects)
+  caption = f'Classes by the units of {config.explained}'
+  sentences = _sentences(inputs, named[config.explained], classes)
   recorder.report(
     f'Dissection of {net.arch}',
     f'A unit is active where it exceeds its {config.quantile:.1%} quantile, '
@@ -131,12 +133,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
           for row in layers
         ],
       ),
-      Table(
-        'classes',
-        f'Classes by the units of {config.explained}',
-        ['class', 'because'],
-        _sentences(inputs, named[config.explained], classes),
-      ),
+      Table('classes', caption, ['class', 'because'], sentences),
     ],
   )
   return {

@@ -83,11 +83,13 @@ def _check_count(
     return
   read = functools.partial(_read, layers=layers, positions=config.positions)
   for net in networks.values():
-    for layer, features in jax.eval_shape(read, net, images[:1]).items():
-      if features.shape[1] >= len(images):
+    shapes = jax.eval_shape(read, net, images[:1])
+    for layer in layers:
+      features = shapes[layer].shape[1]
+      if features >= len(images):
         raise ValueError(
           f'config.positions: got {config.positions}, with which {layer!r} has '
-          f'{features.shape[1]} features, expected fewer than the '
+          f'{features} features, expected fewer than the '
           f'{len(images)} pictures'
         )
 

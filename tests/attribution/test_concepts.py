@@ -86,6 +86,15 @@ def test_with_the_epsilon_rule_it_is_gradients_times_activations():
   want = X * pull(below * low[None, None, None])[0]
   got = lrp(target, X, composite, {'relu1': low, 'relu2': high})
   np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+  # And of what the units of the higher layer are composed.
+  units = layer_relevance(target, X, 'relu1', composite, {'relu2': high})
+  np.testing.assert_allclose(
+    units, found.acts['relu1'] * below, rtol=1e-3, atol=1e-5
+  )
+  # What arrives at a layer is not what passes it.
+  units = layer_relevance(target, X, 'relu2', composite, {'relu2': high})
+  want = found.acts['relu2'] * found.gradients['relu2']
+  np.testing.assert_allclose(units, want, rtol=1e-3, atol=1e-5)
 
 
 def test_masks_of_places_and_of_images():
@@ -146,8 +155,18 @@ def test_undefined_scores_are_nan():
   ('through', 'message'),
   [
     ({'relu3': jnp.ones(6)}, "through: got 'relu3', expected one of"),
-    ({'relu1': jnp.ones(5)}, r"mask of shape \(5,\) for 'relu1', expected one"),
-    ({'relu1': jnp.ones((2, 3, 8, 8, 6))}, 'through: got a mask of shape'),
+    ({'relu1': 3}, "through: got 3 for 'relu1', expected a mask, such as"),
+    ({'relu1': None}, 'through: got None'),
+    ({'relu1': np.full(6, 1j)}, 'through: got a complex128 mask'),
+    ('relu1', "through: got 'relu1', expected {layer: mask}"),
+    (
+      {'relu1': jnp.ones(5)},
+      r"mask of shape \(5,\) for 'relu1', expected real",
+    ),
+    (
+      {'relu1': jnp.ones((2, 3, 8, 8, 6))},
+      'through: got a float32 mask of shape',
+    ),
   ],
 )
 def test_wrong_masks(through, message):

@@ -1,11 +1,12 @@
 """Layer-wise relevance propagation."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vizlab import rules
 from vizlab.attribution.checks import nan_where_undefined, need_score
@@ -16,7 +17,7 @@ from vizlab.objectives import Score
 from vizlab.objectives.base import check_score
 from vizlab.objectives.contract import run_net
 from vizlab.rules import Composite, Redistribution
-from vizlab.types import Acts, Array, Edits
+from vizlab.types import Acts, Array
 
 __all__ = [
   'EPSILON_ALPHA2_BETA1',
@@ -90,30 +91,31 @@ def lrp(
 
   References:
     Bach et al. 2015; Montavon, Binder, Lapuschkin, Samek & Mueller 2019
-    (composites); Kohlbrenner et al. 2020; Achtibat et al. 2023, equation 4
-    (``through``).
+    (composites); Kohlbrenner et al. 2020; Achtibat et al. 2023 (``through``).
   """
-  edits = {}
-  for name, mask in (through or {}).items():
-    check_name('through', name, _activations(score, x))
-    edits[name] = _passing(name, mask)
-  relevance, _, y = _propagated(score, x, composite, edits)
+  relevance, _, y = _propagated(score, x, composite, through, ())
   return nan_where_undefined(relevance, y)
 
 
 def layer_relevance(
-  score: Score, x: Array, layer: str, composite: Composite = EPSILON_PLUS
+  score: Score,
+  x: Array,
+  layer: str,
+  composite: Composite = EPSILON_PLUS,
+  through: Mapping[str, Array] | None = None,
 ) -> Array:
-  """Relevance of the units of a layer, as `lrp` propagates it.
+  """Relevance that arrives at the units of a layer, as `lrp` propagates it.
 
   Its sum over the positions of a channel is the relevance of the channel, by
-  which Achtibat et al. 2023 rank the concepts of a prediction.
+  which Achtibat et al. 2023 rank the concepts of a prediction. With ``through``
+  it says of which lower concepts chosen units of a higher layer are composed.
 
   Args:
     score: See `lrp`.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    layer: Name of the layer.
+    layer: Name of the layer; static under `jax.jit`, like the composite.
     composite: See `lrp`.
+    through: See `lrp`.
 
   Returns:
     ``[..., H', W', C']`` or ``[..., C']``, the shape of the activation, in
@@ -122,44 +124,34 @@ def layer_relevance(
   Raises:
     ValueError: See `lrp`; or the layer is unknown.
   """
-  acts = _activations(score, x)
-  check_name('layer', layer, acts)
-  zero = jnp.zeros(acts[layer].shape, acts[layer].dtype)
-  zero = vary_with((score, x), zero)
-  # Relevance goes to an offset of the layer as a gradient would.
-  _, relevance, y = _propagated(score, x, composite, {}, {layer: zero})
+  _, relevance, y = _propagated(score, x, composite, through, (layer,))
   return nan_where_undefined(relevance[layer], y)
-
-
-def _activations(score: Score, x: Array) -> Acts:
-  """Shapes of the activations."""
-  score = need_score(score, 'lrp')
-  check_images(x)
-  return jax.eval_shape(lambda x: score.run(x)[1], x)
 
 
 def _propagated(
   score: Score,
   x: Array,
   composite: Composite,
-  edits: Edits,
-  offsets: Mapping[str, Array] | None = None,
+  through: Mapping[str, Array] | None,
+  asked: Sequence[str],
 ) -> tuple[Array, dict[str, Array], Array]:
-  """Relevance of the images and of offsets of layers, and the scores.
-
-  Args:
-    score: See `lrp`.
-    x: Images.
-    composite: Rules by layer.
-    edits: Edits of the network.
-    offsets: ``{layer: zeros}`` that are added to activations.
-  """
+  """Relevance of the images and of the layers ``asked`` for, and the scores."""
   score = need_score(score, 'lrp')
   check_images(x)
   if not isinstance(composite, Composite):
     raise ValueError(
       f'composite: got {composite!r}, expected one of rules.composite'
     )
+  if through is not None and not isinstance(through, Mapping):
+    raise ValueError(f'through: got {through!r}, expected {{layer: mask}}')
+  through = dict(through or {})
+  acts: Acts = {}
+  if through or asked:
+    acts = jax.eval_shape(lambda x: score.run(x)[1], x)
+  for name in through:
+    check_name('through', name, acts)
+  for name in asked:
+    check_name('layer', name, acts)
   layers: list[tuple[Any, bool]] = []
 
   def rule(layer: Any, *given: Any) -> Array:
@@ -169,13 +161,21 @@ def _propagated(
   net = rules.with_relevance(score.net, rule)
 
   def run(x: Array, offsets: dict[str, Array]) -> tuple[Array | None, Acts]:
-    adding = {
-      name: functools.partial(jnp.add, v) for name, v in offsets.items()
-    }
-    return run_net(net, x, {**edits, **adding})
+    def edit(name: str, a: Array) -> Array:
+      if name in through:
+        a = _masked(a, _mask(name, through[name], a))
+      return a + offsets[name] if name in offsets else a
+
+    names = {*through, *offsets}
+    return run_net(net, x, {n: functools.partial(edit, n) for n in names})
 
   x = vary_with(score, x)
-  outputs, backward = jax.vjp(run, x, dict(offsets or {}))
+  # Relevance goes to an offset of a layer as a gradient would.
+  offsets = {
+    name: vary_with((score, x), jnp.zeros(acts[name].shape, acts[name].dtype))
+    for name in asked
+  }
+  outputs, backward = jax.vjp(run, x, offsets)
   composite.check(layers)
   y, to_outputs = jax.vjp(lambda outputs: score.read(*outputs), outputs)
   check_score(y, x)
@@ -189,22 +189,23 @@ def _propagated(
   return *backward(read), y
 
 
-def _passing(name: str, mask: Array) -> Callable[[Array], Array]:
-  """Edit that changes nothing but what goes back through a layer."""
-
-  def edit(a: Array) -> Array:
-    try:
-      shape = jnp.broadcast_shapes(jnp.shape(mask), a.shape)
-    except ValueError:
-      shape = None
-    if shape != a.shape:
-      raise ValueError(
-        f'through: got a mask of shape {jnp.shape(mask)} for {name!r}, '
-        f'expected one that broadcasts to {a.shape}'
-      )
-    return _masked(a, jnp.broadcast_to(jnp.asarray(mask, a.dtype), a.shape))
-
-  return edit
+def _mask(name: str, mask: Array, a: Array) -> Array:
+  """A mask of the shape of an activation."""
+  if not isinstance(mask, jax.Array | np.ndarray) or not mask.ndim:
+    raise ValueError(
+      f'through: got {mask!r} for {name!r}, expected a mask, such as '
+      'jnp.eye(C)[channel]'
+    )
+  try:
+    shape = jnp.broadcast_shapes(mask.shape, a.shape)
+  except ValueError:
+    shape = None
+  if shape != a.shape or jnp.iscomplexobj(mask):
+    raise ValueError(
+      f'through: got a {mask.dtype} mask of shape {mask.shape} for {name!r}, '
+      f'expected real numbers that broadcast to {a.shape}'
+    )
+  return jnp.broadcast_to(jnp.asarray(mask, a.dtype), a.shape)
 
 
 @jax.custom_vjp

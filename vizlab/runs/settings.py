@@ -209,18 +209,18 @@ def validate(
 
 def _is_placeholder(reference: ConfigDict, key: str) -> bool:
   """Returns True for a setting that may have no value, even if it has one."""
-  folder, last = _place(reference, key)
+  folder, last = _parent(reference, key)
   fields = dict(folder.items(preserve_field_references=True))
   return isinstance(fields[last], FieldReference)
 
 
 def _example(reference: ConfigDict, key: str) -> Any:
   """A value of the type of a placeholder."""
-  folder, last = _place(reference, key)
+  folder, last = _parent(reference, key)
   return folder.get_type(last)()
 
 
-def _place(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
+def _parent(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
   """The part of a config that holds a setting, and its name there."""
   *folders, last = key.split('.')
   for folder in folders:
