@@ -30,7 +30,6 @@ zennit. Missing packages are left out.
 """
 
 import functools
-import os
 import statistics
 import sys
 from collections.abc import Callable, Collection
@@ -251,34 +250,10 @@ def run_task(name: str, contenders: dict[str, timing.Contender]) -> list[dict]:
   ]
 
 
-def show(row: dict) -> None:
-  """Prints a row of results."""
-  compiling = row['compile_seconds']
-  compiling = '' if compiling is None else f'{compiling:.1f}'
-  print(
-    f'{row["task"]:20} {row["contender"]:30} {row["seconds"]:8.3f} '
-    f'{row["ratio"]:6.2f} {compiling:>7} {row["peak_mib"]:6.0f}',
-    flush=True,
-  )
-
-
-def heading() -> tuple[float, float]:
-  """Prints the head; returns GFLOP/s of a matrix product, and the load."""
-  rate, load = timing.matmul_rate(), os.getloadavg()[0]
-  print(
-    f'{os.cpu_count()} cores, load {load:.1f}, '
-    f'matrix product {rate:.0f} GFLOP/s'
-  )
-  print(
-    f'{"task":20} {"contender":30} {"seconds":>8} {"ratio":>6} {"compile":>7} '
-    f'{"MiB":>6}'
-  )
-  return rate, load
-
-
 def race_of_networks() -> dict[str, Any]:
   """Runs and prints the forward pass and saliency of several networks."""
-  rate, load = heading()
+  chosen(())
+  rate, load = timing.heading()
   rows = []
   size = SIZE.value if FLAGS['size'].present else None
   for name in networks.NAMES:
@@ -287,14 +262,14 @@ def race_of_networks() -> dict[str, Any]:
       check_agreement(contenders, within)
       for row in run_task(task, contenders):
         rows.append(row)
-        show(row)
+        timing.show(row)
   report = {'batch': BATCH.value, 'rows': rows}
   return report | {'matmul_gflops': rate, 'load': load}
 
 
 def race_of_precisions() -> dict[str, Any]:
   """Runs and prints every method in float32 and in half precision."""
-  rate, load = heading()
+  rate, load = timing.heading()
   rows = []
   net = nets.load(WEIGHTS.value) if WEIGHTS.value else nets.create('vgg16')
   side = SIZE.value
@@ -304,12 +279,12 @@ def race_of_precisions() -> dict[str, Any]:
     explaining.pop(name)
   explaining = {name: explaining[name] for name in chosen(explaining, 1)}
   for name, contenders in precision.contenders(net, x, explaining):
-    alike = precision.correlation(contenders)
+    found = precision.correlation(contenders)
     for row in run_task(name, contenders):
-      rows.append(row | {'correlation': alike.get(row['contender'], 1.0)})
-      show(row)
-    told = ', '.join(f'{label} {r:.4f}' for label, r in alike.items())
-    print(f'{name}: correlation with float32: {told}')
+      rows.append(row | {'correlation': found.get(row['contender'], 1.0)})
+      timing.show(row)
+    text = ', '.join(f'{dtype} {r:.4f}' for dtype, r in found.items())
+    print(f'{name}: correlation with float32: {text}')
   return {'rows': rows, 'matmul_gflops': rate, 'load': load}
 
 
@@ -343,6 +318,7 @@ def setting() -> tuple[nets.Network, Array]:
 
 def race_of_styles() -> dict[str, Any]:
   """Runs and prints style transfer."""
+  chosen(())
   return {'rows': style_race.race(WEIGHTS.value, SIZE.value, REPEATS.value)}
 
 
@@ -354,7 +330,7 @@ def race_of_methods() -> dict[str, Any]:
   net, x = setting()
   score_fn = score(net, logit(work.target))
   others = baselines.calls(net, np.asarray(x), work)
-  rate, load = heading()
+  rate, load = timing.heading()
   rows, notes = [], {}
   for name in tasks:
     images = x[:1] if name in LONG else x
@@ -365,7 +341,7 @@ def race_of_methods() -> dict[str, Any]:
       check_agreement(contenders, AGREE[name])
     for row in run_task(name, contenders):
       rows.append(row)
-      show(row)
+      timing.show(row)
     if remark := note(name, score_fn, images, work):
       notes[name] = remark
       print(f'{name}: {remark}')

@@ -10,7 +10,8 @@ import tempfile
 # Most of the suite's time is compilation, of thousands of programs that then
 # run for milliseconds; without what makes them fast it takes less than half as
 # long. What is computed stays the same, and the benchmark compiles as users do.
-# The slow tests compute for longer than they compile; their workers inherit it.
+# The slow tests (-m slow) compute for longer than they compile; the workers
+# inherit it.
 os.environ.setdefault(
   'XLA_FLAGS',
   f'--xla_backend_optimization_level={int("slow" in sys.argv)} '

@@ -121,7 +121,7 @@ class _Absent(types.ModuleType):
   """A module of classes without instances."""
 
   def __getattr__(self, name: str) -> type:
-    """A class of that name."""
+    """An empty class with any name."""
     if name.startswith('__'):
       raise AttributeError(name)
     return type(name, (), {})
@@ -130,7 +130,7 @@ class _Absent(types.ModuleType):
 def _without_torchvision() -> None:
   """Replaces torchvision if it is missing.
 
-  Peers import of it what the tasks do not use.
+  Some peers import it for functions that no task calls.
   """
   if 'torchvision' in sys.modules or importlib.util.find_spec('torchvision'):
     return

@@ -50,11 +50,11 @@ def tasks(
   # One that is not zero: random weights end in a ReLU in some networks.
   target = int(forward.call().mean(0).argmax())
   score_fn = score(net, logit(target))
-  found = {
+  ours = {
     'forward': forward,
     'saliency': timing.compiled(attribution.saliency, score_fn, x),
   }
-  contenders = {task: {'vizlab': made} for task, made in found.items()}
+  contenders = {task: {'vizlab': call} for task, call in ours.items()}
   for label, calls in _torch_calls(net, np.asarray(x), target):
     for task, call in calls.items():
       contenders[task][label] = timing.Contender(call)

@@ -1,4 +1,4 @@
-"""Measurement of time and memory."""
+"""Measurement of time and memory, and the rows of its table."""
 
 import dataclasses
 import gc
@@ -12,7 +12,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ['Contender', 'called', 'compiled', 'matmul_rate', 'measure']
+__all__ = [
+  'Contender',
+  'called',
+  'compiled',
+  'heading',
+  'matmul_rate',
+  'measure',
+  'show',
+]
 
 
 @dataclasses.dataclass
@@ -77,3 +85,28 @@ def matmul_rate() -> float:
     jax.block_until_ready(product(a, a))
     times.append(time.perf_counter() - start)
   return 2 * n**3 / min(times) / 1e9
+
+
+def show(row: dict) -> None:
+  """Prints a row of results."""
+  compiling = row['compile_seconds']
+  compiling = '' if compiling is None else f'{compiling:.1f}'
+  print(
+    f'{row["task"]:20} {row["contender"]:30} {row["seconds"]:8.3f} '
+    f'{row["ratio"]:6.2f} {compiling:>7} {row["peak_mib"]:6.0f}',
+    flush=True,
+  )
+
+
+def heading() -> tuple[float, float]:
+  """Prints the head; returns GFLOP/s of a matrix product, and the load."""
+  rate, load = matmul_rate(), os.getloadavg()[0]
+  print(
+    f'{os.cpu_count()} cores, load {load:.1f}, '
+    f'matrix product {rate:.0f} GFLOP/s'
+  )
+  print(
+    f'{"task":20} {"contender":30} {"seconds":>8} {"ratio":>6} {"compile":>7} '
+    f'{"MiB":>6}'
+  )
+  return rate, load

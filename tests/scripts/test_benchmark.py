@@ -67,8 +67,8 @@ def test_benchmark_of_precisions(tmp_path):
     'float16',
   ]
   assert {row['task'] for row in rows} == {'saliency'}
-  alike = [row['correlation'] for row in rows]
-  assert alike[0] == 1 > alike[2] > 0.99 and alike[1] > 0.9
+  float32, bfloat16, float16 = (row['correlation'] for row in rows)
+  assert float32 == 1 > float16 > 0.95 and bfloat16 > 0.9
 
 
 @pytest.mark.parametrize('only', ['nothing', 'precision,nothing'])
