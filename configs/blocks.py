@@ -12,6 +12,7 @@ __all__ = [
   'another_net',
   'explaining',
   'icons',
+  'judging',
   'larger_icons',
   'net',
   'painting',
@@ -49,6 +50,17 @@ def explaining(config: ConfigDict, *, samples: int, chunk: int) -> None:
   config.patch = placeholder(int)
   config.samples = samples  # of the noisy methods and of infidelity
   config.chunk = chunk  # images at once, where a method evaluates many
+
+
+def judging(config: ConfigDict) -> None:
+  """Adds other networks, and the labelled images that all are judged on."""
+  config.others = ('minivgg_robust',)  # weights of other nets to compare
+  config.scenes = 24  # of one object
+  # A folder (or pattern) of photos instead, whose names begin with their class.
+  config.photos = placeholder(str)
+  # An .npz with x_test, uint8 [N, H, W, 3], and y_test instead.
+  config.data = placeholder(str)
+  config.count = placeholder(int)  # images of the file; all
 
 
 def icons(config: ConfigDict, *, power: float, batch: int = 16) -> None:

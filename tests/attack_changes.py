@@ -58,6 +58,19 @@ ATTACKED = {
     'eval_steps': Change(0, {}, 'config.eval_steps: got 0'),
     'epsilons': (0.1,),
   },
+  'adversarial/certificates': {
+    'seed': 5,
+    'others': 'minivgg_random_labels',
+    'scenes': 1,
+    'photos': '{files}/labelled',
+    'data': Change('none.npz', {}, 'config.data: no such file'),
+    'count': Change(1, {'data': '{files}/images.npz'}),
+    'sigmas': (0.3,),
+    'selection': Change(64, {'sigmas': (3.0,), 'selection': 1}),
+    'samples': 9,
+    'alpha': 0.1,
+    'chunk': Change(1, {}, 'nothing'),
+  },
   'adversarial/robustness': {
     # Random starts in a ball of no size.
     'seed': Change(5, {}),
@@ -75,6 +88,7 @@ ATTACKED = {
   },
 }
 REFUSED = [
+  ('adversarial/certificates', {'alpha': 1.0}, 'config.alpha: got 1.0'),
   ('adversarial/attack', {'attacks': 'pgd9'}, "config.attacks: got 'pgd9'"),
   ('adversarial/robust_pictures', {'scenes': 1}, 'config.scenes, config.pho'),
   ('adversarial/robustness', {'norm': 'l9'}, "config.norm: got 'l9'"),

@@ -50,6 +50,7 @@ BASES = {
     'eval_steps': 1,
     'epsilons': (0.0,),
   },
+  'adversarial/certificates': {'others': '', 'scenes': 2, 'samples': 8},
   'adversarial/robustness': {
     'others': '',
     'scenes': 2,

@@ -18,7 +18,6 @@ and 71 %, within 16/255 0 % and 4 %.
 """
 
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
 
 from vizlab_experiments.configs import blocks
 
@@ -29,13 +28,7 @@ def get_config() -> ConfigDict:
   config.experiment = 'adversarial/robustness'
   config.seed = 0
   config.net = blocks.net()
-  config.others = ('minivgg_robust',)  # weights of other nets to compare
-  config.scenes = 24  # of one object
-  # A folder (or pattern) of photos instead, whose names begin with their class.
-  config.photos = placeholder(str)
-  # An .npz with x_test, uint8 [N, H, W, 3], and y_test instead.
-  config.data = placeholder(str)
-  config.count = placeholder(int)  # images of the file; all
+  blocks.judging(config)
   config.norm = 'linf'  # 'l2'
   # Radii in intensities of [0, 1], beside 0.
   config.epsilons = (2 / 255, 4 / 255, 8 / 255, 16 / 255)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tools import read, start, start_and_stop
+from scipy import stats
+from tools import read, start, start_and_stop, stops_of_the_same
 
 from vizlab import adversarial, nets
 from vizlab.data.scenes import scenes
@@ -14,6 +15,7 @@ ATTACK = 'adversarial/attack'
 ROBUST = 'adversarial/robustness'
 PICTURES = 'adversarial/robust_pictures'
 TRAIN = 'adversarial/robust_training'
+CERTIFY = 'adversarial/certificates'
 
 
 def test_images_are_attacked_and_told_of(tmp_path):
@@ -52,6 +54,28 @@ def test_robust_accuracy_is_that_of_the_library(tmp_path):
   assert results['minivgg_robust'] == pytest.approx(want.robust[-1])
 
 
+def test_certificates_are_those_of_the_library(tmp_path):
+  results = start(CERTIFY, tmp_path)
+  seen = scenes(jax.random.key(0), 3, objects=1, size=96)
+  label = np.asarray(seen.labels[:, 0])
+  found = read(tmp_path, 'net_1_sigma_0')
+  assert (found['prediction'] != label).any(), 'it learned random labels'
+  wrong = np.where(found['prediction'] == label, found['radius'], 0).mean()
+  name = 'minivgg_random_labels/0.05'
+  assert results[f'{name}/radius'] == pytest.approx(wrong)
+  assert results['minivgg/0.05/right'] == 1
+  # All votes for one class: alpha^(1/n) is the bound of its share.
+  most = 0.05 * stats.norm.ppf(0.001 ** (1 / 16))
+  assert results['minivgg/0.05/radius'] == pytest.approx(most)
+  table = (tmp_path / 'certificates.csv').read_text().splitlines()
+  assert table[0] == 'net/sigma,right,abstained,mean radius'
+  assert table[1].startswith('minivgg/0.05,1.0,0.0,')
+
+
+def test_certificates_resume(tmp_path, monkeypatch):
+  assert stops_of_the_same(CERTIFY, tmp_path, monkeypatch) > 0
+
+
 @pytest.mark.parametrize(
   ('arrays', 'message'),
   [
@@ -83,6 +107,8 @@ def test_files_of_images_are_checked(arrays, message, tmp_path):
     (ROBUST, {'epsilons': ()}, 'config.epsilons: got'),
     (ROBUST, {'epsilons': (-0.1,)}, 'config.epsilons: got'),
     (ROBUST, {'others': 'minivgg'}, 'config.others: got minivgg again'),
+    (CERTIFY, {'sigmas': (0.0,)}, 'config.sigmas: got .0.0,., expected'),
+    (CERTIFY, {'samples': 0}, 'config.samples: got 0'),
     (PICTURES, {'targets': ''}, 'config.targets: got none'),
     (PICTURES, {'layer': 'relu9'}, "config.layer: got 'relu9'"),
     (TRAIN, {'stages': (32, 2)}, 'config.stages: got .32, 2., expected'),
@@ -94,6 +120,18 @@ def test_wrong_settings_are_named(name, change, message, tmp_path):
   with pytest.raises(ValueError, match=message):
     start(name, tmp_path / 'run', **change)
   assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_layers_in_half_precision_are_trained_in_float32(dtype, tmp_path):
+  start(TRAIN, tmp_path, net={'dtype': dtype}, learning_rate=1e-5)
+  before = nets.get_params(nets.load('minivgg'))['conv3_1']['kernel']
+  before = before.astype(dtype).astype(jnp.float32)
+  after = nets.get_params(nets.load(tmp_path / 'robust.safetensors'))
+  step = np.abs(after['conv3_1']['kernel'] - before)
+  # Steps of Adam, of which half precision would keep none.
+  assert 1e-7 < step.max() < 1e-4
 
 
 @pytest.mark.slow

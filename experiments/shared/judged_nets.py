@@ -1,0 +1,98 @@
+"""Networks that are judged on the same labelled images."""
+
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from vizlab import nets
+from vizlab.runs.inputs import load_classifier, load_other
+from vizlab.runs.settings import listed, need_positive
+from vizlab_experiments.shared.labelled_images import load_labelled_images
+
+__all__ = ['Judged', 'load_judged']
+
+
+class Judged(NamedTuple):
+  """Networks and images.
+
+  Attributes:
+    nets: The networks, by name.
+    images: ``[N, H, W, 3]``.
+    labels: int ``[N]``.
+  """
+
+  nets: dict[str, nets.Network]
+  images: np.ndarray
+  labels: np.ndarray
+
+
+def load_judged(config: ConfigDict) -> Judged:
+  """Loads ``config.net`` and ``config.others``, and the images of the config.
+
+  Those are of ``config.data``, of ``config.photos``, or scenes of one object.
+  """
+  judged = {_name(config.net.weights): load_classifier(config)}
+  for weights in listed(config.others):
+    name = _name(weights)
+    if name in judged:
+      raise ValueError(f'config.others: got {name} again, expected other names')
+    judged[name] = load_other(config, 'others', weights)
+  first, *others = judged.values()
+  classes = nets.layer_info(first)[-1].shape[-1]
+  for net in others:
+    if nets.layer_info(net)[-1].shape[-1] != classes:
+      raise ValueError(
+        f'config.others: got a net of other classes than the {classes} of '
+        f'{config.net.weights}'
+      )
+  images, labels = _images(config, first)
+  like = jax.ShapeDtypeStruct((1, *images.shape[1:]), np.float32)
+  for name, net in judged.items():
+    try:
+      jax.eval_shape(net, like)
+    except (TypeError, ValueError) as error:
+      raise ValueError(
+        f'config.data, config.photos: {name} does not take images of '
+        f'{images.shape[1:]}'
+      ) from error
+  return Judged(judged, images, labels)
+
+
+def _name(weights: str) -> str:
+  return pathlib.PurePath(weights).stem
+
+
+def _images(
+  config: ConfigDict, net: nets.Network
+) -> tuple[np.ndarray, np.ndarray]:
+  """Images and labels of a file, of photos, or of scenes of one object."""
+  if not config.data:
+    known = load_labelled_images(config, net, objects=1)
+    return known.images, known.targets[:, 0]
+  path = pathlib.Path(config.data).expanduser()
+  if not path.is_file():
+    raise ValueError(f'config.data: no such file: {path}')
+  try:
+    with np.load(path) as file:
+      held = {name: file[name] for name in file.files}
+  except (AttributeError, EOFError, OSError, ValueError) as error:
+    raise ValueError(f'config.data: {path} is no .npz of arrays') from error
+  if not {'x_test', 'y_test'} <= set(held):
+    raise ValueError(
+      f'config.data: {path} holds {[*held]}, expected x_test and y_test'
+    )
+  if config.count is not None:
+    need_positive(config, 'count')
+  x, y = (held[name][: config.count] for name in ('x_test', 'y_test'))
+  classes = nets.layer_info(net)[-1].shape[-1]
+  right = x.ndim == 4 and x.dtype == np.uint8 and y.shape == x.shape[:1]
+  right = right and y.dtype.kind in 'iu'
+  if not right or not len(x) or not 0 <= y.min() <= y.max() < classes:
+    raise ValueError(
+      f'config.data: got x_test {x.dtype} {x.shape} and y_test {y.shape}, '
+      f'expected uint8 [N, H, W, 3] and classes below {classes}'
+    )
+  return (x / np.float32(255)).astype(np.float32), y.astype(np.int32)
