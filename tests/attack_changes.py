@@ -66,7 +66,7 @@ ATTACKED = {
     'data': Change('none.npz', {}, 'config.data: no such file'),
     'count': Change(1, {'data': '{files}/images.npz'}),
     'sigmas': (0.3,),
-    'selection': Change(64, {'sigmas': (3.0,), 'selection': 1}),
+    'selection': 5,
     'samples': 9,
     'alpha': 0.1,
     'chunk': Change(1, {}, 'nothing'),

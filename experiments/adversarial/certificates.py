@@ -67,7 +67,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     arrays = recorder.once(
       item, functools.partial(_certified, inputs, recorder, item, net, sigma)
     )
-    certificates[f'{name}/{sigma:g}'] = adversarial.Certificate(**arrays)
+    certificates[f'{name}/{sigma:g}'] = adversarial.Certificate(
+      *(arrays[field] for field in adversarial.Certificate._fields)
+    )
   summaries = {
     name: _summary(each, inputs.labels) for name, each in certificates.items()
   }
@@ -86,7 +88,7 @@ def _certified(
   net: nets.Network,
   sigma: float,
 ) -> dict[str, np.ndarray]:
-  """Fields of the `adversarial.Certificate` of all images."""
+  """Votes, and fields of the `adversarial.Certificate`, of all images."""
   config = inputs.config
   keys = jax.random.split(jax.random.key(config.seed))
   counts = {'selection': config.selection, 'votes': config.samples}
@@ -118,7 +120,7 @@ def _certified(
   certificate = adversarial.certified_radius(
     **found, sigma=sigma, alpha=config.alpha
   )
-  return certificate._asdict()
+  return {**found, **certificate._asdict()}
 
 
 def _summary(
