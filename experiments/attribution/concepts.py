@@ -123,15 +123,19 @@ def _concepts(inputs: Inputs) -> dict[str, np.ndarray]:
 
   @jax.jit
   def by_channel(net: nets.Network, x: Array) -> tuple[Array, Array, Array]:
-    asked = score(net, logit(target))
-    units = attribution.layer_relevance(asked, x, info.name, composite)
-    return asked(x), attribution.lrp(asked, x, composite), units.sum((0, 1))
+    score_fn = score(net, logit(target))
+    units = attribution.layer_relevance(score_fn, x, info.name, composite)
+    return (
+      score_fn(x),
+      attribution.lrp(score_fn, x, composite),
+      units.sum((0, 1)),
+    )
 
   @jax.jit
   def through(net: nets.Network, x: Array, masks: Array) -> Array:
-    asked = score(net, logit(target))
+    score_fn = score(net, logit(target))
     return jax.lax.map(
-      lambda mask: attribution.lrp(asked, x, composite, {info.name: mask}),
+      lambda mask: attribution.lrp(score_fn, x, composite, {info.name: mask}),
       masks,
     )
 
@@ -186,8 +190,8 @@ def _updating(layer: str, composite: Composite) -> Callable[..., dict]:
     first: Array,
   ) -> dict[str, probes.Strongest]:
     logits, acts = net(x)
-    asked = score(net, logit(logits.argmax(-1)))
-    units = attribution.layer_relevance(asked, x, layer, composite)
+    score_fn = score(net, logit(logits.argmax(-1)))
+    units = attribution.layer_relevance(score_fn, x, layer, composite)
     values = dict(zip(_RANKINGS, (units, acts[layer]), strict=True))
     return {
       name: probes.strongest(state[name], values[name], first)

@@ -133,9 +133,9 @@ def _propagated(
   x: Array,
   composite: Composite,
   through: Mapping[str, Array] | None,
-  asked: Sequence[str],
+  at: Sequence[str],
 ) -> tuple[Array, dict[str, Array], Array]:
-  """Relevance of the images and of the layers ``asked`` for, and the scores."""
+  """Relevance of the images and at some layers, and the scores."""
   score = need_score(score, 'lrp')
   check_images(x)
   if not isinstance(composite, Composite):
@@ -146,11 +146,11 @@ def _propagated(
     raise ValueError(f'through: got {through!r}, expected {{layer: mask}}')
   through = dict(through or {})
   acts: Acts = {}
-  if through or asked:
+  if through or at:
     acts = jax.eval_shape(lambda x: score.run(x)[1], x)
   for name in through:
     check_name('through', name, acts)
-  for name in asked:
+  for name in at:
     check_name('layer', name, acts)
   layers: list[tuple[Any, bool]] = []
 
@@ -173,7 +173,7 @@ def _propagated(
   # Relevance goes to an offset of a layer as a gradient would.
   offsets = {
     name: vary_with((score, x), jnp.zeros(acts[name].shape, acts[name].dtype))
-    for name in asked
+    for name in at
   }
   outputs, backward = jax.vjp(run, x, offsets)
   composite.check(layers)

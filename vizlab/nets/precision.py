@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vizlab.nets.network import Network, get_params, with_params
 from vizlab.types import Array
@@ -52,8 +51,7 @@ def with_dtype(net: Network, dtype: Any) -> Network:
 
 def check_dtype(dtype: Any) -> str:
   """Name of a dtype; raises a `ValueError` if networks do not compute in it."""
-  name = dtype if isinstance(dtype, str) else getattr(dtype, '__name__', dtype)
-  name = name.name if isinstance(name, np.dtype) else name
+  name = getattr(dtype, 'name', getattr(dtype, '__name__', dtype))
   if name not in DTYPES:
     raise ValueError(f'dtype: got {dtype!r}, expected one of {DTYPES}')
   return name
