@@ -37,7 +37,8 @@ def class_names(config: ConfigDict, net: nets.Network) -> list[str]:
   try:
     names = json.loads(pathlib.Path(labels).expanduser().read_text())
   except (OSError, ValueError) as error:
-    raise ValueError(f'config.labels: {labels}: {error}') from error
+    reason = getattr(error, 'strerror', None) or error
+    raise ValueError(f'config.labels: {labels}: {reason}') from error
   if not isinstance(names, list) or len(names) != count:
     raise ValueError(
       f'config.labels: {labels}: expected a JSON list of {count} names, one '

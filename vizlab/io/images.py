@@ -130,8 +130,9 @@ def _locate(source: str | os.PathLike) -> pathlib.Path:
 def _open(path: pathlib.Path, name: str) -> Image.Image:
   """Opens an image as 8-bit RGB in its EXIF orientation."""
   if not path.is_file():
-    what = 'is a folder' if path.is_dir() else 'no such file'
-    raise ValueError(f'image: {what}: {name}')
+    if path.is_dir():
+      raise ValueError(f'image: is a folder, expected a picture: {name}')
+    raise ValueError(f'image: no such file: {name}')
   try:
     with Image.open(path) as file:
       file.load()

@@ -43,7 +43,9 @@ def read_tensors(path: str | os.PathLike) -> tuple[Tensors, dict[str, str]]:
   path = pathlib.Path(path)
   read = _READERS.get(path.suffix)
   if read is None:
-    raise ValueError(f'path: got {path}, expected one of {[*FORMATS]}')
+    raise ValueError(
+      f'path: got {path}, expected a file in one of {[*FORMATS]}'
+    )
   if not path.is_file():
     raise ValueError(f'path: no such file: {path}')
   return read(path)

@@ -241,7 +241,7 @@ def test_damaged_and_missing_files(squeezenet, tmp_path):
     nets.load(tmp_path / 'vgg99.safetensors', arch='vgg99')
   with pytest.raises(ValueError, match='path: no such file: .*b.safetensors'):
     nets.load(tmp_path / 'b.safetensors')
-  with pytest.raises(ValueError, match='path: got .*net.zip, expected one of'):
+  with pytest.raises(ValueError, match='path: got .*zip, expected a file in'):
     nets.load(tmp_path / 'net.zip')
   with pytest.raises(ValueError, match='expected a name in .safetensors'):
     nets.save(squeezenet, tmp_path / 'net.h5')

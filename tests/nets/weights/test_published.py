@@ -203,7 +203,7 @@ def test_a_missing_reader_is_told_before_the_download(server, monkeypatch):
     ('minivg', "did you mean 'minivgg'?"),
     ('torchvision/vgg91', "source: got .* did you mean 'torchvision/vgg19'?"),
     ('timm/nothing', "source: got 'timm/nothing', expected one of"),
-    ('folder/file', 'path: got folder/file, expected one of'),
+    ('folder/file', 'path: got folder/file, expected a file in'),
   ],
 )
 def test_unknown_names(name, message):
