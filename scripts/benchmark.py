@@ -252,7 +252,7 @@ def run_task(name: str, contenders: dict[str, timing.Contender]) -> list[dict]:
 
 def race_of_networks() -> dict[str, Any]:
   """Runs and prints the forward pass and saliency of several networks."""
-  chosen(())
+  chosen((), 1)
   rate, load = timing.heading()
   rows = []
   size = SIZE.value if FLAGS['size'].present else None
@@ -292,7 +292,8 @@ def chosen(known: Collection[str], start: int = 0) -> list[str]:
   """Names in --only from ``start`` on, or all; exits if one is unknown."""
   names = ONLY.value[start:]
   if unknown := sorted(set(names) - set(known)):
-    sys.exit(f'error: only: got {unknown}, expected some of {[*known]}')
+    expected = f'some of {[*known]}' if known else 'nothing beside it'
+    sys.exit(f'error: only: got {unknown}, expected {expected}')
   return names or [*known]
 
 
@@ -318,7 +319,7 @@ def setting() -> tuple[nets.Network, Array]:
 
 def race_of_styles() -> dict[str, Any]:
   """Runs and prints style transfer."""
-  chosen(())
+  chosen((), 1)
   return {'rows': style_race.race(WEIGHTS.value, SIZE.value, REPEATS.value)}
 
 

@@ -71,7 +71,15 @@ def test_benchmark_of_precisions(tmp_path):
   assert float32 == 1 > float16 > 0.95 and bfloat16 > 0.9
 
 
-@pytest.mark.parametrize('only', ['nothing', 'precision,nothing'])
-def test_benchmark_of_an_unknown_task(only):
+@pytest.mark.parametrize(
+  ('only', 'expected'),
+  [
+    ('nothing', 'some of'),
+    ('precision,nothing', 'some of'),
+    ('networks,nothing', 'nothing beside it'),
+    ('style_transfer,nothing', 'nothing beside it'),
+  ],
+)
+def test_benchmark_of_an_unknown_task(only, expected):
   done = call('benchmark', f'--only={only}')
-  assert "only: got ['nothing'], expected some of" in done.stderr
+  assert f"only: got ['nothing'], expected {expected}" in done.stderr
