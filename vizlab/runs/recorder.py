@@ -300,14 +300,14 @@ class Recorder:
   ) -> None:
     """Writes ``report.html``, its figures as PNG and its tables as CSV."""
     stopping.check()
-    figures = [part for part in parts if isinstance(part, report.Figure)]
-    for part in figures:
-      self.picture(part.name, part.picture)
+    names = []
     for part in parts:
-      if isinstance(part, report.Table):
+      if isinstance(part, report.Figure):
+        self.picture(part.name, part.picture)
+        names.append(flat(part.name))
+      else:
         with stopping.writing():
           io.write_text(self._path(f'{flat(part.name)}.csv'), part.csv())
-    names = [flat(part.name) for part in figures]
     with stopping.writing():
       io.write_json(self._path(files.FIGURES), names)
     page = report.html(
