@@ -43,6 +43,17 @@ class Scene(NamedTuple):
   masks: Array
 
 
+class _Numbers(NamedTuple):
+  """All random numbers of one scene; a trait takes the first of its 12."""
+
+  labels: Array  # int32 [2], the first shape and the step to the second
+  light: Array  # [2], in [0, 1)
+  layout: Array  # [7, 12], in [0, 1)
+  # In [0, 1) [7, 12], the texture, and the texture's seed.
+  backdrop: tuple[Array, Array, Array]
+  objects: tuple[Array, Array, Array]  # the same, of both objects
+
+
 class _Object(NamedTuple):
   """All sampled parameters of one object."""
 
@@ -77,27 +88,32 @@ def scene(
     A `Scene`.
   """
   _check(objects, size, correlation)
-  keys = jax.random.split(key, 6)
-  label_key, layout_key, back_key, light_key, *keys = keys
+  drawn = _draw_numbers(key)
   two = jnp.asarray(objects) == 2
-  backdrop, back_colour = _backdrop(back_key, size)
-  centres, radii = _place(layout_key, two)
-  labels = _two_labels(label_key)
-  light = _uniform(light_key, (2,), minval=-1.0, maxval=1.0)
+  backdrop, back_colour = _backdrop(drawn.backdrop, size)
+  centres, radii = _place(drawn.layout, two)
+  first, step = drawn.labels
+  labels = jnp.stack([first, (first + step) % len(SHAPES)])
+  light = _within(drawn.light, -1.0, 1.0)
   light = light / jnp.maximum(jnp.linalg.norm(light), 1e-3)
-  image, masks, textures = backdrop, [], []
-  for i, present in enumerate((True, two)):
-    thing = _sample(
-      keys[i], labels[i], centres[i], radii[i], back_colour, correlation
-    )
+  present = jnp.array([True, False]) | two[None]
+
+  def add(
+    image: Array, row: tuple[Array, ...]
+  ) -> tuple[Array, tuple[Array, Array]]:
+    present, *own = row
+    thing = _sample(*own, back_colour, correlation)
     image, mask = jax.lax.cond(present, _draw, _leave, image, thing, light)
-    masks.append(mask)
-    textures.append(jnp.where(present, thing.texture, -1))
-  labels = jnp.where(jnp.array([True, False]) | two[None], labels, -1)
+    return image, (mask, jnp.where(present, thing.texture, -1))
+
+  # A loop, as it compiles one object and not two.
+  rows = present, drawn.objects, labels, centres, radii
+  image, (masks, textures) = jax.lax.scan(add, backdrop, rows)
+  labels = jnp.where(present, labels, -1)
   y, x = _pixels(size)
   shade = 0.92 + 0.16 * ((x - 0.5) * light[0] + (y - 0.5) * light[1])
   image = jnp.clip(image * shade[..., None], 0, 1)
-  return Scene(image, labels, jnp.stack(textures), jnp.stack(masks))
+  return Scene(image, labels, textures, masks)
 
 
 def scenes(
@@ -197,10 +213,6 @@ def _check(objects: int | Array, size: int, correlation: float | Array) -> None:
     raise ValueError(f'correlation: got {correlation}, expected 0 to 1')
 
 
-# Explicit dtypes, so that the draws are the same with x64.
-_uniform = functools.partial(jax.random.uniform, dtype=jnp.float32)
-_randint = functools.partial(jax.random.randint, dtype=jnp.int32)
-_bits = functools.partial(jax.random.bits, dtype=jnp.uint32)
 _SIDES = np.array([[1], [-1]], np.float32)  # sides of the centre
 
 
@@ -215,23 +227,50 @@ def _turn(x: Array, y: Array, angle: Array) -> Array:
   return jnp.stack([c * x + s * y, c * y - s * x], -1)
 
 
-def _two_labels(key: Array) -> Array:
-  """Two different shapes, each uniform."""
-  first_key, step_key = jax.random.split(key)
-  first = _randint(first_key, (), 0, len(SHAPES))
-  step = _randint(step_key, (), 1, len(SHAPES))
-  return jnp.stack([first, (first + step) % len(SHAPES)]).astype(jnp.int32)
+def _draw_numbers(key: Array) -> _Numbers:
+  """Draws all random numbers of a scene.
+
+  Each kind in one call: a draw is a large program, and there are two dozen.
+  """
+  # Explicit dtypes, so that the draws are the same with x64.
+  keys = jax.random.split(key, 6)
+  below = jax.vmap(lambda k: jax.random.split(k, 7))(keys)
+  uniform = jax.vmap(
+    jax.vmap(lambda k: jax.random.uniform(k, (12,), jnp.float32))
+  )
+  u = uniform(below)
+  # The two labels, and the textures of the background and of the objects.
+  whole = jax.vmap(
+    lambda k, low, high: jax.random.randint(k, (), low, high, jnp.int32)
+  )(
+    below[np.array([0, 0, 2, 4, 5]), np.array([0, 1, 0, 1, 1])],
+    jnp.array([0, 1, 0, 0, 0]),
+    jnp.array([len(SHAPES)] * 2 + [len(TEXTURES)] * 3),
+  )
+  seeds = jax.vmap(lambda k: jax.random.bits(k, (), jnp.uint32))(
+    below[np.array([2, 4, 5]), np.array([3, 5, 5])]
+  )
+  return _Numbers(
+    labels=whole[:2],
+    light=jax.random.uniform(keys[3], (2,), jnp.float32),
+    layout=u[1],
+    backdrop=(u[2], whole[2], seeds[0]),
+    objects=(u[4:], whole[3:], seeds[1:]),
+  )
 
 
-def _place(key: Array, two: Array) -> tuple[Array, Array]:
+def _within(u: Array, low: float, high: float) -> Array:
+  """Numbers in [0, 1) as numbers in [low, high)."""
+  return u * (np.float32(high) - np.float32(low)) + np.float32(low)
+
+
+def _place(u: Array, two: Array) -> tuple[Array, Array]:
   """Centres ``[2, 2]`` and radii ``[2]``: inside the image, not overlapping."""
-  r_key, c_key, a_key = jax.random.split(key, 3)
-  u = _uniform(r_key, (2,))
-  radii = jnp.where(two, 0.15 + 0.08 * u, 0.17 + 0.25 * u)
-  anywhere = _uniform(c_key, (2, 2))
+  radii = jnp.where(two, 0.15 + 0.08 * u[0, :2], 0.17 + 0.25 * u[0, :2])
+  anywhere = u[1, :4].reshape(2, 2)
   alone = radii[:, None] + anywhere * (1 - 2 * radii[:, None])
   # Two objects: on opposite sides of the centre, along a random direction.
-  angle = _uniform(a_key) * 2 * jnp.pi
+  angle = u[2, 0] * 2 * jnp.pi
   way = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
   reach = (0.5 - radii[:, None]) / jnp.maximum(jnp.abs(way).max(), 1e-3)
   least = (radii.sum() + 0.01) / 2
@@ -240,48 +279,46 @@ def _place(key: Array, two: Array) -> tuple[Array, Array]:
   return jnp.where(two, apart, alone), radii
 
 
-def _far_colour(key: Array, colour: Array, tries: int = 4) -> Array:
-  """Returns the farthest of a few random colours from ``colour``."""
-  some = _uniform(key, (tries, 3), minval=0.05)
+def _far_colour(u: Array, colour: Array) -> Array:
+  """Returns the farthest of four random colours from ``colour``."""
+  some = _within(u.reshape(4, 3), 0.05, 1.0)
   return some[jnp.square(some - colour[None]).sum(-1).argmax()]
 
 
 def _sample(
-  key: Array,
+  drawn: tuple[Array, Array, Array],
   label: Array,
   centre: Array,
   radius: Array,
   back_colour: Array,
   correlation: float | Array,
 ) -> _Object:
-  keys = jax.random.split(key, 7)
-  own = _uniform(keys[0]) < correlation
-  free = _randint(keys[1], (), 0, len(TEXTURES))
-  first = _far_colour(keys[2], back_colour)
-  second = _far_colour(keys[3], (first + back_colour) / 2)
+  u, free, seed = drawn
+  first = _far_colour(u[2], back_colour)
+  second = _far_colour(u[3], (first + back_colour) / 2)
   return _Object(
     label=label,
-    texture=jnp.where(own, label, free).astype(jnp.int32),
+    texture=jnp.where(u[0, 0] < correlation, label, free),
     centre=centre,
     radius=radius,
-    angle=_uniform(keys[4]) * 2 * jnp.pi,
-    seed=_bits(keys[5]),
-    period=_uniform(keys[6], minval=0.09, maxval=0.15),
+    angle=u[4, 0] * 2 * jnp.pi,
+    seed=seed,
+    period=_within(u[6, 0], 0.09, 0.15),
     colours=jnp.stack([first, second]),
   )
 
 
-def _backdrop(key: Array, size: int) -> tuple[Array, Array]:
+def _backdrop(
+  drawn: tuple[Array, Array, Array], size: int
+) -> tuple[Array, Array]:
   """A textured background of low contrast, and its mean colour."""
-  keys = jax.random.split(key, 6)
-  texture = _randint(keys[0], (), 0, len(TEXTURES))
-  period = _uniform(keys[1], minval=0.1, maxval=0.25)
+  u, texture, seed = drawn
+  period = _within(u[1, 0], 0.1, 0.25)
   y, x = _pixels(size)
-  angle = _uniform(keys[2]) * 2 * jnp.pi
-  p = _turn(x - 0.5, y - 0.5, angle) / period
-  value = grey(texture, p, _bits(keys[3]))[..., None]
-  colour = _uniform(keys[4], (3,), minval=0.15, maxval=0.85)
-  swing = _uniform(keys[5], (3,), minval=-0.22, maxval=0.22)
+  p = _turn(x - 0.5, y - 0.5, u[2, 0] * 2 * jnp.pi) / period
+  value = grey(texture, p, seed)[..., None]
+  colour = _within(u[4, :3], 0.15, 0.85)
+  swing = _within(u[5, :3], -0.22, 0.22)
   ahead = (None, None)
   return colour[ahead] + (value - 0.5) * swing[ahead], colour
 
@@ -297,14 +334,16 @@ def _draw(image: Array, thing: _Object, light: Array) -> tuple[Array, Array]:
   y, x = _pixels(size)
   dx, dy = x - thing.centre[0], y - thing.centre[1]
 
-  def distance(dx: Array, dy: Array) -> Array:
-    p = _turn(dx, dy, thing.angle) / thing.radius
-    return signed_distance(thing.label, p) * thing.radius
-
-  inside = distance(dx, dy)
-  mask = jnp.clip(0.5 - inside * size, 0, 1)
   drop = 0.12 * thing.radius * light
-  shadow = jnp.clip(0.5 - distance(dx + drop[0], dy + drop[1]) * 25, 0, 1)
+  p = [
+    _turn(dx, dy, thing.angle),
+    _turn(dx + drop[0], dy + drop[1], thing.angle),
+  ]
+  # Of the object and of its shadow, in one call: each compiles all shapes.
+  away = signed_distance(thing.label, jnp.stack(p) / thing.radius)
+  inside, behind = away * thing.radius
+  mask = jnp.clip(0.5 - inside * size, 0, 1)
+  shadow = jnp.clip(0.5 - behind * 25, 0, 1)
   image = image * (1 - 0.45 * shadow)[..., None]
   p = _turn(dx, dy, thing.angle * 1.7) / thing.period
   value = grey(thing.texture, p, thing.seed)[..., None]
