@@ -1,6 +1,6 @@
 """The precision in which the layers of a network compute."""
 
-from collections.abc import Mapping
+import functools
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from vizlab.types import Array
 __all__ = ['check_dtype', 'with_dtype']
 
 DTYPES = 'float32', 'bfloat16', 'float16'
+_Params = dict[str, dict[str, Array]]
 
 
 def with_dtype(net: Network, dtype: Any) -> Network:
@@ -44,7 +45,14 @@ def with_dtype(net: Network, dtype: Any) -> Network:
       f'net: got a {type(net).__name__}, expected a network of vizlab, not '
       'tiled; a model of your own computes in the dtype that it was written for'
     )
-  new = with_params(net, _cast(get_params(net), name))
+  params, lost = _cast(get_params(net), name)
+  for layer, each in lost.items():
+    for parameter, some in each.items():
+      if not isinstance(some, jax.core.Tracer) and some:
+        raise ValueError(
+          f'net: {layer}/{parameter} has numbers that {name} cannot hold'
+        )
+  new = with_params(net, params)
   object.__setattr__(new, 'dtype', name)
   return new
 
@@ -57,18 +65,12 @@ def check_dtype(dtype: Any) -> str:
   return name
 
 
-def _cast(
-  params: Mapping[str, Mapping[str, Array]], dtype: str
-) -> dict[str, dict[str, Array]]:
-  """Parameters in a dtype, which must hold all that are finite."""
-  made: dict[str, dict[str, Array]] = {}
-  for layer, each in params.items():
-    made[layer] = {}
-    for name, old in each.items():
-      made[layer][name] = new = old.astype(dtype)
-      traced = isinstance(new, jax.core.Tracer)
-      if not traced and (jnp.isfinite(old) & ~jnp.isfinite(new)).any():
-        raise ValueError(
-          f'net: {layer}/{name} has numbers that {dtype} cannot hold'
-        )
-  return made
+@functools.partial(jax.jit, static_argnames='dtype')
+def _cast(params: _Params, dtype: str) -> tuple[_Params, _Params]:
+  """Parameters in a dtype, and whether it cannot hold some of each."""
+
+  def lost(old: Array, new: Array) -> Array:
+    return (jnp.isfinite(old) & ~jnp.isfinite(new)).any()
+
+  new = jax.tree.map(lambda old: old.astype(dtype), params)
+  return new, jax.tree.map(lost, params, new)

@@ -9,9 +9,21 @@ from vizlab.nets.layers import (
   AveragePool,
   Channels,
   Conv,
+  Dense,
   Subsample,
 )
 from vizlab.rules import PoolWindow, Rules, avg_pool, max_pool
+
+
+@pytest.mark.parametrize('shape', [(3, 3, 2, 5), (70, 3), (1, 1, 1, 1)])
+def test_kernels_are_those_of_jax(shape):
+  *window, channels, features = shape
+  key = jax.random.key(6)
+  op = Conv('conv', features, kernel=window[0]) if window else Dense('fc', 3)
+  params = op.init(key, (8, 8, channels) if window else (channels,))
+  wanted = jax.nn.initializers.he_normal()(key, shape, jnp.float32)
+  np.testing.assert_allclose(params['kernel'], wanted, rtol=1e-6)
+  assert params['kernel'].dtype == jnp.float32 and not params['bias'].any()
 
 
 @pytest.mark.parametrize(

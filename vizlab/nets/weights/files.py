@@ -261,7 +261,8 @@ def _params(
     value = entry.to_ours(np.asarray(tensors[name], np.float32))
     if not np.isfinite(value).all():
       raise ValueError(f'{origin} has non-finite numbers in {name!r}')
-    params.setdefault(entry.layer, {})[entry.parameter] = jnp.asarray(value)
+    # A copy, as `asarray` would compile a program for each shape.
+    params.setdefault(entry.layer, {})[entry.parameter] = jnp.array(value)
   return params
 
 
