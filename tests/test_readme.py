@@ -26,7 +26,12 @@ PAGES = [
 
 @pytest.mark.parametrize(
   ('page', 'number'),
-  [(page, i) for page in PAGES for i in range(len(examples(page)))],
+  [
+    # The README's always; the other pages are run as slow tests.
+    pytest.param(page, i, marks=[] if page == 'README.md' else pytest.mark.slow)
+    for page in PAGES
+    for i in range(len(examples(page)))
+  ],
 )
 def test_example_runs(page, number, tmp_path, monkeypatch):
   example = examples(page)[number]

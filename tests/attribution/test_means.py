@@ -58,7 +58,8 @@ def test_midpoints_are_exact_on_a_parabola_with_one_step(x):
 
 @pytest.mark.parametrize('kind', ['black', 'grey', 'blurred', 'random'])
 def test_it_sums_to_the_difference_of_scores(kind, minivgg, images):
-  asked = score(minivgg, logit(jnp.array([2, 13, 0, 1, 5])))
+  images = images[:2]
+  asked = score(minivgg, logit(jnp.array([2, 13])))
   baseline = {
     'black': 0.0,
     'grey': 0.5,

@@ -8,8 +8,6 @@ from tools import read, start
 from vizlab import nets
 from vizlab.data.scenes import scenes
 
-pytestmark = pytest.mark.slow  # whole runs
-
 
 @pytest.fixture(scope='module')
 def atlas(tmp_path_factory):

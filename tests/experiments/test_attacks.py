@@ -40,7 +40,6 @@ def test_a_class_is_led_to_by_name(tmp_path):
   assert (said == 0).all()
 
 
-@pytest.mark.slow
 def test_robust_accuracy_is_that_of_the_library(tmp_path):
   results = start(ROBUST, tmp_path, others='', epsilons=(0.0, 4 / 255))
   config = robustness.get_test_config()
@@ -122,7 +121,6 @@ def test_wrong_settings_are_named(name, change, message, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_layers_in_half_precision_are_trained_in_float32(dtype, tmp_path):
   start(TRAIN, tmp_path, net={'dtype': dtype}, learning_rate=1e-5)
@@ -134,7 +132,6 @@ def test_layers_in_half_precision_are_trained_in_float32(dtype, tmp_path):
   assert 1e-7 < step.max() < 1e-4
 
 
-@pytest.mark.slow
 def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
   """A few steps learn one small batch by heart."""
   start(TRAIN, tmp_path, stages=((32, 12),), batch_size=8, learning_rate=3e-3)
@@ -155,7 +152,6 @@ def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
   assert jnp.isfinite(found['curve']).all()
 
 
-@pytest.mark.slow
 def test_gradients_are_measured(tmp_path):
   results = start(PICTURES, tmp_path, targets='star,disc')
   known = scenes(jax.random.key(0), 3, objects=1, size=96)
@@ -190,7 +186,6 @@ def test_gradients_are_measured(tmp_path):
   np.testing.assert_allclose(between[0], x[0], atol=0.05)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name', [ROBUST, TRAIN, PICTURES])
 def test_a_stopped_one_ends_the_same(name, tmp_path, monkeypatch):
   changes = {'others': ''} if name == ROBUST else {}

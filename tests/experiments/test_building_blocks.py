@@ -7,7 +7,6 @@ from vizlab_experiments.probes import building_blocks
 from vizlab_experiments.shared import groups
 
 
-@pytest.mark.slow
 def test_contributions_of_a_linear_path_are_the_logit(tmp_path):
   results = start('probes/building_blocks', tmp_path, layer='relu5_2', grid=3)
   net = nets.load('minivgg')
@@ -25,7 +24,6 @@ def test_contributions_of_a_linear_path_are_the_logit(tmp_path):
   np.testing.assert_allclose(by_unit.sum(), wanted, rtol=1e-3)
 
 
-@pytest.mark.slow
 def test_many_groups_add_up_to_the_whole(tmp_path):
   results = start(
     'probes/building_blocks', tmp_path, layer='relu5_2', groups=30, steps=1
@@ -39,7 +37,6 @@ def test_many_groups_add_up_to_the_whole(tmp_path):
   assert (parts['positions'] >= 0).all() and (parts['units'] >= 0).all()
 
 
-@pytest.mark.slow
 def test_contributions_between_layers_are_those_of_the_lower_groups(tmp_path):
   results = start('probes/building_blocks', tmp_path, lower='pool3', groups=4)
   flow = read(tmp_path, 'between')['contributions']
@@ -72,7 +69,6 @@ def test_a_negative_activation_is_in_no_group():
   )
 
 
-@pytest.mark.slow
 def test_the_grid_is_aligned_unless_it_is_not_asked_for(tmp_path):
   made = {}
   for reach in (1.0, None):

@@ -56,7 +56,6 @@ def test_views_that_are_judged_lie_halfway():
   assert jnp.abs(drawn.change).max() <= 1
 
 
-@pytest.mark.slow
 def test_the_generator_learns_to_draw(tmp_path):
   results = start(
     NAME, tmp_path, styles=6, steps=150, batch_size=8, features=32,
@@ -83,7 +82,6 @@ def test_the_generator_learns_to_draw(tmp_path):
   assert read(tmp_path, 'shown')['turned'].shape == (3, 5, 16, 16, 4)
 
 
-@pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   stops = stops_of_the_same(NAME, tmp_path, monkeypatch, every=2)
   assert stops > 0

@@ -4,8 +4,6 @@ from tools import read, start
 
 from vizlab import nets
 
-pytestmark = pytest.mark.slow  # whole runs
-
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):

@@ -11,7 +11,6 @@ from vizlab.runs.reader import read_metrics
 LAYERS = ('relu1_1', 'relu2_1')
 
 
-@pytest.mark.slow
 def test_the_network_learns_to_lower_the_loss(tmp_path):
   results = start('generate/fast_style', tmp_path, steps=60, compare=20)
   rows = [row['training/loss'] for row in read_metrics(tmp_path)]
@@ -44,7 +43,6 @@ def test_the_network_learns_to_lower_the_loss(tmp_path):
   assert abs(results['loss'] - float(losses[0] / losses[1])) < 0.02
 
 
-@pytest.mark.slow
 def test_squares_are_cut_from_photos(tmp_path):
   write_pictures(tmp_path, ['a', 'b'])
   run = tmp_path / 'run'
@@ -56,7 +54,6 @@ def test_squares_are_cut_from_photos(tmp_path):
   assert not np.array_equal(one[key], two[key])
 
 
-@pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   stops = stops_of_the_same(
     'generate/fast_style',

@@ -6,7 +6,6 @@ from tools import start
 from vizlab import nets, probes
 
 
-@pytest.mark.slow
 def test_the_strongest_units_and_inputs_come_first(tmp_path):
   results = start(
     'probes/filters', tmp_path / 'run', layers='conv3_1', count=4, inputs=64

@@ -86,7 +86,6 @@ def test_a_second_run_does_nothing(whole, pictures, monkeypatch):
   assert execute(folder, settings(pictures), whole[0]) == whole[1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('after', [1, 3])
 def test_a_killed_run_goes_on(after, whole, pictures, tmp_path, monkeypatch):
   write, written = Recorder.arrays, []
@@ -243,7 +242,6 @@ assert 'all-gather' not in program and 'all-reduce' not in program
 """
 
 
-@pytest.mark.slow
 def test_eight_devices_give_the_numbers_of_one(whole, pictures, tmp_path):
   environment = {
     **os.environ,

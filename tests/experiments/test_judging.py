@@ -21,7 +21,6 @@ def test_photos_say_their_class(files, message, tmp_path):
     start('attribution/judge', tmp_path / 'run', photos=str(tmp_path))
 
 
-@pytest.mark.slow
 def test_the_best_pictures_come_first(tmp_path):
   whole = start('attribution/judge', tmp_path / 'whole', methods='cam,saliency')
   assert whole['energy/cam'] > whole['energy/saliency'] > 0
@@ -33,7 +32,6 @@ def test_the_best_pictures_come_first(tmp_path):
     assert (np.diff(found['quality']) <= 0).all()
 
 
-@pytest.mark.slow
 def test_photos_are_judged_without_masks(tmp_path):
   rng = np.random.default_rng(0)
   for target in (3, 13):
@@ -48,7 +46,6 @@ def test_photos_are_judged_without_masks(tmp_path):
   assert 'deletion/grad_cam' in results and 'energy/grad_cam' not in results
 
 
-@pytest.mark.slow
 def test_sanity_tells_who_failed(tmp_path):
   results = start(
     'attribution/sanity', tmp_path / 'run', methods='guided_backprop,grad_cam'

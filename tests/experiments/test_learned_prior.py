@@ -13,7 +13,6 @@ from vizlab_experiments.generate import learned_prior as experiment
 from vizlab_experiments.shared.images import load_images
 
 
-@pytest.mark.slow
 def test_the_decoder_learns_to_invert_the_layer(tmp_path):
   results = start(
     'generate/learned_prior', tmp_path, steps=80, batch_size=4,
@@ -35,7 +34,6 @@ def test_the_decoder_learns_to_invert_the_layer(tmp_path):
   assert nets.param_count(maker) == results['parameters']
 
 
-@pytest.mark.slow
 def test_a_vector_is_decoded_too(tmp_path):
   start('generate/learned_prior', tmp_path, code='gap')
   maker = nets.load(tmp_path / 'decoder.safetensors')
@@ -59,7 +57,6 @@ def test_codes_are_bounded_by_their_deviations(tmp_path):
   np.testing.assert_allclose(known['spread'], apart.mean(), rtol=1e-3)
 
 
-@pytest.mark.slow
 def test_samples_of_a_class_become_more_probable(tmp_path):
   """Even a decoder that was not trained is led towards a class."""
   found = {}
@@ -80,7 +77,6 @@ def test_samples_of_a_class_become_more_probable(tmp_path):
   assert found[3.0][0] > found[0.0][0]
 
 
-@pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   stops = stops_of_the_same('generate/learned_prior', tmp_path, monkeypatch)
   assert stops > 1

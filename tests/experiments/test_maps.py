@@ -28,14 +28,12 @@ def test_principal_components_of_the_features(tmp_path):
   assert abs(results['agreement/features'] - np.mean(shares)) < 0.02
 
 
-@pytest.mark.slow
 def test_neighbours_by_features_are_neighbours_in_the_map(tmp_path):
   results = start('probes/maps', tmp_path, scenes=96, batch=32)
   assert results['trustworthiness'] > 0.85
   assert results['agreement/map'] > 0.35
 
 
-@pytest.mark.slow
 def test_umap_keeps_neighbours_together(tmp_path):
   pytest.importorskip('umap')
   both = [

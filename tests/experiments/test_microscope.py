@@ -20,8 +20,6 @@ from vizlab_experiments.shared import unit_maker
 
 LAYERS = ('relu2_1', 'relu3_1', 'fc')
 
-pytestmark = pytest.mark.slow  # whole runs
-
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):

@@ -34,7 +34,6 @@ def test_neighbours_are_those_of_brute_force(tmp_path):
   assert abs(results['agreement/chance'] - np.mean(others)) < 1e-6
 
 
-@pytest.mark.slow
 def test_features_see_objects_and_pixels_do_not(tmp_path):
   results = start(
     'probes/neighbours', tmp_path / 'run', scenes=128, batch=64, count=16

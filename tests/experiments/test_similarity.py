@@ -60,7 +60,6 @@ def test_photos_of_a_folder(tmp_path):
   assert read(tmp_path / 'run', 'similarity')['itself'].shape == (2, 2)
 
 
-@pytest.mark.slow
 def test_a_stopped_run_ends_as_a_whole_one(tmp_path, monkeypatch):
   assert stops_of_the_same('probes/similarity', tmp_path, monkeypatch) > 0
 

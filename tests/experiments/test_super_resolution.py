@@ -13,7 +13,6 @@ from vizlab_experiments.shared import enlarging
 from vizlab_experiments.shared.images import crops, load_images
 
 
-@pytest.mark.slow
 def test_the_network_learns_what_interpolation_lacks(tmp_path):
   results = start(
     'generate/super_resolution', tmp_path, steps=150, width=8, scenes=16,
@@ -65,13 +64,11 @@ def test_the_loss_by_hand(tmp_path):
   assert row['training/loss'] == pytest.approx(wanted, rel=1e-3)
 
 
-@pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   stops = stops_of_the_same('generate/super_resolution', tmp_path, monkeypatch)
   assert stops > 1
 
 
-@pytest.mark.slow
 def test_a_perceptual_distance_is_measured_if_asked_for(tmp_path, assets):
   weights = assets / 'weights'
   results = start(
@@ -97,7 +94,6 @@ def test_set5_by_interpolation_has_the_published_figures(tmp_path, assets):
   assert abs(results['SSIM/bicubic'] - 0.8104) < 0.002
 
 
-@pytest.mark.slow
 def test_the_network_that_ships_enlarges_better_than_interpolation(
   tmp_path, assets
 ):

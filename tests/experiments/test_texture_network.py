@@ -10,7 +10,6 @@ from vizlab.runs.reader import read_metrics
 NAME = 'generate/texture_network'
 
 
-@pytest.mark.slow
 def test_the_network_learns_to_lower_the_loss(tmp_path):
   results = start(NAME, tmp_path, steps=60, compare=20)
   rows = [row['training/style'] for row in read_metrics(tmp_path)]
@@ -49,7 +48,6 @@ def test_diversity_keeps_textures_apart(tmp_path):
   assert apart[1] > 1.1 * apart[0]
 
 
-@pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   stops = stops_of_the_same(
     NAME, tmp_path, monkeypatch, weights='texture.safetensors'

@@ -9,7 +9,6 @@ from vizlab.data.scenes import SHAPE_NAMES, scene
 SMALL = {'stages': ((32, 6),), 'epochs': (1, 3)}
 
 
-@pytest.mark.slow
 def test_units_of_each_epoch_are_those_of_the_net_then(tmp_path):
   results = start('probes/through_training', tmp_path, **SMALL)
   early, last = (read(tmp_path, f'epoch_{n:03d}') for n in (1, 3))
@@ -33,7 +32,6 @@ def test_units_of_each_epoch_are_those_of_the_net_then(tmp_path):
   assert last['relu3_2/maps'].shape == (2, 32, 32, 3)
 
 
-@pytest.mark.slow
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
   wanted = start('probes/through_training', tmp_path / 'whole', **SMALL)
   found, stops = start_and_stop(

@@ -61,7 +61,6 @@ def test_few_classes_are_axes_by_name(tmp_path):
   assert layer['axes'] == list(SHAPE_NAMES)
 
 
-@pytest.mark.slow
 @needs_browser
 def test_the_page_plays_turns_and_hides(tour, tmp_path):
   told = browse(

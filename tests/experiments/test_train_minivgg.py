@@ -52,7 +52,6 @@ def test_batches_are_functions_of_the_step(config):
   assert (one.labels[:, 1] >= 0).sum() == 1  # a quarter of four
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(config, tmp_path, monkeypatch):
   whole = execute(training, config, tmp_path / 'whole')
   draw, drawn = training_data.batch, []
@@ -107,7 +106,6 @@ def test_bad_settings_are_named(change, message, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.slow
 def test_a_net_can_learn_random_labels_by_heart(tmp_path):
   config = configs.get_config('random_labels')
   config.fixed_scenes, config.batch_size = 6, 12

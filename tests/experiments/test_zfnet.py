@@ -5,7 +5,6 @@ from tools import read, start
 from vizlab import nets, probes
 
 
-@pytest.mark.slow
 def test_both_nets_are_trained_and_measured(tmp_path):
   results = start('probes/zfnet', tmp_path)
   for name, stride, kernel in (('alexnet', 4, 11), ('zfnet', 2, 7)):

@@ -21,6 +21,7 @@ def record():
   return json.loads((folder / 'minivgg.json').read_text())
 
 
+@pytest.mark.slow
 def test_accuracy_on_fresh_scenes(minivgg, record):
   predict = jax.jit(lambda net, x: net(x)[0].argmax(-1))
   right = []
@@ -41,6 +42,7 @@ def test_the_config_is_the_one_that_made_it(record):
   assert {**record['config'], **later} == settings
 
 
+@pytest.mark.slow
 def test_the_net_of_random_labels_knows_them_by_heart_and_no_shapes():
   config = train_minivgg.get_config('random_labels')
   net = nets.load('minivgg_random_labels')
@@ -70,6 +72,7 @@ def test_first_filters_are_smooth_not_noise(minivgg):
   assert np.median(near / (2 * energy)) > 0.3
 
 
+@pytest.mark.slow
 def test_the_robust_net_withstands_what_fools_the_other(minivgg):
   folder = resources.files('vizlab.nets.weights') / 'data'
   written = json.loads((folder / 'minivgg_robust.json').read_text())
