@@ -48,6 +48,7 @@ ATTACKED = {
     'epsilon': 0.1,
     'norm': 'l2',
     'attack_steps': 2,
+    'replays': Change(1, {'method': 'free'}),
     'beta': Change(1.0, {'method': 'trades'}),
     'sigma': Change(0.5, {'method': 'gaussian'}),
     'stages': ((40, 1),),
@@ -94,7 +95,7 @@ REFUSED = [
   ('adversarial/robustness', {'norm': 'l9'}, "config.norm: got 'l9'"),
   (
     'adversarial/robust_training',
-    {'method': 'free'},
-    "config.method: got 'free', expected one of",
+    {'method': 'fast'},
+    "config.method: got 'fast', expected one of",
   ),
 ]

@@ -1,7 +1,8 @@
 """Trains minivgg on scenes so that small changes of an image do not fool it.
 
-Adversarial training (Madry et al. 2018), TRADES (Zhang et al. 2019), or noise,
-from the weights that ship; compared with these by an attack on fresh scenes.
+Adversarial training (Madry et al. 2018), its free form (Shafahi et al. 2019),
+TRADES (Zhang et al. 2019), or noise, from the weights that ship; compared with
+these by an attack on fresh scenes.
 
 Command:
   vizlab-run --config=adversarial/robust_training --workdir=runs/robust
@@ -24,19 +25,25 @@ from vizlab_experiments.configs import blocks
 
 
 def get_config(arg: str = 'madry') -> ConfigDict:
-  """Madry's training, or that of the argument: trades, gaussian, plain."""
+  """Madry's training, or that of the argument: free, trades, gaussian, plain.
+
+  The free one takes four times as many steps, each of one gradient and not of
+  four.
+  """
   config = ConfigDict()
   config.experiment = 'adversarial/robust_training'
   config.seed = 0
   config.net = blocks.net()
-  config.method = arg or 'madry'  # 'trades', 'gaussian', 'plain'
+  config.method = arg or 'madry'  # 'free', 'trades', 'gaussian', 'plain'
   config.epsilon = 8 / 255  # radius in intensities of [0, 1]
   config.norm = 'linf'  # 'l2', 'l1'
   config.attack_steps = 3  # to the worst image, at each step of the training
+  config.replays = 4  # of free: steps in a row on each batch
   config.beta = 6.0  # of trades: weight of the robust part
   config.sigma = 0.1  # of gaussian: deviation of the noise
   # (side of the images in pixels, steps): small images first, they are cheap.
-  config.stages = ((64, 700), (96, 150))
+  steps = 4 if config.method == 'free' else 1
+  config.stages = ((64, 700 * steps), (96, 150 * steps))
   config.batch_size = 64
   config.learning_rate = 1e-3
   config.eval_scenes = 96

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from ml_collections import ConfigDict
 
 from vizlab import adversarial, nets
@@ -25,7 +26,7 @@ from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
 
-METHODS = 'madry', 'trades', 'gaussian', 'plain'
+METHODS = 'madry', 'trades', 'free', 'gaussian', 'plain'
 _WARM = 0.1  # share of the steps in which the rate rises
 
 
@@ -40,7 +41,9 @@ class Inputs(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
-  need_positive(config, 'batch_size', 'learning_rate', 'attack_steps')
+  need_positive(
+    config, 'batch_size', 'learning_rate', 'attack_steps', 'replays'
+  )
   need_positive(config, 'eval_scenes', 'eval_steps')
   need_not_negative(config, 'epsilon', 'beta', 'sigma')
   check_name('config.method', config.method, METHODS)
@@ -62,7 +65,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Trains the net, attacks it as it was and as it is, and writes both."""
   config, start = inputs.config, inputs.net
   done = _train(config, recorder, start)
-  net = nets.with_params(start, done.result)
+  net = nets.with_params(start, done.result['net'])
   nets.save(net, recorder.workdir / 'robust.safetensors', half=True)
   accuracy = {
     name: recorder.once(name, functools.partial(_attacked, inputs, each))
@@ -85,46 +88,66 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
   """Lowers the loss of the method; resumable."""
   steps = scene_training.step_count(config)
-  tx = warm_adam(config.learning_rate, steps, warm=_WARM)
+  side = max(side for side, _ in config.stages)
+  begin = {
+    # Steps are too small for half precision, in which the layers may compute.
+    'net': jax.tree.map(widened, nets.get_params(start)),
+    # Smaller images take a part of it; all methods but one leave it at zero.
+    'delta': jnp.zeros((config.batch_size, side, side, 3)),
+  }
+  tx = optax.partition(
+    {
+      'net': warm_adam(config.learning_rate, steps, warm=_WARM),
+      'delta': adversarial.free_ascent(config.epsilon, config.norm),
+    },
+    {name: name for name in begin},
+  )
   loss = _losses(config)[config.method]
+  replays = config.replays if config.method == 'free' else 1
 
   def loss_fn(
-    params: Any, data: tuple[Array, Array, Array]
+    trained: dict[str, Any], data: tuple[Array, Array, Array]
   ) -> tuple[Array, dict[str, Array]]:
-    return loss(nets.with_params(start, params), *data).mean(), {}
+    x, label, key = data
+    net = nets.with_params(start, trained['net'])
+    delta = trained['delta'][:, : x.shape[1], : x.shape[2]]
+    return loss(net, x, label, key, delta).mean(), {}
 
   def batch(step: int) -> tuple[Array, Array, Array]:
-    key = jax.random.fold_in(jax.random.key(config.seed), step)
     size = training_data.size_at(config, step)
+    key = jax.random.fold_in(jax.random.key(config.seed), step // replays)
     drawn = scenes(key, config.batch_size, size=size)
     # Scenes fold in 0 to the size of the batch - 1.
     key = jax.random.fold_in(key, config.batch_size)
     return drawn.image, drawn.labels[:, 0], key
 
-  # Steps are too small for half precision, in which the layers may compute.
-  begin = jax.tree.map(widened, nets.get_params(start))
   return fit(recorder, tx, loss_fn, begin, batch, steps=steps)
 
 
 def _losses(config: ConfigDict) -> dict[str, Callable[..., Array]]:
-  """Each method's loss, ``(net, x, label, key) -> [B]``."""
+  """Each method's loss, ``(net, x, label, key, delta) -> [B]``."""
   ball = {
     'epsilon': config.epsilon,
     'norm': config.norm,
     'steps': config.attack_steps,
   }
 
-  def plain(net: nets.Network, x: Array, label: Array, key: Array) -> Array:
+  def plain(net: nets.Network, x: Array, label: Array, *_: Array) -> Array:
     return score(net, cross_entropy(label))(x)
 
-  def gaussian(net: nets.Network, x: Array, label: Array, key: Array) -> Array:
+  def gaussian(
+    net: nets.Network, x: Array, label: Array, key: Array, delta: Array
+  ) -> Array:
     noisy = x + config.sigma * jax.random.normal(key, x.shape)
-    return plain(net, jnp.clip(noisy, 0, 1), label, key)
+    return plain(net, jnp.clip(noisy, 0, 1), label)
 
   return {
-    'madry': functools.partial(adversarial.madry_loss, **ball),
-    'trades': functools.partial(
-      adversarial.trades_loss, beta=config.beta, **ball
+    'madry': lambda *args: adversarial.madry_loss(*args[:4], **ball),
+    'trades': lambda *args: adversarial.trades_loss(
+      *args[:4], beta=config.beta, **ball
+    ),
+    'free': lambda net, x, label, key, delta: adversarial.free_loss(
+      net, x, label, delta
     ),
     'gaussian': gaussian,
     'plain': plain,

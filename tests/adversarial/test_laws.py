@@ -16,7 +16,8 @@ EPSILON = 0.03
 NOT_ATTACKS = {
   'Attacked', 'Certificate', 'Moved', 'RobustAccuracy', 'Trial', 'Universal',
   'ascend', 'moved', 'paste', 'patch', 'spatial', 'universal',
-  'certified_radius', 'interval_bounds', 'lead', 'madry_loss', 'mislead',
+  'certified_radius', 'free_ascent', 'free_loss', 'interval_bounds', 'lead',
+  'madry_loss', 'mislead',
   'noisy_votes', 'robust_accuracy', 'summary', 'sure_class', 'trades_loss',
   'trial',
 }  # fmt: skip

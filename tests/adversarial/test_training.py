@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from linear_nets import greys, linear_net
 
@@ -63,6 +64,61 @@ def test_each_image_starts_at_a_point_of_its_own(norm):
   length = np.linalg.norm(delta, order, axis=1)
   assert (length > 0.02).all() and (length <= 0.1001).all()
   assert not np.allclose(delta[0], delta[1])
+
+
+@pytest.mark.parametrize('norm', ['linf', 'l2'])
+def test_free_training_is_the_papers_algorithm(norm):
+  """Of a linear net, whose gradients are known: each batch three times."""
+  net, w = linear_net(1, 2)
+  x, label = greys(4, 6), np.array([0, 1, 1, 0, 1, 0])
+  epsilon, rate = 0.05, 0.3
+  tx = optax.partition(
+    {'net': optax.sgd(rate), 'delta': adversarial.free_ascent(epsilon, norm)},
+    {'net': 'net', 'delta': 'delta'},
+  )
+  trained = {'net': net, 'delta': jnp.zeros_like(x[:3])}
+  state = tx.init(trained)
+
+  def loss(trained, x, label):
+    return adversarial.free_loss(
+      trained['net'], x, label, trained['delta']
+    ).mean()
+
+  w, b = np.asarray(w, np.float64), np.zeros(2)
+  delta = np.zeros(x[:3].shape)
+  for step in range(6):
+    some = slice(0, 3) if step < 3 else slice(3, 6)
+    grads = jax.grad(loss)(trained, x[some], label[some])
+    updates, state = tx.update(grads, state, trained)
+    trained = optax.apply_updates(trained, updates)
+    # By hand.
+    at = np.clip(np.asarray(x[some]) + delta, 0, 1)
+    logits = np.einsum('nhwc,hwck->nk', at, w) + b
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    wrong = p - np.eye(2)[label[some]]
+    up = np.einsum('nk,hwck->nhwc', wrong, w)
+    w = w - rate * np.einsum('nk,nhwc->hwck', wrong, at) / 3
+    b = b - rate * wrong.mean(0)
+    length = np.sqrt(np.square(up).sum((1, 2, 3), keepdims=True))
+    delta = delta + epsilon * (np.sign(up) if norm == 'linf' else up / length)
+    if norm == 'linf':
+      delta = np.clip(delta, -epsilon, epsilon)
+    else:
+      length = np.sqrt(np.square(delta).sum((1, 2, 3), keepdims=True))
+      delta *= np.minimum(1, epsilon / length)
+    np.testing.assert_allclose(trained['delta'], delta, atol=1e-6)
+    for got, want in zip(trained['net'].args, (w, b), strict=True):
+      np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_wrong_perturbations_are_named(tiny):
+  x = jnp.full((2, 12, 12, 3), 0.5)
+  with pytest.raises(ValueError, match='delta: got shape .* expected'):
+    adversarial.free_loss(tiny, x, jnp.array([0, 1]), x[:1])
+  with pytest.raises(ValueError, match="norm: got 'l3'"):
+    adversarial.free_ascent(0.1, 'l3')
+  with pytest.raises(ValueError, match='epsilon: got -0.1'):
+    adversarial.free_ascent(-0.1)
 
 
 def test_trades_is_the_papers_sum(tiny):

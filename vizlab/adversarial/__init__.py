@@ -27,7 +27,13 @@ from vizlab.adversarial.nearest import carlini_wagner, deepfool, fmn
 from vizlab.adversarial.pgd import fgsm, pgd
 from vizlab.adversarial.spatial import Moved, moved, spatial
 from vizlab.adversarial.square import square
-from vizlab.adversarial.training import ascend, madry_loss, trades_loss
+from vizlab.adversarial.training import (
+  ascend,
+  free_ascent,
+  free_loss,
+  madry_loss,
+  trades_loss,
+)
 from vizlab.adversarial.universal import Universal, paste, patch, universal
 
 __all__ = [
@@ -44,6 +50,8 @@ __all__ = [
   'deepfool',
   'fgsm',
   'fmn',
+  'free_ascent',
+  'free_loss',
   'interval_bounds',
   'lead',
   'madry_loss',

@@ -1,20 +1,30 @@
 """Losses of robust training: the worst images within a ball, or near ones."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.tree_util import Partial
 
-from vizlab.adversarial.attacked import amount, check_attack
-from vizlab.adversarial.balls import random_point, steepest, within
+from vizlab.adversarial.attacked import amount, check_attack, radii
+from vizlab.adversarial.balls import (
+  NORMS,
+  project,
+  random_point,
+  steepest,
+  within,
+)
 from vizlab.adversarial.goals import mislead
 from vizlab.adversarial.pgd import slope
+from vizlab.image.checks import check_images
+from vizlab.lookup import check_name
 from vizlab.objectives import cross_entropy, score
 from vizlab.trees import as_pytree
 from vizlab.types import Array, Net, ScoreFn, whole
 
-__all__ = ['ascend', 'madry_loss', 'trades_loss']
+__all__ = ['ascend', 'free_ascent', 'free_loss', 'madry_loss', 'trades_loss']
 
 
 def ascend(
@@ -114,6 +124,76 @@ def madry_loss(
     rate=rate,
   )  # fmt: skip
   return score(net, cross_entropy(label))(worst)
+
+
+def free_loss(net: Net, x: Array, label: Array, delta: Array) -> Array:
+  r"""Cross entropy of images with a perturbation that is trained, too.
+
+  .. math:: -\log p_y(x + \delta)
+
+  One gradient serves both: the network goes down it, and the perturbation, by
+  `free_ascent`, up. Each batch is taken several times in a row, and the next
+  one begins with the perturbation of the last: robust training for the price
+  of a plain one.
+
+  Args:
+    net: A net with a classifier.
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    label: Their classes ``[...]``.
+    delta: Perturbations ``[..., H, W, C]`` in intensities; zeros at first. What
+      they make of the images is clipped to [0, 1].
+
+  Returns:
+    ``[...]``.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images, the perturbations have
+      another shape, or the net has no such class.
+
+  Reference:
+    Shafahi et al. 2019, algorithm 1.
+  """
+  check_images(x)
+  if delta.shape != x.shape:
+    raise ValueError(f'delta: got shape {delta.shape}, expected {x.shape}')
+  return score(net, cross_entropy(label))(jnp.clip(x + delta, 0, 1))
+
+
+def free_ascent(
+  epsilon: float | Array, norm: str = 'linf'
+) -> optax.GradientTransformation:
+  """Optimizer of the perturbations of `free_loss`: steps of epsilon, upwards.
+
+  It raises the loss that the other parameters lower; see `optax.partition`.
+
+  Args:
+    epsilon: Radius of the ball in intensities, and length of a step.
+    norm: ``'linf'``, ``'l2'`` or ``'l1'``.
+
+  Raises:
+    ValueError: Epsilon is negative or not finite, or the norm is unknown.
+
+  >>> import jax.numpy as jnp
+  >>> import optax
+  >>> tx, delta = free_ascent(0.1), jnp.full((1, 1, 3), 0.05)
+  >>> slope = jnp.array([[[2.0, 0.0, -3.0]]])
+  >>> step, _ = tx.update(slope, tx.init(delta), delta)
+  >>> [round(float(v), 2) for v in (delta + step)[0, 0]]
+  [0.1, 0.05, -0.05]
+  """
+  check_name('norm', norm, NORMS)
+  radius = radii(epsilon, jnp.float32(0))
+
+  def update(
+    gradient: Any, state: optax.EmptyState, delta: Any = None
+  ) -> tuple[Any, optax.EmptyState]:
+    def step(g: Array, delta: Array) -> Array:
+      moved = delta + radius * steepest(g, norm, jnp.full_like(delta, 0.5))
+      return project(moved, radius, norm) - delta
+
+    return jax.tree.map(step, gradient, delta), state
+
+  return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
 def trades_loss(
