@@ -106,7 +106,7 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     'one is most active.',
     [
       *_figures(inputs, found, known, shares),
-      _table(found, known, shares),
+      _table(inputs, found, known, shares),
     ],
   )
   return {
@@ -256,22 +256,50 @@ def _pieces(
 
 
 def _table(
+  inputs: Inputs,
   found: dict[str, np.ndarray],
   known: dict[str, probes.Strongest],
   shares: np.ndarray,
 ) -> Table:
-  """Shares of the concepts, and how far their images are the same."""
+  """Shares of the concepts, and what is in the images of each."""
+  classes = _classes(inputs, found, known)
   rows = []
   for channel, share in zip(found['channels'].tolist(), shares, strict=True):
     by = [np.asarray(known[name].images[channel]) for name in _RANKINGS]
     common = len(np.intersect1d(*by))
-    rows.append(
-      [channel, float(found['relevance'][channel]), float(share), common]
-    )
+    relevance = float(found['relevance'][channel])
+    seen = [
+      ', '.join(dict.fromkeys(classes[i] for i in each.tolist())) for each in by
+    ]
+    rows.append([channel, relevance, float(share), *seen, common])
   return Table(
     'concepts',
-    'Relevance of the channels, their share of that of all, and how many '
-    'of their images both rankings have',
-    ['channel', 'relevance', 'share', 'images in common'],
+    'Relevance of the channels, their share of that of all, the classes that '
+    'the network sees in their images, and how many both rankings have',
+    [
+      'channel',
+      'relevance',
+      'share',
+      *(f'classes by {ranking}' for ranking in _RANKINGS),
+      'images in common',
+    ],
     rows,
   )
+
+
+def _classes(
+  inputs: Inputs,
+  found: dict[str, np.ndarray],
+  known: dict[str, probes.Strongest],
+) -> dict[int, str]:
+  """The most probable class of each image that is shown, by its index."""
+  shown = np.unique(
+    [known[name].images[found['channels']] for name in _RANKINGS]
+  )
+  predict = jax.jit(lambda net, x: net(x)[0].argmax(-1))
+  size = inputs.config.batch
+  best: list[int] = []
+  for first in range(0, len(shown), size):
+    some = np.resize(shown[first : first + size], size)  # always one program
+    best += np.asarray(predict(inputs.net, inputs.images[some])).tolist()
+  return {int(i): inputs.names[k] for i, k in zip(shown, best, strict=False)}

@@ -1,11 +1,14 @@
+import csv
+
 import jax
 import numpy as np
 import pytest
 from tools import read, start, stops_of_the_same, write_pictures
 
 from vizlab import attribution, io, nets
-from vizlab.data.scenes import scenes
+from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.objectives import logit, score
+from vizlab.runs import load_run
 
 
 def test_channels_by_their_relevance_and_the_images_of_each(tmp_path):
@@ -46,6 +49,11 @@ def test_channels_by_their_relevance_and_the_images_of_each(tmp_path):
     np.testing.assert_allclose(
       known[f'{ranking}/values'][first], peaks[order], rtol=1e-3
     )
+    # The classes of its images, the first one first.
+    seen = [SHAPE_NAMES[k] for k in np.asarray(logits.argmax(-1))[order]]
+    with load_run(tmp_path / 'run').tables['concepts'].open() as file:
+      row = next(csv.DictReader(file))
+    assert row[f'classes by {ranking}'] == ', '.join(dict.fromkeys(seen))
 
 
 def test_the_predicted_class_of_a_photo_among_photos(tmp_path):
