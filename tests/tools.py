@@ -31,6 +31,11 @@ from vizlab.runs.settings import assign
 # eight times the memory of a small program. One serves all.
 if make := getattr(mlir, 'make_ir_context', None):
   mlir.make_ir_context = functools.cache(make)
+# For large programs that run once: to optimise them, as the slow tests do,
+# takes longer than they then run.
+jit_once = functools.partial(
+  jax.jit, compiler_options={'xla_backend_optimization_level': 0}
+)
 _MANY = 1.0  # gigabytes from which programs are forgotten
 _GROWTH = 0.15  # and by which a process has grown since it last forgot
 _floor = 0.0

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import jit_once
 
 from vizlab import attribution, nets
 from vizlab.objectives import channel, logit, score
@@ -63,7 +64,7 @@ def test_activations_are_those_that_flax_captures(resnet, x):
 def test_contributions_and_relevance_add_up_to_the_score(resnet, x):
   _, _, net = resnet
   scores = score(net, logit(3))
-  whole = jax.jit(attribution.full_gradient)(scores, x)
+  whole = jit_once(attribution.full_gradient)(scores, x)
   np.testing.assert_allclose(whole.sum(), scores(x), rtol=1e-3)
   assert len(whole.biases) == 21  # 20 of normalisation, one of the head
 
@@ -105,7 +106,7 @@ def test_vgg16_is_our_vgg16(x):
     assert rows[name].field == own[name].field
   for method in (attribution.gradient, attribution.guided_backprop):
     map_, expected = (
-      jax.jit(method)(score(each, channel('conv5_3', 7)), x)
+      jit_once(method)(score(each, channel('conv5_3', 7)), x)
       for each in (net, ours)
     )
     size = np.abs(expected).max()

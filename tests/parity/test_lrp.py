@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmarks.baselines import relevance_library
+from tools import jit_once
 
 from vizlab import attribution, nets, rules
 from vizlab.nets.graph import wiring
@@ -95,7 +96,7 @@ def test_composites_equal_zennits(name):
     settings = dict(zip(('low', 'high'), ends(net), strict=True))
   composite = getattr(composites, kind)(**settings)
   wanted = theirs(composite, net, model, x, 2)
-  found = jax.jit(attribution.lrp, static_argnums=2)(
+  found = jit_once(attribution.lrp, static_argnums=2)(
     score(net, logit(2)), x, getattr(attribution, name)
   )
   np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
@@ -218,7 +219,7 @@ def test_relevance_of_whole_networks_equals_zennits(arch, name):
   np.testing.assert_allclose(net(x)[0], logits, atol=1e-4 * top)
   composite = getattr(composites, SPECS[name][0])()
   wanted = theirs(composite, net, model, x, 2)
-  found = jax.jit(attribution.lrp, static_argnums=2)(
+  found = jit_once(attribution.lrp, static_argnums=2)(
     score(net, logit(2)), x, getattr(attribution, name)
   )
   np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())

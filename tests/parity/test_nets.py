@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import jit_once
 
 from vizlab import nets
 
@@ -45,7 +46,7 @@ def test_net_equals_torch(name):
   inputs = np.asarray(net.spec(x)).transpose(0, 3, 1, 2)
   with torch.no_grad():
     expected = model(torch.tensor(inputs))
-  logits, acts = jax.jit(lambda net, x: net(x))(net, x)
+  logits, acts = jit_once(lambda net, x: net(x))(net, x)
   assert relative(logits, expected) < 1e-4
   assert set(seen) == set(torch_nets.INNER[name].values())
   for layer, value in seen.items():

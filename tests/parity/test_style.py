@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from tools import jit_once
 
 from vizlab import nets, style
 from vizlab.objectives import score
@@ -73,7 +74,7 @@ def test_total_loss_and_its_slope_equal_torch():
     )
     return score(net, loss)(x)
 
-  value, slope = jax.jit(jax.value_and_grad(ours, argnums=1))(net, x)
+  value, slope = jit_once(jax.value_and_grad(ours, argnums=1))(net, x)
 
   def inputs(x):
     return torch.tensor(np.array(net.spec(x).transpose(2, 0, 1)[None]))

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from tools import jit_once
 
 from vizlab import nets
 from vizlab.image import bicubic
@@ -113,7 +114,7 @@ def test_the_network_of_pytorchs_examples(image, early):
     )
   with torch.no_grad():
     expected = model(torch_image(image))
-  logits, acts = jax.jit(lambda net, x: net(x))(net, image)
+  logits, acts = jit_once(lambda net, x: net(x))(net, image)
   assert logits is None and len(seen) == 5
   assert difference(255 * acts['image'], expected) < 1e-4
   for name, value in seen.items():
@@ -161,7 +162,7 @@ def test_trained_networks_of_engstrom(name, image, assets):
   with np.load(path) as file:
     tensors = {k: torch.tensor(v.astype(np.float32)) for k, v in file.items()}
   middle, expected = transposed(torch_image(image), tensors)
-  _, acts = jax.jit(lambda net, x: net(x))(net, image)
+  _, acts = jit_once(lambda net, x: net(x))(net, image)
   assert difference(acts['res5'], middle) < 1e-4
   assert difference(255 * acts['image'], expected) < 1e-4
 
@@ -208,6 +209,6 @@ def test_networks_that_enlarge(name, image):
     last, expected = model(
       torch_image(small) / 255, torch_image(enlarged) / 255
     )
-  _, acts = jax.jit(lambda net, x: net(x))(net, small)
+  _, acts = jit_once(lambda net, x: net(x))(net, small)
   assert difference(acts[f'{model.ups[-1]}_relu'], last) < 1e-4
   assert difference(acts['image'], expected) < 1e-4

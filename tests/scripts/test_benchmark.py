@@ -1,10 +1,19 @@
 import importlib.util
 import json
+import os
 
 import pytest
 from test_scripts import call
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _compiles_quickly(monkeypatch):
+  """Networks run once or twice: to optimise them takes longer."""
+  flags = os.environ['XLA_FLAGS'].replace('level=1', 'level=0')
+  monkeypatch.setenv('XLA_FLAGS', flags)
+
 
 # The module that each peer needs, and a task of it.
 PEERS = {

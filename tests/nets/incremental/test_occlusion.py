@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import jit_once
 
 from vizlab import nets
 from vizlab.attribution import Occluder, occlusion_scores
@@ -61,13 +62,13 @@ def every_occluded_image(x, patch, stride, fill):
 
 def check(net, objective, x, *, patch, stride, fill=0.5, **settings):
   asked = score(net, objective)
-  fast = jax.jit(
+  fast = jit_once(
     lambda asked, x: occlusion_scores(
       asked, x, patch=patch, stride=stride, fill=fill, **settings
     )
   )(asked, x)
   occluded = every_occluded_image(x, patch, stride, fill)
-  full = jax.jit(lambda asked, x: asked(x))(asked, occluded)
+  full = jit_once(lambda asked, x: asked(x))(asked, occluded)
   for a, b in zip(jax.tree.leaves(fast), jax.tree.leaves(full), strict=True):
     assert a.shape == b.shape and a.dtype == b.dtype
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
