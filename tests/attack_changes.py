@@ -72,6 +72,31 @@ ATTACKED = {
     'alpha': 0.1,
     'chunk': Change(1, {}, 'nothing'),
   },
+  'adversarial/defences': {
+    'seed': 5,
+    'others': 'minivgg_random_labels',
+    'scenes': 1,
+    'photos': Change('{files}/labelled', {'known_photos': '{files}/labelled'}),
+    'data': Change('none.npz', {}, 'config.data: no such file'),
+    'count': Change(
+      1, {'data': '{files}/images.npz', 'known_photos': '{files}/labelled'}
+    ),
+    'defences': 'bits',
+    'blur': Change(3.0, {'defences': 'blur'}),
+    'median': Change(5, {'defences': 'median'}),
+    'bits': Change(1, {'defences': 'bits'}),
+    'sigma': Change(0.3, {'defences': 'noise'}),
+    'draws': Change(3, {'defences': 'noise'}),
+    'layers': Change('relu1_1', {'defences': 'heads'}),
+    'ridge': Change(1.0, {'defences': 'heads'}),
+    'known': Change(8, {'defences': 'heads'}),
+    'known_photos': Change('{files}/labelled', {'defences': 'heads'}),
+    'refused': Change(0.9, {'defences': 'squeezing'}),
+    'norm': 'l2',
+    'epsilons': (0.1,),
+    'steps': 3,
+    'batch': Change(1, {}, 'nothing'),
+  },
   'adversarial/robustness': {
     # Random starts in a ball of no size.
     'seed': Change(5, {}),
@@ -89,6 +114,11 @@ ATTACKED = {
   },
 }
 REFUSED = [
+  ('adversarial/defences', {'defences': 'luck'}, "config.defences: got 'luck'"),
+  ('adversarial/defences', {'median': 4}, 'config.median: got 4, expected an'),
+  ('adversarial/defences', {'layers': 'fc9'}, "config.layers: got 'fc9'"),
+  ('adversarial/defences', {'refused': 0.0}, 'config.refused: got 0.0'),
+  ('adversarial/defences', {'known': 1}, 'config.known: got 1, expected 2'),
   ('adversarial/certificates', {'alpha': 1.0}, 'config.alpha: got 1.0'),
   ('adversarial/attack', {'attacks': 'pgd9'}, "config.attacks: got 'pgd9'"),
   ('adversarial/robust_pictures', {'scenes': 1}, 'config.scenes, config.pho'),

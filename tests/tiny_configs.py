@@ -50,6 +50,14 @@ BASES = {
     'eval_steps': 1,
     'epsilons': (0.0,),
   },
+  'adversarial/defences': {
+    'others': '',
+    'scenes': 2,
+    'known': 4,
+    'defences': 'none',
+    'epsilons': (0.03,),
+    'steps': 1,
+  },
   'adversarial/certificates': {'others': '', 'scenes': 2, 'samples': 8},
   'adversarial/robustness': {
     'others': '',

@@ -20,6 +20,8 @@ NOT_ATTACKS = {
   'madry_loss', 'mislead',
   'noisy_votes', 'robust_accuracy', 'summary', 'sure_class', 'trades_loss',
   'trial',
+  'Defence', 'averaged', 'aware', 'behind', 'fit_heads', 'heads_doubt',
+  'squeezing_doubt', 'withstood',
 }  # fmt: skip
 
 

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 from tools import read, start, start_and_stop, stops_of_the_same
 
-from vizlab import adversarial, nets
+from vizlab import adversarial, image, nets, objectives
 from vizlab.data.scenes import scenes
+from vizlab.objectives import score
 from vizlab_experiments.configs.adversarial import robustness
 
 ATTACK = 'adversarial/attack'
@@ -16,6 +17,7 @@ ROBUST = 'adversarial/robustness'
 PICTURES = 'adversarial/robust_pictures'
 TRAIN = 'adversarial/robust_training'
 CERTIFY = 'adversarial/certificates'
+DEFEND = 'adversarial/defences'
 
 
 def test_images_are_attacked_and_told_of(tmp_path):
@@ -73,6 +75,53 @@ def test_certificates_are_those_of_the_library(tmp_path):
 
 def test_certificates_resume(tmp_path, monkeypatch):
   assert stops_of_the_same(CERTIFY, tmp_path, monkeypatch) > 0
+
+
+def test_defences_are_those_of_the_library(tmp_path):
+  results = start(DEFEND, tmp_path, refused=0.4)
+  seen = scenes(jax.random.key(0), 3, objects=1, size=96)
+  label, net = seen.labels[:, 0], nets.load('minivgg')
+  smooth = adversarial.Defence(adversarial.behind(image.median, net))
+  found = read(tmp_path, 'net_0_median')
+  for way, goal in (
+    ('blind', adversarial.mislead(net, label)),
+    ('knowing', adversarial.aware(smooth, label)),
+  ):
+    moved = adversarial.pgd(
+      goal,
+      seen.image,
+      jax.random.fold_in(jax.random.key(0), 1_000_000),
+      epsilon=0.03,
+      steps=2,
+      stop=True,
+    ).projected
+    margin = score(smooth.net, objectives.margin(label))(moved)
+    np.testing.assert_allclose(
+      found[f'{way}/margin'][:, 0], margin, rtol=1e-3, atol=1e-3
+    )
+    held = np.asarray(adversarial.withstood(smooth, moved, label))
+    np.testing.assert_array_equal(found[f'{way}/withstood'][:, 0], held)
+    assert results[f'minivgg/median/{way}'] == pytest.approx(held.mean())
+  # One half of the known images for the heads, the other for the limit.
+  key = jax.random.fold_in(jax.random.key(0), 1_000_002)
+  known = scenes(key, 6, size=96).image
+  heads = adversarial.fit_heads(net, ['relu2_1'], known[::2])
+  doubt = adversarial.heads_doubt(net, heads)
+  found = read(tmp_path, 'net_0_heads')
+  np.testing.assert_allclose(
+    found['clean/doubt'][:, 0], doubt(seen.image), rtol=1e-3, atol=1e-4
+  )
+  limit = np.quantile(doubt(known[1::2]), 0.6)
+  np.testing.assert_array_equal(
+    found['clean/refused'], found['clean/doubt'] > limit
+  )
+  assert results['minivgg/heads/right'] == 1
+  # An attack that knows of noise is judged by other draws of it.
+  assert read(tmp_path, 'net_0_noise')['knowing/margin'].shape == (3, 1)
+
+
+def test_defences_resume(tmp_path, monkeypatch):
+  assert stops_of_the_same(DEFEND, tmp_path, monkeypatch) > 0
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,34 @@ def test_cubic_interpolation_mirrors_the_border():
   wanted = filters.bicubic(wide, (28, 32))[:, 8:-8, 8:-8]
   np.testing.assert_allclose(found, wanted, atol=1e-6)
   np.testing.assert_allclose(filters.bicubic(x, (6, 8)), x, atol=1e-6)
+
+
+@pytest.mark.parametrize('size', [1, 3, 5])
+def test_median_is_scipys(x, size):
+  expected = ndimage.median_filter(
+    np.asarray(x[0]), (size, size, 1), mode='mirror'
+  )
+  np.testing.assert_allclose(filters.median(x, size)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize('bits', [1, 3, 8])
+def test_fewer_bits_leave_few_values_and_the_gradient(bits, x):
+  found = filters.fewer_bits(x, bits)
+  most = 2**bits - 1
+  np.testing.assert_allclose(found, np.round(x * most) / most, atol=1e-6)
+  slope = jax.grad(lambda x: (filters.fewer_bits(x, bits) ** 2).sum())(x)
+  np.testing.assert_allclose(slope, 2 * found, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('call', 'message'),
+  [
+    (lambda x: filters.median(x, 2), 'size: got 2, expected an odd number'),
+    (lambda x: filters.median(x, 99), 'size: got 99, expected an odd'),
+    (lambda x: filters.fewer_bits(x, 9), 'bits: got 9, expected 1 to 8'),
+    (lambda x: filters.fewer_bits(x, 0), 'bits: got 0'),
+  ],
+)
+def test_wrong_strengths_are_named(call, message, x):
+  with pytest.raises(ValueError, match=message):
+    call(x)

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from vizlab.adversarial.attacked import amount, check_range, radii
+from vizlab.adversarial.goals import classify
 from vizlab.batching import sum_over
-from vizlab.objectives.contract import run_net
 from vizlab.rules import Rules
 from vizlab.rules.substitution import replaced
 from vizlab.trees import as_pytree
@@ -26,7 +26,6 @@ __all__ = [
   'sure_class',
 ]
 
-_NO_LOGITS = 'net: got no logits, expected a network with a classifier'
 # Layers whose outputs rise with their inputs, or are linear in them.
 _KINDS = frozenset(
   'AdaptivePool Add AveragePool BatchNorm Concat Conv Dense Flatten GlobalPool'
@@ -97,9 +96,7 @@ def interval_bounds(
     )
 
   ends = jnp.clip(x - radius, 0, 1), jnp.clip(x + radius, 0, 1)
-  logits, _ = run_net(replaced(net, change), jnp.stack(ends))
-  if logits is None:
-    raise ValueError(_NO_LOGITS)
+  logits, _ = classify(replaced(net, change), jnp.stack(ends))
   return logits[0], logits[1]
 
 
@@ -199,9 +196,7 @@ def _votes(
 ) -> Array:
   def vote(i: Array) -> Array:
     noise = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
-    logits, _ = run_net(net, x + sigma * noise)
-    if logits is None:
-      raise ValueError(_NO_LOGITS)
+    logits, _ = classify(net, x + sigma * noise)
     own = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=jnp.int32)
     known = jnp.isfinite(logits).all(-1, keepdims=True)
     return jnp.where(known, own, 0)

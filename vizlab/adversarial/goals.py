@@ -5,9 +5,10 @@ from typing import Any
 
 from vizlab.objectives import Objective, Score, cross_entropy, margin, score
 from vizlab.objectives.base import check_score
-from vizlab.types import Array, Net, ScoreFn
+from vizlab.objectives.contract import run_net
+from vizlab.types import Acts, Array, Net, ScoreFn
 
-__all__ = ['lead', 'mislead', 'read']
+__all__ = ['classify', 'lead', 'mislead', 'read']
 
 
 def mislead(
@@ -56,6 +57,14 @@ def lead(
     A `Score` of two objectives: ``loss``, and ``goal``, above 0 at success.
   """
   return score(net, {'loss': -loss(target), 'goal': margin(target)})
+
+
+def classify(net: Net, x: Array) -> tuple[Array, Acts]:
+  """Logits and activations; raises a `ValueError` if there are no logits."""
+  logits, acts = run_net(net, x)
+  if logits is None:
+    raise ValueError('net: got no logits, expected a network with a classifier')
+  return logits, acts
 
 
 def read(score: ScoreFn, x: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Filters of images: blur, resizing, spectra, pyramids, bilateral filter.
+"""Filters of images: blur, resizing, spectra, pyramids, bilateral, median.
 
 Images are ``[..., H, W, C]``. Filter strengths may be traced.
 """
@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vizlab.types import Array
+from vizlab.types import Array, whole
 
 __all__ = [
   'bands',
   'bicubic',
   'bilateral',
   'blur',
+  'fewer_bits',
   'frequencies',
+  'median',
   'resize',
   'rescale',
   'sum_of_bands',
@@ -222,3 +224,55 @@ def bilateral(
       weight = jnp.exp(-far / (2 * space**2) - apart / (2 * colour**2))
       total, weights = total + weight * other, weights + weight
   return total / weights
+
+
+def median(x: Array, size: int = 3) -> Array:
+  """Median of each channel in a square about every pixel, borders mirrored.
+
+  Args:
+    x: Images ``[..., H, W, C]``.
+    size: Side of the square in pixels, odd.
+
+  Returns:
+    ``[..., H, W, C]``.
+
+  Reference:
+    Xu, Evans & Qi 2018, section III.C.
+  """
+  size = whole(size, 'size')
+  h, w = x.shape[-3:-1]
+  reach = size // 2
+  if size % 2 == 0 or reach >= min(h, w):
+    raise ValueError(
+      f'size: got {size}, expected an odd number, below twice the {h} x {w} '
+      'pixels'
+    )
+  edges = [(0, 0)] * (x.ndim - 3) + [(reach, reach)] * 2 + [(0, 0)]
+  padded = jnp.pad(x, edges, mode='reflect')
+  near = [
+    padded[..., i : i + h, j : j + w, :] for i, j in np.ndindex(size, size)
+  ]
+  return jnp.median(jnp.stack(near), 0)
+
+
+def fewer_bits(x: Array, bits: int) -> Array:
+  """Images with fewer grey values in each channel.
+
+  Its gradient is that of the identity, as the true one is zero nearly
+  everywhere and would only hide what an attack needs (Athalye et al. 2018,
+  section 4.1).
+
+  Args:
+    x: Images ``[..., H, W, C]`` in [0, 1].
+    bits: Bits of a value, 1 to 8.
+
+  Returns:
+    ``[..., H, W, C]``.
+
+  Reference:
+    Xu, Evans & Qi 2018, section III.B.
+  """
+  if not 1 <= whole(bits, 'bits') <= 8:
+    raise ValueError(f'bits: got {bits}, expected 1 to 8')
+  most = np.asarray(2**bits - 1, x.dtype)
+  return x + jax.lax.stop_gradient(jnp.round(x * most) / most - x)
