@@ -97,6 +97,26 @@ ATTACKED = {
     'steps': 3,
     'batch': Change(1, {}, 'nothing'),
   },
+  'adversarial/transfer': {
+    'seed': 5,
+    'others': 'minivgg_robust',
+    'scenes': 1,
+    'photos': Change('{files}/labelled', {'known_photos': '{files}/labelled'}),
+    'data': Change('none.npz', {}, 'config.data: no such file'),
+    'count': Change(
+      1, {'data': '{files}/images.npz', 'known_photos': '{files}/labelled'}
+    ),
+    'epsilon': 0.2,
+    'steps': 3,
+    'nearest_steps': Change(4, {'others': 'minivgg_random_labels'}),
+    'candidates': 1,
+    'known': 3,
+    'known_photos': '{files}/labelled',
+    'universal_epsilon': 0.2,
+    'universal_steps': 3,
+    'universal_batch': 1,
+    'batch': Change(1, {}, 'nothing'),
+  },
   'adversarial/robustness': {
     # Random starts in a ball of no size.
     'seed': Change(5, {}),
@@ -114,6 +134,12 @@ ATTACKED = {
   },
 }
 REFUSED = [
+  ('adversarial/transfer', {'epsilon': -0.1}, 'config.epsilon: got -0.1'),
+  (
+    'adversarial/transfer',
+    {'photos': 'sample:star_and_square'},
+    'config.photos: no such file',
+  ),
   ('adversarial/defences', {'defences': 'luck'}, "config.defences: got 'luck'"),
   ('adversarial/defences', {'median': 4}, 'config.median: got 4, expected an'),
   ('adversarial/defences', {'layers': 'fc9'}, "config.layers: got 'fc9'"),

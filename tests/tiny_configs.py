@@ -58,6 +58,14 @@ BASES = {
     'epsilons': (0.03,),
     'steps': 1,
   },
+  'adversarial/transfer': {
+    'others': '',
+    'scenes': 2,
+    'known': 2,
+    'steps': 1,
+    'nearest_steps': 1,
+    'universal_steps': 1,
+  },
   'adversarial/certificates': {'others': '', 'scenes': 2, 'samples': 8},
   'adversarial/robustness': {
     'others': '',

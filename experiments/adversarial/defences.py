@@ -13,11 +13,9 @@ from tqdm import tqdm
 
 from vizlab import adversarial, image, nets, objectives
 from vizlab.adversarial import Defence
-from vizlab.data.scenes import scenes
 from vizlab.lookup import check_name
 from vizlab.objectives import score
 from vizlab.runs import plots
-from vizlab.runs.inputs import picture_paths
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import (
@@ -29,8 +27,11 @@ from vizlab.runs.settings import (
   need_positive,
 )
 from vizlab.types import Array, Augment, ScoreFn
-from vizlab_experiments.shared.images import of_photos
-from vizlab_experiments.shared.judged_nets import load_judged
+from vizlab_experiments.shared.judged_nets import (
+  known_images,
+  load_judged,
+  rows_from,
+)
 
 __all__ = ['prepare', 'run']
 
@@ -51,6 +52,7 @@ class Inputs(NamedTuple):
     images: ``[N, H, W, 3]``.
     labels: int ``[N]``.
     known: Images without an attack ``[M, H, W, 3]``.
+    changes: Changes of images, by name; made once, to compile once.
   """
 
   config: ConfigDict
@@ -59,6 +61,7 @@ class Inputs(NamedTuple):
   images: np.ndarray
   labels: np.ndarray
   known: np.ndarray
+  changes: dict[str, Callable[[Array], Array]]
 
 
 class _Case(NamedTuple):
@@ -72,7 +75,7 @@ class _Case(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
-  need_positive(config, 'draws', 'known', 'steps', 'batch')
+  need_positive(config, 'draws', 'steps', 'batch')
   need_not_negative(config, 'blur', 'sigma', 'ridge')
   check_name('config.norm', config.norm, ('linf', 'l2', 'l1'))
   each_of('config.defences', listed(config.defences), DEFENCES)
@@ -82,34 +85,22 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.refused: got {config.refused}, expected above 0 and below 1'
     )
-  if config.known < 2:
-    raise ValueError(
-      f'config.known: got {config.known}, expected 2 or more: one half for the '
-      'heads, one for the limit'
-    )
   epsilons = tuple(sorted(amounts(config, 'epsilons')))
   judged = load_judged(config)
-  known = _known(config, judged.images.shape[1])
-  for change in _changes(config).values():
+  known = known_images(config, judged.images.shape[1], _key(config, 'known'))
+  if len(known) < 2:
+    raise ValueError(
+      'config.known, config.known_photos: got one image, expected 2 or more: '
+      'one half for the heads, one for the limit'
+    )
+  changes = _changes(config)
+  for change in changes.values():
     with named(size='median', bits='bits'):
       jax.eval_shape(change, jax.ShapeDtypeStruct(known.shape, known.dtype))
   for net in judged.nets.values():
     with named(layer='layers'):
       nets.check_layers(net, listed(config.layers))
-  return Inputs(config, epsilons, *judged, known)
-
-
-def _known(config: ConfigDict, size: int) -> np.ndarray:
-  """Images without an attack and without labels."""
-  if config.known_photos:
-    return of_photos(picture_paths(config, 'known_photos'), size)[:]
-  if config.photos or config.data:
-    raise ValueError(
-      'config.known_photos: got none, expected photos without an attack, as '
-      'the images that are judged are no scenes'
-    )
-  drawn = scenes(_key(config, 'known'), config.known, size=size)
-  return np.asarray(drawn.image)
+  return Inputs(config, epsilons, *judged, known, changes)
 
 
 def _key(config: ConfigDict, use: str) -> Array:
@@ -133,7 +124,8 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
       # Without regard to refusals: what the network itself is right about.
       'right': (arrays['clean/margin'] > 0).mean(),
       'refused': arrays['clean/refused'].mean(),
-      **{way: arrays[f'{way}/withstood'].mean(0) for way in _WAYS},
+      'withstood': arrays['clean/withstood'].mean(),
+      **{way: each.mean(0) for way, each in _withstood(arrays).items()},
     }
     for name, arrays in found.items()
   }
@@ -143,6 +135,22 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     for name, by in shares.items()
     for what, each in by.items()
   }
+
+
+def _withstood(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Images ``[N, E]`` that are withstood, by what the attacker knows.
+
+  One that knows may use any attack; and within a ball it may use what lies in
+  any smaller one.
+  """
+  held = {
+    way: np.logical_and.accumulate(
+      arrays[f'{way}/withstood'] & arrays['clean/withstood'], 1
+    )
+    for way in ('blind', 'away', 'next')
+  }
+  knowing = held['blind'] & held['away'] & held['next']
+  return {'blind': held['blind'], 'knowing': knowing}
 
 
 def _changes(config: ConfigDict) -> dict[str, Callable[[Array], Array]]:
@@ -159,7 +167,7 @@ def _add_noise(sigma: float, key: Array, x: Array) -> Array:
 
 def _case(inputs: Inputs, net: nets.Network, which: str) -> _Case:
   """A defence, fitted to the known images where it needs any."""
-  config, changes = inputs.config, _changes(inputs.config)
+  config, changes = inputs.config, inputs.changes
   if which in changes:
     defence = Defence(adversarial.behind(changes[which], net))
     return _Case(defence, defence)
@@ -173,8 +181,10 @@ def _case(inputs: Inputs, net: nets.Network, which: str) -> _Case:
     return _Case(Defence(net), Defence(net))
   known = inputs.known
   if which == 'squeezing':
+    views = tuple(adversarial.behind(each, net) for each in changes.values())
     doubt = adversarial.squeezing_doubt(net, changes.values())
   else:
+    views = ()
     # Of the images that they are fitted to heads know the answers by heart.
     fitted, known = known[::2], known[1::2]
     heads = adversarial.fit_heads(
@@ -187,15 +197,13 @@ def _case(inputs: Inputs, net: nets.Network, which: str) -> _Case:
     for i in range(0, len(known), config.batch)
   ]
   limit = np.quantile(np.concatenate(each), 1 - config.refused)
-  defence = Defence(net, doubt, jnp.float32(limit))
+  defence = Defence(net, doubt, jnp.float32(limit), views)
   return _Case(defence, defence)
 
 
-def _rows(inputs: Inputs, rows: slice) -> tuple[Array, Array]:
-  """A batch of one shape; the last one ends with the first images."""
-  count = len(inputs.images)
-  at = np.arange(rows.start, rows.start + inputs.config.batch) % count
-  return jnp.asarray(inputs.images[at]), jnp.asarray(inputs.labels[at])
+def _rows(inputs: Inputs, first: int) -> tuple[Array, Array]:
+  rows = rows_from(inputs.images, inputs.labels, first, inputs.config.batch)
+  return jnp.asarray(rows[0]), jnp.asarray(rows[1])
 
 
 def _attack(
@@ -209,8 +217,6 @@ def _attack(
     epsilon=jnp.array(inputs.epsilons),
     norm=config.norm,
     steps=config.steps,
-    # Under noise, one lucky draw is no success.
-    stop=augment is None,
     augment=augment,
     draws=1 if augment is None else config.draws,
   ).projected
@@ -218,7 +224,7 @@ def _attack(
 
 def _blind(inputs: Inputs, net: nets.Network, first: int) -> Array:
   """Images that fool the net without a defence, ``[E, B, H, W, 3]``."""
-  x, label = _rows(inputs, slice(first, None))
+  x, label = _rows(inputs, first)
   return _attack(inputs, adversarial.mislead(net, label), x)
 
 
@@ -234,13 +240,11 @@ def _judged(
   case = _case(inputs, net, which)
 
   def some(rows: slice) -> dict[str, np.ndarray]:
-    x, label = _rows(inputs, rows)
-    goal = adversarial.aware(case.seen, label)
-    seen = {
-      'clean': x[None],
-      'blind': blind(rows.start),
-      'knowing': _attack(inputs, goal, x, case.augment),
-    }
+    x, label = _rows(inputs, rows.start)
+    seen = {'clean': x[None], 'blind': blind(rows.start)}
+    for way, target in (('away', None), ('next', _next_best(net, x, label))):
+      goal = adversarial.aware(case.seen, label, target)
+      seen[way] = _attack(inputs, goal, x, case.augment)
     count = rows.stop - rows.start
     bar.update(count)
     return {
@@ -253,6 +257,14 @@ def _judged(
   with tqdm(total=count, desc=which, unit='image') as bar:
     item = f'net_{i}_{which}/batch'
     return recorder.in_parts(item, count, config.batch, some)
+
+
+@jax.jit
+def _next_best(net: nets.Network, x: Array, label: Array) -> Array:
+  """The most probable other class."""
+  logits = net(x)[0]
+  own = jax.nn.one_hot(label, logits.shape[-1], dtype=bool)
+  return jnp.where(own, -jnp.inf, logits).argmax(-1)
 
 
 @jax.jit
@@ -280,7 +292,7 @@ def _report(
   config, epsilons = inputs.config, inputs.epsilons
   panels = {
     title: {
-      name: [float(by['right']), *map(float, by[what])]
+      name: [float(by['withstood']), *map(float, by[what])]
       for name, by in shares.items()
     }
     for what, title in (
@@ -294,7 +306,8 @@ def _report(
     f'refused, under attacks of {config.steps} steps within {config.norm} '
     'balls, in intensities of [0, 1]. The first attack fools the net without '
     'a defence; what counts is the second, which goes through the change of '
-    'the image, is a mean over the noise, or lowers the doubt. '
+    'the image, is a mean over the noise, or avoids doubt, away from the '
+    'class or to the next one, in the worst case. '
     f'Detectors refuse {config.refused:.0%} of {len(inputs.known)} images '
     'without an attack.',
     [

@@ -114,7 +114,7 @@ def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
     return loss(net, x, label, key, delta).mean(), {}
 
   def batch(step: int) -> tuple[Array, Array, Array]:
-    size = training_data.size_at(config, step)
+    size = training_data.size_at(config, step // replays * replays)
     key = jax.random.fold_in(jax.random.key(config.seed), step // replays)
     drawn = scenes(key, config.batch_size, size=size)
     # Scenes fold in 0 to the size of the batch - 1.

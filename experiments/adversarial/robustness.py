@@ -14,7 +14,7 @@ from vizlab.runs import plots
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import amounts, need_positive
-from vizlab_experiments.shared.judged_nets import load_judged
+from vizlab_experiments.shared.judged_nets import load_judged, rows_from
 
 __all__ = ['prepare', 'run']
 
@@ -79,12 +79,11 @@ def _tried(
   batch = min(config.batch, len(inputs.images))
 
   def one(rows: slice) -> dict[str, np.ndarray]:
-    # One shape, one program: the last batch begins with the first images.
-    at = np.arange(rows.start, rows.start + batch) % len(inputs.images)
+    x, label = rows_from(inputs.images, inputs.labels, rows.start, batch)
     result = adversarial.trial(
       net,
-      jnp.asarray(inputs.images[at]),
-      jnp.asarray(inputs.labels[at], jnp.int32),
+      jnp.asarray(x),
+      jnp.asarray(label, jnp.int32),
       key,
       epsilon=inputs.epsilons,
       norm=config.norm,
@@ -93,7 +92,7 @@ def _tried(
       squares=config.squares,
     )
     count = rows.stop - rows.start
-    arrays = {'label': inputs.labels[at][:count]}
+    arrays = {'label': label[:count]}
     arrays |= {
       field: np.asarray(getattr(result, field))[:count] for field in _BY_IMAGE
     }

@@ -106,11 +106,13 @@ def _drawn(key: jax.Array, at: jax.Array, size: int) -> jax.Array:
   )
 
 
-def of_photos(paths: Sequence[str], size: int) -> Images:
-  """Central squares of photos, all of which can be decoded."""
+def of_photos(
+  paths: Sequence[str], size: int, setting: str = 'photos'
+) -> Images:
+  """Central squares of the photos of a setting, all of which can be decoded."""
 
   def read(at: np.ndarray) -> np.ndarray:
-    return np.stack([read_square('photos', paths[i], size) for i in at])
+    return np.stack([read_square(setting, paths[i], size) for i in at])
 
   images = Images([pathlib.Path(path).name for path in paths], size, read)
   for i in range(len(images)):

@@ -8,11 +8,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import nets
-from vizlab.runs.inputs import load_classifier, load_other
+from vizlab.data.scenes import scenes
+from vizlab.runs.inputs import load_classifier, load_other, picture_paths
 from vizlab.runs.settings import listed, need_positive
+from vizlab_experiments.shared.images import of_photos
 from vizlab_experiments.shared.labelled_images import load_labelled_images
 
-__all__ = ['Judged', 'load_judged']
+__all__ = ['Judged', 'known_images', 'load_judged', 'rows_from']
 
 
 class Judged(NamedTuple):
@@ -59,6 +61,35 @@ def load_judged(config: ConfigDict) -> Judged:
         f'{images.shape[1:]}'
       ) from error
   return Judged(judged, images, labels)
+
+
+def rows_from(
+  images: np.ndarray, labels: np.ndarray, first: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """``size`` images and labels; the last ones are followed by the first.
+
+  So every batch has one shape, and one program serves all.
+  """
+  at = np.arange(first, first + min(size, len(images))) % len(images)
+  return images[at], labels[at]
+
+
+def known_images(config: ConfigDict, size: int, key: jax.Array) -> np.ndarray:
+  """Images without labels and without an attack ``[M, size, size, 3]``.
+
+  The first ``config.known`` of ``config.known_photos``, or of scenes of one
+  object.
+  """
+  need_positive(config, 'known')
+  if config.known_photos:
+    paths = picture_paths(config, 'known_photos')[: config.known]
+    return of_photos(paths, size, 'known_photos')[:]
+  if config.photos or config.data:
+    raise ValueError(
+      'config.known_photos: got none, expected photos without an attack, as '
+      'the images that are judged are no scenes'
+    )
+  return np.asarray(scenes(key, config.known, size=size).image)
 
 
 def _name(weights: str) -> str:

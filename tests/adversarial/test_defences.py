@@ -109,10 +109,15 @@ def test_wrong_answers_are_withstood_if_they_are_refused():
   want = right | (doubt > limit)
   np.testing.assert_array_equal(adversarial.withstood(guarded, x, wrong), want)
   assert want.sum() > 3
-  # Neither a wrong answer nor one without a number is let through.
+  # Doubt that is no number refuses; a net that says nothing is not right.
   undefined = jax.tree_util.Partial(lambda x: jnp.nan * far_from_grey(x))
   nothing = Defence(net, undefined)
   assert adversarial.withstood(nothing, x, wrong).all()
+  for value in (jnp.nan, 0.0):
+    dead = jax.tree_util.Partial(
+      lambda value, x, edits=None: (value * net(x)[0], {}), value
+    )
+    assert not adversarial.withstood(Defence(dead), x, label).any()
 
 
 def test_the_attack_that_knows_first_fools_and_then_hides():
@@ -128,14 +133,49 @@ def test_the_attack_that_knows_first_fools_and_then_hides():
   np.testing.assert_allclose(found['loss'][:3], plain['loss'][:3], rtol=1e-6)
   excess = np.maximum(doubt - limit, 0)
   np.testing.assert_allclose(
-    found['loss'][3:], (np.log(4) + 2 - excess)[3:], rtol=1e-6
+    found['loss'][3:], (np.log(4) + 1 / (1 + excess))[3:], rtol=1e-6
   )
   assert found['loss'][:3].max() < found['loss'][3:].min()
   let = doubt <= limit
   np.testing.assert_allclose(found['goal'][let], plain['goal'][let], rtol=1e-6)
-  assert (found['goal'][~let] < 0).all() and not let[3:].all()
+  np.testing.assert_allclose(
+    found['goal'][~let],
+    np.minimum(plain['goal'], limit - doubt)[~let],
+    atol=1e-6,
+  )
+  assert not let[3:].all()
   same = adversarial.aware(Defence(net), label)(x)
   np.testing.assert_allclose(same['loss'], plain['loss'])
+
+
+def test_with_views_all_are_misled_alike(tiny, x):
+  label, target = jnp.array([0, 1, 2, 3]), jnp.array([4, 0, 1, 2])
+  views = adversarial.behind(smooth, tiny), adversarial.behind(jnp.square, tiny)
+  doubt = adversarial.squeezing_doubt(tiny, [smooth, jnp.square])
+  guarded = Defence(tiny, doubt, 0.01, views)
+  nets = tiny, *views
+  away = adversarial.aware(guarded, label)(x)['loss']
+  each = [adversarial.mislead(net, label)(x)['loss'] for net in nets]
+  np.testing.assert_allclose(away, np.mean(each, 0), rtol=1e-5)
+  led = adversarial.aware(guarded, label, target)(x)['loss']
+  each = [adversarial.lead(net, target)(x)['loss'] for net in nets]
+  np.testing.assert_allclose(led, np.mean(each, 0), rtol=1e-5)
+
+
+def test_detectors_are_broken_by_an_attack_that_knows(tiny):
+  x = jax.random.uniform(KEY, (8, 16, 16, 3))
+  label = tiny(x)[0].argmax(-1)
+  doubt = adversarial.squeezing_doubt(tiny, [smooth])
+  limit = float(doubt(x).max())
+  guarded = Defence(tiny, doubt, limit, (adversarial.behind(smooth, tiny),))
+  ball = {'epsilon': 0.12, 'steps': 30}
+  blind = adversarial.pgd(adversarial.mislead(tiny, label), x, KEY, **ball)
+  knowing = adversarial.pgd(adversarial.aware(guarded, label), x, KEY, **ball)
+  held = [
+    float(adversarial.withstood(guarded, found.projected, label).mean())
+    for found in (blind, knowing)
+  ]
+  assert held[1] < held[0]
 
 
 def test_an_attack_that_knows_breaks_what_looked_safe(tiny):
@@ -161,7 +201,9 @@ def test_an_attack_that_knows_breaks_what_looked_safe(tiny):
 def test_defences_are_pytrees(tiny, x):
   heads = adversarial.fit_heads(tiny, ['relu1'], x[:, :12, :12])
   doubt = adversarial.heads_doubt(tiny, heads)
-  defence = Defence(adversarial.behind(smooth, tiny), doubt, 0.1)
+  noise = jax.tree_util.Partial(darker)
+  net = adversarial.averaged(adversarial.behind(smooth, tiny), noise, KEY, 2)
+  defence = Defence(net, doubt, 0.1, (tiny,))
   label = jnp.array([0, 1, 2, 3])
   traces = []
 
@@ -176,6 +218,12 @@ def test_defences_are_pytrees(tiny, x):
   np.testing.assert_array_equal(
     first, [adversarial.withstood(defence, x[i], label[i]) for i in range(4)]
   )
+  whole = adversarial.aware(defence, label)(x)
+  rows = jax.jit(jax.vmap(lambda x, y: adversarial.aware(defence, y)(x)))(
+    x, label
+  )
+  for name in whole:
+    np.testing.assert_allclose(rows[name], whole[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from vizlab.adversarial.attacked import amount, check_range
-from vizlab.adversarial.goals import classify, mislead
+from vizlab.adversarial.goals import classify, lead, mislead
 from vizlab.lookup import check_name
 from vizlab.objectives.base import check_score
 from vizlab.objectives.contract import run_net
@@ -41,71 +41,93 @@ class Defence(NamedTuple):
     doubt: ``[..., H, W, C] -> [...]``, how odd an image is; ``None`` if no
       answer is refused. A function of your own must be a pytree.
     limit: Answers with more doubt are refused.
+    views: Networks whose agreement with ``net`` the doubt measures, if it does;
+      an attack that knows misleads them all alike.
   """
 
   net: Net
   doubt: ScoreFn | None = None
   limit: float | Array = jnp.inf
+  views: tuple[Net, ...] = ()
 
 
 def withstood(defence: Defence, x: Array, label: int | Array) -> Array:
   """Images that are classified rightly or refused: bool ``[...]``.
+
+  An answer is right where the logit of the class is above all others, so
+  neither where logits are NaN nor where they are equal.
 
   Args:
     defence: The defence.
     x: Images ``[..., H, W, C]`` in [0, 1].
     label: Their classes, one number or one per image.
   """
-  return ~(_goal(defence, x, mislead(defence.net, label)(x)['goal']) > 0)
+  right = mislead(defence.net, label)(x)['goal'] < 0
+  return right | (_excess(defence, x) > 0)
 
 
-def aware(defence: Defence, label: int | Array) -> ScoreFn:
+def aware(
+  defence: Defence, label: int | Array, target: int | Array | None = None
+) -> ScoreFn:
   r"""Score of an attack that knows the defence; any attack takes it.
+
+  With views its loss is their mean cross entropy. With a doubt ``d`` alone it
+  first makes the answer wrong, and then lowers the doubt:
 
   .. math::
     \begin{cases} -\log p_y(x) & \text{where the answer is right} \\
-    c - \max(d(x) - \text{limit}, 0) & \text{where it is wrong} \end{cases}
+    \log K + 1 / (1 + \max(d(x) - \text{limit}, 0))
+    & \text{where it is wrong} \end{cases}
 
-  with doubt ``d`` and a constant that ranks wrong answers above right ones: it
-  first makes the answer wrong, and then lowers the doubt. It succeeds where the
-  answer is wrong and not refused.
+  It succeeds where the answer is wrong and not refused.
 
   Args:
     defence: The defence. Of randomness give `vizlab.adversarial.pgd` the
       ``augment``, too.
     label: Class of the images, one number or one per image.
+    target: Class that they are led to, such as the second most probable; any
+      other by default. Take the worse of both.
 
   Reference:
-    Bryniarski et al. 2022, section 4, the selective form.
+    Athalye, Carlini & Wagner 2018, section 5; Bryniarski et al. 2022, section
+    4, the selective form.
   """
-  return Partial(_aware, defence, label)
+  return Partial(_aware, defence, label, target)
 
 
-def _aware(defence: Defence, label: Array, x: Array) -> dict[str, Array]:
-  found = mislead(defence.net, label)(x)
+def _aware(
+  defence: Defence, label: Array, target: Array | None, x: Array
+) -> dict[str, Array]:
+  def loss(net: Net) -> Array:
+    goal = mislead(net, label) if target is None else lead(net, target)
+    return goal(x)['loss']
+
+  wrong = mislead(defence.net, label)(x)['goal']
+  losses = [loss(net) for net in (defence.net, *defence.views)]
+  value = sum(losses[1:], start=losses[0]) / len(losses)
   if defence.doubt is None:
-    return found
-  excess = jnp.maximum(_doubt(defence, x) - defence.limit, 0)
-  logits = jax.eval_shape(lambda x: classify(defence.net, x)[0], x)
-  # Of a right answer the loss is at most log K, and a doubt is about 0 to 2.
-  most = np.log(logits.shape[-1]).astype(x.dtype) + 2
-  loss = jnp.where(found['goal'] > 0, most - excess, found['loss'])
-  return {'loss': loss, 'goal': _goal(defence, x, found['goal'])}
+    return {'loss': value, 'goal': wrong}
+  excess = _excess(defence, x)
+  if not defence.views:
+    logits = jax.eval_shape(lambda x: classify(defence.net, x)[0], x)
+    # Of a right answer the cross entropy is at most log K.
+    most = np.log(logits.shape[-1]).astype(x.dtype)
+    hidden = most + 1 / (1 + jnp.maximum(excess, 0))
+    value = jnp.where(wrong > 0, hidden, value)
+  # Attacks that climb the goal have a slope where an answer is refused.
+  goal = jnp.where(excess > 0, jnp.minimum(wrong, -excess), wrong)
+  return {'loss': value, 'goal': goal}
 
 
-def _goal(defence: Defence, x: Array, wrong: Array) -> Array:
-  """Above 0 where an answer is wrong and not refused."""
+def _excess(defence: Defence, x: Array) -> Array:
+  """Doubt beyond the limit: above 0 where an answer is refused."""
   if defence.doubt is None:
-    return wrong
-  # Doubt that is not a number refuses.
-  refused = ~(_doubt(defence, x) <= defence.limit)
-  return jnp.where(refused, -jnp.ones_like(wrong), wrong)
-
-
-def _doubt(defence: Defence, x: Array) -> Array:
+    return jnp.full(x.shape[:-3], -jnp.inf, x.dtype)
   doubt = defence.doubt(x)
   check_score(doubt, x, 'doubt')
-  return doubt
+  # Doubt that is not a number refuses.
+  excess = doubt - jnp.asarray(defence.limit, doubt.dtype)
+  return jnp.where(jnp.isnan(doubt), jnp.inf, excess)
 
 
 def behind(change: Any, net: Net) -> Net:
@@ -203,6 +225,7 @@ def fit_heads(
   x: Array,
   *,
   ridge: float | Array = 1e-2,
+  chunk: int = 32,
 ) -> dict[str, Array]:
   r"""Fits a linear classifier to each layer, which repeats the net's answers.
 
@@ -214,26 +237,44 @@ def fit_heads(
     layers: Names of layers.
     x: Images ``[N, H, W, C]`` without an attack; they need no labels.
     ridge: Weight of the squared coefficients, in units of ``N``.
+    chunk: Images at once.
 
   Returns:
     ``{layer: [C + 1, K]}``; the last row is the constant.
+
+  Raises:
+    ValueError: ``x`` is not a batch of float images in [0, 1], a layer is
+      unknown, or a number is wrong.
   """
   check_range(x)
   if x.ndim != 4:
     raise ValueError(f'x: got shape {x.shape}, expected [N, H, W, C]')
-  ridge = amount(ridge, 'ridge', x)
-  layers = tuple(layers)
+  ridge, layers = amount(ridge, 'ridge', x), tuple(layers)
   if not layers:
     raise ValueError('layers: got none, expected names of layers')
-  logits, acts = classify(net, x)
+  net, chunk = as_pytree(net), whole(chunk, 'chunk')
+  _, acts = jax.eval_shape(classify, net, x[:1])
   for name in layers:
     check_name('layers', name, acts)
+  parts = [
+    _features(net, jnp.asarray(x[i : i + chunk]), layers)
+    for i in range(0, len(x), chunk)
+  ]
+  answers, features = jax.tree.map(lambda *rows: jnp.concatenate(rows), *parts)
+  return {name: _head(features[name], answers, ridge) for name in layers}
+
+
+@functools.partial(jax.jit, static_argnames='layers')
+def _features(
+  net: Net, x: Array, layers: tuple[str, ...]
+) -> tuple[Array, dict[str, Array]]:
+  """Answers ``[N, K]`` and features ``[N, C]`` of each layer."""
+  logits, acts = classify(net, x)
   answers = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=x.dtype)
-  return {name: _head(acts[name], answers, ridge) for name in layers}
+  return answers, {name: _pooled(acts[name], x.shape[:1]) for name in layers}
 
 
-def _head(act: Array, answers: Array, ridge: Array) -> Array:
-  features = _pooled(act, answers.shape[:-1])
+def _head(features: Array, answers: Array, ridge: Array) -> Array:
   mean, deviation = features.mean(0), features.std(0)
   scale = jnp.where(deviation > 0, 1 / jnp.maximum(deviation, 1e-12), 0)
   z = (features - mean[None]) * scale[None]

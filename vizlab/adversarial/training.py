@@ -188,8 +188,9 @@ def free_ascent(
     gradient: Any, state: optax.EmptyState, delta: Any = None
   ) -> tuple[Any, optax.EmptyState]:
     def step(g: Array, delta: Array) -> Array:
-      moved = delta + radius * steepest(g, norm, jnp.full_like(delta, 0.5))
-      return project(moved, radius, norm) - delta
+      r = radius.astype(delta.dtype)
+      moved = delta + r * steepest(g, norm, jnp.full_like(delta, 0.5))
+      return project(moved, r, norm) - delta
 
     return jax.tree.map(step, gradient, delta), state
 

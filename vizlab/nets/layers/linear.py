@@ -114,7 +114,8 @@ def he_normal(key: Array, shapes: dict[str, Shape]) -> Params:
   shape = shapes['kernel']
   count = math.prod(shape)
   # A draw compiles for a tenth of a second, and its numbers do not depend on
-  # how many there are: kernels of about the same size share a program.
+  # how many there are (as jax_threefry_partitionable is true by default):
+  # kernels of about the same size share a program.
   room = 1 << (count - 1).bit_length() if count <= 2**20 else count
   # Explicit float32, so that the draw is the same with x64.
   drawn = jax.random.truncated_normal(key, -2, 2, (room,), jnp.float32)
