@@ -18,8 +18,8 @@ after the last batch.
 Expected: report.html. Within 8/255 an attack fools minivgg about all of 24
 scenes, and minivgg_robust about 25 %; what was made for one fools the other
 about 4 % (for minivgg) and 17 %. A universal perturbation within 20/255 fools
-minivgg about 79 %, and minivgg_robust 8 %, whose nearest border is twice as far:
-0.047 of the length of the image, and 0.024.
+minivgg about 79 %, and minivgg_robust 8 %, whose nearest border is twice as
+far: 0.047 of the length of the image, and 0.024.
 """
 
 from ml_collections import ConfigDict
