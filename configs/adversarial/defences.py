@@ -16,8 +16,8 @@ Commands:
 
 Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: ten minutes on 2 CPU cores, and 28 beside other work. A run that is
-stopped or killed resumes after the last batch.
+Runtime: 27 minutes on 2 CPU cores beside other work (19 of CPU time). A run
+that is stopped or killed resumes after the last batch.
 
 Expected: report.html. Within 8/255 an attack that does not know it leaves a
 blurred minivgg right about 54 % of 24 scenes, behind a median or with three

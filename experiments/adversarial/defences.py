@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from vizlab import adversarial, image, nets, objectives
 from vizlab.adversarial import Defence
@@ -28,8 +27,10 @@ from vizlab.runs.settings import (
 )
 from vizlab.types import Array, Augment, ScoreFn
 from vizlab_experiments.shared.judged_nets import (
+  in_batches,
   known_images,
   load_judged,
+  other_key,
   rows_from,
 )
 
@@ -39,7 +40,7 @@ CHANGES = 'blur', 'median', 'bits'
 DETECTORS = 'squeezing', 'heads'
 DEFENCES = 'none', *CHANGES, 'noise', *DETECTORS
 _WAYS = 'blind', 'knowing'
-_KEYS = ('attack', 'noise', 'known')
+_ATTACK, _NOISE, _KNOWN = range(3)  # uses of random numbers
 
 
 class Inputs(NamedTuple):
@@ -87,7 +88,9 @@ def prepare(config: ConfigDict) -> Inputs:
     )
   epsilons = tuple(sorted(amounts(config, 'epsilons')))
   judged = load_judged(config)
-  known = known_images(config, judged.images.shape[1], _key(config, 'known'))
+  known = known_images(
+    config, judged.images.shape[1], other_key(config, _KNOWN)
+  )
   if len(known) < 2:
     raise ValueError(
       'config.known, config.known_photos: got one image, expected 2 or more: '
@@ -101,12 +104,6 @@ def prepare(config: ConfigDict) -> Inputs:
     with named(layer='layers'):
       nets.check_layers(net, listed(config.layers))
   return Inputs(config, epsilons, *judged, known, changes)
-
-
-def _key(config: ConfigDict, use: str) -> Array:
-  # Not the key itself: it draws the scenes that are judged.
-  key = jax.random.key(config.seed)
-  return jax.random.fold_in(key, 1_000_000 + _KEYS.index(use))
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
@@ -174,7 +171,7 @@ def _case(inputs: Inputs, net: nets.Network, which: str) -> _Case:
   if which == 'noise':
     augment = Partial(_add_noise, config.sigma)
     answers = adversarial.averaged(
-      net, augment, _key(config, 'noise'), config.draws
+      net, augment, other_key(config, _NOISE), config.draws
     )
     return _Case(Defence(answers), Defence(net), augment)
   if which == 'none':
@@ -201,11 +198,6 @@ def _case(inputs: Inputs, net: nets.Network, which: str) -> _Case:
   return _Case(defence, defence)
 
 
-def _rows(inputs: Inputs, first: int) -> tuple[Array, Array]:
-  rows = rows_from(inputs.images, inputs.labels, first, inputs.config.batch)
-  return jnp.asarray(rows[0]), jnp.asarray(rows[1])
-
-
 def _attack(
   inputs: Inputs, goal: ScoreFn, x: Array, augment: Augment | None = None
 ) -> Array:
@@ -213,7 +205,7 @@ def _attack(
   return adversarial.pgd(
     goal,
     x,
-    _key(config, 'attack'),
+    other_key(config, _ATTACK),
     epsilon=jnp.array(inputs.epsilons),
     norm=config.norm,
     steps=config.steps,
@@ -224,8 +216,9 @@ def _attack(
 
 def _blind(inputs: Inputs, net: nets.Network, first: int) -> Array:
   """Images that fool the net without a defence, ``[E, B, H, W, 3]``."""
-  x, label = _rows(inputs, first)
-  return _attack(inputs, adversarial.mislead(net, label), x)
+  x, label = rows_from(inputs.images, inputs.labels, first, inputs.config.batch)
+  goal = adversarial.mislead(net, jnp.asarray(label))
+  return _attack(inputs, goal, jnp.asarray(x))
 
 
 def _judged(
@@ -239,24 +232,25 @@ def _judged(
   config, net = inputs.config, list(inputs.judged.values())[i]
   case = _case(inputs, net, which)
 
-  def some(rows: slice) -> dict[str, np.ndarray]:
-    x, label = _rows(inputs, rows.start)
-    seen = {'clean': x[None], 'blind': blind(rows.start)}
+  def some(x: Array, label: Array, first: int) -> dict[str, Array]:
+    seen = {'clean': x[None], 'blind': blind(first)}
     for way, target in (('away', None), ('next', _next_best(net, x, label))):
       goal = adversarial.aware(case.seen, label, target)
       seen[way] = _attack(inputs, goal, x, case.augment)
-    count = rows.stop - rows.start
-    bar.update(count)
     return {
-      f'{way}/{what}': np.asarray(each).T[:count]
+      f'{way}/{what}': each.T
       for way, images in seen.items()
       for what, each in _measure(case.defence, images, label).items()
     }
 
-  count = len(inputs.images)
-  with tqdm(total=count, desc=which, unit='image') as bar:
-    item = f'net_{i}_{which}/batch'
-    return recorder.in_parts(item, count, config.batch, some)
+  return in_batches(
+    recorder,
+    f'net_{i}_{which}/batch',
+    inputs.images,
+    inputs.labels,
+    config.batch,
+    some,
+  )
 
 
 @jax.jit

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from vizlab import adversarial, nets, render
 from vizlab.objectives import margin, score
@@ -16,9 +15,10 @@ from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import need_not_negative, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.judged_nets import (
+  in_batches,
   known_images,
   load_judged,
-  rows_from,
+  other_key,
 )
 
 __all__ = ['prepare', 'run']
@@ -52,13 +52,8 @@ def prepare(config: ConfigDict) -> Inputs:
   need_positive(config, 'universal_steps', 'universal_batch')
   need_not_negative(config, 'epsilon', 'universal_epsilon')
   judged = load_judged(config)
-  known = known_images(config, judged.images.shape[1], _key(config, 0))
+  known = known_images(config, judged.images.shape[1], other_key(config, 0))
   return Inputs(config, *judged, known)
-
-
-def _key(config: ConfigDict, use: int) -> Array:
-  # Not the key itself: it draws the scenes that are judged.
-  return jax.random.fold_in(jax.random.key(config.seed), 1_000_000 + use)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
@@ -105,7 +100,7 @@ def _universal(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     net,
     jnp.asarray(inputs.known),
     jnp.asarray(np.concatenate(answers), jnp.int32),
-    _key(config, 1),
+    other_key(config, 1),
     epsilon=config.universal_epsilon,
     steps=config.universal_steps,
     batch=config.universal_batch,
@@ -116,7 +111,7 @@ def _universal(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
 def _attacked(
   inputs: Inputs, recorder: Recorder, i: int, delta: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """What all nets say of images that were moved to fool one of them.
+  """Answers of all nets to images that were moved to fool one of them.
 
   Returns:
     ``right`` ``[N]``, of the net and the images as they are; ``far`` ``[N]``,
@@ -125,9 +120,7 @@ def _attacked(
   """
   config, net = inputs.config, list(inputs.judged.values())[i]
 
-  def some(rows: slice) -> dict[str, np.ndarray]:
-    x, label = rows_from(inputs.images, inputs.labels, rows.start, config.batch)
-    x, label = jnp.asarray(x), jnp.asarray(label, jnp.int32)
+  def some(x: Array, label: Array, _: int) -> dict[str, Array]:
     said = _says(net, x)
     near = adversarial.deepfool(
       net,
@@ -140,7 +133,7 @@ def _attacked(
       'pgd': adversarial.pgd(
         adversarial.mislead(net, label),
         x,
-        _key(config, 2),
+        other_key(config, 2),
         epsilon=config.epsilon,
         steps=config.steps,
       ).projected,
@@ -156,13 +149,16 @@ def _attacked(
         _margin(other, images, label) for other in inputs.judged.values()
       ]
       found[f'{attack}/margin'] = jnp.stack(margins, 1)
-    count = rows.stop - rows.start
-    bar.update(count)
-    return {name: np.asarray(each)[:count] for name, each in found.items()}
+    return found
 
-  count = len(inputs.images)
-  with tqdm(total=count, desc=f'net {i}', unit='image') as bar:
-    return recorder.in_parts(f'net_{i}/batch', count, config.batch, some)
+  return in_batches(
+    recorder,
+    f'net_{i}/batch',
+    inputs.images,
+    inputs.labels,
+    config.batch,
+    some,
+  )
 
 
 @jax.jit

@@ -1,20 +1,31 @@
 """Networks that are judged on the same labelled images."""
 
 import pathlib
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from vizlab import nets
 from vizlab.data.scenes import scenes
 from vizlab.runs.inputs import load_classifier, load_other, picture_paths
+from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import listed, need_positive
 from vizlab_experiments.shared.images import of_photos
 from vizlab_experiments.shared.labelled_images import load_labelled_images
 
-__all__ = ['Judged', 'known_images', 'load_judged', 'rows_from']
+__all__ = [
+  'Judged',
+  'in_batches',
+  'known_images',
+  'load_judged',
+  'other_key',
+  'rows_from',
+]
 
 
 class Judged(NamedTuple):
@@ -72,6 +83,41 @@ def rows_from(
   """
   at = np.arange(first, first + min(size, len(images))) % len(images)
   return images[at], labels[at]
+
+
+def in_batches(
+  recorder: Recorder,
+  name: str,
+  images: np.ndarray,
+  labels: np.ndarray,
+  size: int,
+  make: Callable[[jax.Array, jax.Array, int], Mapping[str, Any]],
+) -> dict[str, np.ndarray]:
+  """Arrays of all images, ``size`` of which are computed and saved at once.
+
+  Args:
+    recorder: Recorder of the run.
+    name: Name of the parts, ``item/name``.
+    images: ``[N, H, W, 3]``.
+    labels: int ``[N]``.
+    size: Images at once; every batch has one shape.
+    make: ``(images, labels, index of the first) -> arrays``, images first.
+  """
+
+  def some(rows: slice) -> dict[str, np.ndarray]:
+    x, label = rows_from(images, labels, rows.start, size)
+    found = make(jnp.asarray(x), jnp.asarray(label, jnp.int32), rows.start)
+    bar.update(rows.stop - bar.n)
+    count = rows.stop - rows.start
+    return {key: np.asarray(each)[:count] for key, each in found.items()}
+
+  with tqdm(total=len(images), desc=name, unit='image') as bar:
+    return recorder.in_parts(name, len(images), size, some)
+
+
+def other_key(config: ConfigDict, use: int) -> jax.Array:
+  """Key of a use of random numbers other than the scenes that are judged."""
+  return jax.random.fold_in(jax.random.key(config.seed), 1_000_000 + use)
 
 
 def known_images(config: ConfigDict, size: int, key: jax.Array) -> np.ndarray:

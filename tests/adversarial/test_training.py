@@ -68,7 +68,7 @@ def test_each_image_starts_at_a_point_of_its_own(norm):
 
 @pytest.mark.parametrize('norm', ['linf', 'l2'])
 def test_free_training_is_the_papers_algorithm(norm):
-  """Of a linear net, whose gradients are known: each batch three times."""
+  """A linear net, whose gradients are known; each batch comes three times."""
   net, w = linear_net(1, 2)
   x, label = greys(4, 6), np.array([0, 1, 1, 0, 1, 0])
   epsilon, rate = 0.05, 0.3
