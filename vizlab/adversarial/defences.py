@@ -276,7 +276,7 @@ def _features(
 
 def _head(features: Array, answers: Array, ridge: Array) -> Array:
   mean, deviation = features.mean(0), features.std(0)
-  scale = jnp.where(deviation > 0, 1 / jnp.maximum(deviation, 1e-12), 0)
+  scale = 1 / jnp.where(deviation > 0, deviation, 1)
   z = (features - mean[None]) * scale[None]
   offset = answers.mean(0)
   n, c = z.shape
@@ -307,14 +307,14 @@ def heads_doubt(net: Net, heads: Mapping[str, Array]) -> ScoreFn:
 def _disagreement(net: Net, heads: dict[str, Array], x: Array) -> Array:
   logits, acts = classify(net, x)
   answer = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=x.dtype)
-  total = jnp.zeros(x.shape[:-3], x.dtype)
+  apart = []
   for name, head in heads.items():
     features = _pooled(acts[name], x.shape[:-3])
     values = features @ head[:-1] + jnp.expand_dims(
       head[-1], range(features.ndim - 1)
     )
-    total += values.max(-1) - (values * answer).sum(-1)
-  return total / len(heads)
+    apart.append(values.max(-1) - (values * answer).sum(-1))
+  return jnp.stack(apart).mean(0)
 
 
 def _pooled(act: Array, batch: tuple[int, ...]) -> Array:
