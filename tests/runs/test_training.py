@@ -1,8 +1,12 @@
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.tree_util import Partial
 
 from vizlab.runs import checkpoints, loop, training
 from vizlab.runs.reader import read_metrics
@@ -152,6 +156,73 @@ def test_milestones_are_kept(at, new_recorder, monkeypatch):
     train(recorder, **settings)
 
 
+@pytest.mark.parametrize('at', [None, 2, 4])
+def test_a_training_ends_early(at, new_recorder, monkeypatch):
+  monkeypatch.setattr(loop, '_EVERY', 0.0)
+  recorder, asked = new_recorder(), []
+
+  def counting(step):
+    asked.append(step)
+    if step == at and asked.count(step) == 1:
+      raise KeyboardInterrupt
+    return batch(step)
+
+  def run():
+    return training.train_resumable(
+      recorder,
+      'sum',
+      lambda state, data, step: (state + 1, {'loss': data.mean()}),
+      jnp.int32(0),
+      counting,
+      steps=50,
+      log_every=2,
+      stop=lambda state: state >= 5,
+    )
+
+  if at is not None:
+    with pytest.raises(KeyboardInterrupt):
+      run()
+  assert run().result == 6  # looked at after 2, 4 and 6 steps
+  assert run().result == 6 and max(asked) == 5
+  assert [row['step'] for row in read_metrics(recorder.workdir)] == [2, 4, 6]
+  assert not (recorder.workdir / 'checkpoints').exists()
+
+
+def test_trainings_with_other_arrays_share_a_program(new_recorder):
+  recorder, traced = new_recorder(), []
+
+  def step_of(offset, state, data, step):
+    traced.append(1)
+    return state + offset, {'loss': data.mean()}
+
+  for i, offset in enumerate((1.0, 2.0)):
+    before = len(traced)
+    done = training.train_resumable(
+      recorder,
+      f'run_{i}',
+      Partial(step_of, jnp.float32(offset)),
+      jnp.float32(0),
+      batch,
+      steps=3,
+    )
+    assert done.result == 3 * offset
+    # One look at the shapes; the program is there.
+    assert len(traced) - before == (1 if i else 2)
+
+
+def test_a_function_is_not_kept_after_its_training(new_recorder):
+  def local(state, data, step):
+    return state + 1, {'loss': data.mean()}
+
+  training.train_resumable(
+    new_recorder(), 'x', local, jnp.float32(0), batch, steps=2
+  )
+  ref = weakref.ref(local)
+  del local
+  gc.collect()
+  assert ref() is None
+
+
 def test_a_training_that_diverges_stops(new_recorder):
   recorder = new_recorder()
 
@@ -217,6 +288,7 @@ def test_every_type_is_resumed_to_the_bit(new_recorder, monkeypatch):
     ({'steps': 0}, 'steps: got 0'),
     ({'log_every': 0}, 'log_every: got 0'),
     ({'milestones': (1, 4)}, 'milestones: got 4, expected 1 to 3'),
+    ({'milestones': (1,), 'stop': bool}, 'milestones: got some with stop'),
     (
       {'state': {'key': jax.random.key(0)}},
       r"state: \['key'\] is a random key",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from vizlab.runs import loop
 from vizlab.runs.recorder import Recorder
@@ -42,6 +43,7 @@ def train_resumable(
   keep: Callable[[Any], Any] = lambda state: state,
   milestones: Sequence[int] = (),
   log_every: int = 25,
+  stop: Callable[[Any], Array | bool] | None = None,
 ) -> Training:
   """Trains from a state, or resumes or reads an earlier training.
 
@@ -53,7 +55,9 @@ def train_resumable(
       by the paths of its leaves.
     name: Name of the training, unique within the run.
     train_step: Pure function ``(state, batch, step) -> (state, metrics)`` of a
-      step, compiled here. Each metric is one number; its name has no slash.
+      step, compiled here. Each metric is one number; its name has no slash. As
+      a `jax.tree_util.Partial` it is an argument of the program, so that
+      trainings with other arrays of the same shapes do not compile again.
     state: Pytree of arrays and numbers before the first step. Random keys are
       derived from the step instead, or stored as `jax.random.key_data`.
     batch: Data of a step, as a pure function of its index.
@@ -62,6 +66,8 @@ def train_resumable(
     milestones: Numbers of steps after which this part is kept, too, as
       ``name_000100.npz``.
     log_every: Steps over which the metrics ``name/metric`` are averaged.
+    stop: Function of the state: True if the training ends early. It is called
+      after each ``log_every`` steps, and goes without milestones.
 
   Raises:
     ValueError: A number is out of range, the state holds random keys, a metric
@@ -72,16 +78,15 @@ def train_resumable(
   outside = [at for at in milestones if at > steps]
   if outside:
     raise ValueError(f'milestones: got {outside[0]}, expected 1 to {steps}')
+  if stop is not None and milestones:
+    raise ValueError('milestones: got some with stop, expected one of them')
   state = jax.tree.map_with_path(_strong, state)
-
-  @jax.jit
-  def advance(
-    carry: tuple[Any, Any], data: Any, step: Array
-  ) -> tuple[Any, Any]:
-    state, window = carry
-    state, metrics = train_step(state, data, step)
-    at = step % log_every
-    return state, {key: window[key].at[at].set(metrics[key]) for key in window}
+  if isinstance(train_step, Partial):
+    advance = functools.partial(_advance, train_step)
+  else:  # a program of its own, which is gone with it
+    advance = jax.jit(
+      functools.partial(_step, train_step), static_argnames='log_every'
+    )
 
   def chunks(leaves: list[np.ndarray] | None) -> Iterator[loop.Chunk]:
     first = 0 if leaves is None else int(leaves[0])
@@ -97,7 +102,7 @@ def train_resumable(
     for step in range(first, steps):
       data = data if step == first else batch(step)
       jax.block_until_ready(carry)  # one step at most is under way
-      carry = advance(carry, data, np.int32(step))
+      carry = advance(carry, data, np.int32(step), log_every=log_every)
       done = step + 1
       if done % log_every == 0 or done == steps:
         count = (done - 1) % log_every + 1
@@ -117,7 +122,8 @@ def train_resumable(
         recorder.once(_milestone(name, done), make)
       seconds = np.float64(time.perf_counter() - begun)
       now = np.int64(done), seconds, carry
-      yield loop.Chunk(done, now, result=now)
+      last = stop is not None and not done % log_every and bool(stop(carry[0]))
+      yield loop.Chunk(done, now, result=now, last=last)
 
   def run() -> dict[str, np.ndarray]:
     _, seconds, (final, _) = loop.resumable(recorder, name, chunks, steps)
@@ -145,6 +151,23 @@ def train_resumable(
     float(arrays['seconds']),
     {at: restored(each) for at, each in kept.items()},
   )
+
+
+def _step(
+  train_step: Callable[[Any, Any, Array], tuple[Any, Mapping[str, Array]]],
+  carry: tuple[Any, Any],
+  data: Any,
+  step: Array,
+  log_every: int,
+) -> tuple[Any, Any]:
+  """State after a step, and its metrics among those of the last steps."""
+  state, window = carry
+  state, metrics = train_step(state, data, step)
+  at = step % log_every
+  return state, {key: window[key].at[at].set(metrics[key]) for key in window}
+
+
+_advance = jax.jit(_step, static_argnames='log_every')
 
 
 def _milestone(name: str, step: int) -> str:
