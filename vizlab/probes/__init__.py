@@ -47,6 +47,12 @@ from vizlab.probes.filters import (
   used,
 )
 from vizlab.probes.layouts import on_grid, principal
+from vizlab.probes.linear import (
+  LinearProbe,
+  best_linear_probe,
+  linear_probe,
+  probe_logits,
+)
 from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
 from vizlab.probes.similarity import linear_cka, svcca
 from vizlab.probes.strongest import Strongest, merged, no_images, strongest
@@ -57,6 +63,7 @@ __all__ = [
   'Dictionary',
   'Effects',
   'Grating',
+  'LinearProbe',
   'Neighbours',
   'Overlap',
   'Products',
@@ -65,6 +72,7 @@ __all__ = [
   'Tuning',
   'activity',
   'aliasing',
+  'best_linear_probe',
   'combined',
   'combined_products',
   'contributions',
@@ -81,6 +89,7 @@ __all__ = [
   'histogram',
   'in_one_frame',
   'linear_cka',
+  'linear_probe',
   'log_edges',
   'merged',
   'nearest',
@@ -93,6 +102,7 @@ __all__ = [
   'on_grid',
   'overlap',
   'principal',
+  'probe_logits',
   'products',
   'quantile',
   'spectrum',
