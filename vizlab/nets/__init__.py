@@ -23,6 +23,14 @@ from vizlab.nets.network import (
 from vizlab.nets.precision import with_dtype
 from vizlab.nets.receptive_field import Field
 from vizlab.nets.tiled import tiled
+from vizlab.nets.transferring import (
+  check_cut,
+  param_labels,
+  trained_layers,
+  transplant,
+  untrained,
+  with_classes,
+)
 from vizlab.nets.weights.files import (
   from_layers,
   from_tensors,
@@ -42,6 +50,7 @@ __all__ = [
   'LayerInfo',
   'Network',
   'architecture',
+  'check_cut',
   'check_layers',
   'create',
   'from_function',
@@ -54,10 +63,15 @@ __all__ = [
   'merge_batch_norm',
   'names',
   'param_count',
+  'param_labels',
   'save',
   'tiled',
+  'trained_layers',
+  'transplant',
   'unit_field',
+  'untrained',
   'weight_file',
+  'with_classes',
   'with_dtype',
   'with_params',
 ]
