@@ -133,8 +133,10 @@ def test_trades_is_the_papers_sum(tiny):
   settings = {'epsilon': 0.03, 'steps': 4}
   worst = adversarial.ascend(apart, x, KEY, **settings)
   assert (apart(worst) > 0).all()
-  for beta in (0.0, 6.0):
-    found = adversarial.trades_loss(tiny, x, label, KEY, beta=beta, **settings)
+  for beta in (0.0, 6.0, None):  # 6 by default
+    weight = {} if beta is None else {'beta': beta}
+    found = adversarial.trades_loss(tiny, x, label, KEY, **weight, **settings)
+    beta = 6.0 if beta is None else beta
     want = cross_entropy(tiny(x)[0], label) + beta * apart(worst)
     np.testing.assert_allclose(found, want, rtol=1e-4)
 
