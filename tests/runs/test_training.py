@@ -1,4 +1,8 @@
 import gc
+import os
+import pathlib
+import subprocess
+import sys
 import weakref
 
 import jax
@@ -357,3 +361,26 @@ def test_a_loop_that_ends_early_is_an_error(new_recorder):
   chunks = [loop.Chunk(1, np.zeros(2)), loop.Chunk(2, np.ones(2))]
   with pytest.raises(ValueError, match='short: its chunks ended before step 3'):
     loop.resumable(new_recorder(), 'short', lambda _: iter(chunks), 3)
+
+
+@pytest.mark.slow
+def test_several_devices_train_what_one_does(tmp_path):
+  found = []
+  for count in (1, 8):
+    flags = f'--xla_force_host_platform_device_count={count}'
+    path = tmp_path / str(count)
+    program = pathlib.Path(__file__).parent / 'devices_training.py'
+    done = subprocess.run(
+      [sys.executable, str(program), str(path), str(count)],
+      env=os.environ | {'XLA_FLAGS': flags},
+      capture_output=True,
+      text=True,
+      timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(path / 'net.npz') as file:
+      found.append(dict(file))
+  one, several = found
+  assert one.keys() == several.keys()
+  for key in {*one} - {'seconds'}:
+    np.testing.assert_allclose(several[key], one[key], atol=1e-6, err_msg=key)

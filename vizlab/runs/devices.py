@@ -9,7 +9,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vizlab.types import Array
 
-__all__ = ['on_every_device', 'replicate', 'shard']
+__all__ = ['on_every_device', 'replicate', 'shard', 'spread']
 
 _WHOLE, _SPLIT = PartitionSpec(), PartitionSpec('batch')
 
@@ -39,6 +39,28 @@ def shard(batch: np.ndarray, rows: int) -> Array:
 def replicate(tree: Any) -> Any:
   """Replicates a pytree, such as a network, on every device."""
   return jax.device_put(tree, NamedSharding(_mesh(), _WHOLE))
+
+
+def spread(tree: Any) -> Any:
+  """Spreads the arrays of a batch over all devices.
+
+  Each array is sharded along its first axis if the devices divide it evenly,
+  and replicated otherwise. Where an array lies does not change what a jitted
+  function computes, but for rounding.
+
+  Args:
+    tree: Pytree of arrays; on one device it is returned as it is.
+  """
+  count = jax.local_device_count()
+  if count == 1:
+    return tree
+  mesh = _mesh()
+
+  def place(leaf: Array) -> Array:
+    even = np.ndim(leaf) and not len(leaf) % count
+    return jax.device_put(leaf, NamedSharding(mesh, _SPLIT if even else _WHOLE))
+
+  return jax.tree.map(place, tree)
 
 
 def on_every_device(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from vizlab.runs import loop
+from vizlab.runs import devices, loop
 from vizlab.runs.recorder import Recorder
 from vizlab.types import Array, whole
 
@@ -48,7 +48,8 @@ def train_resumable(
   """Trains from a state, or resumes or reads an earlier training.
 
   A training that is interrupted and resumed equals an uninterrupted one to the
-  bit, on the same device.
+  bit, on the same device. With several local devices each takes an equal part
+  of the batch, and the result is that of one but for rounding.
 
   Args:
     recorder: Recorder of the run; what is kept is saved there as ``name.npz``,
@@ -98,11 +99,15 @@ def train_resumable(
     if leaves is not None:
       begin = _restored(name, begin, leaves)
     _, seconds, carry = begin
+    if jax.local_device_count() > 1:
+      carry = devices.replicate(carry)
     begun = time.perf_counter() - float(seconds)
     for step in range(first, steps):
       data = data if step == first else batch(step)
       jax.block_until_ready(carry)  # one step at most is under way
-      carry = advance(carry, data, np.int32(step), log_every=log_every)
+      carry = advance(
+        carry, devices.spread(data), np.int32(step), log_every=log_every
+      )
       done = step + 1
       if done % log_every == 0 or done == steps:
         count = (done - 1) % log_every + 1
