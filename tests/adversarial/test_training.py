@@ -6,6 +6,7 @@ import pytest
 from linear_nets import greys, linear_net
 
 from vizlab import adversarial, nets
+from vizlab.adversarial import balls
 
 KEY = jax.random.key(0)
 
@@ -119,6 +120,28 @@ def test_wrong_perturbations_are_named(tiny):
     adversarial.free_ascent(0.1, 'l3')
   with pytest.raises(ValueError, match='epsilon: got -0.1'):
     adversarial.free_ascent(-0.1)
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_the_ascent_takes_so_many_steps(steps):
+  x = jnp.full((2, 4, 4, 3), 0.5)
+  slope = jax.random.normal(KEY, x.shape[1:])
+  found = adversarial.ascend(
+    lambda x: (x * slope[None]).sum((1, 2, 3)),
+    x,
+    KEY,
+    epsilon=0.1,
+    steps=steps,
+    rate=0.25,
+  )
+  start = jnp.stack(
+    [
+      balls.random_point(key, x.shape[1:], jnp.float32(0.1), 'linf')
+      for key in jax.random.split(KEY, 2)
+    ]
+  )
+  moved = start + steps * 0.025 * jnp.sign(slope)[None]
+  np.testing.assert_allclose(found, x + jnp.clip(moved, -0.1, 0.1), atol=1e-6)
 
 
 def test_trades_is_the_papers_sum(tiny):

@@ -67,7 +67,9 @@ def ascend(
     raise ValueError(f'epsilon: got shape {epsilon.shape}, expected one number')
   steps = whole(steps, 'steps')
   rate = amount(2.5 / steps if rate is None else rate, 'rate', x)
-  score, x = jax.lax.stop_gradient((as_pytree(score), x))
+  score, x, epsilon, rate = jax.lax.stop_gradient(
+    (as_pytree(score), x, epsilon, rate)
+  )
   keys = jax.random.split(key, math.prod(x.shape[:-3]))
   delta = jax.vmap(lambda key: random_point(key, x.shape[-3:], epsilon, norm))(
     keys
@@ -79,7 +81,7 @@ def ascend(
     moved = at + rate * epsilon * steepest(g, norm, at)
     return within(x, moved, epsilon, norm)
 
-  return jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, advance, start))
+  return jax.lax.fori_loop(0, steps, advance, start)
 
 
 def madry_loss(
