@@ -38,6 +38,8 @@ def test_new_classes_keep_all_other_layers():
   np.testing.assert_array_equal(acts['gap'], net(x)[1]['gap'])
   assert new.rules == net.rules and new.dtype == 'bfloat16'
   kernel = nets.get_params(new)['fc']['kernel']
+  drawn = init_params(new.ops, new.spec.shape, jax.random.key(1))['fc']
+  np.testing.assert_array_equal(kernel, drawn['kernel'])
   other = nets.with_classes(net, 7, key=jax.random.key(3))
   assert not jnp.allclose(kernel, nets.get_params(other)['fc']['kernel'])
   assert kernel.std() > 0 and not nets.get_params(new)['fc']['bias'].any()
@@ -82,6 +84,18 @@ def test_layers_that_others_read_past_are_no_cut():
     ValueError, match="layer: got 'layer1.0.bn1', which .* re"
   ):
     nets.check_cut(net, 'layer1.0.bn1')
+  branch = (
+    Conv('conv1', 3),
+    ReLU('relu1'),
+    Conv('conv2', 3, inputs=('conv1',)),
+    GlobalPool('gap'),
+    Dense('fc', 2),
+  )
+  params = init_params(branch, (8, 8, 3), jax.random.key(0))
+  own = nets.Network('own', branch, nets.InputSpec(size=8), params)
+  nets.check_cut(own, 'conv2')
+  with pytest.raises(ValueError, match="got 'relu1', which 'conv2' reads past"):
+    nets.check_cut(own, 'relu1')
   with pytest.raises(ValueError, match="got 'fc', after which no layer"):
     nets.check_cut(net, 'fc')
   with pytest.raises(ValueError, match="got 'x', expected one of"):

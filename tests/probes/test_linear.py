@@ -108,6 +108,24 @@ def test_other_numbers_are_fitted_in_float32(dtype, f):
   assert one.weights.dtype == probes.probe_logits(one, x).dtype == jnp.float32
 
 
+def test_features_of_one_image_say_nothing():
+  x, y = np.full((4, 3), 0.1, np.float32), np.array([0, 1, 1, 1])
+  probe = probes.linear_probe(x, y, 2)
+  np.testing.assert_array_equal(probe.weights, 0)
+  p = jax.nn.softmax(probes.probe_logits(probe, x))
+  np.testing.assert_allclose(p, [[0.25, 0.75]] * 4, atol=1e-3)
+
+
+def test_float32_stays_float32_with_x64():
+  x, y = task(10, 20, 3, 2)
+  with jax.enable_x64(True):
+    probe = probes.linear_probe(x, y, 2)
+    assert probe.weights.dtype == probe.bias.dtype == jnp.float32
+    double = probes.linear_probe(x.astype(np.float64), y, 2)
+  assert double.weights.dtype == jnp.float64
+  np.testing.assert_allclose(probe.weights, double.weights, atol=2e-3)
+
+
 def test_traces_of_features_are_not_enlarged():
   x, y = task(8, 40, 10, 2)
   traces = np.zeros((40, 6), np.float32)

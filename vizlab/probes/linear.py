@@ -175,12 +175,10 @@ def _fit(
   x: Array, labels: Array, decay: Array, classes: int, steps: int
 ) -> LinearProbe:
   mean, deviation = x.mean(0), x.std(0)
-  # What is the same for all images says nothing; rounding must not either, nor
-  # a feature that only one image has a trace of.
+  # A feature that hardly varies says nothing, and rounding must not either.
   least = _LEAST * jnp.sqrt(jnp.square(deviation).mean())
-  varies = deviation > 1e-6 * jnp.abs(x).max(0)
-  divisor = jnp.maximum(jnp.where(varies, deviation, 1), least)
-  scale = jnp.where(varies, 1 / divisor, 0)
+  divisor = jnp.maximum(deviation, least)
+  scale = jnp.where(divisor > 0, 1 / jnp.where(divisor > 0, divisor, 1), 0)
   z = (x - mean[None]) * scale[None]
   span = None
   if z.shape[0] < z.shape[1]:
