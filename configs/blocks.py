@@ -11,11 +11,13 @@ __all__ = [
   'STYLE_LAYERS',
   'another_net',
   'explaining',
+  'fine_tuning',
   'icons',
   'judging',
   'larger_icons',
   'net',
   'painting',
+  'tasks',
   'training',
 ]
 
@@ -61,6 +63,35 @@ def judging(config: ConfigDict) -> None:
   # An .npz with x_test, uint8 [N, H, W, 3], and y_test instead.
   config.data = placeholder(str)
   config.count = placeholder(int)  # images of the file; all
+
+
+def tasks(config: ConfigDict, *, size: int, examples: int) -> None:
+  """Adds the images of tasks of classification."""
+  config.size = size  # side in pixels of scenes and chairs
+  config.examples = examples  # drawn images to choose from
+  config.tests = 1024  # drawn images to test
+  # Of 'data': an .npz with x_train, x_test, uint8 [N, H, W, 3], and y_train,
+  # y_test.
+  config.data = placeholder(str)
+  # Of 'photos': a folder (or pattern) of photos whose names hold WordNet ids,
+  # and groups of ids in rising order, each from its first id to the next.
+  config.photos = placeholder(str)
+  config.groups = (
+    ('n00000000', 'animal'),
+    ('n02085374', 'dog'),
+    ('n02114100', 'animal'),
+    ('n02666196', 'thing'),
+    ('n06000000', 'food, plant or place'),
+  )
+
+
+def fine_tuning(config: ConfigDict, *, steps: int) -> None:
+  """Adds the settings of a training that ends early."""
+  config.steps = steps  # at most
+  config.batch_size = 64
+  config.learning_rate = 1e-3
+  # Looks at the validation part, each 20 steps, without a lower loss there.
+  config.patience = 6
 
 
 def icons(config: ConfigDict, *, power: float, batch: int = 16) -> None:

@@ -54,6 +54,7 @@ ATTACKED = {
     'stages': ((40, 1),),
     'batch_size': 3,
     'learning_rate': 0.1,
+    'data': Change('{files}/task.npz', {'stages': ((16, 1),)}),
     # They change accuracies, which a tiny run leaves at 0 or 1.
     'eval_scenes': Change(0, {}, 'config.eval_scenes: got 0'),
     'eval_steps': Change(0, {}, 'config.eval_steps: got 0'),
@@ -157,5 +158,10 @@ REFUSED = [
     'adversarial/robust_training',
     {'method': 'fast'},
     "config.method: got 'fast', expected one of",
+  ),
+  (
+    'adversarial/robust_training',
+    {'data': 'none.npz'},
+    'config.data: no such file: none.npz',
   ),
 ]

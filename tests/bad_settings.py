@@ -2,6 +2,7 @@
 
 from attack_changes import REFUSED
 from generators_refused import GENERATORS
+from transfer_changes import REFUSED as TRANSFER_REFUSED
 
 # Experiments that make their networks, and load none.
 MAKERS = (
@@ -13,6 +14,7 @@ MAKERS = (
 BAD = [
   *GENERATORS,
   *REFUSED,
+  *TRANSFER_REFUSED,
   (
     'synthesis/visualize',
     {'layers': 'relu9'},

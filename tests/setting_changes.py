@@ -5,6 +5,7 @@ import dataclasses
 from attack_changes import ATTACKED
 from probe_changes import PROBES, TRAINING, Change
 from tiny_configs import STYLE
+from transfer_changes import TRANSFERRED
 
 LONG = {'steps': 40}
 # What all that paint have.
@@ -237,6 +238,7 @@ TABLE = {
     'eval_scenes': Change(0, {}, 'config.eval_scenes: got 0'),
   },
   **PROBES,
+  **TRANSFERRED,
   'generate/fast_style': {
     'seed': 5,
     'style': 'sample:crescent_and_cross',

@@ -144,6 +144,14 @@ BASES = {
     'octaves': 1,
     'tv': 1.0,
   },
+  'training/transfer_learning': {
+    'strategies': 'linear',
+    'tests': 16,
+    'steps': 2,
+    'batch_size': 2,
+  },
+  'training/transferability': {'layers': 'pool1'},
+  'probes/linear_probes': {'layers': 'relu1_1', 'untrained': True},
   'training/minivgg': {**TRAINING, 'eval_scenes': 4},
   'generate/fast_style': {
     'content_layer': 'relu1_1',

@@ -208,6 +208,23 @@ def stops_of_the_same(name, path, monkeypatch, *, every=3, weights=None):
   return stops
 
 
+def write_tasks(path):
+  """Writes tasks of classification: two files of arrays, photos by WordNet."""
+  for seed, name in enumerate(('task', 'task2')):
+    r = np.random.default_rng(seed)
+    np.savez(
+      path / f'{name}.npz',
+      x_train=r.integers(0, 256, (12, 16, 16, 3), np.uint8),
+      y_train=np.arange(12) % 2,
+      x_test=r.integers(0, 256, (6, 16, 16, 3), np.uint8),
+      y_test=np.arange(6) % 2,
+    )
+  (path / 'wordnet').mkdir()
+  ids = 'n02085620', 'n02099601', 'n02708093'  # two dogs and a clock
+  names = [f'{k}_{name}_{i}' for k, name in enumerate(ids) for i in range(6)]
+  write_pictures(path / 'wordnet', names)
+
+
 def write_pictures(path, names):
   """Writes a sample, turned and flipped in another way for each name."""
   sample = io.read_image('sample:star_and_square', shorter=96, crop=96)

@@ -4,8 +4,11 @@ Adversarial training (Madry et al. 2018), its free form (Shafahi et al. 2019),
 TRADES (Zhang et al. 2019), or noise, from the weights that ship; compared with
 these by an attack on fresh scenes.
 
-Command:
+Commands:
   vizlab-run --config=adversarial/robust_training --workdir=runs/robust
+  vizlab-run --config=adversarial/robust_training --config.data=CIFAR10.npz \\
+    --config.stages='((32, 2000),)' --config.eval_scenes=500 \\
+    --workdir=runs/robust_cifar
 
 Needs matplotlib: pip install -e '.[analysis]'.
 
@@ -20,6 +23,7 @@ trained one about 99 % and 79 %.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from vizlab_experiments.configs import blocks
 
@@ -46,7 +50,10 @@ def get_config(arg: str = 'madry') -> ConfigDict:
   config.stages = ((64, 700 * steps), (96, 150 * steps))
   config.batch_size = 64
   config.learning_rate = 1e-3
-  config.eval_scenes = 96
+  # Instead of scenes: an .npz with x_train, x_test, uint8 [N, H, W, 3], and
+  # y_train, y_test.
+  config.data = placeholder(str)
+  config.eval_scenes = 96  # or test images of the file
   config.eval_steps = 20  # of the attack that judges
   # Radii at which it judges.
   config.epsilons = (0.0, 2 / 255, 4 / 255, 8 / 255, 12 / 255, 16 / 255)

@@ -1,4 +1,4 @@
-"""Trains a net on scenes so that attacks cannot change what it says."""
+"""Trains a net so that attacks cannot change what it says."""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +22,9 @@ from vizlab.runs.settings import amounts, need_not_negative, need_positive
 from vizlab.types import Array, widened
 from vizlab_experiments.shared import scene_training, training_data
 from vizlab_experiments.shared.gradient_steps import fit, warm_adam
+from vizlab_experiments.shared.judged_nets import rows_from
 from vizlab_experiments.shared.records import curve, write_record
+from vizlab_experiments.shared.tasks import Task, read_data
 
 __all__ = ['prepare', 'run']
 
@@ -31,11 +33,21 @@ _WARM = 0.1  # share of the steps in which the rate rises
 
 
 class Inputs(NamedTuple):
-  """Checked inputs of the experiment."""
+  """Checked inputs of the experiment.
+
+  Attributes:
+    config: The config.
+    net: The network before the training.
+    epsilons: Radii at which it is judged.
+    train: Images and labels of a key, by the side of the images.
+    test: Images and labels of a batch that is judged, from an index on.
+  """
 
   config: ConfigDict
   net: nets.Network
   epsilons: tuple[float, ...]
+  train: Callable[[Array, int], tuple[Array, Array]]
+  test: Callable[[int], tuple[Array, Array]]
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -50,21 +62,94 @@ def prepare(config: ConfigDict) -> Inputs:
   check_name('config.norm', config.norm, ('linf', 'l2', 'l1'))
   epsilons = amounts(config, 'epsilons')
   net = load_classifier(config)
+  scene_training.check_stages(config)
+  if config.data:
+    net, train, test = _of_file(config, net, read_data(config))
+  else:
+    net, train, test = _of_scenes(config, net)
+  scene_training.check_sizes(config, net)
+  return Inputs(config, net, epsilons, train, test)
+
+
+def _of_scenes(config: ConfigDict, net: nets.Network) -> tuple[Any, ...]:
+  """The network, and how fresh scenes are drawn."""
   classes = nets.layer_info(net)[-1].shape[-1]
   if classes != len(SHAPE_NAMES):
     raise ValueError(
       f'config.net.weights: got a net of {classes} classes, expected the '
       f'{len(SHAPE_NAMES)} of scenes'
     )
-  scene_training.check_stages(config)
-  scene_training.check_sizes(config, net)
-  return Inputs(config, net, epsilons)
+
+  def draw(key: Array, size: int) -> tuple[Array, Array]:
+    drawn = scenes(key, config.batch_size, size=size)
+    return drawn.image, drawn.labels[:, 0]
+
+  def test(first: int) -> tuple[Array, Array]:
+    key = jax.random.key(config.seed + 1_000_000)  # no scene of the training
+    return draw(jax.random.fold_in(key, first), config.stages[-1][0])
+
+  return net, draw, test
+
+
+def _of_file(
+  config: ConfigDict, net: nets.Network, task: Task
+) -> tuple[Any, ...]:
+  """The network with the classes of a file, and how its images are drawn."""
+  side = task.images.shape[1]
+  wrong = [stage for stage in config.stages if stage[0] != side]
+  if wrong or task.images.shape[2] != side:
+    raise ValueError(
+      f'config.stages: got {config.stages}, expected a side of {side} pixels, '
+      f'as {task.images.shape[1:]} images of config.data have, which are square'
+    )
+  classes = nets.layer_info(net)[-1].shape[-1]
+  if classes != task.classes:
+    key = jax.random.key(config.seed)
+    net = nets.with_classes(net, task.classes, key=key)
+
+  def draw(key: Array, size: int) -> tuple[Array, Array]:
+    del size
+    rows, changes = jax.random.split(key)
+    at = np.asarray(
+      jax.random.randint(rows, (config.batch_size,), 0, len(task.images))
+    )
+    return _augmented(changes, task.images[at]), jnp.asarray(task.labels[at])
+
+  def test(first: int) -> tuple[Array, Array]:
+    x, labels = rows_from(
+      task.test_images, task.test_labels, first, config.batch_size
+    )
+    return jnp.asarray(x), jnp.asarray(labels)
+
+  if config.eval_scenes > len(task.test_images):
+    raise ValueError(
+      f'config.eval_scenes: got {config.eval_scenes}, expected at most the '
+      f'{len(task.test_images)} test images of config.data'
+    )
+  return net, draw, test
+
+
+@jax.jit
+def _augmented(key: Array, x: Array) -> Array:
+  """Each image flipped or not, and moved by up to an eighth of its side."""
+  side = x.shape[1]
+  most = side // 8
+  room = ((0, 0), (most, most), (most, most), (0, 0))
+  padded = jnp.pad(x, room, mode='reflect')
+
+  def change(key: Array, image: Array) -> Array:
+    flip, shift = jax.random.split(key)
+    image = jnp.where(jax.random.bernoulli(flip), image[:, ::-1], image)
+    y, x = jax.random.randint(shift, (2,), 0, 2 * most + 1)
+    return jax.lax.dynamic_slice(image, (y, x, 0), (side, side, 3))
+
+  return jax.vmap(change)(jax.random.split(key, len(x)), padded)
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Trains the net, attacks it as it was and as it is, and writes both."""
   config, start = inputs.config, inputs.net
-  done = _train(config, recorder, start)
+  done = _train(inputs, recorder)
   net = nets.with_params(start, done.result['net'])
   nets.save(net, recorder.workdir / 'robust.safetensors', half=True)
   accuracy = {
@@ -85,8 +170,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   return results
 
 
-def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
+def _train(inputs: Inputs, recorder: Recorder) -> Any:
   """Lowers the loss of the method; resumable."""
+  config, start = inputs.config, inputs.net
   steps = scene_training.step_count(config)
   side = max(side for side, _ in config.stages)
   begin = {
@@ -116,10 +202,10 @@ def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
   def batch(step: int) -> tuple[Array, Array, Array]:
     size = training_data.size_at(config, step // replays * replays)
     key = jax.random.fold_in(jax.random.key(config.seed), step // replays)
-    drawn = scenes(key, config.batch_size, size=size)
+    x, labels = inputs.train(key, size)
     # Scenes fold in 0 to the size of the batch - 1.
     key = jax.random.fold_in(key, config.batch_size)
-    return drawn.image, drawn.labels[:, 0], key
+    return x, labels, key
 
   return fit(recorder, tx, loss_fn, begin, batch, steps=steps)
 
@@ -158,16 +244,15 @@ def _attacked(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
   """Accuracy without an attack, at the training's epsilon, and at each."""
   config = inputs.config
   epsilons = jnp.array([0.0, config.epsilon, *inputs.epsilons])
-  size = config.stages[-1][0]
-  key = jax.random.key(config.seed + 1_000_000)  # no scene of the training
+  key = jax.random.key(config.seed + 1_000_000)
   right = []
   for first in range(0, config.eval_scenes, config.batch_size):
     count = min(config.batch_size, config.eval_scenes - first)
-    data = scenes(jax.random.fold_in(key, first), config.batch_size, size=size)
-    goal = adversarial.mislead(net, data.labels[:, 0])
+    x, labels = inputs.test(first)
+    goal = adversarial.mislead(net, labels)
     attacked = adversarial.pgd(
       goal,
-      data.image,
+      x,
       key,
       epsilon=epsilons,
       norm=config.norm,
@@ -193,9 +278,10 @@ def _report(
     'before': f'{net.arch} before',
     'after': f'after {config.method} training',
   }
+  images = 'test images' if config.data else 'fresh scenes'
   recorder.report(
     f'Robust training of {net.arch}',
-    f'Accuracy on {config.eval_scenes} fresh scenes, without an attack and '
+    f'Accuracy on {config.eval_scenes} {images}, without an attack and '
     f'with one of {config.eval_steps} steps within {config.epsilon:.4f} '
     f'({config.norm}): {results["before_clean"]:.1%} and '
     f'{results["before_robust"]:.1%} before, {results["after_clean"]:.1%} and '

@@ -8,13 +8,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import nets, probes
-from vizlab.nets.layers import AdaptivePool
 from vizlab.runs import plots
 from vizlab.runs.inputs import check_layers, load_net, load_other
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import each_of, listed, need_positive
-from vizlab.types import Array
+from vizlab_experiments.shared.features import feature_count, read_features
 from vizlab_experiments.shared.labelled_images import load_labelled_images
 
 __all__ = ['prepare', 'run']
@@ -81,11 +80,9 @@ def _check_count(
   """Raises a `ValueError` if SVCCA has no more images than features."""
   if config.measure != 'svcca':
     return
-  read = functools.partial(_read, layers=layers, positions=config.positions)
   for net in networks.values():
-    shapes = jax.eval_shape(read, net, images[:1])
     for layer in layers:
-      features = shapes[layer].shape[1]
+      features = feature_count(net, images, layer, config.positions)
       if features >= len(images):
         raise ValueError(
           f'config.positions: got {config.positions}, with which {layer!r} has '
@@ -149,28 +146,15 @@ def _features(
 ) -> dict[str, np.ndarray]:
   """Features ``[N, F]`` of each layer."""
   config, _, layers, images = inputs
-  read = functools.partial(_read, layers=layers, positions=config.positions)
-  return recorder.in_parts(
+  return read_features(
+    recorder,
     f'features_{number}',
-    len(images),
-    config.batch,
-    lambda rows: {k: np.asarray(v) for k, v in read(net, images[rows]).items()},
+    net,
+    images,
+    layers,
+    positions=config.positions,
+    batch=config.batch,
   )
-
-
-@functools.partial(jax.jit, static_argnames=('layers', 'positions'))
-def _read(
-  net: nets.Network, x: Array, layers: tuple[str, ...], positions: int
-) -> dict[str, Array]:
-  acts = net(x)[1]
-  return {layer: _flat(acts[layer], positions) for layer in layers}
-
-
-def _flat(a: Array, positions: int) -> Array:
-  """Features ``[B, F]`` of a layer; of a map, means over the bins of a grid."""
-  if a.ndim == 4 and min(a.shape[1:3]) > positions:
-    a = AdaptivePool('bins', positions).linear({}, a)
-  return a.reshape(len(a), -1)
 
 
 def _key(title: str) -> str:

@@ -16,6 +16,7 @@ from vizlab.runs.inputs import load_classifier, load_other, picture_paths
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import listed, need_positive
 from vizlab_experiments.shared.images import of_photos
+from vizlab_experiments.shared.labelled_arrays import read_arrays
 from vizlab_experiments.shared.labelled_images import load_labelled_images
 
 __all__ = [
@@ -129,6 +130,13 @@ def known_images(config: ConfigDict, size: int, key: jax.Array) -> np.ndarray:
   need_positive(config, 'known')
   if config.known_photos:
     paths = picture_paths(config, 'known_photos')[: config.known]
+    judged = picture_paths(config, 'photos') if config.photos else ()
+    both = {*map(_resolved, paths)} & {*map(_resolved, judged)}
+    if both:
+      raise ValueError(
+        f'config.known_photos: got {min(both)} of config.photos, too, expected '
+        'photos that are not judged'
+      )
     return of_photos(paths, size, 'known_photos')[:]
   if config.photos or config.data:
     raise ValueError(
@@ -136,6 +144,10 @@ def known_images(config: ConfigDict, size: int, key: jax.Array) -> np.ndarray:
       'the images that are judged are no scenes'
     )
   return np.asarray(scenes(key, config.known, size=size).image)
+
+
+def _resolved(path: str) -> str:
+  return str(pathlib.Path(path).expanduser().resolve())
 
 
 def _name(weights: str) -> str:
@@ -149,27 +161,13 @@ def _images(
   if not config.data:
     known = load_labelled_images(config, net, objects=1)
     return known.images, known.targets[:, 0]
-  path = pathlib.Path(config.data).expanduser()
-  if not path.is_file():
-    raise ValueError(f'config.data: no such file: {path}')
-  try:
-    with np.load(path) as file:
-      held = {name: file[name] for name in file.files}
-  except (AttributeError, EOFError, OSError, ValueError) as error:
-    raise ValueError(f'config.data: {path} is no .npz of arrays') from error
-  if not {'x_test', 'y_test'} <= set(held):
-    raise ValueError(
-      f'config.data: {path} holds {[*held]}, expected x_test and y_test'
-    )
   if config.count is not None:
     need_positive(config, 'count')
-  x, y = (held[name][: config.count] for name in ('x_test', 'y_test'))
+  x, y = read_arrays(config, 'test', count=config.count)
   classes = nets.layer_info(net)[-1].shape[-1]
-  right = x.ndim == 4 and x.dtype == np.uint8 and y.shape == x.shape[:1]
-  right = right and y.dtype.kind in 'iu'
-  if not right or not len(x) or not 0 <= y.min() <= y.max() < classes:
+  if y.max() >= classes:
     raise ValueError(
-      f'config.data: got x_test {x.dtype} {x.shape} and y_test {y.shape}, '
-      f'expected uint8 [N, H, W, 3] and classes below {classes}'
+      f'config.data: got the class {y.max()} in y_test, expected classes below '
+      f'{classes}'
     )
-  return (x / np.float32(255)).astype(np.float32), y.astype(np.int32)
+  return x, y

@@ -5,12 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from tools import read, start, start_and_stop, stops_of_the_same
+from tools import (
+  read,
+  start,
+  start_and_stop,
+  stops_of_the_same,
+  write_pictures,
+  write_tasks,
+)
 
 from vizlab import adversarial, image, nets, objectives
 from vizlab.data.scenes import scenes
 from vizlab.objectives import score
-from vizlab_experiments.adversarial import defences
+from vizlab_experiments.adversarial import defences, robust_training
 from vizlab_experiments.configs.adversarial import robustness
 
 ATTACK = 'adversarial/attack'
@@ -191,7 +198,7 @@ def test_defences_resume(tmp_path, monkeypatch):
     ),
     (
       {'x_test': np.zeros((1, 8, 8, 3), np.uint8), 'y_test': np.array([16])},
-      'expected uint8 .* classes below 16',
+      'the class 16 in y_test, expected classes below 16',
     ),
   ],
 )
@@ -256,6 +263,55 @@ def test_robust_training_lowers_the_loss_of_attacked_images(tmp_path):
   found = read(tmp_path, 'after')
   assert found['clean'] >= found['robust']
   assert jnp.isfinite(found['curve']).all()
+
+
+def test_robust_training_on_a_file(tmp_path):
+  write_tasks(tmp_path)
+  changes = {
+    'data': str(tmp_path / 'task.npz'),
+    'stages': ((16, 2),),
+    'batch_size': 4,
+    'eval_scenes': 5,
+  }
+  results = start(TRAIN, tmp_path / 'run', **changes)
+  assert 0 <= results['after_robust'] <= results['after_clean'] <= 1
+  net = nets.load(tmp_path / 'run' / 'robust.safetensors')
+  assert nets.layer_info(net)[-1].shape == (2,)
+  for change, message in (
+    ({'stages': ((32, 2),)}, 'config.stages: got .*, expected a side of 16'),
+    ({'eval_scenes': 7}, 'config.eval_scenes: got 7, expected at most the 6'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      start(TRAIN, tmp_path / 'no', **changes | change)
+
+
+def test_judged_photos_are_not_known_ones(tmp_path):
+  write_pictures(tmp_path, ['0_a', '1_b', '2_c'])
+  changes = {
+    'photos': str(tmp_path),
+    'known_photos': f'{tmp_path}/1_b.png',
+    'others': '',
+  }
+  with pytest.raises(ValueError, match='config.known_photos: got .*1_b.png of'):
+    start('adversarial/defences', tmp_path / 'run', **changes)
+
+
+def test_images_of_a_file_are_flipped_and_moved():
+  x = jax.random.uniform(jax.random.key(0), (40, 16, 16, 3))
+  new = np.asarray(robust_training._augmented(jax.random.key(1), x))
+  padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode='reflect')
+  found = set()
+  for whole, one in zip(padded, new, strict=True):
+    ways = [
+      (flip, i, j)
+      for flip in (1, -1)
+      for i in range(5)
+      for j in range(5)
+      if np.array_equal(whole[:, ::flip][i : i + 16, j : j + 16], one)
+    ]
+    assert len(ways) == 1
+    found.add(ways[0])
+  assert len(found) > 20 and {way[0] for way in found} == {1, -1}
 
 
 def test_gradients_are_measured(tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from bad_settings import MAKERS
 from setting_changes import NET, TABLE, Change
 from tiny_configs import BASES
-from tools import forget_programs, write_enlarger, write_pictures
+from tools import forget_programs, write_enlarger, write_pictures, write_tasks
 
 from vizlab import io, nets
 from vizlab.runs import execute, experiments, plots
@@ -110,6 +110,7 @@ def files(tmp_path_factory):
     x_test=np.arange(3 * 96 * 96 * 3).reshape(3, 96, 96, 3).astype(np.uint8),
     y_test=np.arange(3),
   )
+  write_tasks(folder)
   names = [f'class {i}' for i in range(16)]
   (folder / 'labels.json').write_text(json.dumps(names))
   return folder

@@ -79,6 +79,7 @@ def test_the_robust_net_withstands_what_fools_the_other(minivgg):
   settings = json.loads(json.dumps(robust_training.get_config().to_dict()))
   assert settings['net'].pop('dtype') == 'float32'  # could not be set then
   assert settings['method'] == 'madry' and settings.pop('replays')  # of another
+  assert settings.pop('data') is None
   assert written['config'] == settings
   data = scenes(jax.random.key(55), 24, size=96)
   label = data.labels[:, 0]

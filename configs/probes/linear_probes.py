@@ -1,0 +1,83 @@
+"""Measures what a linear classifier reads from each layer of a network.
+
+Linear probes (Alain & Bengio 2017) on frozen features by depth: how separable
+the classes of a task are in each layer, in the network, in others and in the
+one before its training.
+
+Commands:
+  vizlab-run --config=probes/linear_probes --workdir=runs/linear_probes
+  vizlab-run --config=probes/linear_probes:googlenet \\
+    --config.net.weights=googlenet.safetensors --config.tasks=data,photos \\
+    --config.data=CIFAR10.npz --config.photos=FOLDER \\
+    --workdir=runs/linear_probes_googlenet
+
+Needs matplotlib: pip install -e '.[analysis]'.
+
+Runtime: five minutes on 2 busy CPU cores. A run that is stopped or killed
+resumes after the last layer.
+
+Expected: report.html with accuracy by layer. In minivgg the 16 shapes that it
+learned become separable from relu4_1 on, to 99.5 %; textures, which it learned
+to ignore, stop at 64 % there; and eight directions of chairs are best in
+relu4_1 (95 %) and lost again at the end (74 %). Networks with random labels or
+before their training have 13 % and 10 %, 30 % and 23 %, 84 % and 78 % at most.
+"""
+
+from ml_collections import ConfigDict
+
+from vizlab_experiments.configs import blocks
+
+
+def get_config(arg: str = '') -> ConfigDict:
+  """minivgg, one that learned random labels, and untrained; ``googlenet``."""
+  config = ConfigDict()
+  config.experiment = 'probes/linear_probes'
+  config.seed = 0
+  config.net = blocks.net()
+  config.others = ('minivgg_random_labels',)  # weights of other nets to compare
+  config.untrained = True  # compares with the network before its training
+  config.layers = (
+    'relu1_1',
+    'relu2_1',
+    'relu3_1',
+    'relu3_2',
+    'relu4_1',
+    'relu4_2',
+    'relu5_1',
+    'relu5_2',
+    'gap',
+  )
+  # 'shapes' (of scenes), 'textures', 'directions' (of chairs), 'data' or
+  # 'photos'.
+  config.tasks = ('shapes', 'textures', 'directions')
+  blocks.tasks(config, size=96, examples=2048)
+  config.per_class = 50  # images of each class to learn from
+  # Means over the bins of a grid of so many rows and columns stand for a map.
+  config.positions = 2
+  config.decays = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # one is chosen
+  config.batch = 32  # images at once
+  if blocks.another_net(config, arg):
+    config.others = ()
+  if arg == 'googlenet':
+    names = ('3a', '3b', '4a', '4b', '4c', '4d', '4e', '5a', '5b')
+    config.layers = (
+      'conv1/relu_7x7',
+      'conv2/relu_3x3',
+      *(f'inception_{name}/output' for name in names),
+    )
+  return config
+
+
+def get_test_config() -> ConfigDict:
+  """The same in seconds, for tests."""
+  config = get_config()
+  config.others, config.layers = (), ('relu1_1', 'gap')
+  config.tasks = ('shapes',)
+  config.size, config.examples, config.tests = 16, 128, 16
+  config.per_class, config.decays = 2, (0.1, 1.0)
+  return config
+
+
+def sweep(add) -> None:
+  """Amounts of data."""
+  add(add.product(per_class=(10, 30, 100)))

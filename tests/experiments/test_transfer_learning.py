@@ -1,0 +1,376 @@
+"""Tasks, fine tuning and the experiments that transfer what was learned."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tools import read, start, stops_of_the_same, write_tasks
+
+from vizlab import nets, probes
+from vizlab.runs import experiments
+from vizlab.runs.recorder import Recorder
+from vizlab.runs.settings import assign
+from vizlab_experiments.shared import fine_tuning
+from vizlab_experiments.shared.fine_tuning import Plan
+from vizlab_experiments.shared.tasks import Task, balanced, load_task
+
+
+def config_of(name='training/transfer_learning', **changes):
+  config = experiments.config_module(name).get_test_config()
+  assign(config, changes)
+  return config
+
+
+@pytest.fixture
+def recorder(tmp_path):
+  opened = Recorder(tmp_path / 'run', config_of())
+  opened.open()
+  return opened
+
+
+@pytest.mark.parametrize('name', ['shapes', 'textures', 'directions'])
+def test_drawn_tasks_are_balanced_and_apart(name):
+  config = config_of(examples=200, tests=40)
+  task = load_task(config, 'tasks', name, 96)
+  assert task.images.shape == (200, 16, 16, 3)
+  assert task.test_images.shape == (40, 16, 16, 3)
+  assert task.images.min() >= 0 and task.images.max() <= 1
+  counts = np.bincount(task.labels, minlength=task.classes)
+  assert len(counts) == task.classes == (8 if name == 'directions' else 16)
+  assert counts.min() >= 3
+  both = np.concatenate([task.images, task.test_images]).reshape(240, -1)
+  assert len(np.unique(both, axis=0)) == 240
+  again = load_task(config, 'tasks', name, 96)
+  np.testing.assert_array_equal(again.images, task.images)
+
+
+def test_directions_turn_the_chair():
+  config = config_of(size=24, examples=768)
+  task = load_task(config, 'tasks', 'directions', 96)
+  chairs = (task.images.min(-1) < 1).astype(np.float32)
+  means = np.stack([chairs[task.labels == k].mean(0) for k in range(8)])
+  # A view from the right mirrors that from the left, and no other does.
+  for k in range(1, 4):
+    apart = np.square(means[k, :, ::-1][None] - means).mean((1, 2))
+    assert apart.argmin() == 8 - k
+
+
+def test_a_textures_image_has_two_colours_mixed():
+  config = config_of(size=24, examples=32)
+  task = load_task(config, 'tasks', 'textures', 96)
+  flat = task.images.reshape(32, -1, 3)
+  spread = np.linalg.svd(flat - flat.mean(1, keepdims=True))[1]
+  np.testing.assert_allclose(spread[:, 1:], 0, atol=1e-4)
+  assert (spread[:, 0] > 0.1).mean() > 0.9
+
+
+def test_photos_are_grouped_by_their_ids(tmp_path):
+  write_tasks(tmp_path)
+  config = config_of(photos=str(tmp_path / 'wordnet'))
+  task = load_task(config, 'tasks', 'photos', 32)
+  assert task.images.shape == (9, 32, 32, 3) and task.classes == 2
+  assert np.bincount(task.labels).tolist() == [6, 3]
+  assert np.bincount(task.test_labels).tolist() == [6, 3]
+  # Each name is another picture; named twice, none is in both parts.
+  twice = f'{tmp_path / "wordnet"},{tmp_path / "wordnet"}/*.png'
+  again = load_task(config_of(photos=twice), 'tasks', 'photos', 32)
+  np.testing.assert_array_equal(again.images, task.images)
+  np.testing.assert_array_equal(again.test_images, task.test_images)
+
+
+def test_a_file_of_arrays(tmp_path):
+  write_tasks(tmp_path)
+  config = config_of(data=str(tmp_path / 'task.npz'))
+  task = load_task(config, 'tasks', 'data', 96)
+  assert task.images.shape == (12, 16, 16, 3) and task.images.max() <= 1
+  assert task.labels.tolist() == [0, 1] * 6
+
+
+def test_parts_are_balanced():
+  labels = np.repeat(np.arange(3, dtype=np.int32), 40)
+  images = np.zeros((120, 2, 2, 3), np.float32)
+  task = Task('t', 3, images, labels, images, labels)
+  fitted, held = balanced(config_of(), task, 20)
+  assert np.bincount(labels[fitted]).tolist() == [16] * 3
+  assert np.bincount(labels[held]).tolist() == [4] * 3
+  assert not {*fitted} & {*held} and len({*fitted, *held}) == 60
+  other, _ = balanced(config_of(), task, 20, 1)
+  assert {*other} != {*fitted}
+
+
+def small_task():
+  config = config_of(examples=160, tests=16)
+  return load_task(config, 'tasks', 'shapes', 96)
+
+
+def test_frozen_layers_are_those_of_a_masked_training(recorder):
+  task, config = small_task(), config_of(steps=5, learning_rate=0.01)
+  rows = balanced(config, task, 3)
+  net = nets.load('minivgg')
+  tuned = fine_tuning.fine_tune(
+    config,
+    recorder,
+    'tuned',
+    net,
+    Plan('pool2', ('conv3_1', 'conv3_2'), 0.3),
+    task,
+    rows,
+    jax.random.key(7),
+    keep=nets.get_params,
+  )
+  old = nets.get_params(net)
+  for layer, params in tuned.kept.items():
+    same = jnp.array_equal(params['kernel'], old[layer]['kernel'])
+    assert same == (layer in ('conv1_1', 'conv2_1'))
+  # The same steps on images, whose gradients are computed for all layers.
+  shares = {name: 1.0 for name in old} | {'conv3_1': 0.3, 'conv3_2': 0.3}
+  shares |= {'conv1_1': 0.0, 'conv2_1': 0.0}
+  sizes = {
+    share: optax.warmup_cosine_decay_schedule(0.0, 0.01 * share, 1, 5)
+    for share in {*shares.values()}
+  }
+  groups = {
+    share: optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
+    if share
+    else optax.set_to_zero()
+    for share, rate in sizes.items()
+  }
+  labels = {k: dict.fromkeys(v, shares[k]) for k, v in old.items()}
+  tx = optax.partition(groups, labels)
+  params, opt = old, tx.init(old)
+
+  @jax.jit
+  def advance(params, opt, x, y):
+    def loss(params):
+      logits = nets.with_params(net, params)(x)[0]
+      losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+      return losses.mean()
+
+    grads = jax.grad(loss)(params)
+    with jax.numpy_dtype_promotion('standard'):
+      updates, opt = tx.update(grads, opt, params)
+      return optax.apply_updates(params, updates), opt
+
+  for step in range(5):
+    key = jax.random.fold_in(jax.random.key(7), step)
+    at = rows[0][np.asarray(jax.random.randint(key, (2,), 0, len(rows[0])))]
+    params, opt = advance(params, opt, task.images[at], task.labels[at])
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4),
+    tuned.kept,
+    params,
+  )
+
+
+def test_it_ends_early(recorder):
+  task = small_task()
+  config = config_of(steps=400, learning_rate=0.5, patience=2)
+  rows = balanced(config, task, 4)
+  net = nets.load('minivgg')
+  # So large a rate destroys the network within a few looks.
+  tuned = fine_tuning.fine_tune(
+    config,
+    recorder,
+    'x',
+    net,
+    Plan(),
+    task,
+    rows,
+    jax.random.key(0),
+    keep=nets.get_params,
+  )
+  assert 60 <= tuned.steps < 200 and tuned.steps % 20 == 0
+  assert all(jnp.isfinite(v).all() for v in jax.tree.leaves(tuned.kept))
+
+
+@pytest.mark.parametrize(
+  ('step', 'lowest', 'checks', 'looked'),
+  [(19, np.inf, 0, True), (19, 0.0, 4, False), (3, np.inf, 3, False)],
+)
+def test_the_best_parameters_are_kept(step, lowest, checks, looked):
+  task, config = small_task(), config_of(steps=60, learning_rate=0.01)
+  net = nets.load('minivgg')
+  recipe = fine_tuning._recipe(config, net, Plan(), (16, 16, 3))
+  params = nets.get_params(net)
+  zeros = jax.tree.map(jnp.zeros_like, params)
+  state = fine_tuning._State(
+    params,
+    recipe.optimizer.init(params),
+    zeros,
+    jnp.float32(lowest),
+    jnp.int32(3),
+    jnp.int32(9),
+  )
+  data = jnp.asarray(task.images[:4]), jnp.asarray(task.labels[:4])
+  # Three images in batches of two: the last one is filled up.
+  held = fine_tuning._in_batches(task.images[:3], task.labels[:3], 2)
+  new, _ = jax.jit(recipe.train_step)(net, held, state, data, np.int32(step))
+  assert new.checks == checks and new.steps == 10
+  best = new.params if looked else zeros
+  jax.tree.map(np.testing.assert_array_equal, new.best, best)
+  logits = nets.with_params(net, new.params)(data[0][:3])[0]
+  loss = optax.softmax_cross_entropy_with_integer_labels(logits, data[1][:3])
+  expected = loss.mean() if looked else lowest
+  np.testing.assert_allclose(new.lowest, expected, rtol=1e-5)
+
+
+def test_a_linear_classifier_is_the_best_probe(tmp_path):
+  changes = {'strategies': 'linear', 'per_class': (4,), 'examples': 160}
+  found = start('training/transfer_learning', tmp_path / 'run', **changes)
+  config = config_of(**changes)
+  task = load_task(config, 'tasks', 'shapes', 96)
+  fitted, held = balanced(config, task, 4)
+  gap = jax.jit(lambda net, x: net(x)[1]['gap'])
+  net = nets.load('minivgg')
+  x = {
+    at: gap(net, images)
+    for at, images in (
+      ('fitted', task.images[fitted]),
+      ('held', task.images[held]),
+      ('test', task.test_images),
+    )
+  }
+  losses = {}
+  for decay in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+    probe = probes.linear_probe(
+      x['fitted'], task.labels[fitted], 16, decay=decay
+    )
+    logits = probes.probe_logits(probe, x['held'])
+    loss = optax.softmax_cross_entropy_with_integer_labels(
+      logits, jnp.asarray(task.labels[held])
+    )
+    losses[float(loss.mean())] = probes.probe_logits(probe, x['test'])
+  wanted = losses[min(losses)]
+  logits = read(tmp_path / 'run', 'shapes_4_linear_0')['logits']
+  np.testing.assert_allclose(logits, wanted, atol=0.02)
+  assert found == {'shapes/4/linear': task.accuracy(logits)}
+
+
+def test_each_strategy_trains_its_layers(tmp_path, monkeypatch):
+  plans = {}
+
+  def recorded(config, recorder, name, net, plan, task, rows, key, *, keep):
+    plans[name.split('/')[2]] = net, plan
+    return fine_tuning.Tuned(np.zeros((16, 16)), 1)
+
+  monkeypatch.setattr(fine_tuning, 'fine_tune', recorded)
+  start('training/transfer_learning', tmp_path / 'run')
+  assert [*plans] == ['last', 'all', 'scratch']
+  old = nets.get_params(nets.load('minivgg'))
+
+  def kept(name):
+    params = nets.get_params(plans[name][0])
+    return [
+      k for k in old if jnp.array_equal(params[k]['kernel'], old[k]['kernel'])
+    ]
+
+  convs = [*old][:-1]
+  assert kept('last') == kept('all') == convs and kept('scratch') == []
+  assert plans['last'][1] == Plan('relu3_2', tuple(convs[4:]), 0.3)
+  assert plans['all'][1] == Plan(None, tuple(convs), 0.3)
+  assert plans['scratch'][1] == Plan()
+
+
+def test_a_run_that_is_stopped_ends_the_same(tmp_path, monkeypatch):
+  stops = stops_of_the_same('training/transfer_learning', tmp_path, monkeypatch)
+  assert stops > 0
+
+
+def test_probes_read_each_layer_of_each_network(tmp_path):
+  found = start('probes/linear_probes', tmp_path / 'run')
+  titles = [key.rpartition('/')[0] for key in found][::2]
+  assert titles == ['shapes/minivgg', 'shapes/untrained']
+  config = config_of('probes/linear_probes')
+  task = load_task(config, 'tasks', 'shapes', 96)
+  fitted, _ = balanced(config, task, 2)
+  read_gap = jax.jit(lambda net, x: net(x)[1]['gap'])
+  net = nets.load('minivgg')
+  arrays = read(tmp_path / 'run', 'shapes_0')
+  probe = probes.linear_probe(
+    read_gap(net, task.images[fitted]),
+    task.labels[fitted],
+    16,
+    decay=float(arrays['gap/decay']),
+  )
+  wanted = probes.probe_logits(probe, read_gap(net, task.test_images))
+  np.testing.assert_allclose(arrays['gap/logits'], wanted, atol=0.02)
+  assert found['shapes/minivgg/gap'] == task.accuracy(arrays['gap/logits'])
+
+
+def test_stopped_probes_end_the_same(tmp_path, monkeypatch):
+  assert stops_of_the_same('probes/linear_probes', tmp_path, monkeypatch) > 0
+
+
+def test_a_file_that_is_wrong_is_named(tmp_path):
+  def images(*shape):
+    return np.zeros(shape, np.uint8)
+
+  good = {
+    'x_train': images(2, 8, 8, 3),
+    'y_train': np.array([0, 1]),
+    'x_test': images(1, 8, 8, 3),
+    'y_test': np.array([1]),
+  }
+  path = tmp_path / 'task.npz'
+  config = config_of(data=str(path))
+  for change, message in (
+    ({'y_test': np.array([2])}, 'classes to 1 and x_test .* with classes to 2'),
+    ({'x_test': images(1, 8, 9, 3)}, 'expected images of one size'),
+    ({'y_train': np.array([0, 0]), 'y_test': np.array([0])}, 'at least two cl'),
+    ({'x_train': images(2, 8, 8, 1)}, r'got x_train uint8 \(2, 8, 8, 1\)'),
+    ({'y_train': np.array([0, 2**32])}, 'whole numbers from 0, below 1000000'),
+  ):
+    np.savez(path, **good | change)
+    with pytest.raises(ValueError, match=message):
+      load_task(config, 'tasks', 'data', 96)
+  np.savez(path, x_train=good['x_train'])
+  with pytest.raises(ValueError, match=r"holds \['x_train'\], expected x_tr"):
+    load_task(config, 'tasks', 'data', 96)
+  path.write_bytes(path.read_bytes()[:200])
+  with pytest.raises(ValueError, match='is no .npz of arrays'):
+    load_task(config, 'tasks', 'data', 96)
+  with path.open('wb') as file:
+    np.save(file, np.zeros(3))
+  with pytest.raises(ValueError, match='is no .npz of arrays'):
+    load_task(config, 'tasks', 'data', 96)
+
+
+def test_a_task_of_arrays_names_them_where_images_are_too_small(tmp_path):
+  np.savez(
+    tmp_path / 'task.npz',
+    x_train=np.zeros((4, 4, 4, 3), np.uint8),
+    y_train=np.arange(4) % 2,
+    x_test=np.zeros((4, 4, 4, 3), np.uint8),
+    y_test=np.arange(4) % 2,
+  )
+  data = {'data': str(tmp_path / 'task.npz'), 'tasks': 'data'}
+  for name in ('training/transfer_learning', 'probes/linear_probes'):
+    with pytest.raises(ValueError, match='config.data: got images of 4x4'):
+      start(name, tmp_path / 'run', **data)
+    with pytest.raises(ValueError, match='config.size: got images of 4x4'):
+      start(name, tmp_path / 'run', size=4)
+
+
+def test_networks_that_cannot_be_drawn_again_are_named(tmp_path):
+  (tmp_path / 'own.py').write_text(
+    'import jax\n'
+    'from vizlab import nets\n'
+    'def load_net():\n'
+    '  return nets.from_function(lambda x: jax.nn.relu(x).mean((1, 2)) @\n'
+    '    jax.numpy.ones((3, 4)), jax.numpy.zeros((1, 16, 16, 3)))\n'
+  )
+  nets.save(nets.create('resnet20'), tmp_path / 'resnet20.safetensors')
+  for name in (
+    'training/transfer_learning',
+    'training/transferability',
+    'probes/linear_probes',
+  ):
+    for weights, message in (
+      ('own.py', r'config.net.weights: got a function'),
+      ('resnet20.safetensors', 'got resnet20 with batch normalisation'),
+    ):
+      with pytest.raises(ValueError, match=message):
+        start(
+          name, tmp_path / 'run', **{'net.weights': str(tmp_path / weights)}
+        )
