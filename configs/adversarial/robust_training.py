@@ -7,7 +7,7 @@ these by an attack on fresh scenes.
 Commands:
   vizlab-run --config=adversarial/robust_training --workdir=runs/robust
   vizlab-run --config=adversarial/robust_training --config.data=CIFAR10.npz \\
-    --config.stages='((32, 2000),)' --config.eval_scenes=500 \\
+    --config.stages='((32, 1200),)' --config.eval_scenes=500 \\
     --workdir=runs/robust_cifar
 
 Needs matplotlib: pip install -e '.[analysis]'.
@@ -19,7 +19,9 @@ last checkpoint.
 Expected: robust.safetensors (half precision; the one that ships as
 minivgg_robust), record.json, and report.html with accuracy by radius. On 96
 fresh scenes the net before is right about 99 %, and about 3 % within 8/255; the
-trained one about 99 % and 79 %.
+trained one about 99 % and 79 %. With 4,000
+images of CIFAR-10, 32 pixels wide, it comes to 39 % and 27 % of 500 test images
+in 15 busy minutes.
 """
 
 from ml_collections import ConfigDict
