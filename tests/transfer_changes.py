@@ -90,7 +90,7 @@ REFUSED = [
   (
     'probes/linear_probes',
     {'tasks': 'photos', 'photos': 'sample:star_and_square'},
-    'config.photos: got .* by names with a WordNet id',
+    'config.photos: no such file or folder: sample:star',
   ),
   (
     'training/transfer_learning',
@@ -111,13 +111,14 @@ REFUSED = [
   (
     'training/transfer_learning',
     {'frozen': 'fc'},
-    "config.frozen: got 'fc', after which no layer of minivgg has parameters",
+    "config.frozen: got 'fc', expected a layer of minivgg through which",
   ),
   (
     'training/transferability',
     {'layers': 'pool1,fc'},
     "config.layers: got 'fc",
   ),
+  ('training/transfer_learning', {'slow_share': 2.0}, 'config.slow_share: got'),
   ('training/transferability', {'seed': -1}, 'config.seed: got -1'),
   ('probes/linear_probes', {'others': 'minivgg'}, 'config.others: got minivgg'),
 ]

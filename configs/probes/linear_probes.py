@@ -54,7 +54,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.per_class = 50  # images of each class to learn from
   # Means over the bins of a grid of so many rows and columns stand for a map.
   config.positions = 2
-  config.decays = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # one is chosen
+  config.decays = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # one is chosen
   config.batch = 32  # images at once
   if blocks.another_net(config, arg):
     config.others = ()

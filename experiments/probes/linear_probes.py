@@ -169,7 +169,8 @@ def _report(
   recorder.report(
     f'Linear probes of {networks[first].arch}',
     f'Accuracy of linear classifiers of each layer, fitted to '
-    f'{config.per_class} images of each class, on test images; of maps, means '
+    f'{config.per_class} images of each class (a fifth of them to choose the '
+    'decay), on test images, the mean over the classes; of maps, means '
     f'over {config.positions} x {config.positions} bins. Best for {first}, by '
     'them: '
     + ', '.join(f'{layer} for {task}' for task, layer in best.items())
@@ -180,7 +181,7 @@ def _report(
       Figure(
         'accuracy',
         'Accuracy by layer',
-        plots.curves(accuracy, layers, 'layer'),
+        plots.curves(accuracy, layers, 'layer', 'accuracy'),
       ),
       *(
         Table(

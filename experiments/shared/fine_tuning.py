@@ -193,10 +193,11 @@ def fine_tune(
       for at in rows
     ]
     fitted, held = [*parts[0]], _in_batches(*parts[1], config.batch_size)
+  size = min(config.batch_size, len(rows[0]))
 
   def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
     drawn = jax.random.fold_in(key, step)
-    at = jax.random.randint(drawn, (config.batch_size,), 0, len(fitted[0]))
+    at = jax.random.randint(drawn, (size,), 0, len(rows[0]))
     x, labels = (each[np.asarray(at)] for each in fitted)
     return x, labels
 
@@ -257,7 +258,8 @@ def _recipe(
 ) -> _Recipe:
   groups = dict.fromkeys(plan.slow, 'slow')
   if plan.frozen is not None:
-    groups |= dict.fromkeys(layers_until(net, plan.frozen), 'frozen')
+    fixed = {*layers_until(net, plan.frozen)} & {*nets.trained_layers(net)}
+    groups |= dict.fromkeys(sorted(fixed), 'frozen')
   labels = nets.param_labels(net, groups)
   return _recipe_of(
     config.learning_rate,

@@ -13,7 +13,7 @@ from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.runs.inputs import picture_paths, read_square
 from vizlab.runs.settings import need_positive
 
-__all__ = ['LabelledImages', 'load_labelled_images']
+__all__ = ['LabelledImages', 'load_labelled_images', 'photo_paths']
 
 
 class LabelledImages(NamedTuple):
@@ -55,13 +55,19 @@ def load_labelled_images(
   )
 
 
-def _photos(config: ConfigDict, net: nets.Network) -> LabelledImages:
+def photo_paths(config: ConfigDict) -> tuple[str, ...]:
+  """Paths of the photos of ``config.photos``, which exist."""
   paths = picture_paths(config, 'photos')
   gone = [
     path for path in paths if not pathlib.Path(path).expanduser().exists()
   ]
   if gone:
     raise ValueError(f'config.photos: no such file or folder: {gone[0]}')
+  return paths
+
+
+def _photos(config: ConfigDict, net: nets.Network) -> LabelledImages:
+  paths = photo_paths(config)
   named = [
     (path, re.match(r'(\d+)_', pathlib.Path(path).name)) for path in paths
   ]

@@ -18,10 +18,11 @@ from ml_collections import ConfigDict
 from vizlab.data.chairs import STYLES, ChairChange, chair, chair_style
 from vizlab.data.scenes import SHAPE_NAMES, TEXTURE_NAMES, scenes
 from vizlab.data.textures import grey
-from vizlab.runs.inputs import picture_paths, read_square
+from vizlab.runs.inputs import read_square
 from vizlab.runs.settings import each_of, need_not_negative, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.labelled_arrays import read_arrays
+from vizlab_experiments.shared.labelled_images import photo_paths
 
 __all__ = ['Task', 'balanced', 'load_task', 'read_data', 'task_key']
 
@@ -49,8 +50,18 @@ class Task(NamedTuple):
   test_labels: np.ndarray
 
   def accuracy(self, logits: np.ndarray) -> float:
-    """Share of the test images whose class has the largest logit."""
-    return float((np.asarray(logits).argmax(-1) == self.test_labels).mean())
+    """Share of right answers, the mean over the classes that are tested.
+
+    Classes need not have as many test images as others.
+
+    Args:
+      logits: Those of the test images ``[M, K]``.
+    """
+    right = np.asarray(logits).argmax(-1) == self.test_labels
+    classes = np.unique(self.test_labels)
+    return float(
+      np.mean([right[self.test_labels == k].mean() for k in classes])
+    )
 
 
 def load_task(config: ConfigDict, setting: str, name: str, size: int) -> Task:
@@ -159,6 +170,7 @@ def read_data(config: ConfigDict, tests: int | None = None) -> Task:
     config: The config.
     tests: Number of test images that are taken, at random; all by default.
   """
+  need_not_negative(config, 'seed')
   x, y, test_x, test_y = read_arrays(config, 'train', 'test')
   if test_y.max() > y.max() or x.shape[1:] != test_x.shape[1:] or not y.max():
     raise ValueError(
@@ -187,7 +199,7 @@ def _read_photos(config: ConfigDict, size: int) -> Task:
   paths: dict[str, list[str]] = {}
   listed = {  # a photo that is named twice counts once
     pathlib.Path(path).expanduser().resolve(): path
-    for path in picture_paths(config, 'photos')
+    for path in photo_paths(config)
   }
   for path in listed.values():
     match = re.search(r'(?:^|_)(n\d{8})(?:_|\.)', pathlib.Path(path).name)
@@ -197,8 +209,8 @@ def _read_photos(config: ConfigDict, size: int) -> Task:
   counts = {name: len(each) for name, each in paths.items()}
   if len(counts) < 2 or min(counts.values()) < 3:
     raise ValueError(
-      f'config.photos: got {counts} photos of the groups, expected two groups '
-      'of at least 3, by names with a WordNet id such as '
+      f'config.photos: got {counts or "no"} photos of groups, expected two '
+      'groups of at least 3, by names with a WordNet id such as '
       '282_n02123159_tiger_cat.jpg'
     )
   generator = np.random.default_rng(config.seed)
@@ -232,9 +244,11 @@ def balanced(
   """
   counts = np.bincount(task.labels, minlength=task.classes)
   if not isinstance(per_class, int) or not 2 <= per_class <= counts.min():
+    most = counts.min()
+    wanted = f'2 to {most}' if most > 1 else 'more images to learn from'
     raise ValueError(
-      f'config.per_class: got {per_class}, expected a whole number from 2; the '
-      f'rarest class of {task.name!r} has {counts.min()} images'
+      f'config.per_class: got {per_class}, expected {wanted}, as the rarest '
+      f'class of {task.name!r} has {most}'
     )
   generator = np.random.default_rng((config.seed, repeat))
   held = min(max(1, per_class // 5), max(1, _HELD // task.classes))

@@ -34,7 +34,7 @@ _STRATEGIES = {
   'scratch': 'from scratch',
 }
 _REPEATS = 2  # use of random numbers
-_DECAYS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_DECAYS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 class Inputs(NamedTuple):
@@ -61,6 +61,10 @@ def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
   need_positive(config, 'repeats', 'slow_share')
+  if config.slow_share > 1:
+    raise ValueError(
+      f'config.slow_share: got {config.slow_share}, expected a share, at most 1'
+    )
   fine_tuning.check(config)
   for name in ('per_class', 'strategies', 'tasks'):
     if not listed(config[name]):
@@ -207,14 +211,15 @@ def _report(
       size,
       _STRATEGIES[strategy],
       float(values.mean()),
-      float(values.std()),
+      float(values.std()) if len(values) > 1 else '',
     ]
     for (name, size, strategy), values in accuracy.items()
   ]
   recorder.report(
     f'Transfer learning from {net.arch}',
-    f'Accuracy on test images, the mean of {config.repeats} draws of the '
-    'images to learn from. Best by it: '
+    f'Accuracy on test images, the mean over the classes and over '
+    f'{config.repeats} choices of the images to learn from, a fifth of which '
+    'decide when a training ends. Best by it: '
     + '; '.join(
       f'{name} with {size} images per class: {_STRATEGIES[winner]}'
       for (name, size), winner in winners.items()
@@ -224,7 +229,9 @@ def _report(
       Figure(
         'accuracy',
         'Accuracy by the images of each class to learn from',
-        plots.curves(panels, list(map(str, sizes)), 'images per class'),
+        plots.curves(
+          panels, list(map(str, sizes)), 'images per class', 'accuracy'
+        ),
       ),
       Table(
         'winners',

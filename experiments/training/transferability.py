@@ -152,8 +152,9 @@ def _report(
     [
       Figure(
         'accuracy',
-        'Accuracy by the last layer that is copied',
-        plots.curves({'accuracy': lines}, x, 'last copied layer'),
+        'Accuracy by the last layer that is copied from the network itself '
+        '(BnB) or from another (AnB), frozen or tuned (+)',
+        plots.curves({task.name: lines}, x, 'last copied layer', 'accuracy'),
       ),
       Table(
         'accuracy_table',

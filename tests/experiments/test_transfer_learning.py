@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tools import read, start, stops_of_the_same, write_tasks
+from tools import read, start, stops_of_the_same, write_pictures, write_tasks
 
 from vizlab import nets, probes
 from vizlab.runs import experiments
@@ -77,6 +77,22 @@ def test_photos_are_grouped_by_their_ids(tmp_path):
   again = load_task(config_of(photos=twice), 'tasks', 'photos', 32)
   np.testing.assert_array_equal(again.images, task.images)
   np.testing.assert_array_equal(again.test_images, task.test_images)
+
+
+def test_photos_without_ids_are_named(tmp_path):
+  write_pictures(tmp_path, ['0_a', '1_b'])
+  config = config_of(photos=str(tmp_path))
+  with pytest.raises(
+    ValueError, match='config.photos: got no photos of groups'
+  ):
+    load_task(config, 'tasks', 'photos', 32)
+
+
+def test_accuracy_is_a_mean_over_classes():
+  labels = np.array([0, 0, 0, 1], np.int32)
+  task = Task('t', 3, None, None, None, labels)
+  logits = np.eye(3)[[0, 0, 2, 0]]
+  assert task.accuracy(logits) == (2 / 3 + 0) / 2
 
 
 def test_a_file_of_arrays(tmp_path):

@@ -153,6 +153,7 @@ def test_the_order_of_decays_does_not_matter():
     ({'labels': np.zeros(3)}, r'labels: got float'),
     ({'labels': np.array([0, 1, 2])}, 'labels: got 0 to 2, expected 0 to 1'),
     ({'labels': np.array([-1, 1, 0])}, 'labels: got -1 to 1, expected 0 to 1'),
+    ({'labels': np.array([0, 1, 5])}, 'expected 0 to 1 for 2 classes'),
     ({'decay': 0.0}, 'decay: got 0.0, expected a finite number above 0'),
     ({'decay': np.inf}, 'decay: got inf, expected a finite number'),
     ({'decay': np.ones((2, 2))}, 'decay: got '),
@@ -171,6 +172,8 @@ def test_wrong_held_images_are_named():
     probes.best_linear_probe(x, y, x, np.arange(3), 2, decays=[0.1])
   with pytest.raises(ValueError, match=r'decays: got shape \(\), expected'):
     probes.best_linear_probe(x, y, x, y, 2, decays=0.1)
+  with pytest.raises(ValueError, match='features: got NaN or infinite'):
+    probes.linear_probe(np.full_like(x, np.inf), y, 2)
   probe = probes.linear_probe(x, y, 2)
   with pytest.raises(ValueError, match='features: got 2 per image, expected'):
     probes.probe_logits(probe, x[:, :2])

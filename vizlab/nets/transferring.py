@@ -105,6 +105,8 @@ def transplant(net: Network, source: Network, layers: Iterable[str]) -> Network:
   Raises:
     ValueError: A layer is unknown, or its parameters have other shapes.
   """
+  if isinstance(layers, str):
+    raise ValueError(f'layers: got the text {layers!r}, expected a list')
   layers = tuple(layers)
   check_layers(net, layers)
   check_layers(source, layers)
@@ -133,18 +135,19 @@ def check_cut(net: Network, layer: str) -> None:
       residual block, or no later one has parameters.
   """
   check_layers(net, [layer])
-  at = net.layer_names.index(layer)
-  after = {*net.layer_names[at:]}
-  for op, inputs in list(wiring(net.ops))[at + 1 :]:
-    if not after.issuperset(inputs):
-      raise ValueError(
-        f'layer: got {layer!r}, which {op.name!r} reads past, expected a layer '
-        f'of {net.arch} through which all later ones see the image'
-      )
-  if trained_layers(net)[-1] not in after - {layer}:
+  names = net.layer_names
+  last = trained_layers(net)[-1]
+  # The first layer that each one and all later ones read.
+  earliest, cuts = len(names), []
+  for i, (_, inputs) in reversed([*enumerate(wiring(net.ops))]):
+    if earliest >= i and i < names.index(last):
+      cuts.insert(0, names[i])
+    read = [-1 if name is None else names.index(name) for name in inputs]
+    earliest = min(earliest, *read)
+  if layer not in cuts:
     raise ValueError(
-      f'layer: got {layer!r}, after which no layer of {net.arch} has '
-      f'parameters, expected one before {trained_layers(net)[-1]!r}'
+      f'layer: got {layer!r}, expected a layer of {net.arch} through which all '
+      f'later ones see the image, before {last!r}: one of {cuts}'
     )
 
 
@@ -168,7 +171,7 @@ def param_labels(
     Labels in the structure of `vizlab.nets.get_params`.
 
   Raises:
-    ValueError: A pattern matches no layer.
+    ValueError: A pattern matches no layer with parameters.
 
   >>> from vizlab import nets
   >>> labels = nets.param_labels(nets.load('minivgg'), {'conv*': 'frozen'})
@@ -176,10 +179,10 @@ def param_labels(
   ('frozen', 'tuned')
   """
   for pattern in groups:
-    if not fnmatch.filter(net.layer_names, pattern):
+    if not fnmatch.filter(trained_layers(net), pattern):
       raise ValueError(
-        f'groups: {pattern!r} matches no layer, expected names or patterns of '
-        f'{list(net.layer_names)}'
+        f'groups: {pattern!r} matches no layer with parameters, expected names '
+        f'or patterns of {list(trained_layers(net))}'
       )
   fixed = {op.name: op.frozen_params for op in net.ops}
 

@@ -65,8 +65,9 @@ def linear_probe(
     ones are folded in. With several decays, all its arrays begin with ``[D]``.
 
   Raises:
-    ValueError: The numbers of features and labels differ, a label is out of
-      range, or a number is.
+    ValueError: The numbers of features and labels differ, a feature is not
+      finite, or a label or a number is out of range; of traced arrays nothing
+      but shapes is checked.
 
   >>> from vizlab import probes
   >>> import jax.numpy as jnp
@@ -163,10 +164,13 @@ def _checked(
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
       raise ValueError(
-        f'{which}labels: got {low} to {high}, expected 0 to {classes - 1}'
+        f'{which}labels: got {low} to {high}, expected 0 to {classes - 1} for '
+        f'{classes} classes'
       )
   if not jnp.issubdtype(x.dtype, jnp.floating):
     x = x.astype(jnp.float32)
+  if not isinstance(x, jax.core.Tracer) and not jnp.isfinite(x).all():
+    raise ValueError(f'{which}features: got NaN or infinite ones')
   return widened(x).reshape(len(x), -1), labels.astype(jnp.int32)
 
 

@@ -40,6 +40,7 @@ def curves(
   panels: Mapping[str, Mapping[str, Sequence[float]]],
   x: Sequence[float] | Sequence[str],
   x_label: str,
+  y_label: str | None = None,
 ) -> np.ndarray:
   """Plots lines in adjacent panels with a common legend.
 
@@ -48,6 +49,8 @@ def curves(
       have the same lines.
     x: Positions of the values, numbers or names.
     x_label: Label of the x axis.
+    y_label: Label of the y axes, which then have one range, so that panels can
+      be compared.
 
   Returns:
     A uint8 picture ``[H, W, 3]``.
@@ -57,16 +60,19 @@ def curves(
 
   figure = Figure((5.2 * len(panels), 4.6), 100, layout='constrained')
   names = list(next(iter(panels.values())))
-  axes = figure.subplots(1, len(panels), squeeze=False)[0]
+  axes = figure.subplots(
+    1, len(panels), squeeze=False, sharey=y_label is not None
+  )[0]
   for axis, (title, lines) in zip(axes, panels.items(), strict=True):
     for i, name in enumerate(names):
       colour = colormaps['tab20'](i % 20)
       style = '-' if i < 10 else '--'
-      axis.plot(x, lines[name], style, color=colour, label=name)
+      axis.plot(x, lines[name], style, color=colour, label=name, marker='.')
     axis.set(title=title, xlabel=x_label)
     axis.grid(alpha=0.3)
     if isinstance(x[0], str):
       axis.tick_params('x', rotation=60)
+  axes[0].set_ylabel(y_label or '')
   handles, labels = axes[0].get_legend_handles_labels()
   figure.legend(handles, labels, loc='outside right center', fontsize=8)
   return _drawn(figure)
