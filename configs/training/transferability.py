@@ -12,10 +12,14 @@ Command:
 
 Needs matplotlib: pip install -e '.[analysis]'.
 
-Runtime: 30 minutes on 2 busy CPU cores. A run that is stopped or killed resumes
+Runtime: 45 minutes on 2 busy CPU cores. A run that is stopped or killed resumes
 within the training that it was in.
 
-Expected: report.html with the four curves by the last copied layer.
+Expected: report.html with the four curves by the last copied layer. Learned
+whole, directions of chairs have 98 %; so have all copies that are tuned, and
+frozen ones of the network itself. Frozen layers of minivgg, which learned
+shapes, serve as well up to pool3 (97 %), then less: 93 % up to pool4, and 52 %
+up to relu5_2.
 """
 
 from ml_collections import ConfigDict
