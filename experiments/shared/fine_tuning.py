@@ -16,7 +16,7 @@ from vizlab import nets
 from vizlab.runs.recorder import Recorder, flat
 from vizlab.runs.settings import named, need_positive
 from vizlab.runs.training import train_resumable
-from vizlab.types import Array
+from vizlab.types import Array, widened
 from vizlab_experiments.shared.gradient_steps import gradient_step, warm_adam
 from vizlab_experiments.shared.tasks import Task
 
@@ -201,7 +201,8 @@ def fine_tune(
     x, labels = (each[np.asarray(at)] for each in fitted)
     return x, labels
 
-  params = nets.get_params(net)
+  # Steps are too small for half precision, in which the layers may compute.
+  params = jax.tree.map(widened, nets.get_params(net))
   recipe = _recipe(config, net, plan, task.images.shape[1:])
   state = _State(
     params,
@@ -281,7 +282,6 @@ def _recipe_of(
   image: tuple[int, ...],
 ) -> _Recipe:
   """The same functions for the same settings, so that programs are shared."""
-
   optimizer = optax.partition(
     {
       'tuned': warm_adam(learning_rate, steps, warm=0.1),

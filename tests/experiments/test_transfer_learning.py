@@ -200,6 +200,28 @@ def test_it_ends_early(recorder):
   assert all(jnp.isfinite(v).all() for v in jax.tree.leaves(tuned.kept))
 
 
+def test_half_precision_is_trained_in_float32(recorder):
+  task, config = small_task(), config_of(learning_rate=1e-4)
+  net = nets.load('minivgg', dtype='bfloat16')
+  rows = balanced(config, task, 2)
+  tuned = fine_tuning.fine_tune(
+    config,
+    recorder,
+    'x',
+    net,
+    Plan('relu4_2'),
+    task,
+    rows,
+    jax.random.key(0),
+    keep=nets.get_params,
+  )
+  old = nets.get_params(nets.load('minivgg'))['conv5_1']['kernel']
+  step = np.abs(tuned.kept['conv5_1']['kernel'] - old).max()
+  # Steps of Adam, of which bfloat16 would keep none.
+  assert tuned.kept['conv5_1']['kernel'].dtype == jnp.float32
+  assert 1e-6 < step < 1e-2
+
+
 @pytest.mark.parametrize(
   ('step', 'lowest', 'checks', 'looked'),
   [(19, np.inf, 0, True), (19, 0.0, 4, False), (3, np.inf, 3, False)],
