@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tools import read, start, stops_of_the_same, write_pictures, write_tasks
+from tools import (
+  read,
+  start,
+  start_and_stop,
+  stops_of_the_same,
+  write_pictures,
+  write_tasks,
+)
 
 from vizlab import nets, probes
 from vizlab.runs import experiments
@@ -311,8 +318,20 @@ def test_each_strategy_trains_its_layers(tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_stopped_ends_the_same(tmp_path, monkeypatch):
-  stops = stops_of_the_same('training/transfer_learning', tmp_path, monkeypatch)
-  assert stops > 0
+  """To the bit, with looks at the validation part behind it."""
+  name = 'training/transfer_learning'
+  changes = {'strategies': 'linear,last', 'steps': 44, 'patience': 1}
+  wanted = start(name, tmp_path / 'whole', **changes)
+  found, stops = start_and_stop(
+    name, tmp_path / 'run', monkeypatch, every=15, **changes
+  )
+  assert found == wanted and stops >= 2
+  paths = sorted((tmp_path / 'whole').glob('*.npz'))
+  assert len(paths) == 2
+  for path in paths:
+    one, other = (read(tmp_path / kind, path.stem) for kind in ('whole', 'run'))
+    for key in {*one} - {'seconds'}:
+      np.testing.assert_array_equal(one[key], other[key], f'{path} {key}')
 
 
 def test_probes_read_each_layer_of_each_network(tmp_path):
