@@ -201,6 +201,7 @@ def test_a_missing_reader_is_told_before_the_download(server, monkeypatch):
     ('resnet18', "are 'torchvision/resnet18', 'timm/resnet18'; nets.create"),
     ('zfnet', r"\); nets.create\('zfnet'\) draws random ones"),
     ('minivg', "did you mean 'minivgg'?"),
+    ('vgg91', "did you mean 'vgg19'?"),
     ('torchvision/vgg91', "source: got .* did you mean 'torchvision/vgg19'?"),
     ('timm/nothing', "source: got 'timm/nothing', expected one of"),
     ('folder/file', 'path: got folder/file, expected a file in'),

@@ -82,7 +82,8 @@ def check_source(source: str | os.PathLike) -> None:
     if publisher.lower() in {name.partition('/')[0] for name in SOURCES}:
       check_name('source', source, SOURCES)
     return
-  hint = did_you_mean(source, EMBEDDED)
+  known = [*EMBEDDED, *(name for name in names() if name not in EMBEDDED)]
+  hint = '' if source in known else did_you_mean(source, known)
   found = [n for n in SOURCES if n.partition('/')[2].startswith(source)]
   if found:
     hint = f'; published weights are {", ".join(map(repr, found))}'
