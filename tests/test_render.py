@@ -143,3 +143,22 @@ def test_images_are_taken_for_pictures():
       show((255 * image).astype(np.int32))
     with pytest.raises(ValueError, match='non-finite'):
       show(np.full((6, 7, 3), np.nan))
+
+
+@pytest.mark.parametrize(
+  ('title', 'lines'),
+  [
+    ('saliency', 1),
+    ('smoothgrad squared 0.83', 2),
+    ('integrated_gradients_of_noise', 2),
+  ],
+)
+def test_titles_are_not_cut_off(title, lines):
+  picture = np.full((8, 8, 3), 255, np.uint8)
+  gap = render._GAP
+  head = np.asarray(render.table([[picture]], [title], [''], 96))
+  head = head[gap : gap + 22, gap : gap + 96]
+  dark = head.min(-1) < 128
+  assert dark.any() and not dark[:, [0, -1]].any()
+  inked = np.flatnonzero(dark.any(1))
+  assert (inked[-1] - inked[0] > 14) == (lines == 2)

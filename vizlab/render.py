@@ -316,17 +316,36 @@ def _wrapped(
 
 
 def _text(text: str, size: tuple[int, int]) -> Picture:
-  """Renders black text centred in a white box of (width, height) pixels."""
+  """Renders black text centred in a white box of (width, height) pixels.
+
+  It is broken into two lines, or made smaller, until it fits.
+  """
   box = Image.new('RGB', size, 'white')
-  for points in (15, 13, 11, 9, 7):
+  draw = ImageDraw.Draw(box)
+  tried = [
+    *((text, points) for points in (15, 13, 11)),
+    *((_halved(text), points) for points in (11, 9, 7)),
+  ]
+  for lines, points in tried:
+    # Of two lines in a low box the second would be cut off.
     font = ImageFont.load_default(points)
-    draw = ImageDraw.Draw(box)
-    left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font)
-    if right - left <= size[0]:
+    left, top, right, bottom = draw.multiline_textbbox(
+      (0, 0), lines, font, spacing=1
+    )
+    if right - left <= size[0] - 2 and bottom - top <= size[1]:
       break
   place = (size[0] - right - left) / 2, (size[1] - bottom - top) / 2
-  draw.multiline_text(place, text, 'black', font, align='center')
+  draw.multiline_text(place, lines, 'black', font, spacing=1, align='center')
   return _picture(box)
+
+
+def _halved(text: str) -> str:
+  """The text in two lines, if it is one: broken where a word ends."""
+  ends = [i for i, letter in enumerate(text) if letter in ' _-/']
+  if '\n' in text or not ends:
+    return text
+  at = min(ends, key=lambda i: abs(2 * i - len(text)))
+  return f'{text[: at + 1].rstrip()}\n{text[at + 1 :]}'
 
 
 def _colour(values: np.ndarray, points: tuple) -> Picture:
