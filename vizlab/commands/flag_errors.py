@@ -42,7 +42,10 @@ def in_one_line(error: Exception) -> str:
     return f'config: no setting {near[2]!r}; did you mean {near[1]!r}?'
   if isinstance(error, AttributeError | KeyError):
     name = text.strip('"\'\\ ')
-    return f'config: no setting {name!r} in this config'
+    return (
+      f'config: no setting {name!r} in this config; vizlab-run --describe '
+      'lists all of them'
+    )
   return text
 
 
