@@ -77,7 +77,7 @@ ATTACKED = {
     'seed': 5,
     'others': 'minivgg_random_labels',
     'scenes': 1,
-    'photos': Change('{files}/labelled', {'known_photos': '{files}/labelled'}),
+    'photos': Change('{files}/labelled', {'known_photos': '{files}/wordnet'}),
     'data': Change('none.npz', {}, 'config.data: no such file'),
     'count': Change(
       1, {'data': '{files}/images.npz', 'known_photos': '{files}/labelled'}
@@ -102,7 +102,7 @@ ATTACKED = {
     'seed': 5,
     'others': 'minivgg_robust',
     'scenes': 1,
-    'photos': Change('{files}/labelled', {'known_photos': '{files}/labelled'}),
+    'photos': Change('{files}/labelled', {'known_photos': '{files}/wordnet'}),
     'data': Change('none.npz', {}, 'config.data: no such file'),
     'count': Change(
       1, {'data': '{files}/images.npz', 'known_photos': '{files}/labelled'}
