@@ -8,6 +8,8 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 __all__ = [
+  'INCEPTIONS',
+  'MINIVGG_RELUS',
   'STYLE_LAYERS',
   'another_net',
   'explaining',
@@ -21,6 +23,20 @@ __all__ = [
   'training',
 ]
 
+INCEPTIONS = tuple(
+  f'inception_{name}/output'
+  for name in ('3a', '3b', '4a', '4b', '4c', '4d', '4e', '5a', '5b')
+)
+MINIVGG_RELUS = (
+  'relu1_1',
+  'relu2_1',
+  'relu3_1',
+  'relu3_2',
+  'relu4_1',
+  'relu4_2',
+  'relu5_1',
+  'relu5_2',
+)
 # Of the paper, in a VGG of any depth.
 STYLE_LAYERS = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
 

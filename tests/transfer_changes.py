@@ -44,7 +44,7 @@ TRANSFERRED = {
     'batch_size': Change(3, TUNED | FAST),
     'learning_rate': Change(0.1, TUNED),
     'slow_share': Change(1.0, TUNED | FAST),
-    'patience': Change(1, {**TUNED, 'steps': 60, 'learning_rate': 0.3}),
+    'patience': Change(1, {**TUNED, 'steps': 160, 'learning_rate': 0.5}),
   },
   'training/transferability': {
     **{k: v for k, v in TASKS.items() if k not in ('tasks', *_FILES)},
@@ -58,7 +58,7 @@ TRANSFERRED = {
     'steps': Change(3, FAST),
     'batch_size': 3,
     'learning_rate': 0.1,
-    'patience': Change(1, {'steps': 60, 'learning_rate': 0.3}),
+    'patience': Change(1, {'steps': 160, 'learning_rate': 0.5}),
   },
 }
 REFUSED = [

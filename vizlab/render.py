@@ -327,7 +327,6 @@ def _text(text: str, size: tuple[int, int]) -> Picture:
     *((_halved(text), points) for points in (11, 9, 7)),
   ]
   for lines, points in tried:
-    # Of two lines in a low box the second would be cut off.
     font = ImageFont.load_default(points)
     left, top, right, bottom = draw.multiline_textbbox(
       (0, 0), lines, font, spacing=1

@@ -36,17 +36,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net = blocks.net()
   config.others = ('minivgg_random_labels',)  # weights of other nets to compare
   config.untrained = True  # compares with the network before its training
-  config.layers = (
-    'relu1_1',
-    'relu2_1',
-    'relu3_1',
-    'relu3_2',
-    'relu4_1',
-    'relu4_2',
-    'relu5_1',
-    'relu5_2',
-    'gap',
-  )
+  config.layers = (*blocks.MINIVGG_RELUS, 'gap')
   # 'shapes' (of scenes), 'textures', 'directions' (of chairs), 'data' or
   # 'photos'.
   config.tasks = ('shapes', 'textures', 'directions')
@@ -59,11 +49,10 @@ def get_config(arg: str = '') -> ConfigDict:
   if blocks.another_net(config, arg):
     config.others = ()
   if arg == 'googlenet':
-    names = ('3a', '3b', '4a', '4b', '4c', '4d', '4e', '5a', '5b')
     config.layers = (
       'conv1/relu_7x7',
       'conv2/relu_3x3',
-      *(f'inception_{name}/output' for name in names),
+      *blocks.INCEPTIONS,
     )
   return config
 

@@ -38,17 +38,7 @@ def get_config(arg: str = '') -> ConfigDict:
   config.net = blocks.net()
   # Weights of the other network; none compares the layers of one.
   config.other = placeholder(str)
-  config.layers = (
-    'relu1_1',
-    'relu2_1',
-    'relu3_1',
-    'relu3_2',
-    'relu4_1',
-    'relu4_2',
-    'relu5_1',
-    'relu5_2',
-    'fc',
-  )
+  config.layers = (*blocks.MINIVGG_RELUS, 'fc')
   config.measure = 'cka'  # 'svcca'
   config.kept = 0.99  # share of the variance; of 'svcca'
   # Means over the bins of a grid of so many rows and columns stand for a map.
@@ -60,8 +50,7 @@ def get_config(arg: str = '') -> ConfigDict:
   if not blocks.another_net(config, arg):
     config.other = 'minivgg_random_labels'
   if arg == 'googlenet':
-    names = ('3a', '3b', '4a', '4b', '4c', '4d', '4e', '5a', '5b')
-    config.layers = tuple(f'inception_{name}/output' for name in names)
+    config.layers = blocks.INCEPTIONS
   return config
 
 

@@ -30,9 +30,9 @@ from vizlab_experiments.shared.judged_nets import (
   in_batches,
   known_images,
   load_judged,
-  other_key,
   rows_from,
 )
+from vizlab_experiments.shared.labelled_images import other_key
 
 __all__ = ['prepare', 'run']
 

@@ -1,7 +1,6 @@
 """Linear probes of the layers of networks, on several tasks."""
 
 import functools
-import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,14 +8,15 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from vizlab import nets, probes
+from vizlab import nets
 from vizlab.runs import plots
-from vizlab.runs.inputs import check_layers, load_net, load_other
+from vizlab.runs.inputs import check_layers, load_net
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import amounts, listed, need_positive
-from vizlab_experiments.shared.features import read_features
+from vizlab_experiments.shared.features import probe_arrays, read_features
 from vizlab_experiments.shared.fine_tuning import check_net, check_size
+from vizlab_experiments.shared.judged_nets import with_others
 from vizlab_experiments.shared.tasks import (
   Task,
   balanced,
@@ -25,7 +25,6 @@ from vizlab_experiments.shared.tasks import (
 )
 
 __all__ = ['prepare', 'run']
-
 
 _UNTRAINED = 2  # use of random numbers
 
@@ -62,12 +61,7 @@ def prepare(config: ConfigDict) -> Inputs:
     name = 'tasks' if layers else 'layers'
     raise ValueError(f'config.{name}: got none, expected at least one')
   net = load_net(config)
-  networks = {pathlib.PurePath(config.net.weights).stem: net}
-  for weights in listed(config.others):
-    name = pathlib.PurePath(weights).stem
-    if name in (*networks, 'untrained'):
-      raise ValueError(f'config.others: got {name} again, expected other names')
-    networks[name] = load_other(config, 'others', weights)
+  networks = with_others(config, net, 'untrained')
   if config.untrained:
     check_net(net, random=True)
     key = task_key(config, _UNTRAINED)
@@ -131,20 +125,10 @@ def _probed(
     )
     test = features('test', task.test_images)
 
-    def probed(layer: str) -> Mapping[str, np.ndarray]:
-      probe, decay = probes.best_linear_probe(
-        fitted[layer],
-        task.labels[rows[0]],
-        held[layer],
-        task.labels[rows[1]],
-        task.classes,
-        decays=decays,
-      )
-      logits = probes.probe_logits(probe, test[layer])
-      return {
-        f'{layer}/logits': np.asarray(logits),
-        f'{layer}/decay': np.asarray(decay),
-      }
+    def probed(layer: str) -> dict[str, np.ndarray]:
+      read = fitted[layer], held[layer], test[layer]
+      found = probe_arrays(task, rows, read, decays=decays)
+      return {f'{layer}/{key}': value for key, value in found.items()}
 
     arrays = {}
     for i, layer in enumerate(tqdm(layers, desc=f'{task.name}/{title}')):

@@ -2,16 +2,18 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from vizlab import nets
+from vizlab import nets, probes
 from vizlab.nets.layers import AdaptivePool
 from vizlab.runs.recorder import Recorder
 from vizlab.types import Array
+from vizlab_experiments.shared.tasks import Task
 
-__all__ = ['feature_count', 'read_features']
+__all__ = ['feature_count', 'probe_arrays', 'read_features']
 
 
 def read_features(
@@ -41,6 +43,33 @@ def read_features(
     return {layer: np.asarray(each) for layer, each in found.items()}
 
   return recorder.in_parts(name, len(images), batch, read)
+
+
+def probe_arrays(
+  task: Task,
+  rows: tuple[np.ndarray, np.ndarray],
+  features: Sequence[np.ndarray],
+  **options: Any,
+) -> dict[str, np.ndarray]:
+  """Logits of the test images by the best linear probe, and its decay.
+
+  Args:
+    task: The task.
+    rows: Indices of images to learn from, and of the validation part.
+    features: ``[N, ...]`` of the images of both, and of the test images.
+    **options: Of `vizlab.probes.best_linear_probe`.
+  """
+  fitted, held, test = features
+  probe, decay = probes.best_linear_probe(
+    fitted,
+    task.labels[rows[0]],
+    held,
+    task.labels[rows[1]],
+    task.classes,
+    **options,
+  )
+  logits = np.asarray(probes.probe_logits(probe, test))
+  return {'logits': logits, 'decay': np.asarray(decay)}
 
 
 def feature_count(

@@ -38,7 +38,7 @@ Params = dict[str, dict[str, Array]]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """Which layers are trained, and how fast.
+  """Layers that are trained, and their share of the learning rate.
 
   Attributes:
     frozen: Name of the last layer that is not trained, nor any before it;
@@ -175,7 +175,7 @@ def fine_tune(
     recorder: Recorder of the run.
     name: Name of the training, unique within the run.
     net: The network before the training, with the classes of the task.
-    plan: Which layers are trained, and how fast.
+    plan: Layers that are trained, and how fast.
     task: The task.
     rows: Indices of images to learn from, and of the validation part.
     key: JAX random key of the order of the images.

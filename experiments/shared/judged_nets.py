@@ -24,8 +24,8 @@ __all__ = [
   'in_batches',
   'known_images',
   'load_judged',
-  'other_key',
   'rows_from',
+  'with_others',
 ]
 
 
@@ -48,12 +48,7 @@ def load_judged(config: ConfigDict) -> Judged:
 
   Those are of ``config.data``, of ``config.photos``, or scenes of one object.
   """
-  judged = {_name(config.net.weights): load_classifier(config)}
-  for weights in listed(config.others):
-    name = _name(weights)
-    if name in judged:
-      raise ValueError(f'config.others: got {name} again, expected other names')
-    judged[name] = load_other(config, 'others', weights)
+  judged = with_others(config, load_classifier(config))
   first, *others = judged.values()
   classes = nets.layer_info(first)[-1].shape[-1]
   for net in others:
@@ -73,6 +68,28 @@ def load_judged(config: ConfigDict) -> Judged:
         f'{images.shape[1:]}'
       ) from error
   return Judged(judged, images, labels)
+
+
+def with_others(
+  config: ConfigDict, net: nets.Network, *taken: str
+) -> dict[str, nets.Network]:
+  """Loads ``config.others``, beside the network of ``config.net``.
+
+  Args:
+    config: The config.
+    net: The network of ``config.net``.
+    taken: Names that the others must not have.
+
+  Returns:
+    The networks by the names of their files, that of ``config.net`` first.
+  """
+  loaded = {_name(config.net.weights): net}
+  for weights in listed(config.others):
+    name = _name(weights)
+    if name in (*loaded, *taken):
+      raise ValueError(f'config.others: got {name} again, expected other names')
+    loaded[name] = load_other(config, 'others', weights)
+  return loaded
 
 
 def rows_from(
@@ -114,11 +131,6 @@ def in_batches(
 
   with tqdm(total=len(images), desc=name, unit='image') as bar:
     return recorder.in_parts(name, len(images), size, some)
-
-
-def other_key(config: ConfigDict, use: int) -> jax.Array:
-  """Key of a use of random numbers other than the scenes that are judged."""
-  return jax.random.fold_in(jax.random.key(config.seed), 1_000_000 + use)
 
 
 def known_images(config: ConfigDict, size: int, key: jax.Array) -> np.ndarray:

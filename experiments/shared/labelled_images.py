@@ -13,7 +13,12 @@ from vizlab.data.scenes import SHAPE_NAMES, scenes
 from vizlab.runs.inputs import picture_paths, read_square
 from vizlab.runs.settings import need_positive
 
-__all__ = ['LabelledImages', 'load_labelled_images', 'photo_paths']
+__all__ = [
+  'LabelledImages',
+  'load_labelled_images',
+  'other_key',
+  'photo_paths',
+]
 
 
 class LabelledImages(NamedTuple):
@@ -53,6 +58,11 @@ def load_labelled_images(
   return LabelledImages(
     *(np.asarray(v) for v in (drawn.image, drawn.labels, drawn.masks))
   )
+
+
+def other_key(config: ConfigDict, use: int) -> jax.Array:
+  """Key of a use of random numbers other than the labelled scenes."""
+  return jax.random.fold_in(jax.random.key(config.seed), 1_000_000 + use)
 
 
 def photo_paths(config: ConfigDict) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from vizlab.runs.inputs import read_square
 from vizlab.runs.settings import each_of, need_not_negative, need_positive
 from vizlab.types import Array
 from vizlab_experiments.shared.labelled_arrays import read_arrays
-from vizlab_experiments.shared.labelled_images import photo_paths
+from vizlab_experiments.shared.labelled_images import other_key, photo_paths
 
 __all__ = ['Task', 'balanced', 'load_task', 'read_data', 'task_key']
 
@@ -99,7 +99,7 @@ def load_task(config: ConfigDict, setting: str, name: str, size: int) -> Task:
 
 def task_key(config: ConfigDict, use: int) -> Array:
   """Key of a use of random numbers; 0 and 1 draw images."""
-  return jax.random.fold_in(jax.random.key(config.seed), 2_000_000 + use)
+  return other_key(config, 1_000_000 + use)
 
 
 def _shapes(key: Array, count: int, size: int) -> tuple[Array, Array]:

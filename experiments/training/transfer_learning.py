@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from vizlab import nets, probes
+from vizlab import nets
 from vizlab.nets.graph import wiring
 from vizlab.runs import plots
 from vizlab.runs.inputs import check_layers, load_classifier
@@ -17,6 +17,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import each_of, listed, named, need_positive
 from vizlab_experiments.shared import fine_tuning
+from vizlab_experiments.shared.features import probe_arrays
 from vizlab_experiments.shared.fine_tuning import Plan
 from vizlab_experiments.shared.tasks import (
   Task,
@@ -34,7 +35,6 @@ _STRATEGIES = {
   'scratch': 'from scratch',
 }
 _REPEATS = 2  # use of random numbers
-_DECAYS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 class Inputs(NamedTuple):
@@ -178,17 +178,9 @@ def _probe(
   batch: int,
 ) -> Mapping[str, np.ndarray]:
   """Logits of the best linear classifier of a layer."""
-  fitted, held, test = (
-    fine_tuning.activations(net, images, layer, batch)
-    for images in (*(task.images[at] for at in rows), task.test_images)
-  )
-  labels = [task.labels[at] for at in rows]
-  decays = np.asarray(_DECAYS, np.float32)
-  probe, decay = probes.best_linear_probe(
-    fitted, labels[0], held, labels[1], task.classes, decays=decays
-  )
-  logits = np.asarray(probes.probe_logits(probe, test))
-  return {'logits': logits, 'decay': np.asarray(decay)}
+  parts = *(task.images[at] for at in rows), task.test_images
+  read = [fine_tuning.activations(net, x, layer, batch) for x in parts]
+  return probe_arrays(task, rows, read)
 
 
 def _report(

@@ -5,6 +5,7 @@ probes).
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -95,7 +96,7 @@ def best_linear_probe(
   held_labels: Array,
   classes: int,
   *,
-  decays: Array,
+  decays: Array | Sequence[float] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
   steps: int = 300,
 ) -> tuple[LinearProbe, Array]:
   """Fits a probe with each of several decays, and selects one by other images.
