@@ -12,6 +12,7 @@ from vizlab.data.chairs import (
 from vizlab.data.concepts import COLOUR_NAMES, CONCEPTS, concept_masks
 from vizlab.data.curves import curve, curves
 from vizlab.data.folder import Batch, folder, photos
+from vizlab.data.parts import PARTS, part_masks, part_places
 from vizlab.data.scenes import (
   SHAPE_NAMES,
   TEXTURE_NAMES,
@@ -24,6 +25,7 @@ from vizlab.data.strokes import swirls
 __all__ = [
   'COLOUR_NAMES',
   'CONCEPTS',
+  'PARTS',
   'SHAPE_NAMES',
   'SIXTEEN',
   'STYLES',
@@ -39,6 +41,8 @@ __all__ = [
   'curve',
   'curves',
   'folder',
+  'part_masks',
+  'part_places',
   'photos',
   'scene',
   'scenes',

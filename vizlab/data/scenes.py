@@ -35,12 +35,16 @@ class Scene(NamedTuple):
     textures: int32 ``[2]``, the texture of each object; -1 for no object.
     masks: ``[2, H, W]``, the fraction of each pixel that the object covers, in
       [0, 1]. Objects do not overlap.
+    poses: ``[2, 4]``, of each object column and row of its centre and its
+      radius, in units of the image's side, and its angle in radians, clockwise;
+      NaN for no object.
   """
 
   image: Array
   labels: Array
   textures: Array
   masks: Array
+  poses: Array
 
 
 class _Numbers(NamedTuple):
@@ -100,20 +104,25 @@ def scene(
 
   def add(
     image: Array, row: tuple[Array, ...]
-  ) -> tuple[Array, tuple[Array, Array]]:
+  ) -> tuple[Array, tuple[Array, Array, Array]]:
     present, *own = row
     thing = _sample(*own, back_colour, correlation)
     image, mask = jax.lax.cond(present, _draw, _leave, image, thing, light)
-    return image, (mask, jnp.where(present, thing.texture, -1))
+    pose = jnp.stack([*thing.centre, thing.radius, thing.angle])
+    return image, (
+      mask,
+      jnp.where(present, thing.texture, -1),
+      jnp.where(present, pose, jnp.nan),
+    )
 
   # A loop, as it compiles one object and not two.
   rows = present, drawn.objects, labels, centres, radii
-  image, (masks, textures) = jax.lax.scan(add, backdrop, rows)
+  image, (masks, textures, poses) = jax.lax.scan(add, backdrop, rows)
   labels = jnp.where(present, labels, -1)
   y, x = _pixels(size)
   shade = 0.92 + 0.16 * ((x - 0.5) * light[0] + (y - 0.5) * light[1])
   image = jnp.clip(image * shade[..., None], 0, 1)
-  return Scene(image, labels, textures, masks)
+  return Scene(image, labels, textures, masks, poses)
 
 
 def scenes(
