@@ -8,6 +8,7 @@ from vizlab.nets.architectures.catalog import (
 )
 from vizlab.nets.functions import FunctionNet, from_function
 from vizlab.nets.input_spec import InputSpec
+from vizlab.nets.masking import with_template_masks
 from vizlab.nets.merging import merge_batch_norm
 from vizlab.nets.network import (
   LayerInfo,
@@ -74,4 +75,5 @@ __all__ = [
   'with_classes',
   'with_dtype',
   'with_params',
+  'with_template_masks',
 ]

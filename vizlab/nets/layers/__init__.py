@@ -17,6 +17,7 @@ from vizlab.nets.layers.joining import (
   Subsample,
 )
 from vizlab.nets.layers.linear import Conv, Dense
+from vizlab.nets.layers.masking import TemplateMask
 from vizlab.nets.layers.pointwise import LRN, BatchNorm, ReLU
 from vizlab.nets.layers.pooling import (
   AdaptivePool,
@@ -48,6 +49,7 @@ __all__ = [
   'Rescale',
   'Shape',
   'Subsample',
+  'TemplateMask',
   'Upsample',
   'conv2d',
 ]
