@@ -54,6 +54,11 @@ from vizlab.probes.linear import (
   probe_logits,
 )
 from vizlab.probes.neighbours import Neighbours, nearest, no_neighbours
+from vizlab.probes.parts import (
+  location_instability,
+  part_interpretability,
+  peaks,
+)
 from vizlab.probes.similarity import linear_cka, svcca
 from vizlab.probes.strongest import Strongest, merged, no_images, strongest
 from vizlab.probes.tour import grand_tour
@@ -90,6 +95,7 @@ __all__ = [
   'in_one_frame',
   'linear_cka',
   'linear_probe',
+  'location_instability',
   'log_edges',
   'merged',
   'nearest',
@@ -101,6 +107,8 @@ __all__ = [
   'no_products',
   'on_grid',
   'overlap',
+  'part_interpretability',
+  'peaks',
   'principal',
   'probe_logits',
   'products',
