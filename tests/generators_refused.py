@@ -2,6 +2,10 @@
 
 GENERATORS = [
   ('generate/chairs', {'azimuths': 9}, 'config.azimuths: got 9, expected an e'),
+  ('generate/chairs', {'ema': 1.0}, 'config.ema: got 1.0, expected at least'),
+  ('generate/fast_style', {'ema': -0.1}, 'config.ema: got -0.1, expected at'),
+  ('generate/texture_network', {'ema': 2.0}, 'config.ema: got 2.0, expected'),
+  ('generate/super_resolution', {'ema': 1.0}, 'config.ema: got 1.0, expect'),
   ('generate/fast_style', {'size': 34}, 'config.size: got 34, .* multiple of'),
   ('generate/fast_style', {'upsampling': 'bilinear'}, 'config.upsampling: got'),
   (

@@ -240,6 +240,7 @@ TABLE = {
   **PROBES,
   **TRANSFERRED,
   'generate/fast_style': {
+    'ema': 0.5,
     'seed': 5,
     'style': 'sample:crescent_and_cross',
     'style_size': 40,
@@ -264,6 +265,7 @@ TABLE = {
     'compare': 1,
   },
   'generate/texture_network': {
+    'ema': 0.5,
     'seed': 5,
     'image': 'sample:crescent_and_cross',
     'example_size': 40,
@@ -280,6 +282,7 @@ TABLE = {
     'compare': 1,
   },
   'generate/chairs': {
+    'ema': 0.5,
     'seed': 5,
     'size': 24,
     'styles': 50,
@@ -294,6 +297,7 @@ TABLE = {
     'judged': 3,
   },
   'generate/learned_prior': {
+    'ema': 0.5,
     'seed': 5,
     'labels': Change('none.json', {}, 'config.labels: none.json'),
     'code': Change('gap', {}),
@@ -320,6 +324,7 @@ TABLE = {
     'noise': 0.5,
   },
   'generate/super_resolution': {
+    'ema': 0.5,
     'seed': 5,
     'factor': 8,
     'pixel': Change(0.5, {'feature': 1.0}),

@@ -39,6 +39,8 @@ def get_config() -> ConfigDict:
   config.batch_size = 32
   config.steps = 2500
   config.learning_rate = 1e-3
+  # Decay of the moving average of the weights that is kept; 0 keeps the last.
+  config.ema = 0.0
   config.judged = 256  # chairs that are judged by
   return config
 

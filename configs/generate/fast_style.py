@@ -57,6 +57,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.batch_size = 4
   config.steps = 1500
   config.learning_rate = 3e-3
+  # Decay of the moving average of the weights that is kept; 0 keeps the last.
+  config.ema = 0.0
   config.images = ('sample:star_and_square',)  # painted in the end
   config.shown_size = 192  # pixels of their shorter side
   config.compare = 150  # steps of optimizing their pixels instead; 0 for none

@@ -45,6 +45,8 @@ def get_config() -> ConfigDict:
   config.batch_size = 8
   config.steps = 1500
   config.learning_rate = 1e-3
+  # Decay of the moving average of the weights that is kept; 0 keeps the last.
+  config.ema = 0.0
   config.layer = 'fc'  # whose units are visualized
   config.channels = ()  # classes also by name; () for some of all
   config.count = 6  # how many of those

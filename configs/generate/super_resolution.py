@@ -65,6 +65,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.batch_size = 8
   config.steps = 500
   config.learning_rate = 3e-4
+  # Decay of the moving average of the weights that is kept; 0 keeps the last.
+  config.ema = 0.0
   # Shrunk and enlarged again in the end: files, folders, patterns.
   config.images = ('sample:star_and_square', 'sample:crescent_and_cross')
   config.beside = ()  # trained networks that are shown beside it

@@ -47,6 +47,8 @@ def get_config(arg: str = '') -> ConfigDict:
   config.batch_size = 4
   config.steps = 800
   config.learning_rate = 0.01
+  # Decay of the moving average of the weights that is kept; 0 keeps the last.
+  config.ema = 0.0
   config.compare = 150  # steps of optimizing pixels instead; 0 for none
   if blocks.another_net(config, arg):
     config.example_size = 128

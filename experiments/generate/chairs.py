@@ -23,7 +23,7 @@ from vizlab_experiments.shared.chair_descriptions import (
   random_chairs,
   views,
 )
-from vizlab_experiments.shared.gradient_steps import fit, warm_adam
+from vizlab_experiments.shared.gradient_steps import check_ema, fit, warm_adam
 from vizlab_experiments.shared.records import curve, write_record
 
 __all__ = ['prepare', 'run']
@@ -43,6 +43,7 @@ def prepare(config: ConfigDict) -> Inputs:
   need_positive(config, 'size', 'styles', 'features', 'azimuths', 'judged')
   need_positive(config, 'batch_size', 'steps', 'learning_rate')
   need_not_negative(config, 'mask', 'colour')
+  check_ema(config)
   if not 2 <= config.styles <= data.STYLES:
     raise ValueError(
       f'config.styles: got {config.styles}, expected 2 to {data.STYLES}'
@@ -124,7 +125,13 @@ def _train(config: ConfigDict, recorder: Recorder, start: nets.Network) -> Any:
     return loss, {'image': image, 'mask': mask, 'colour': colour}
 
   return fit(
-    recorder, tx, loss_fn, nets.get_params(start), np.int32, steps=config.steps
+    recorder,
+    tx,
+    loss_fn,
+    nets.get_params(start),
+    np.int32,
+    steps=config.steps,
+    ema=config.ema,
   )
 
 

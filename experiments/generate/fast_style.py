@@ -24,6 +24,7 @@ from vizlab.runs.settings import (
   need_not_negative,
   need_positive,
 )
+from vizlab_experiments.shared.gradient_steps import check_ema
 from vizlab_experiments.shared.images import Images, crops, load_images
 from vizlab_experiments.shared.painter_training import Goal, train_painter
 from vizlab_experiments.shared.painting import GRID, painted
@@ -66,6 +67,7 @@ def prepare(config: ConfigDict) -> Inputs:
   need_positive(config, 'width', 'size', 'style_size', 'shown_size')
   need_positive(config, 'batch_size', 'steps', 'learning_rate', 'beta')
   need_not_negative(config, 'alpha', 'tv', 'blocks', 'compare')
+  check_ema(config)
   each_of('config.upsampling', [config.upsampling], _UPSAMPLING)
   each_of('config.norm', [config.norm], _NORMS)
   if config.norm == 'batch' and config.upsampling == 'transposed':

@@ -20,7 +20,7 @@ from vizlab.runs.report import PAGE, Figure, Table
 from vizlab.runs.settings import listed, need_not_negative, need_positive
 from vizlab.runs.training import Training
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import fit, warm_adam
+from vizlab_experiments.shared.gradient_steps import check_ema, fit, warm_adam
 from vizlab_experiments.shared.painting import second_pass
 from vizlab_experiments.shared.progress import stoppable
 from vizlab_experiments.shared.records import curve, write_record
@@ -58,6 +58,7 @@ def prepare(config: ConfigDict) -> Inputs:
   need_positive(config, 'size', 'example_size', 'scales', 'width', 'noise')
   need_positive(config, 'batch_size', 'steps', 'learning_rate')
   need_not_negative(config, 'diversity', 'tv', 'compare')
+  check_ema(config)
   if config.batch_size < 2:
     raise ValueError(
       f'config.batch_size: got {config.batch_size}, expected at least 2, as '
@@ -171,6 +172,7 @@ def _train(
     # The weights that see are arguments: as constants they would be compiled.
     lambda step: (jax.random.fold_in(key, step + 1), inputs.seeing, wanted),
     steps=config.steps,
+    ema=config.ema,
   )
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.training import Training, train_resumable
 from vizlab.types import Array
 
-__all__ = ['fit', 'gradient_step', 'warm_adam']
+__all__ = ['check_ema', 'fit', 'gradient_step', 'warm_adam']
 
 
 class State(NamedTuple):
@@ -19,10 +21,23 @@ class State(NamedTuple):
   Attributes:
     trained: Pytree of the arrays that are trained.
     opt: State of the optimizer.
+    mean: Moving average of the arrays before its bias is taken away; empty if
+      none is kept.
+    steps: Number of steps that it averages.
   """
 
   trained: Any
   opt: Any
+  mean: Any
+  steps: Array
+
+
+def check_ema(config: ConfigDict) -> None:
+  """Raises a `ValueError` unless ``config.ema`` is from 0 to below 1."""
+  if not 0 <= config.ema < 1:
+    raise ValueError(
+      f'config.ema: got {config.ema}, expected at least 0 and less than 1'
+    )
 
 
 def fit(
@@ -35,6 +50,7 @@ def fit(
   steps: int,
   name: str = 'training',
   milestones: Sequence[int] = (),
+  ema: float = 0.0,
 ) -> Training:
   """Lowers a loss by an optimizer; resumable.
 
@@ -48,9 +64,10 @@ def fit(
     steps: Number of steps.
     name: Name of the training, unique within the run.
     milestones: Numbers of steps after which the arrays are kept, too.
+    ema: Decay of the exponential moving average of the arrays; 0 for none.
 
   Returns:
-    The training, whose result are the trained arrays.
+    The training, whose result are the trained arrays, or their average.
   """
 
   def train_step(
@@ -60,16 +77,28 @@ def fit(
     trained, opt, (loss, metrics) = gradient_step(
       tx, lambda trained: loss_fn(trained, data), state.trained, state.opt
     )
-    return State(trained, opt), {'loss': loss, **metrics}
+    mean = state.mean
+    if ema:
+      with jax.numpy_dtype_promotion('standard'):
+        mean = optax.tree.update_moment(trained, mean, ema, 1)
+    state = State(trained, opt, mean, state.steps + 1)
+    return state, {'loss': loss, **metrics}
 
+  def keep(state: State) -> Any:
+    if not ema:
+      return state.trained
+    with jax.numpy_dtype_promotion('standard'):
+      return optax.tree.bias_correction(state.mean, ema, state.steps)
+
+  mean = jax.tree.map(jnp.zeros_like, trained) if ema else ()
   return train_resumable(
     recorder,
     name,
     train_step,
-    State(trained, tx.init(trained)),
+    State(trained, tx.init(trained), mean, jnp.int32(0)),
     batch,
     steps=steps,
-    keep=lambda state: state.trained,
+    keep=keep,
     milestones=milestones,
   )
 

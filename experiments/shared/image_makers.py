@@ -13,7 +13,7 @@ from vizlab.runs.recorder import Recorder
 from vizlab.runs.settings import need_not_negative, need_positive
 from vizlab.runs.training import Training
 from vizlab.types import Array
-from vizlab_experiments.shared.gradient_steps import fit, warm_adam
+from vizlab_experiments.shared.gradient_steps import check_ema, fit, warm_adam
 from vizlab_experiments.shared.images import Images, crops
 
 __all__ = ['check_maker', 'train_maker']
@@ -31,6 +31,7 @@ def check_maker(config: ConfigDict) -> None:
     raise ValueError(
       'config.pixel, config.feature: got 0 and 0, expected one above 0'
     )
+  check_ema(config)
 
 
 def train_maker(
@@ -78,5 +79,11 @@ def train_maker(
     return crops(config, images, step, config.batch_size), seeing
 
   return fit(
-    recorder, tx, loss_fn, nets.get_params(start), batch, steps=config.steps
+    recorder,
+    tx,
+    loss_fn,
+    nets.get_params(start),
+    batch,
+    steps=config.steps,
+    ema=config.ema,
   )

@@ -95,7 +95,9 @@ def train_painter(
   # The last convolution gives the image itself.
   norms = new_norms(start, 'conv4') if config.norm == 'batch' else {}
   begin = Trained(nets.get_params(start), norms)
-  done = fit(recorder, tx, loss_fn, begin, batch, steps=config.steps)
+  done = fit(
+    recorder, tx, loss_fn, begin, batch, steps=config.steps, ema=config.ema
+  )
   net = calibrated(
     start,
     done.result,
