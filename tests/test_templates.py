@@ -180,6 +180,46 @@ def test_fit_of_ideal_and_of_silent_filters():
   assert jnp.isfinite(slope).all()
 
 
+def test_fit_is_bounded_for_maps_of_both_signs():
+  maps = jax.random.normal(jax.random.key(3), (6, 4, 4, 50))
+  maps = maps - maps.mean((0, 1, 2))[None, None, None]
+  present = jax.random.bernoulli(jax.random.key(4), 0.5, (6, 50))
+  found = templates.template_fit(maps, present)
+  assert jnp.abs(found).max() < 1
+  as_numbers = templates.template_fit(maps, present.astype(jnp.int32))
+  np.testing.assert_array_equal(found, as_numbers)
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_half_precision_is_summed_in_float32(maps, dtype):
+  half = jnp.asarray(maps, dtype)
+  wide, present = half.astype(jnp.float32), jnp.ones((5, 2), bool)
+  labels = jnp.array([0, 1, 1, 0, 2])
+  for measure in (
+    templates.information,
+    templates.template_loss,
+    lambda maps: templates.template_fit(maps, present),
+    lambda maps: templates.favourite_category(maps, labels, 3),
+  ):
+    np.testing.assert_array_equal(measure(half), measure(wide))
+  assert templates.peak_mask(half).dtype == half.dtype
+
+
+def test_float64(maps):
+  with jax.enable_x64(True):
+    x = jnp.asarray(maps)
+    assert x.dtype == jnp.float64
+    present, labels = jnp.ones((5, 2), bool), jnp.array([0, 1, 1, 0, 2])
+    found = templates.information(x, beta=BETA, tau=TAU)
+    np.testing.assert_allclose(
+      found, slow_information(maps, BETA, TAU), rtol=1e-5
+    )
+    assert templates.template_loss(x, present).dtype == jnp.float64
+    assert templates.template_fit(x, present).dtype == jnp.float64
+    assert templates.favourite_category(x, labels, 3).dtype == jnp.int32
+    assert templates.templates(2, 3).dtype == jnp.float32
+
+
 @pytest.mark.parametrize('seen', [True, False])
 def test_a_category_that_all_or_no_images_show(maps, seen):
   present = jnp.full((5, 2), seen)
@@ -225,9 +265,16 @@ def test_nan_in_is_nan_out_and_only_there(maps):
   ('call', 'message'),
   [
     (lambda x: templates.templates(0, 3), 'height, width: got 0 and 3'),
-    (lambda x: templates.templates(2, 3, beta=0), 'beta: got 0, expected more'),
-    (lambda x: templates.templates(2, 3, tau=-1), 'tau: got -1, expected more'),
+    (
+      lambda x: templates.templates(2, 3, beta=0),
+      'beta: got 0, expected a finite',
+    ),
+    (
+      lambda x: templates.templates(2, 3, tau=-1),
+      'tau: got -1, expected a fin',
+    ),
     (lambda x: templates.peak_mask(x, beta=-2.0), 'beta: got -2.0, expected'),
+    (lambda x: templates.peak_mask(x, beta=np.inf), 'beta: got inf, expected'),
     (lambda x: templates.information(x[0]), r'maps: got shape \(3, 4, 2\)'),
     (lambda x: templates.information(x, tau=np.nan), 'tau: got nan, expected'),
     (

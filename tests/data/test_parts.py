@@ -8,7 +8,7 @@ from vizlab.data import (
   SHAPE_NAMES,
   Scene,
   part_masks,
-  part_places,
+  part_positions,
   scenes,
 )
 from vizlab.data.shapes import SHAPES
@@ -46,7 +46,7 @@ def test_parts_lie_on_their_shape(shape):
 def test_places_in_the_image_are_those_of_the_shape():
   drop = SHAPE_NAMES.index('drop')
   tip, belly = PARTS['drop']['tip'][0], PARTS['drop']['belly'][0]
-  upright = part_places(placed(drop, [0.5, 0.25, 0.2, 0.0]))
+  upright = part_positions(placed(drop, [0.5, 0.25, 0.2, 0.0]))
   np.testing.assert_allclose(upright[0, 0, 0], [0.25 + 0.2 * tip[1], 0.5])
   np.testing.assert_allclose(
     upright[0, 1, 0], [0.25 + 0.2 * belly[1], 0.5], atol=1e-6
@@ -55,14 +55,14 @@ def test_places_in_the_image_are_those_of_the_shape():
   assert jnp.isnan(upright[0, 2]).all()  # two parts
   assert jnp.isnan(upright[1]).all()  # one object
   # A quarter of a turn clockwise: the tip, which was above, is on the right.
-  turned = part_places(placed(drop, [0.5, 0.25, 0.2, np.pi / 2]))
+  turned = part_positions(placed(drop, [0.5, 0.25, 0.2, np.pi / 2]))
   np.testing.assert_allclose(
     turned[0, 0, 0], [0.25, 0.5 - 0.2 * tip[1]], atol=1e-6
   )
 
 
 def test_places_are_covered_by_the_mask(drawn):
-  places, size = np.asarray(part_places(drawn)), 64
+  places, size = np.asarray(part_positions(drawn)), 64
   count = 0
   for n, i in np.ndindex(16, 2):
     shape = SHAPE_NAMES[drawn.labels[n, i]]
@@ -97,7 +97,7 @@ def test_masks_of_parts_share_the_mask_by_distance(drawn):
   assert masks.shape == (16, 2, 3, 64, 64)
   np.testing.assert_array_equal(masks.sum(2), drawn.masks)
   assert ((masks > 0).sum(2) <= 1).all()
-  places = np.asarray(part_places(drawn))
+  places = np.asarray(part_positions(drawn))
   y, x = np.mgrid[:64, :64] / 64 + 0.5 / 64
   for n in range(3):
     away = np.sqrt(
@@ -112,7 +112,7 @@ def test_masks_of_parts_share_the_mask_by_distance(drawn):
 
 def test_any_batch(drawn):
   one = jax.tree.map(lambda v: v[2], drawn)
-  np.testing.assert_array_equal(part_places(one), part_places(drawn)[2])
+  np.testing.assert_array_equal(part_positions(one), part_positions(drawn)[2])
   np.testing.assert_array_equal(part_masks(one), part_masks(drawn)[2])
   nested = jax.tree.map(lambda v: v.reshape(2, 8, *v.shape[1:]), drawn)
   np.testing.assert_array_equal(part_masks(nested)[0, 2], part_masks(drawn)[2])

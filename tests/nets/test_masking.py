@@ -113,10 +113,24 @@ def test_occlusion_of_a_masked_network_is_that_of_whole_images(x):
     ('relu4_2', 4.0, "layers: got the text 'relu4_2', expected a list"),
     (['relu9'], 4.0, "layer: got 'relu9', expected"),
     (['gap'], 4.0, "layers: 'gap' is a vector, expected maps"),
-    (['relu4_2'], 0.0, 'beta: got 0.0, expected more than 0'),
-    (['relu4_2'], float('nan'), 'beta: got nan, expected more than 0'),
+    (['relu4_2'], 0.0, 'beta: got 0.0, expected a finite number'),
+    (['relu4_2'], float('inf'), 'beta: got inf, expected a finite number'),
+    (['relu4_2'], float('nan'), 'beta: got nan, expected a finite number'),
   ],
 )
 def test_bad_input_is_named(layers, beta, message):
   with pytest.raises(ValueError, match=message):
     nets.with_template_masks(nets.load('minivgg'), layers, beta=beta)
+
+
+def test_a_layer_is_masked_once():
+  net = nets.with_template_masks(nets.load('minivgg'), ['relu4_2'])
+  with pytest.raises(ValueError, match="layers: 'relu4_2' already has a mask"):
+    nets.with_template_masks(net, ['relu4_2'])
+  both = nets.with_template_masks(net, ['relu5_2'])
+  assert 'relu4_2_mask' in both.layer_names
+  with pytest.raises(ValueError, match='net: got FunctionNet, expected a Net'):
+    nets.with_template_masks(
+      nets.from_function(lambda x: x.mean((1, 2)), jnp.zeros((1, 8, 8, 3))),
+      ['x'],
+    )

@@ -33,6 +33,7 @@ PARAMETERS = {
   'resnet50': 25_557_032,
   'resnet101': 44_549_160,
   'resnet152': 60_192_808,
+  'vit_b_16': 86_567_656,
   'googlenet': 6_998_552,
   'googlenet_bn': 6_624_904,
   'inception_v3': 23_834_568,
@@ -97,6 +98,8 @@ SHAPES = {
   ('all_cnn_c', 'conv7'): (6, 6, 192),
   ('squeezenet11', 'fire9/concat'): (13, 13, 512),
   ('minivgg', 'relu5_2'): (6, 6, 128),
+  ('vit_b_16', 'conv_proj'): (14, 14, 768),
+  ('vit_b_16', 'encoder.ln'): (1, 197, 768),
 }
 
 
@@ -220,7 +223,9 @@ def test_every_kind_of_layer_is_used():
     if inspect.isclass(cls) and issubclass(cls, Layer)
   }
   built = [nets.architecture(name).layers() for name in nets.names()]
-  built.append(generator({'style': 2}, (4,), side=2))  # not in the catalog
+  # Not in the catalog.
+  built.append(generator({'style': 2}, (4,), side=2))
+  built.append(nets.with_template_masks(nets.load('minivgg'), ['relu5_2']).ops)
   used = {type(op) for ops in built for op in ops}
   assert kinds == {*used, Layer, Pointwise}  # the last two are bases
 
@@ -230,6 +235,7 @@ def test_chains():
   joined = [n for n in nets.names() if n.startswith('resnet')]
   joined += [n for n in nets.names() if n.startswith(('fast_s', 'super_r'))]
   joined += ['googlenet', 'googlenet_bn', 'inception_v3', 'densenet121']
+  joined += ['vit_b_16']
   assert {*nets.names()} - chains == {'squeezenet11', *joined}
   first = nets.architecture('alexnet').layers()[0]
   assert (first.kernel, first.stride, first.padding) == (11, 4, 2)

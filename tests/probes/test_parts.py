@@ -6,20 +6,18 @@ import pytest
 from vizlab import probes
 
 
-def slow_instability(places, parts, members):
-  n, channels, _ = places.shape
+def slow_instability(positions, parts, members):
+  n, channels, _ = positions.shape
   found = []
   for c in range(channels):
-    used = [
-      i for i in range(n) if members[i, c] and not np.isnan(places[i, c]).any()
-    ]
     deviations = []
     for k in range(parts.shape[1]):
       lengths = []
-      for i in used:
-        away = np.linalg.norm(places[i, c] - parts[i, k], axis=-1)
-        lengths.append(np.nanmin(away) if np.isfinite(away).any() else np.nan)
-      if len(used) > 1 and np.isfinite(lengths).all():
+      for i in range(n):
+        away = np.linalg.norm(positions[i, c] - parts[i, k], axis=-1)
+        if members[i, c] and np.isfinite(away).any():
+          lengths.append(np.nanmin(away))
+      if len(lengths) > 1:
         deviations.append(np.std(lengths, ddof=1) / np.sqrt(2))
     found.append(np.mean(deviations) if deviations else np.nan)
   return np.array(found)
@@ -33,11 +31,11 @@ def drawn():
   parts = random.random((9, 3, 2, 2)).astype(np.float32)
   parts[:, 1, 1] = np.nan  # a part of one place
   parts[:, 2] = np.nan  # a part that none has
-  parts[2, 1] = np.nan  # nor has this one this part
+  parts[2, 1] = np.nan  # an image without this part
   members = random.random((9, 4)) < 0.6
   members[:, 0] = False
   members[4, 0] = True  # one image is too few
-  members[2] = [False, True, False, False]
+  members[2] = [False, True, False, True]
   return places, parts, members
 
 
@@ -74,6 +72,20 @@ def test_peaks_are_centres_of_positions():
   np.testing.assert_allclose(found[0, 1], [1.5 / 3, 1.5 / 4])
   np.testing.assert_allclose(found[0, 2], [1.5 / 3, 3.5 / 4])
   assert jnp.isnan(found[1, 2]).all()
+  broken = probes.peaks(jnp.asarray(maps).at[0, 0, 0, 1].set(jnp.nan))
+  assert jnp.isnan(broken[0, 1]).all()
+  np.testing.assert_array_equal(broken[:, 0], found[:, 0])
+
+
+def test_nan_in_a_map_is_nan_of_its_filter_if_it_counts():
+  maps = jnp.ones((3, 2, 2, 2)).at[1, 0, 0, 1].set(jnp.nan)
+  masks, thresholds = jnp.ones((3, 1, 4, 4)), jnp.array([0.5, 0.5])
+  members = jnp.ones((3, 2), bool)
+  found = probes.part_interpretability(maps, masks, thresholds, members)
+  assert found[0].tolist() == [1] and jnp.isnan(found[1]).all()
+  members = members.at[1, 1].set(False)
+  found = probes.part_interpretability(maps, masks, thresholds, members)
+  assert found.tolist() == [[1], [1]]
 
 
 def test_interpretability_equals_a_slow_replica():
@@ -81,13 +93,14 @@ def test_interpretability_equals_a_slow_replica():
   maps = random.normal(size=(6, 5, 5, 4)).astype(np.float32)
   masks = (random.random((6, 3, 5, 5)) < 0.4).astype(np.float32)
   masks[:, 2] = 0
+  masks[1, 0] = 0  # an image without this part
   thresholds = np.float32([-1, 0, 1, 9])
   members = random.random((6, 4)) < 0.7
   members[:, 1] = False
   least = 0.35
   wanted = np.full((4, 3), np.nan)
   for c, k in np.ndindex(4, 3):
-    of = np.flatnonzero(members[:, c])
+    of = np.flatnonzero(members[:, c] & masks[:, k].any((1, 2)))
     region = maps[of, :, :, c] > thresholds[c]
     mask = masks[of, k] > 0
     both = (region & mask).sum((1, 2))
@@ -99,12 +112,22 @@ def test_interpretability_equals_a_slow_replica():
   )
   np.testing.assert_allclose(found, wanted, atol=1e-6)
   assert 0 < np.nanmax(wanted[:, :2]) and not np.nan_to_num(found)[3].any()
-  # By default least is the paper's.
-  assert (probes.part_interpretability(
+  flags = masks.astype(bool)  # as well as numbers
+  np.testing.assert_array_equal(
+    probes.part_interpretability(
+      *map(jnp.asarray, (maps, flags, thresholds, members)), least=least
+    ),
+    found,
+  )
+  # By default least is that of the paper.
+  default = probes.part_interpretability(
     *map(jnp.asarray, (maps, masks, thresholds, members))
-  ) == probes.part_interpretability(
+  )
+  same = probes.part_interpretability(
     *map(jnp.asarray, (maps, masks, thresholds, members)), least=0.2
-  ))[0].all()  # fmt: skip
+  )
+  np.testing.assert_array_equal(default, same)
+  assert not np.array_equal(default, found)
 
 
 def test_maps_are_enlarged_to_the_masks():

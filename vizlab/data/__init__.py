@@ -12,7 +12,7 @@ from vizlab.data.chairs import (
 from vizlab.data.concepts import COLOUR_NAMES, CONCEPTS, concept_masks
 from vizlab.data.curves import curve, curves
 from vizlab.data.folder import Batch, folder, photos
-from vizlab.data.parts import PARTS, part_masks, part_places
+from vizlab.data.parts import PARTS, part_masks, part_positions
 from vizlab.data.scenes import (
   SHAPE_NAMES,
   TEXTURE_NAMES,
@@ -42,7 +42,7 @@ __all__ = [
   'curves',
   'folder',
   'part_masks',
-  'part_places',
+  'part_positions',
   'photos',
   'scene',
   'scenes',

@@ -1,8 +1,8 @@
-"""Parts of the shapes of scenes: their places and their masks.
+"""Parts of the shapes of scenes: their positions and their masks.
 
-A part is a kind of place, such as the corners of a square: where a shape looks
-the same when it is turned, all its equal places are one part, as nothing in an
-image tells them apart.
+A part may have several positions, such as the corners of a square: where a
+shape looks the same after a rotation, equal positions are one part, as no image
+distinguishes them.
 """
 
 import jax.numpy as jnp
@@ -11,20 +11,20 @@ import numpy as np
 from vizlab.data.scenes import SHAPE_NAMES, Scene
 from vizlab.types import Array
 
-__all__ = ['PARTS', 'part_masks', 'part_places']
+__all__ = ['PARTS', 'part_masks', 'part_positions']
 
 
 def _around(count: int, radius: float, start: float = 0.0) -> np.ndarray:
-  """Places evenly spaced around the centre; ``start`` is in turns."""
+  """Positions evenly spaced around the centre; ``start`` is in turns."""
   angle = 2 * np.pi * (np.arange(count) / count + start)
   return radius * np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
 _CENTRE = ((0.0, 0.0),)
 
-# {shape: {part: places}}, (x, y) in units of the radius as in `shapes`.
+# {shape: {part: positions}}, (x, y) in units of the radius as in `shapes`.
 PARTS: dict[str, dict[str, np.ndarray]] = {
-  shape: {part: np.array(places, np.float32) for part, places in parts.items()}
+  shape: {part: np.array(points, np.float32) for part, points in parts.items()}
   for shape, parts in {
     'disc': {'centre': _CENTRE},
     'ring': {'centre': _CENTRE},
@@ -91,43 +91,42 @@ PARTS: dict[str, dict[str, np.ndarray]] = {
   }.items()
 }
 
-_MOST = max(len(parts) for parts in PARTS.values())
-_ROOM = max(
-  len(places) for parts in PARTS.values() for places in parts.values()
+_PARTS = max(len(parts) for parts in PARTS.values())
+_POSITIONS = max(
+  len(points) for parts in PARTS.values() for points in parts.values()
 )
 
 
 def _table() -> np.ndarray:
-  """Places ``[16, P, M, 2]``, NaN where a shape has fewer."""
-  table = np.full((len(SHAPE_NAMES), _MOST, _ROOM, 2), np.nan, np.float32)
-  for i, shape in enumerate(SHAPE_NAMES):
-    for j, places in enumerate(PARTS[shape].values()):
-      table[i, j, : len(places)] = places
+  """Positions ``[16, P, M, 2]``, NaN where a shape has fewer."""
+  shape = len(SHAPE_NAMES), _PARTS, _POSITIONS, 2
+  table = np.full(shape, np.nan, np.float32)
+  for i, name in enumerate(SHAPE_NAMES):
+    for j, points in enumerate(PARTS[name].values()):
+      table[i, j, : len(points)] = points
   return table
 
 
 _TABLE = _table()
 
 
-def part_places(scene: Scene) -> Array:
-  """Places of the parts of each object.
+def part_positions(scene: Scene) -> Array:
+  """Positions of the parts of each object.
 
   Args:
     scene: A `Scene`, or several of any leading batch.
 
   Returns:
-    ``[..., 2, P, M, 2]``: by object, part (in the order of `PARTS`) and place
-    the row and column in units of the image's side; NaN where a shape has fewer
-    parts, a part fewer places, or an object is absent.
+    ``[..., 2, P, M, 2]``: by object, part (in the order of `PARTS`) and
+    position the row and column in units of the image's side; NaN where a shape
+    has fewer parts, a part has fewer positions, or an object is absent.
   """
-  place = jnp.asarray(_TABLE)[jnp.maximum(scene.labels, 0)]
-  x, y, radius, angle = jnp.split(scene.poses, 4, -1)
-  c, s = (v[..., None] for v in (jnp.cos(angle), jnp.sin(angle)))
-  x, y, radius = (v[..., None] for v in (x, y, radius))
-  px, py = place[..., 0], place[..., 1]
-  # The turn by which a pixel is brought into the shape's frame, turned back.
-  column = x + radius * (c * px - s * py)
-  row = y + radius * (s * px + c * py)
+  local = jnp.asarray(_TABLE)[jnp.maximum(scene.labels, 0)]
+  x, y, radius, angle = jnp.split(scene.poses[..., None], 4, -2)
+  c, s = jnp.cos(angle), jnp.sin(angle)
+  # The rotation that brings a pixel into the shape's frame, inverted.
+  column = x + radius * (c * local[..., 0] - s * local[..., 1])
+  row = y + radius * (s * local[..., 0] + c * local[..., 1])
   return jnp.stack([row, column], -1)
 
 
@@ -141,15 +140,18 @@ def part_masks(scene: Scene) -> Array:
     ``[..., 2, P, H, W]``, the fraction of each pixel that a part covers; all
     parts of an object sum to its mask, and missing ones are empty.
   """
-  places = part_places(scene)[..., None, None, :]  # [..., 2, P, M, 1, 1, 2]
+  points = part_positions(scene)[..., None, None, :]  # [..., 2, P, M, 1, 1, 2]
   height, width = scene.masks.shape[-2:]
-  ahead = (1,) * (places.ndim - 3)
+  ahead = (1,) * (points.ndim - 4)
   y = (jnp.arange(height, dtype=jnp.float32) + 0.5) / height
   x = (jnp.arange(width, dtype=jnp.float32) + 0.5) / width
-  away = jnp.square(places[..., 0] - y.reshape(*ahead, -1, 1)) + jnp.square(
-    places[..., 1] - x.reshape(*ahead, 1, -1)
-  )
-  away = jnp.where(jnp.isnan(away), jnp.inf, away).min(-3)  # [..., 2, P, H, W]
-  nearest = away.argmin(-3)[..., None, :, :]
-  part = jnp.arange(_MOST).reshape(*(1,) * (nearest.ndim - 3), -1, 1, 1)
-  return jnp.where(nearest == part, scene.masks[..., None, :, :], 0)
+  y, x = y.reshape(*ahead, -1, 1), x.reshape(*ahead, 1, -1)
+  nearest = jnp.full((*points.shape[:-4], height, width), jnp.inf)
+  # One by one: all squared distances at once are many times the masks.
+  for m in range(_POSITIONS):
+    row, column = points[..., m, :, :, 0], points[..., m, :, :, 1]
+    away = jnp.square(row - y) + jnp.square(column - x)  # [..., 2, P, H, W]
+    nearest = jnp.where(away < nearest, away, nearest)
+  owner = nearest.argmin(-3)[..., None, :, :]
+  part = jnp.arange(_PARTS).reshape(*(1,) * (owner.ndim - 3), -1, 1, 1)
+  return jnp.where(owner == part, scene.masks[..., None, :, :], 0)

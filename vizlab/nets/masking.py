@@ -1,6 +1,7 @@
 """Template masks put into a network, to make its filters interpretable."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 from vizlab.nets.graph import infer_shapes, wiring
@@ -17,8 +18,9 @@ def with_template_masks(
   """Returns the network with the maps of some layers masked at their peaks.
 
   After each of the layers comes a `vizlab.nets.layers.TemplateMask` named
-  ``<layer>_mask``, which all later layers read instead. The weights stay; as
-  masks take much of what later layers read, train it on.
+  ``<layer>_mask``, which all later layers read instead. The weights are shared;
+  as masks remove much of what later layers read, the network must be trained
+  further.
 
   Args:
     net: The network.
@@ -26,7 +28,8 @@ def with_template_masks(
     beta: Slope of the masks, above 0.
 
   Raises:
-    ValueError: A layer is unknown or no map, or beta is not above 0.
+    ValueError: The network is no `Network`, a layer is unknown, no map or
+      already masked, or beta is not a finite number above 0.
 
   Reference:
     Zhang, Wu & Zhu 2018, "Interpretable Convolutional Neural Networks".
@@ -38,14 +41,18 @@ def with_template_masks(
   """
   if isinstance(layers, str):
     raise ValueError(f'layers: got the text {layers!r}, expected a list')
-  layers = tuple(layers)
+  if not isinstance(net, Network):
+    raise ValueError(f'net: got {type(net).__name__}, expected a Network')
+  layers, beta = tuple(layers), float(beta)
   check_layers(net, layers)
-  if not beta > 0:
-    raise ValueError(f'beta: got {beta}, expected more than 0')
+  if not 0 < beta < math.inf:
+    raise ValueError(f'beta: got {beta}, expected a finite number above 0')
   shapes = infer_shapes(net.ops, net.spec.shape)
   for name in layers:
     if len(shapes[name]) != 3:
       raise ValueError(f'layers: {name!r} is a vector, expected maps')
+    if f'{name}_mask' in net.layer_names:
+      raise ValueError(f'layers: {name!r} already has a mask, {name}_mask')
   masks = {name: f'{name}_mask' for name in layers}
   ops: list[Layer] = []
   for op, inputs in wiring(net.ops):

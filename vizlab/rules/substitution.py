@@ -67,6 +67,16 @@ class Rules:
     """The output of a linear layer, by the rule ``linear``."""
     return self.linear(layer, params, xs, self.first)
 
+  def need_gradient(self, layer: Any) -> None:
+    """Raises a `ValueError` for a layer that no rule of relevance knows.
+
+    Called by such layers: relevance would be mixed with gradients.
+    """
+    if 'linear' in self.required:
+      raise ValueError(
+        f'net: {layer.name!r} ({layer.kind}) has no rule for relevance'
+      )
+
 
 _NAMES = ('relu', 'pool', 'lrn', 'linear', 'image')
 _CALLS = {'linear': 'apply'}  # what a network calls for a rule

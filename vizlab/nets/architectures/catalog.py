@@ -19,6 +19,7 @@ from vizlab.nets.architectures import (
   squeezenet,
   transformation,
   vgg,
+  vit,
 )
 from vizlab.nets.graph import init_params
 from vizlab.nets.input_spec import InputSpec
@@ -187,6 +188,7 @@ _CATALOG = {
       )
       for name, factor in transformation.FACTORS.items()
     ),
+    Architecture('vit_b_16', vit.vit, 'class', {'torchvision': TORCHVISION}),
     Architecture(
       'minivgg', minivgg.minivgg, 'gap', {'scenes': _SCENES}, classes=16
     ),

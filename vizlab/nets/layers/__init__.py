@@ -1,5 +1,13 @@
 """Layers as data, the building blocks of networks."""
 
+from vizlab.nets.layers.attention import (
+  GELU,
+  Attend,
+  AttentionWeights,
+  LayerNorm,
+  Token,
+  Tokens,
+)
 from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
 from vizlab.nets.layers.conv import conv2d
 from vizlab.nets.layers.imaging import (
@@ -28,6 +36,8 @@ from vizlab.nets.layers.pooling import (
 
 __all__ = [
   'AdaptivePool',
+  'Attend',
+  'AttentionWeights',
   'AveragePool',
   'Add',
   'BatchNorm',
@@ -37,10 +47,12 @@ __all__ = [
   'ConvTranspose',
   'Dense',
   'Flatten',
+  'GELU',
   'GlobalPool',
   'InstanceNorm',
   'LRN',
   'Layer',
+  'LayerNorm',
   'Pad',
   'Params',
   'Pointwise',
@@ -50,6 +62,8 @@ __all__ = [
   'Shape',
   'Subsample',
   'TemplateMask',
+  'Token',
+  'Tokens',
   'Upsample',
   'conv2d',
 ]

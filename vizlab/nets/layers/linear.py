@@ -84,7 +84,7 @@ class Conv(Layer):
 
 @dataclasses.dataclass(frozen=True)
 class Dense(Layer):
-  """Fully connected layer."""
+  """Fully connected layer, of a vector or of each position of a map."""
 
   features: int
 
@@ -97,8 +97,8 @@ class Dense(Layer):
     return he_normal(key, self.param_shapes(shape))
 
   def out_shape(self, *shapes: Shape) -> Shape:
-    """``(features,)``."""
-    return (self.features,)
+    """``(features,)``, or ``(H, W, features)``."""
+    return *shapes[0][:-1], self.features
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``x @ kernel + bias``, by the rule."""
@@ -106,7 +106,8 @@ class Dense(Layer):
 
   def linear(self, params: Params, *xs: Array) -> Array:
     """``x @ kernel + bias``."""
-    return xs[0] @ params['kernel'] + params['bias'][None]
+    y = xs[0] @ params['kernel']
+    return y + params['bias'].reshape(*(1,) * (y.ndim - 1), -1)
 
 
 def he_normal(key: Array, shapes: dict[str, Shape]) -> Params:

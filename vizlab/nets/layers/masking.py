@@ -12,12 +12,12 @@ __all__ = ['TemplateMask']
 
 @dataclasses.dataclass(frozen=True)
 class TemplateMask(Layer):
-  """Mask around the peak of each channel (Zhang et al. 2018, section 3.1).
+  """Mask around the peak of each channel (Zhang et al. 2018, section 3).
 
   ``y_c = x_c max(1 - beta |p - peak_c|_1 / n, 0)``, with ``n`` the larger side
-  of the map; for the maps of an interpretable layer, after its ReLU. A gradient
-  takes the mask for a constant. As the mask depends on the whole map, later
-  layers see the whole image.
+  of the map; for the maps of an interpretable layer, after its ReLU. The mask
+  is constant in gradients. As it depends on the whole map, later layers see the
+  whole image.
 
   Attributes:
     beta: Slope of the mask, above 0.

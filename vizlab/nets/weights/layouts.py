@@ -112,6 +112,11 @@ def _torch_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str]:
     return places | {name: f'classifier.{i}' for name, i in slots.items()}
   if arch == 'squeezenet11':
     return {op.name: _squeezenet_place(op.name) for op in ops}
+  if arch.startswith('vit_'):
+    return {
+      op.name: op.name.replace('linear_1', '0').replace('linear_2', '3')
+      for op in ops
+    }
   if arch == 'densenet121':
     places = {op.name: f'features.{op.name}' for op in ops}
     return places | {'classifier': 'classifier'}
@@ -126,10 +131,14 @@ def _squeezenet_place(name: str) -> str:
   return f'features.{_FIRE_INDEX[int(fire[4:])]}.{part}'
 
 
-def _former_densenet_places(
-  arch: str, ops: tuple[Layer, ...]
-) -> dict[str, str] | None:
-  """Module paths of the published DenseNet, ``norm.1`` for ``norm1``."""
+def _former_places(arch: str, ops: tuple[Layer, ...]) -> dict[str, str] | None:
+  """Module paths of published files where those of the models are others now.
+
+  ``norm.1`` of a DenseNet is now ``norm1``, and ``linear_1`` of a vision
+  transformer ``0``.
+  """
+  if arch.startswith('vit_'):
+    return _own_places(arch, ops)
   if arch != 'densenet121':
     return None
   return {
@@ -145,14 +154,25 @@ def _torch_key(place: str, parameter: str) -> str:
     'mean': 'running_mean',
     'var': 'running_var',
   }
-  return f'{place}.{names.get(parameter, parameter)}'
+  if parameter in _TOKENS:
+    return _TOKENS[parameter]
+  # Of the attention, whose queries, keys and values are in one tensor.
+  dot = '_' if place.endswith('in_proj') else '.'
+  return f'{place}{dot}{names.get(parameter, parameter)}'
+
+
+# Parameters of a vision transformer that belong to no layer in torchvision.
+_TOKENS = {
+  'class_token': 'class_token',
+  'pos_embedding': 'encoder.pos_embedding',
+}
 
 
 def _torch_shape(shape: Shape) -> Shape:
   if len(shape) == 4:
     h, w, c, d = shape
     return d, c, h, w
-  return shape[::-1]
+  return shape if len(shape) == 3 else shape[::-1]
 
 
 def _from_torch(value: np.ndarray, grid: Shape | None) -> np.ndarray:
@@ -162,7 +182,7 @@ def _from_torch(value: np.ndarray, grid: Shape | None) -> np.ndarray:
     h, w, c = grid
     value = value.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
     return value.reshape(value.shape[0], -1).T
-  return value.T
+  return value if value.ndim == 3 else value.T
 
 
 _KERAS_DENSE = {'fc6': 'fc1', 'fc7': 'fc2', 'fc8': 'predictions'}
@@ -242,7 +262,7 @@ LAYOUTS = (
     _TORCH,
     name='former torchvision',
     ignore=lambda arch: (_COUNTS,),
-    places=_former_densenet_places,
+    places=_former_places,
   ),
   Layout('keras', 'caffe', _none, _keras_places, _slash, lambda s: s, _same),
   dataclasses.replace(

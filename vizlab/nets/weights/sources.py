@@ -40,6 +40,7 @@ _TORCHVISION = {
   'resnet50': 'resnet50-0676ba61.pth',
   'resnet101': 'resnet101-63fe2227.pth',
   'resnet152': 'resnet152-394f9c45.pth',
+  'vit_b_16': 'vit_b_16-c867db91.pth',
 }
 _TIMM = {
   arch: f'{arch}.tv_in1k' for arch in _TORCHVISION if arch.startswith('resnet')
