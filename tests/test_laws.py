@@ -16,6 +16,9 @@ from vizlab.objectives import logit, probability, score
 
 # What methods are made of.
 NOT_METHODS = {
+  # Of networks with attention; their laws are in test_rollout.py.
+  'attention_relevance',
+  'attention_rollout',
   'FullGradient',
   'Occluder',
   'LayerGradients',

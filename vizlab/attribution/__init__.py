@@ -40,6 +40,10 @@ from vizlab.attribution.occlusion import (
   occlusion,
   occlusion_scores,
 )
+from vizlab.attribution.rollout import (
+  attention_relevance,
+  attention_rollout,
+)
 from vizlab.attribution.score_cam import score_cam
 from vizlab.attribution.smoothgrad import smoothgrad
 
@@ -53,6 +57,8 @@ __all__ = [
   'LayerGradients',
   'Occluder',
   'activation_and_gradient',
+  'attention_relevance',
+  'attention_rollout',
   'blurred',
   'cam',
   'deconvnet',
