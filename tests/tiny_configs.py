@@ -151,6 +151,13 @@ BASES = {
     'batch_size': 2,
   },
   'training/transferability': {'layers': 'pool1'},
+  'training/interpretable': {
+    'stages': ((32, 2),),
+    'batch_size': 2,
+    'known': 16,
+    'scenes': 32,
+    'shown': 1,
+  },
   'probes/linear_probes': {'layers': 'relu1_1', 'untrained': True},
   'training/minivgg': {**TRAINING, 'eval_scenes': 4},
   'generate/fast_style': {

@@ -11,7 +11,7 @@ import optax
 from ml_collections import ConfigDict
 
 from vizlab import adversarial, nets
-from vizlab.data.scenes import SHAPE_NAMES, scenes
+from vizlab.data.scenes import scenes
 from vizlab.lookup import check_name
 from vizlab.objectives import cross_entropy, score
 from vizlab.runs import plots
@@ -73,12 +73,7 @@ def prepare(config: ConfigDict) -> Inputs:
 
 def _of_scenes(config: ConfigDict, net: nets.Network) -> tuple[Any, ...]:
   """The network, and how fresh scenes are drawn."""
-  classes = nets.layer_info(net)[-1].shape[-1]
-  if classes != len(SHAPE_NAMES):
-    raise ValueError(
-      f'config.net.weights: got a net of {classes} classes, expected the '
-      f'{len(SHAPE_NAMES)} of scenes'
-    )
+  scene_training.check_classes(net)
 
   def draw(key: Array, size: int) -> tuple[Array, Array]:
     drawn = scenes(key, config.batch_size, size=size)

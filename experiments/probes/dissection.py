@@ -12,7 +12,6 @@ from ml_collections import ConfigDict
 from vizlab import attribution, nets, probes, render
 from vizlab.data import (
   CONCEPTS,
-  SHAPE_NAMES,
   Scene,
   concept_masks,
   scenes,
@@ -24,8 +23,10 @@ from vizlab.runs.recorder import Recorder, flat
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import listed, need_positive
 from vizlab.types import Array
+from vizlab_experiments.shared import scene_training
 from vizlab_experiments.shared.classes import class_names
 from vizlab_experiments.shared.images import of_scenes
+from vizlab_experiments.shared.regions import lit
 
 __all__ = ['prepare', 'run']
 
@@ -73,12 +74,7 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.scenes: got {config.scenes}, expected at least {2 * _BEST}'
     )
   net = load_classifier(config)
-  count = nets.layer_info(net)[-1].shape[-1]
-  if count != len(SHAPE_NAMES):
-    raise ValueError(
-      f'config.net.weights: got a net of {count} classes, expected the '
-      f'{len(SHAPE_NAMES)} shapes of scenes'
-    )
+  scene_training.check_classes(net)
   wanted = listed(config.layers)
   check_layers(net, 'layers', wanted)
   check_layers(net, 'explained', [config.explained])
@@ -375,7 +371,7 @@ def _pictures(inputs: Inputs, named: Mapping[str, Named]) -> np.ndarray:
     for i, k in enumerate(best):
       rows.append(
         [
-          _lit(image, act[..., k], units.threshold[k])
+          lit(image, act[..., k], units.threshold[k])
           for image, act in zip(x[i], acts[i], strict=True)
         ]
       )
@@ -390,10 +386,3 @@ def _pictures(inputs: Inputs, named: Mapping[str, Named]) -> np.ndarray:
     if rows[i:]
   ]
   return render.grid([columns])
-
-
-def _lit(image: np.ndarray, act: np.ndarray, threshold: float) -> np.ndarray:
-  """An image that is dark where a unit is not active."""
-  large = jax.image.resize(jnp.asarray(act), image.shape[:2], 'linear')
-  active = np.asarray(large > threshold)[..., None]
-  return render.to_uint8(np.where(active, image, 0.25 * image))

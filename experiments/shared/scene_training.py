@@ -36,6 +36,7 @@ __all__ = [
   'TrainedNet',
   'accuracy',
   'check',
+  'check_classes',
   'check_stages',
   'check_sizes',
   'initial',
@@ -80,6 +81,16 @@ def check(config: ConfigDict) -> None:
     raise ValueError(
       f'config.warmup_steps: got {config.warmup_steps}, expected 0 to '
       f'{steps - 1}'
+    )
+
+
+def check_classes(net: nets.Network) -> None:
+  """Raises a `ValueError` unless a network has a class for each shape."""
+  count = nets.layer_info(net)[-1].shape[-1]
+  if count != len(SHAPE_NAMES):
+    raise ValueError(
+      f'config.net.weights: got a net of {count} classes, expected the '
+      f'{len(SHAPE_NAMES)} shapes of scenes'
     )
 
 
