@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vizlab import attribution, extrema, rules
+from vizlab import attribution, extrema, nets, rules
 from vizlab.objectives import logit, score
 from vizlab.rules import PoolWindow, Rules
 
@@ -331,3 +331,21 @@ def test_extrema_keep_nan():
   assert float(extrema.min_over(x[0])) == -1
   slope = jax.grad(lambda a: extrema.minimum(a, 1.0))
   assert (slope(0.5), slope(2.0)) == (1.0, 0.0)
+
+
+def test_layers_without_a_rule_refuse_relevance_and_nothing_else():
+  x = jax.random.uniform(jax.random.key(0), (1, 16, 16, 3))
+  for name, kind in (
+    ('fast_style', 'InstanceNorm'),
+    ('super_resolution_x4', 'Upsample'),
+  ):
+    net = nets.create(name)
+    replaced = rules.with_rules(
+      net, linear=lambda layer, params, xs, first: layer.linear(params, *xs)
+    )
+    np.testing.assert_allclose(
+      replaced(x)[1]['image'], net(x)[1]['image'], rtol=1e-4, atol=1e-3
+    )
+    relevant = rules.with_relevance(net, rules.composite({}))
+    with pytest.raises(ValueError, match=rf'\({kind}\) has no rule for relev'):
+      relevant(x)

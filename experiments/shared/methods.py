@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from vizlab import attribution, nets, render
 from vizlab.lookup import by_nearness
+from vizlab.nets.layers import ReLU
 from vizlab.objectives import Score, logit, score
 from vizlab.rules import Composite
 from vizlab.runs.inputs import check_layers, load_classifier
@@ -279,15 +280,33 @@ def possible_methods(
   Raises:
     ValueError: It can do none of them.
   """
-  if 'cam' not in methods or _pooled(net):
+  reasons = {name: why for name in methods if (why := _unsupported(name, net))}
+  if not reasons:
     return tuple(methods), ''
-  why = f'cam needs a net with global pooling, and {net.arch} has none'
-  left = tuple(name for name in methods if name != 'cam')
+  why = '; '.join(f'{name} {reason}' for name, reason in reasons.items())
+  left = tuple(name for name in methods if name not in reasons)
   if not left:
     raise ValueError(f'config.methods: {why}')
   note = f'Left out: {why}.'
   tqdm.write(note, sys.stderr)
   return left, f' {note}'
+
+
+_OF_RELUS = 'deconvnet', 'guided_backprop', 'guided_grad_cam'
+
+
+def _unsupported(method: str, net: nets.Network) -> str | None:
+  """The reason why a network does not support a method; ``None`` if it does."""
+  if method == 'cam' and not _pooled(net):
+    return f'needs a net with global pooling, and {net.arch} has none'
+  if not isinstance(net, nets.Network):
+    return None
+  if method in _OF_RELUS and not any(isinstance(op, ReLU) for op in net.ops):
+    return f'needs a net with ReLUs, and {net.arch} has none'
+  unruled = [op.kind for op in net.ops if not op.complete_biases]
+  if unruled and (method == 'fullgrad' or method.startswith('lrp')):
+    return f'has no rule for {unruled[0]}, a layer of {net.arch}'
+  return None
 
 
 class Explaining(NamedTuple):

@@ -15,9 +15,9 @@ LAYERS = [f'encoder.layers.encoder_layer_{i}.self_attention' for i in range(3)]
 LAYERS = [f'{name}.weights' for name in LAYERS]
 
 
-def small(key=0):
+def small(key=0, depth=3):
   """A transformer of 4 x 4 patches, whose heads attend to few tokens."""
-  ops = vit(5, patch=4, grid=4, depth=3, heads=2, width=12, hidden=16)
+  ops = vit(5, patch=4, grid=4, depth=depth, heads=2, width=12, hidden=16)
   spec = nets.InputSpec(size=16)
   params = init_params(ops, spec.shape, jax.random.key(key))
   for name, values in params.items():
@@ -53,9 +53,8 @@ def test_rollout_equals_a_slow_replica(net, x, heads, token):
   for n in range(len(x)):
     rolled = np.eye(17)
     for layer in weights[:, n]:
-      fused = getattr(layer, heads)(-1)
-      fused = fused / fused.sum(-1, keepdims=True)
-      rolled = (0.5 * fused + 0.5 * np.eye(17)) @ rolled
+      factor = getattr(layer, heads)(-1) + np.eye(17)
+      rolled = factor / factor.sum(-1, keepdims=True) @ rolled
     np.testing.assert_allclose(rolled.sum(-1), 1, rtol=1e-6)
     wanted.append(rolled[token, 1:].reshape(4, 4))
   found = attribution.attention_rollout(
@@ -66,9 +65,8 @@ def test_rollout_equals_a_slow_replica(net, x, heads, token):
     score(net, logit(0)), x, heads=heads, token=token, layers=LAYERS[:1],
     resize=False,
   )  # fmt: skip
-  fused = getattr(weights[0], heads)(-1)
-  fused = fused / fused.sum(-1, keepdims=True)
-  half = 0.5 * fused + 0.5 * np.eye(17)
+  half = getattr(weights[0], heads)(-1) + np.eye(17)
+  half = half / half.sum(-1, keepdims=True)
   np.testing.assert_allclose(
     named, half[:, token, 1:].reshape(-1, 4, 4), rtol=1e-4
   )
@@ -93,6 +91,50 @@ def test_relevance_equals_a_slow_replica(net, x):
   found = attribution.attention_relevance(asked, x, resize=False)
   np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-6)
   assert (np.asarray(found) >= 0).all() and np.asarray(found).max() > 0
+
+
+@pytest.mark.parametrize('kind', ['rollout', 'relevance'])
+def test_layers_are_in_the_order_in_which_they_run(x, kind):
+  """Of twelve, whose names sort otherwise: 0, 1, 10, 11, 2."""
+  net = small(depth=12)
+  names = [LAYERS[0].replace('layer_0', f'layer_{i}') for i in range(12)]
+  assert sorted(names) != names
+  asked = score(net, logit(2))
+  method = getattr(attribution, f'attention_{kind}')
+  np.testing.assert_array_equal(
+    method(asked, x), method(asked, x, layers=names)
+  )
+  other = method(asked, x, layers=sorted(names))
+  assert not np.allclose(method(asked, x), other, rtol=0.01)
+
+
+def test_heads_that_share_no_token(net, x):
+  """The minimum of heads that attend to one token each is no attention."""
+  eye = jnp.eye(17)
+  sharp = jnp.stack([eye[jnp.full(17, 3)], eye[jnp.full(17, 5)]], -1)
+  edits = {name: lambda a: jnp.broadcast_to(sharp, a.shape) for name in LAYERS}
+
+  class Edited(nets.Network):
+    def __call__(self, x, more=None):
+      return self._run(x, edits | (more or {}))
+
+  edited = Edited(net.arch, net.ops, net.spec, nets.get_params(net))
+  asked = score(edited, logit(0))
+  found = attribution.attention_rollout(asked, x, heads='min', resize=False)
+  assert not found.any()
+  own = attribution.attention_rollout(
+    asked, x, heads='min', token=4, resize=False
+  )
+  assert own[:, 0, 3].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+  ('size', 'grid'), [((16, 15), (4, 3)), ((12, 11), (3, 2)), ((19, 27), (4, 6))]
+)
+def test_images_that_patches_do_not_fill(net, size, grid):
+  x = jax.random.uniform(jax.random.key(2), (*size, 3))
+  found = attribution.attention_rollout(score(net, logit(1)), x, resize=False)
+  assert found.shape == grid
 
 
 METHODS = pytest.mark.parametrize(
@@ -168,7 +210,7 @@ def test_bad_settings_are_named(method, change, message, net, x):
 
 
 @METHODS
-def test_networks_without_attention_are_told(method, tiny, x):
+def test_networks_without_attention_are_refused(method, tiny, x):
   with pytest.raises(ValueError, match='layers: got none, and no layer of the'):
     method(score(tiny, logit(0)), x)
   with pytest.raises(ValueError, match='score: got function, expected'):
@@ -185,11 +227,43 @@ def test_other_methods_on_a_transformer(net, x):
   asked = score(net, logit(TARGETS))
   assert attribution.saliency(asked, x).shape == (3, 16, 16)
   found = attribution.occlusion(asked, x, patch=8, stride=4)
-  whole = attribution.occlusion(asked.run and (lambda x: asked(x)), x, patch=8,
-                                stride=4)  # fmt: skip
+  whole = attribution.occlusion(lambda x: asked(x), x, patch=8, stride=4)
   np.testing.assert_allclose(found, whole, atol=1e-5)
   uniform = {name: lambda a: jnp.full_like(a, 1 / 17) for name in LAYERS}
   assert not np.allclose(net(x, uniform)[0], net(x)[0], atol=1e-3)
+
+
+@METHODS
+def test_under_vmap_and_inside_scan(method, net, x):
+  wanted = method(score(net, logit(TARGETS)), x)
+
+  def one(target, image):
+    return method(score(net, logit(target)), image)
+
+  mapped = jax.jit(jax.vmap(one))(TARGETS, x)
+  np.testing.assert_allclose(mapped, wanted, rtol=1e-3, atol=1e-5)
+  _, scanned = jax.lax.scan(lambda c, item: (c, one(*item)), 0, (TARGETS, x))
+  np.testing.assert_allclose(scanned, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_maps_of_tokens_are_no_maps_of_the_image(net, x):
+  asked, layer = score(net, logit(0)), 'encoder.layers.encoder_layer_1'
+  for method in (
+    attribution.grad_cam,
+    attribution.hires_cam,
+    attribution.score_cam,
+    attribution.guided_grad_cam,
+  ):
+    with pytest.raises(ValueError, match='gives tokens, expected a map of the'):
+      method(asked, x, layer=layer)
+  assert attribution.grad_cam(asked, x, layer='conv_proj').shape == (3, 16, 16)
+  with pytest.raises(ValueError, match=r'no method biases\(\)'):
+    attribution.fullgrad(asked, x)
+  with pytest.raises(ValueError, match='gives tokens, expected maps'):
+    nets.with_template_masks(net, [layer])
+  assert 'conv_proj' not in net.token_layers
+  assert {layer, *LAYERS, 'tokens', 'encoder.ln'} <= net.token_layers
+  assert net.token_layers.isdisjoint(['class', 'heads.head'])
 
 
 def test_relevance_by_rules_and_guided_slopes_are_refused(net, x):

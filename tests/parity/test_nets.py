@@ -83,6 +83,24 @@ def test_names_of_the_published_densenet():
     np.testing.assert_array_equal(a, b)
 
 
+def test_names_of_the_published_vision_transformer():
+  """``mlp.linear_1`` in the file, ``mlp.0`` in the models of today."""
+  model = torch_nets.build('vit_b_16', classes=3)
+  state = {k: v.numpy() for k, v in model.state_dict().items()}
+  former = {
+    k.replace('mlp.0.', 'mlp.linear_1.').replace('mlp.3.', 'mlp.linear_2.'): v
+    for k, v in state.items()
+  }
+  assert former.keys() != state.keys()
+  assert 'encoder.layers.encoder_layer_11.mlp.linear_2.bias' in former
+  net = nets.from_tensors(former)
+  assert net.arch == 'vit_b_16'
+  for i, part in ((0, 'linear_1'), (3, 'linear_2')):
+    name = 'encoder.layers.encoder_layer_11.mlp.'
+    kernel = nets.get_params(net)[name + part]['kernel']
+    np.testing.assert_array_equal(kernel, state[f'{name}{i}.weight'].T)
+
+
 def test_average_pooling_equals_torch():
   model = torch_nets.build('vgg11', classes=3)
   features = [

@@ -83,6 +83,10 @@ def test_nan_in_a_map_is_nan_of_its_filter_if_it_counts():
   members = jnp.ones((3, 2), bool)
   found = probes.part_interpretability(maps, masks, thresholds, members)
   assert found[0].tolist() == [1] and jnp.isnan(found[1]).all()
+  unknown = probes.part_interpretability(
+    maps, masks, thresholds.at[0].set(jnp.nan), members
+  )
+  assert jnp.isnan(unknown).all()
   members = members.at[1, 1].set(False)
   found = probes.part_interpretability(maps, masks, thresholds, members)
   assert found.tolist() == [[1], [1]]

@@ -232,6 +232,20 @@ def test_all_methods_but_what_a_net_cannot(capsys, tmp_path):
   assert methods.possible_methods(['cam'], pooled) == (('cam',), '')
 
 
+def test_methods_of_relus_and_of_linear_layers_are_left_out_of_transformers():
+  net = nets.create('vit_b_16', classes=3)
+  asked = ['deconvnet', 'saliency', 'lrp', 'fullgrad', 'occlusion']
+  left, note = methods.possible_methods(asked, net)
+  assert left == ('saliency', 'occlusion')
+  assert 'deconvnet needs a net with ReLUs, and vit_b_16 has none;' in note
+  assert 'lrp has no rule for Tokens, a layer of vit_b_16' in note
+  with pytest.raises(ValueError, match='config.methods: guided_backprop needs'):
+    methods.possible_methods(['guided_backprop'], net)
+  for name in ('vgg11', 'resnet18', 'googlenet', 'densenet121'):
+    net = jax.eval_shape(lambda name=name: nets.create(name))
+    assert methods.possible_methods(asked, net) == (tuple(asked), '')
+
+
 def test_a_report_says_what_is_left_out(tmp_path):
   path = nets.save(unpooled(), tmp_path / 'net.safetensors')
   start(

@@ -250,7 +250,7 @@ def cam(
     Zhou, Khosla, Lapedriza, Oliva & Torralba 2016, equation 2.
   """
   acts, gradients, _ = layer_gradients(score, x, [layer, pooled])
-  a, weight = need_map(acts, layer, x), gradients[pooled]
+  a, weight = need_map(score.net, acts, layer, x), gradients[pooled]
   if weight.shape != (*x.shape[:-3], a.shape[-1]):
     raise ValueError(
       f'pooled: got {pooled!r} of shape {weight.shape}, expected a vector with '

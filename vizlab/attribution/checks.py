@@ -29,9 +29,13 @@ def nan_where_undefined(gradient: Array, y: Array) -> Array:
   return jnp.where(wrong, jnp.nan, gradient)
 
 
-def need_map(acts: Acts, layer: str, x: Array) -> Array:
-  """Returns a layer's map; raises `ValueError` for a vector or unknown name."""
+def need_map(net: Any, acts: Acts, layer: str, x: Array) -> Array:
+  """Returns a layer's map; raises `ValueError` for anything else."""
   a = activation(acts, layer)
+  if layer in getattr(net, 'token_layers', ()):
+    raise ValueError(
+      f'layer: {layer!r} gives tokens, expected a map of the image'
+    )
   if a.ndim != x.ndim:
     raise ValueError(
       f'layer: {layer!r} gives a vector {a.shape}, expected a map'

@@ -113,7 +113,7 @@ def activation_and_gradient(
       give one number per image.
   """
   acts, gradients, _ = layer_gradients(score, x, [layer])
-  return need_map(acts, layer, x), gradients[layer]
+  return need_map(score.net, acts, layer, x), gradients[layer]
 
 
 def _same(a: Array) -> Array:

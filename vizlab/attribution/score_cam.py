@@ -60,7 +60,7 @@ def score_cam(
   """
   check_images(x)
   score = need_score(score, 'score_cam')
-  a = need_map(score.run(x)[1], layer, x)
+  a = need_map(score.net, score.run(x)[1], layer, x)
   x0 = as_image(baseline, x, 'baseline')
   # A map with NaN has an undefined mask: it must not count as constant.
   low, high = (f(a, (-3, -2)) for f in (extrema.min_over, extrema.max_over))

@@ -51,6 +51,8 @@ def with_template_masks(
   for name in layers:
     if len(shapes[name]) != 3:
       raise ValueError(f'layers: {name!r} is a vector, expected maps')
+    if name in net.token_layers:
+      raise ValueError(f'layers: {name!r} gives tokens, expected maps')
     if f'{name}_mask' in net.layer_names:
       raise ValueError(f'layers: {name!r} already has a mask, {name}_mask')
   masks = {name: f'{name}_mask' for name in layers}

@@ -161,6 +161,17 @@ class Network(nnx.Module):
     }
 
   @property
+  def token_layers(self) -> frozenset[str]:
+    """Names of the layers whose maps have tokens for positions."""
+    shapes = infer_shapes(self.ops, self.spec.shape)
+    names: set[str] = set()
+    for op, inputs in wiring(self.ops):
+      tokens = op.gives_tokens or not names.isdisjoint(inputs)
+      if tokens and len(shapes[op.name]) == 3:
+        names.add(op.name)
+    return frozenset(names)
+
+  @property
   def layer_names(self) -> tuple[str, ...]:
     """Names of the layers."""
     return tuple(op.name for op in self.ops)
@@ -182,9 +193,12 @@ class Network(nnx.Module):
     """Function that returns the additive part of each layer: ``{layer: [C]}``.
 
     The entry ``'input'`` ``[3]`` is the additive part of the preprocessing.
-    ``None`` for a subclass that overrides ``__call__``.
+    ``None`` for a subclass that overrides ``__call__``, and with layers whose
+    biases do not account for the output, such as GELU.
     """
-    return functools.partial(_biases, self) if self._runs_ops else None
+    complete = all(op.complete_biases for op in self.ops)
+    known = self._runs_ops and complete
+    return functools.partial(_biases, self) if known else None
 
   @property
   def occlude(self) -> Callable[..., Any] | None:

@@ -134,8 +134,8 @@ def part_interpretability(
     both = jnp.matmul(flat, region, precision='highest').T  # [C, P]
     union = region.sum(0)[:, None] + flat.sum(1)[None] - both
     exceeds = (both > least * union).astype(jnp.float32)
-    undefined = jnp.isnan(act).any((0, 1))[:, None]
-    return jnp.where(undefined, jnp.nan, exceeds)
+    undefined = jnp.isnan(act).any((0, 1)) | jnp.isnan(thresholds)
+    return jnp.where(undefined[:, None], jnp.nan, exceeds)
 
   # One by one: enlarged maps are as large as the images, of many channels.
   shown = jax.lax.map(shows, (maps, masks))  # [N, C, P]

@@ -150,6 +150,7 @@ def with_relevance(net: _Net, rule: Callable[..., Array]) -> _Net:
       pool=pool,
       linear=rule,
       image=_passing_image,
+      relevance=True,
       required=old.required | {'linear'},
     )
 

@@ -51,6 +51,7 @@ class Rules:
       `apply`.
     image: Function ``(preprocess, x) -> y`` of a function and an image.
     first: The preprocessing, for a layer that reads the image.
+    relevance: Whether the backward pass propagates relevance, not gradients.
     required: Names of the rules that `with_rules` has replaced. `run` raises a
       `ValueError` if the module that holds them does not call them.
   """
@@ -61,18 +62,19 @@ class Rules:
   linear: Callable[..., Array] = _applied
   image: Callable[[Callable[[Array], Array], Array], Array] = _preprocessed
   first: Callable[[Array], Array] | None = None
+  relevance: bool = False
   required: frozenset[str] = frozenset()
 
   def apply(self, layer: Any, params: dict[str, Array], *xs: Array) -> Array:
     """The output of a linear layer, by the rule ``linear``."""
     return self.linear(layer, params, xs, self.first)
 
-  def need_gradient(self, layer: Any) -> None:
-    """Raises a `ValueError` for a layer that no rule of relevance knows.
+  def refuse_relevance(self, layer: Any) -> None:
+    """Raises a `ValueError` if relevance reaches a layer without a rule for it.
 
-    Called by such layers: relevance would be mixed with gradients.
+    Called by such layers, which would mix relevance with gradients.
     """
-    if 'linear' in self.required:
+    if self.relevance:
       raise ValueError(
         f'net: {layer.name!r} ({layer.kind}) has no rule for relevance'
       )

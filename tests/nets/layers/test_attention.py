@@ -53,6 +53,31 @@ def test_layer_norm(tokens):
   assert layer.param_shapes((1, 5, 12)) == {'scale': (12,), 'bias': (12,)}
 
 
+def test_layer_norm_of_vectors(tokens):
+  ones = {'scale': np.ones(12, np.float32), 'bias': np.zeros(12, np.float32)}
+  one = run(LayerNorm('ln'), tokens[:, 0, 0], **ones)
+  np.testing.assert_array_equal(
+    one, run(LayerNorm('ln'), tokens, **ones)[:, 0, 0]
+  )
+
+
+def test_attention_of_large_products_in_half_precision():
+  x = jnp.full((1, 1, 3, 192), 40, jnp.float16)  # q k = 102,400
+  found = AttentionWeights('weights', 1)({}, Rules(), x)
+  assert found.dtype == jnp.float16
+  np.testing.assert_allclose(found, 1 / 3, atol=1e-3)
+
+
+def test_tokens_are_told_from_maps():
+  for layer in (Token('t'), AttentionWeights('t', 1)):
+    with pytest.raises(
+      ValueError, match=r"'t' reads \(4, 4, 12\), expected tok"
+    ):
+      layer.out_shape((4, 4, 12))
+  with pytest.raises(ValueError, match="index: got 9 for 't', expected 0 to 4"):
+    Token('t', 9).out_shape((1, 5, 12))
+
+
 def test_layer_norm_sums_half_precision_in_float32():
   x = 300 + np.random.default_rng(2).normal(size=(1, 1, 1, 512))
   x = jnp.asarray(x, jnp.bfloat16)
@@ -105,6 +130,30 @@ def test_places_of_another_size_lie_between_those_of_the_training():
   columns = (np.arange(6) + 0.5) * 4 / 6 - 0.5
   np.testing.assert_allclose(grid[3:5, 2, 0], rows[3:5], atol=1e-5)
   np.testing.assert_allclose(grid[3, 2:4, 1], columns[2:4], atol=1e-5)
+
+
+def test_embeddings_are_interpolated_by_keys_kernel():
+  def keys(t, a=-0.5):
+    t = abs(t)
+    near = (a + 2) * t**3 - (a + 3) * t**2 + 1
+    far = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
+    return np.where(t <= 1, near, np.where(t < 2, far, 0))
+
+  def matrix(new, old):
+    centre = (np.arange(new) + 0.5) * old / new - 0.5
+    weights = keys(centre[:, None] - np.arange(old))
+    return weights / weights.sum(1, keepdims=True)
+
+  random = np.random.default_rng(6)
+  places = random.normal(size=(1, 26, 3)).astype(np.float32)
+  token = np.zeros((1, 1, 3), np.float32)
+  x = np.zeros((1, 8, 7, 3), np.float32)
+  found = run(Tokens('t', 5), x, class_token=token, pos_embedding=places)
+  square = places[0, 1:].reshape(5, 5, 3)
+  wanted = np.einsum('ia,jb,abc->ijc', matrix(8, 5), matrix(7, 5), square)
+  np.testing.assert_allclose(
+    found[0, 0, 1:].reshape(8, 7, 3), wanted, atol=1e-5
+  )
 
 
 def test_attention(tokens):

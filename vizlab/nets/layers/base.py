@@ -37,6 +37,11 @@ class Layer:
   inputs: tuple[str | None, ...] = dataclasses.field(default=(), kw_only=True)
 
   frozen_params: ClassVar[frozenset[str]] = frozenset()
+  # Whether its biases account for all of its output that is not linear in its
+  # input, as FullGrad needs.
+  complete_biases: ClassVar[bool] = True
+  # Whether its positions are tokens, and not those of an image.
+  gives_tokens: ClassVar[bool] = False
 
   @property
   def kind(self) -> str:

@@ -82,7 +82,7 @@ class Upsample(Layer):
     """Repeats rows and columns, or interpolates between them."""
     n, h, w, c = xs[0].shape
     if self.smooth:
-      rules.need_gradient(self)
+      rules.refuse_relevance(self)
       return bicubic(xs[0], (h * self.factor, w * self.factor))
     shape = n, h, self.factor, w, self.factor, c
     wide = jnp.broadcast_to(xs[0][:, :, None, :, None], shape)
@@ -124,7 +124,7 @@ class ConvTranspose(Layer):
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Sums the inputs that each output sees, for all phases of the stride."""
-    rules.need_gradient(self)
+    rules.refuse_relevance(self)
     # Output s m + r sums input m - t times kernel r + low + s t over all t.
     # So a small convolution gives all outputs r of m as channels: for k = 3 and
     # s = 2 16 products, where inputs spread apart by zeros would need 36.
@@ -171,7 +171,7 @@ class InstanceNorm(Layer):
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Normalises each channel, then scales and shifts it."""
-    rules.need_gradient(self)
+    rules.refuse_relevance(self)
     away = xs[0] - xs[0].mean((1, 2), keepdims=True)
     var = jnp.square(away).mean((1, 2), keepdims=True)
     scale = params['scale'][None, None, None] * lax.rsqrt(var + self.epsilon)
@@ -198,6 +198,6 @@ class Rescale(Pointwise):
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Squashes, scales and shifts."""
-    rules.need_gradient(self)
+    rules.refuse_relevance(self)
     y = jnp.tanh(xs[0]) if self.squash else xs[0]
     return y * self.scale + self.shift
