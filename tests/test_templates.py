@@ -131,18 +131,23 @@ def test_one_template_for_each_map_is_the_papers(maps):
   all_of = slow_templates(3, 4, BETA, TAU)
   present = np.random.default_rng(1).random((5, 2)) < 0.5
   assert present.any() and not present.all()
-  wanted = np.zeros_like(maps)
+  wanted, values = np.zeros_like(maps), np.zeros(2)
   for n, c in np.ndindex(5, 2):
     t = maps[n, :, :, c].argmax() if present[n, c] else 12
     # p(T) t_ij / Z e^<x, T> (<x, T> - log Z p(x)), with p(T) = 1 / 13.
     q = given[t, n, c]
     wanted[n, :, :, c] = -all_of[t] * q * np.log(q / mean[n, c]) / 13
+    values[c] -= (q * np.log(q / mean[n, c]) - q + mean[n, c]) / 13
   slope = jax.grad(
     lambda maps: templates.template_loss(
       maps, jnp.asarray(present), beta=BETA, tau=TAU
     ).sum()
   )(jnp.asarray(maps, jnp.float32))
   np.testing.assert_allclose(slope, wanted, atol=1e-6)
+  loss = templates.template_loss(
+    jnp.asarray(maps, jnp.float32), jnp.asarray(present), beta=BETA, tau=TAU
+  )
+  np.testing.assert_allclose(loss, values, atol=1e-6)
 
 
 def test_fit_equals_a_slow_replica(maps):

@@ -1,9 +1,12 @@
 """Template masks in a network."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tools import jit_once
 
 from vizlab import attribution, nets
 from vizlab.nets.layers import TemplateMask
@@ -82,12 +85,14 @@ def test_relevance_passes_the_mask(x):
   net = nets.with_template_masks(nets.load('minivgg'), ['relu4_2'])
   asked = score(net, logit(3))
   before, after = (
-    attribution.layer_relevance(asked, x, name)
+    jit_once(functools.partial(attribution.layer_relevance, layer=name))(
+      asked, x[:1]
+    )
     for name in ('relu4_2', 'relu4_2_mask')
   )
   np.testing.assert_allclose(before, after, atol=1e-3 * jnp.abs(after).max())
   # What the mask hides has no part in the score.
-  hidden = peak_mask(net(x)[1]['relu4_2']) == 0
+  hidden = peak_mask(net(x[:1])[1]['relu4_2']) == 0
   assert not before[hidden].any() and before.any()
 
 

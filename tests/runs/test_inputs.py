@@ -233,7 +233,7 @@ def test_all_methods_but_what_a_net_cannot(capsys, tmp_path):
 
 
 def test_methods_of_relus_and_of_linear_layers_are_left_out_of_transformers():
-  net = nets.create('vit_b_16', classes=3)
+  net = jax.eval_shape(lambda: nets.create('vit_b_16', classes=3))
   asked = ['deconvnet', 'saliency', 'lrp', 'fullgrad', 'occlusion']
   left, note = methods.possible_methods(asked, net)
   assert left == ('saliency', 'occlusion')
