@@ -216,3 +216,48 @@ def test_labels_are_checked_and_float64_is_kept(name, tiny):
     image = jnp.asarray(np.asarray(x, np.float64))
     label = np.array([0, 1], np.int32)
     assert loss(tiny, image, label, KEY, epsilon=0.1).dtype == jnp.float64
+
+
+@pytest.mark.parametrize('norm', ['linf', 'l2'])
+def test_the_ball_of_trades_is_that_of_the_norm(norm, tiny):
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  label = jnp.array([0, 4])
+  clean = jax.nn.log_softmax(tiny(x)[0])
+
+  def apart(v):
+    now = jax.nn.log_softmax(tiny(v)[0])
+    return (jnp.exp(clean) * (clean - now)).sum(-1)
+
+  settings = {'epsilon': 0.5, 'norm': norm, 'steps': 2}
+  worst = adversarial.ascend(apart, x, KEY, **settings)
+  entropy = cross_entropy(tiny(x)[0], label)
+  np.testing.assert_allclose(
+    adversarial.trades_loss(tiny, x, label, KEY, beta=2.0, **settings),
+    entropy + 2 * apart(worst),
+    rtol=1e-3,
+  )
+
+
+def test_the_ascent_has_no_gradient(tiny):
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  label = jnp.array([0, 4])
+
+  def total(x):
+    goal = adversarial.mislead(tiny, label)
+    found = adversarial.ascend(goal, x, KEY, epsilon=0.1, norm='l2', steps=2)
+    return found.sum()
+
+  assert not jax.grad(total)(x).any()
+
+
+@pytest.mark.parametrize('name', ['madry_loss', 'trades_loss'])
+def test_seven_steps_by_default(name, tiny):
+  loss = getattr(adversarial, name)
+  x = jax.random.uniform(KEY, (2, 12, 12, 3))
+  label = jnp.array([2, 5])
+  default, seven, eight = (
+    loss(tiny, x, label, KEY, epsilon=0.05, **steps)
+    for steps in ({}, {'steps': 7}, {'steps': 8})
+  )
+  np.testing.assert_array_equal(default, seven)
+  assert not jnp.array_equal(seven, eight)

@@ -177,3 +177,17 @@ def test_wrong_held_images_are_named():
   probe = probes.linear_probe(x, y, 2)
   with pytest.raises(ValueError, match='features: got 2 per image, expected'):
     probes.probe_logits(probe, x[:, :2])
+
+
+def test_features_that_hardly_vary_are_not_enlarged():
+  """One that tells the labels, in ten thousandths of what is typical."""
+  random = np.random.default_rng(8)
+  labels = random.permutation(np.arange(60) % 2)
+  noise = 100 * random.normal(size=(60, 4))
+  faint = 0.01 * (2.0 * labels[:, None] - 1)
+  x = np.concatenate([noise, faint], 1).astype(np.float32)
+  probe = probes.linear_probe(
+    jnp.asarray(x), jnp.asarray(labels), 2, decay=0.01
+  )
+  apart = 0.02 * (probe.weights[-1, 1] - probe.weights[-1, 0])
+  assert 0 < apart < 0.1
