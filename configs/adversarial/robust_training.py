@@ -21,6 +21,15 @@ minivgg_robust), record.json, and report.html with accuracy by radius. On 96
 fresh scenes the net before is right about 99 %, and about 3 % within 8/255; the
 trained one about 99 % and 79 %. With 4,000 images of CIFAR-10 and a new last
 layer it comes to 39 % and 27 % of 500 test images in 15 busy minutes.
+
+With 800 gradients of 64 scenes of 64 pixels each, from the weights that ship,
+96 fresh scenes are classified correctly without an attack, and within 8/255:
+  :madry     --config.stages='((64, 200),)'  95 % and 60 %, 1.4 s a step
+  :free      --config.stages='((64, 800),)'  98 % and 64 %, 0.6 s a step
+  :trades    --config.stages='((64, 160),)'  91 % and 55 %, 1.8 s a step
+  :gaussian  --config.stages='((64, 800),)'  98 % and  8 %, 0.6 s a step
+Noise alone helps against small changes only: 70 % within 4/255 (82 % by Madry's
+training, 91 % by the free form, 49 % before).
 """
 
 from ml_collections import ConfigDict
