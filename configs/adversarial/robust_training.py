@@ -28,6 +28,7 @@ With 800 gradients of 64 scenes of 64 pixels each, from the weights that ship,
   :free      --config.stages='((64, 800),)'  98 % and 64 %, 0.6 s a step
   :trades    --config.stages='((64, 160),)'  91 % and 55 %, 1.8 s a step
   :gaussian  --config.stages='((64, 800),)'  98 % and  8 %, 0.6 s a step
+
 Noise alone helps against small changes only: 70 % within 4/255 (82 % by Madry's
 training, 91 % by the free form, 49 % before).
 """
