@@ -95,7 +95,7 @@ def test_relevance_equals_a_slow_replica(net, x):
 
 
 def test_layers_are_in_the_order_in_which_they_run(x):
-  """Of twelve, whose names sort otherwise: 0, 1, 10, 11, 2."""
+  """Twelve layers, whose names sort otherwise: 0, 1, 10, 11, 2."""
   net = small(depth=12)
   names = [LAYERS[0].replace('layer_0', f'layer_{i}') for i in range(12)]
   assert sorted(names) != names

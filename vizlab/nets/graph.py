@@ -1,5 +1,6 @@
 """Traversals of a tuple of layers: wiring, shapes, parameters."""
 
+import dataclasses
 from collections.abc import Iterable
 
 import jax
@@ -12,6 +13,7 @@ __all__ = [
   'infer_shapes',
   'init_params',
   'param_shapes',
+  'reading',
   'wiring',
 ]
 
@@ -24,6 +26,16 @@ def wiring(
   for op in ops:
     yield op, op.inputs or (before,)
     before = op.name
+
+
+def reading(
+  op: Layer, inputs: tuple[str | None, ...], before: str | None
+) -> Layer:
+  """Returns the layer with other inputs.
+
+  Those of the layer ``before`` it are implied, so that a chain remains one.
+  """
+  return dataclasses.replace(op, inputs=() if inputs == (before,) else inputs)
 
 
 def check_wiring(ops: Iterable[Layer]) -> None:

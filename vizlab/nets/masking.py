@@ -1,10 +1,9 @@
 """Template masks put into a network, to make its filters interpretable."""
 
-import dataclasses
 import math
 from collections.abc import Iterable
 
-from vizlab.nets.graph import infer_shapes, wiring
+from vizlab.nets.graph import infer_shapes, reading, wiring
 from vizlab.nets.layers import Layer, TemplateMask
 from vizlab.nets.network import Network, check_layers, get_params
 from vizlab.nets.precision import with_dtype
@@ -60,8 +59,7 @@ def with_template_masks(
   for op, inputs in wiring(net.ops):
     now = tuple(masks.get(name, name) for name in inputs)
     before = ops[-1].name if ops else None
-    # Still that of the previous layer where it can be, so that a chain is one.
-    ops.append(dataclasses.replace(op, inputs=() if now == (before,) else now))
+    ops.append(reading(op, now, before))
     if op.name in masks:
       ops.append(TemplateMask(masks[op.name], beta))
   masked = Network(net.arch, tuple(ops), net.spec, get_params(net), net.rules)

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 from jax import lax
 
-from vizlab.nets.graph import wiring
+from vizlab.nets.graph import reading, wiring
 from vizlab.nets.layers import BatchNorm, Conv
 from vizlab.nets.network import Network, get_params
 from vizlab.nets.precision import with_dtype
@@ -47,8 +47,7 @@ def merge_batch_norm(net: Network) -> Network:
       _merge(params, merged[op.name], op)
       continue
     now = tuple(merged.get(name, name) for name in inputs)
-    # Still that of the previous layer where it can be, so that a chain is one.
-    op = dataclasses.replace(op, inputs=() if now == (before,) else now)
+    op = reading(op, now, before)
     if op.name in merged.values():
       op = dataclasses.replace(op, bias=True)
     ops.append(op)
