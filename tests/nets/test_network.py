@@ -17,6 +17,7 @@ from vizlab.nets.layers import Layer, Pointwise
 PARAMETERS = {
   'alexnet': 61_100_840,
   'caffe_alexnet': 60_965_224,
+  'alexnet_cam': 5_133_800,
   'zfnet': 62_357_608,
   'vgg11': 132_863_336,
   'vgg13': 133_047_848,
@@ -87,6 +88,7 @@ SHAPES = {
   ('zfnet', 'pool5'): (6, 6, 256),
   ('caffe_alexnet', 'conv1'): (55, 55, 96),
   ('alexnet', 'conv1'): (55, 55, 64),
+  ('alexnet_cam', 'relu7'): (11, 11, 512),
   ('vgg16_cam', 'CAM_relu'): (14, 14, 1024),
   ('resnet50', 'layer4.2'): (7, 7, 2048),
   ('googlenet_bn', 'inception4a'): (14, 14, 512),

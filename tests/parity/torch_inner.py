@@ -7,6 +7,7 @@ INNER = {
     'classifier.1': 'fc6',
   },
   'caffe_alexnet': {'conv1': 'conv1', 'conv4': 'conv4', 'fc7': 'fc7'},
+  'alexnet_cam': {'conv2': 'conv2', 'conv5': 'conv5', 'conv7': 'conv7'},
   'zfnet': {'conv2': 'conv2', 'conv5': 'conv5', 'fc6': 'fc6'},
   'vgg11': {
     'features.1': 'relu1_1',

@@ -96,6 +96,30 @@ def caffe_alexnet(classes):
   return OldNet(convs, pools, True, classes)
 
 
+class AlexNetCam(nn.Module):
+  def __init__(self, classes):
+    super().__init__()
+    self.conv1 = nn.Conv2d(3, 96, 11, 4)
+    self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=2)
+    self.conv3 = nn.Conv2d(256, 384, 3, padding=1)
+    self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
+    self.conv5 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
+    self.conv6 = nn.Conv2d(384, 512, 3, padding=1, groups=2)
+    self.conv7 = nn.Conv2d(512, 512, 3, padding=1, groups=2)
+    self.fc9 = nn.Linear(512, classes)
+    self.norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
+
+  def forward(self, x):
+    for conv in (self.conv1, self.conv2):
+      pooled = nn.functional.max_pool2d(conv(x).relu(), 3, 2, ceil_mode=True)
+      x = self.norm(pooled)
+    for conv in (self.conv3, self.conv4, self.conv5):
+      x = conv(x).relu()
+    x = nn.functional.max_pool2d(x, 3, 1)
+    x = self.conv7(self.conv6(x).relu()).relu()
+    return self.fc9(x.mean((2, 3)))
+
+
 def zfnet(classes):
   convs = {
     'conv1': nn.Conv2d(3, 96, 7, 2, padding=1),
@@ -247,6 +271,7 @@ def build(name, classes):
   made = {
     'alexnet': lambda: AlexNet(classes),
     'caffe_alexnet': lambda: caffe_alexnet(classes),
+    'alexnet_cam': lambda: AlexNetCam(classes),
     'zfnet': lambda: zfnet(classes),
     'vgg11': lambda: Vgg((1, 1, 2, 2, 2), classes),
     'vgg13': lambda: Vgg((2, 2, 2, 2, 2), classes),

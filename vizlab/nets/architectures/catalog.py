@@ -103,6 +103,9 @@ _CATALOG = {
     Architecture(
       'caffe_alexnet', alexnet.caffe_alexnet, 'avgpool', {'caffe': _CAFFE_227}
     ),
+    Architecture(
+      'alexnet_cam', alexnet.alexnet_cam, 'pool8_global', {'caffe': _CAFFE_227}
+    ),
     Architecture('zfnet', alexnet.zfnet, 'avgpool', {'caffe': CAFFE}),
     *(
       Architecture(
