@@ -72,6 +72,11 @@ ATTACKED = {
     'samples': 9,
     'alpha': 0.1,
     'chunk': Change(1, {}, 'nothing'),
+    'radii': (2.0,),
+    'steps': Change(9, {'radii': (1.0,), 'samples': 32}),
+    'draws': Change(
+      8, {'radii': (0.5,), 'sigmas': (0.15,), 'samples': 64, 'steps': 4}
+    ),
   },
   'adversarial/defences': {
     'seed': 5,

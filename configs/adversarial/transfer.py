@@ -6,9 +6,11 @@ nearest border of each net is (DeepFool, Moosavi-Dezfooli et al. 2016).
 
 Commands:
   vizlab-run --config=adversarial/transfer --workdir=runs/transfer
+  vizlab-convert --source=squeezenet11.npz --preprocess=caffe \\
+    --out=squeezenet11.safetensors
   vizlab-run --config=adversarial/transfer \\
     --config.net.weights=vgg19.safetensors --config.net.preprocess=caffe \\
-    --config.others=googlenet_bvlc.npz,squeezenet11_imagenet.npz \\
+    --config.others=googlenet_bvlc.npz,squeezenet11.safetensors \\
     --config.photos=LABELLED --config.known_photos=FOLDER \\
     --config.universal_epsilon=0.0392 --workdir=runs/transfer_photos
 

@@ -1,4 +1,4 @@
-"""Certified accuracy of smoothed nets: curves over the radius, by noise."""
+"""Certified accuracy of smoothed nets beside their accuracy under attack."""
 
 import functools
 import itertools
@@ -10,16 +10,18 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from vizlab import adversarial, nets
+from vizlab import adversarial, nets, synthesis
 from vizlab.runs import plots
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import Figure, Table
 from vizlab.runs.settings import amounts, need_positive
+from vizlab.types import Array
 from vizlab_experiments.shared.judged_nets import load_judged
 
 __all__ = ['prepare', 'run']
 
 _RADII = 41  # points of a curve
+_KINDS = {'certified': 'certified', 'attacked': 'under attack'}
 
 
 class Inputs(NamedTuple):
@@ -28,6 +30,7 @@ class Inputs(NamedTuple):
   Attributes:
     config: The config.
     sigmas: Deviations of the noise, from the least to the greatest.
+    radii: Radii in L2 of the attacks, from the least to the greatest.
     judged: The nets, by name.
     images: ``[N, H, W, 3]``.
     labels: int ``[N]``.
@@ -35,6 +38,7 @@ class Inputs(NamedTuple):
 
   config: ConfigDict
   sigmas: tuple[float, ...]
+  radii: tuple[float, ...]
   judged: dict[str, nets.Network]
   images: np.ndarray
   labels: np.ndarray
@@ -43,7 +47,7 @@ class Inputs(NamedTuple):
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
   plots.need_matplotlib()
-  need_positive(config, 'selection', 'samples', 'chunk')
+  need_positive(config, 'selection', 'samples', 'chunk', 'steps', 'draws')
   sigmas = tuple(sorted(amounts(config, 'sigmas')))
   if not sigmas or sigmas[0] <= 0:
     raise ValueError(
@@ -53,12 +57,13 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.alpha: got {config.alpha}, expected above 0 and below 1'
     )
-  return Inputs(config, sigmas, *load_judged(config))
+  radii = tuple(sorted(amounts(config, 'radii')))
+  return Inputs(config, sigmas, radii, *load_judged(config))
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
-  """Certifies the images of each net and noise, and draws the curves."""
-  certificates = {}
+  """Certifies and attacks the images of each net and noise."""
+  certificates, attacked = {}, {}
   pairs = itertools.product(
     enumerate(inputs.judged.items()), enumerate(inputs.sigmas)
   )
@@ -67,11 +72,15 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     arrays = recorder.once(
       item, functools.partial(_certified, inputs, recorder, item, net, sigma)
     )
-    certificates[f'{name}/{sigma:g}'] = adversarial.Certificate(
+    label = f'{name}/{sigma:g}'
+    certificates[label] = adversarial.Certificate(
       *(arrays[field] for field in adversarial.Certificate._fields)
     )
+    attacked[label] = arrays['attacked']
   summaries = {
-    name: _summary(each, inputs.labels) for name, each in certificates.items()
+    name: _summary(each, inputs.labels)
+    | _withstood(inputs, each, attacked[name])
+    for name, each in certificates.items()
   }
   _report(inputs, recorder, certificates, summaries)
   return {
@@ -88,25 +97,34 @@ def _certified(
   net: nets.Network,
   sigma: float,
 ) -> dict[str, np.ndarray]:
-  """Votes, and fields of the `adversarial.Certificate`, of all images."""
+  """Votes, as they are and under attack, and fields of the certificates.
+
+  Returns:
+    Those of `adversarial.Certificate` ``[N]``; the votes ``selection`` and
+    ``votes`` ``[N, K]``; and ``attacked`` ``[N, R, K]``, those for the image
+    that was moved to mislead the smoothed net, by radius.
+  """
   config = inputs.config
   keys = jax.random.split(jax.random.key(config.seed))
-  counts = {'selection': config.selection, 'votes': config.samples}
 
   def one(i: int) -> dict[str, np.ndarray]:
-    return {
-      name: np.asarray(
-        adversarial.noisy_votes(
-          net,
-          jnp.asarray(inputs.images[i : i + 1]),
-          jax.random.fold_in(key, i),
-          sigma=sigma,
-          samples=samples,
-          chunk=config.chunk,
-        )
-      )
-      for key, (name, samples) in zip(keys, counts.items(), strict=True)
+    x = jnp.asarray(inputs.images[i : i + 1])
+    own = [jax.random.fold_in(key, i) for key in keys]
+    votes = functools.partial(
+      adversarial.noisy_votes, net, sigma=sigma, chunk=config.chunk
+    )
+    moved = _moved(inputs, net, sigma, x, int(inputs.labels[i]), own[0])
+    # Other noise than the attack saw, and none that an image shares.
+    seen = [
+      votes(image, jax.random.fold_in(own[1], r), samples=config.samples)
+      for r, image in enumerate(moved, 1)
+    ]
+    found = {
+      'selection': votes(x, own[0], samples=config.selection),
+      'votes': votes(x, own[1], samples=config.samples),
+      'attacked': jnp.stack(seen, 1),
     }
+    return {name: np.asarray(each) for name, each in found.items()}
 
   # Image by image, so that no other image has a part in its noise.
   count = len(inputs.images)
@@ -118,9 +136,38 @@ def _certified(
 
     found = recorder.in_parts(item, count, 1, some)
   certificate = adversarial.certified_radius(
-    **found, sigma=sigma, alpha=config.alpha
+    found['selection'], found['votes'], sigma=sigma, alpha=config.alpha
   )
   return {**found, **certificate._asdict()}
+
+
+def _moved(
+  inputs: Inputs,
+  net: nets.Network,
+  sigma: float,
+  x: Array,
+  label: int,
+  key: Array,
+) -> Array:
+  """Images that mislead the mean over noise within each radius, ``[R, ...]``.
+
+  The gradient is that of the logarithm of the mean probability (Salman et al.
+  2019, equation 6), which stays where that of the votes is 0.
+  """
+  config = inputs.config
+  noise, steps = jax.random.split(key)
+  smoothed = adversarial.averaged(
+    net, synthesis.noise(sigma), noise, config.draws
+  )
+  return adversarial.pgd(
+    adversarial.mislead(smoothed, label),
+    x,
+    steps,
+    epsilon=jnp.asarray(inputs.radii),
+    norm='l2',
+    steps=config.steps,
+    chunk=len(inputs.radii),
+  ).projected
 
 
 def _summary(
@@ -135,6 +182,20 @@ def _summary(
   }
 
 
+def _withstood(
+  inputs: Inputs, certificate: adversarial.Certificate, attacked: np.ndarray
+) -> dict[str, float]:
+  """Certified share, and share right under attack, by radius."""
+  right = certificate.prediction == inputs.labels
+  withstood = attacked.argmax(-1) == inputs.labels[:, None]
+  found = {}
+  for r, radius in enumerate(inputs.radii):
+    sure = right & (certificate.radius >= radius)
+    found[f'certified_{radius:g}'] = float(sure.mean())
+    found[f'attacked_{radius:g}'] = float(withstood[:, r].mean())
+  return found
+
+
 def _report(
   inputs: Inputs,
   recorder: Recorder,
@@ -142,6 +203,7 @@ def _report(
   summaries: dict[str, dict[str, float]],
 ) -> None:
   config = inputs.config
+  first = next(iter(summaries.values()))
   most = max(float(each.radius.max()) for each in certificates.values())
   radii = np.linspace(0, max(most, 1e-3), _RADII)
   curves = {
@@ -165,11 +227,30 @@ def _report(
           {'certified accuracy': curves}, [*radii.tolist()], 'radius in L2'
         ),
       ),
+      Figure(
+        'attacked',
+        'Share that is right, certified within the radius and under attack '
+        f'within it: {config.steps} steps against the mean over {config.draws} '
+        'noises. The truth lies between them',
+        plots.curves(
+          {
+            title: {
+              name: [summary[f'{kind}_{r:g}'] for r in inputs.radii]
+              for name, summary in summaries.items()
+            }
+            for kind, title in _KINDS.items()
+          },
+          inputs.radii,
+          'radius in L2',
+          'share of the images',
+        ),
+      ),
       Table(
         'certificates',
-        'Share of the images that are right, share without a decision, and the '
-        'mean certified radius, 0 where the class is wrong',
-        ['net/sigma', 'right', 'abstained', 'mean radius'],
+        'Share of the images that are right, share without a decision, the '
+        'mean certified radius, 0 where the class is wrong; and by radius the '
+        'share that is certified and the share that is right under attack',
+        ['net/sigma', *(key.replace('_', ' ') for key in first)],
         [[name, *each.values()] for name, each in summaries.items()],
       ),
     ],

@@ -89,7 +89,12 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _universal(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
-  """A perturbation that misleads the net from its own answers."""
+  """A perturbation that misleads the net from its own answers.
+
+  Returns:
+    ``delta`` ``[H, W, 3]``, and the share of the ``known`` images that it
+    misleads.
+  """
   config = inputs.config
   predict = jax.jit(lambda net, x: net(x)[0].argmax(-1))
   answers = [
@@ -105,7 +110,8 @@ def _universal(inputs: Inputs, net: nets.Network) -> dict[str, np.ndarray]:
     steps=config.universal_steps,
     batch=config.universal_batch,
   )
-  return {'delta': np.asarray(found.delta)}
+  known = np.asarray(found.success.mean())
+  return {'delta': np.asarray(found.delta), 'known': known}
 
 
 def _attacked(
@@ -181,6 +187,7 @@ def _summary(found: dict[str, np.ndarray]) -> dict[str, float]:
     'right': float(found['right'].mean()),
     'far': float(found['far'].mean()),
     'relative': float(found['relative'].mean()),
+    'known': float(found['known']),
   }
 
 
@@ -229,10 +236,11 @@ def _report(
       ),
       Table(
         'borders',
-        'Share of the images that are right without an attack, and the mean '
-        'distance of the nearest border by DeepFool: in L2, and relative to '
-        'the length of the image',
-        ['net', 'right', 'distance', 'relative distance'],
+        'Share of the images that are right without an attack; the mean '
+        'distance of the nearest border by DeepFool, in L2, and relative to '
+        'the length of the image; and the share of the known images about '
+        'which the universal perturbation changes the net',
+        ['net', 'right', 'distance', 'relative distance', 'known'],
         [[name, *each.values()] for name, each in summary.items()],
       ),
     ],

@@ -78,8 +78,27 @@ def test_certificates_are_those_of_the_library(tmp_path):
   most = 0.05 * stats.norm.ppf(0.001 ** (1 / 16))
   assert results['minivgg/0.05/radius'] == pytest.approx(most)
   table = (tmp_path / 'certificates.csv').read_text().splitlines()
-  assert table[0] == 'net/sigma,right,abstained,mean radius'
+  assert table[0].startswith('net/sigma,right,abstained,radius,certified 0.05')
   assert table[1].startswith('minivgg/0.05,1.0,0.0,')
+
+
+def test_no_attack_breaks_a_certificate(tmp_path):
+  radii = 0.05, 0.1, 4.0
+  results = start(
+    CERTIFY, tmp_path, others='', samples=64, radii=radii, steps=10
+  )
+  shares = {
+    kind: [results[f'minivgg/0.05/{kind}_{radius:g}'] for radius in radii]
+    for kind in ('certified', 'attacked')
+  }
+  assert shares['certified'][0] == 1 and shares['certified'][-1] == 0
+  pairs = zip(shares['certified'], shares['attacked'], strict=True)
+  assert all(sure <= left for sure, left in pairs)
+  assert shares['attacked'][-1] == 0, 'far away it is misled'
+  label = int(scenes(jax.random.key(0), 3, objects=1, size=96).labels[0, 0])
+  votes = read(tmp_path, 'net_0_sigma_0')['attacked']
+  assert votes.shape == (3, 3, 16) and (votes.sum(-1) == 64).all()
+  assert votes[0, 0, label] > votes[0, -1, label]
 
 
 def test_certificates_resume(tmp_path, monkeypatch):
@@ -161,6 +180,11 @@ def test_transfer_is_that_of_the_library(tmp_path):
     assert 0 < np.abs(delta).max() <= 20.01 / 255
     wrong = net(jnp.clip(x + delta[None], 0, 1))[0].argmax(-1) != label
     np.testing.assert_array_equal(found['universal/margin'][:, i] < 0, wrong)
+    known = scenes(jax.random.fold_in(jax.random.key(0), 1_000_000), 4, size=96)
+    pair = [known.image, jnp.clip(known.image + delta[None], 0, 1)]
+    before, after = (net(each)[0].argmax(-1) for each in pair)
+    share = (before != after).mean()
+    assert results[f'{name}/known'] == pytest.approx(float(share))
   assert results['pgd/minivgg/minivgg'] > 0
 
 
@@ -221,6 +245,7 @@ def test_files_of_images_are_checked(arrays, message, tmp_path):
     (ROBUST, {'others': 'minivgg'}, 'config.others: got minivgg again'),
     (CERTIFY, {'sigmas': (0.0,)}, 'config.sigmas: got .0.0,., expected'),
     (CERTIFY, {'samples': 0}, 'config.samples: got 0'),
+    (CERTIFY, {'radii': (-1.0,)}, 'config.radii: got .-1.0,., expected'),
     (PICTURES, {'targets': ''}, 'config.targets: got none'),
     (PICTURES, {'layer': 'relu9'}, "config.layer: got 'relu9'"),
     (TRAIN, {'stages': (32, 2)}, 'config.stages: got .32, 2., expected'),
