@@ -24,28 +24,39 @@ their maps with those in float32:
 
 or of some (--only=precision,saliency).
 
+On a GPU, in float32, tf32 and bfloat16 and by batch size, against torch,
+torch.compile and Captum; images per second, the fraction of the device's matrix
+product, and 64 channels visualized at once against one by one:
+
+  python scripts/benchmark.py --only=accelerator --batches=1,32,256
+
 torch, Captum and foolbox are in the extra, pip install -e '.[parity]';
 pytorch-grad-cam and zennit are installed by pip install --no-deps grad-cam
 zennit. Missing packages are left out.
 """
 
-import functools
 import statistics
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from absl import app, flags, logging
-from benchmarks import baselines, networks, precision, style_race, timing
+from benchmarks import (
+  accelerator,
+  baselines,
+  methods,
+  networks,
+  precision,
+  style_race,
+  timing,
+)
 
-from vizlab import adversarial, attribution, io, nets, optimize, synthesis
-from vizlab.data import scenes
+from vizlab import io, nets
 from vizlab.nets.incremental import regions
-from vizlab.objectives import Score, channel, logit, score
+from vizlab.objectives import logit, score
 from vizlab.types import Array
 
 BATCH = flags.DEFINE_integer('batch', 8, 'Batch size.', lower_bound=1)
@@ -61,8 +72,17 @@ WEIGHTS = flags.DEFINE_string(
 ONLY = flags.DEFINE_list(
   'only',
   [],
-  'Tasks to run, or one of style_transfer, networks and precision; all other '
-  'tasks by default.',
+  'Tasks to run, or one of style_transfer, networks, precision and '
+  'accelerator; all other tasks by default.',
+)
+BATCHES = flags.DEFINE_list(
+  'batches', ['1', '32', '256'], 'Batch sizes of --only=accelerator.'
+)
+COMPILE = flags.DEFINE_bool(
+  'compile', True, 'Whether torch.compile takes part in --only=accelerator.'
+)
+CHANNELS = flags.DEFINE_integer(
+  'channels', 64, 'Channels that --only=accelerator visualizes.', lower_bound=1
 )
 FLAGS = flags.FLAGS
 OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
@@ -70,155 +90,20 @@ OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
 # Tasks in which all contenders must agree, and the tolerance of the mean. Adam
 # takes full steps even where a gradient is rounding error.
 AGREE = {'forward': 1e-3, 'ascent': 1e-2}
-OURS, WHOLE = 'vizlab', 'vizlab, whole images'
-STEPS = 'vizlab, step by step'
 # Tasks that run the network tens to hundreds of times: one image, at most three
 # runs, and no warm-up.
 LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion', 'pgd')
-
-
-def methods(work: baselines.Work) -> dict[str, Callable[[Score, Array], Any]]:
-  """Tasks in vizlab, as functions of a score and images."""
-  bind = functools.partial
-  many = {'chunk': work.chunk}
-  noisy = {'key': jax.random.key(0), 'sigma': work.sigma}
-  window = {'patch': work.patch, 'stride': work.stride, 'fill': 0.0}
-  layer = {'layer': work.layer}
-  return {
-    'forward': lambda score_fn, x: score_fn.net(x)[0],
-    'saliency': attribution.saliency,
-    'gradient_x_input': attribution.gradient_x_input,
-    'guided_backprop': attribution.guided_backprop,
-    'deconvnet': bind(attribution.deconvnet, seed=1.0),
-    'grad_cam': bind(attribution.grad_cam, **layer),
-    'guided_grad_cam': bind(attribution.guided_grad_cam, **layer),
-    'grad_cam_pp': bind(attribution.grad_cam_pp, **layer),
-    'hires_cam': bind(attribution.hires_cam, **layer),
-    'layer_cam': bind(attribution.layer_cam, **layer),
-    'fullgrad': attribution.fullgrad,
-    'lrp': attribution.lrp,
-    'smoothgrad': bind(
-      attribution.smoothgrad, samples=work.samples, **noisy, **many
-    ),
-    'integrated_gradients': bind(
-      attribution.integrated_gradients, steps=work.samples, **many
-    ),
-    'score_cam': bind(attribution.score_cam, **layer, **many),
-    'occlusion': bind(attribution.occlusion, **window, **many),
-    'ascent': bind(ascent, work),
-    'pgd': bind(attack, work),
-    # The seed is an argument: the compiler could evaluate a constant.
-    'scenes': lambda score_fn, x: scenes(
-      jax.random.key(score_fn.objective.target), 256
-    ),
-  }
-
-
-def ascent(work: baselines.Work, score_fn: Score, x: Array) -> Array:
-  """Runs a few steps of feature visualization on pixels."""
-  channel_score = score(score_fn.net, channel(work.excited, 7))
-  image, optimizer = synthesis.pixels(x), optimize.adam(work.rate)
-  progress = optimize.run(
-    channel_score,
-    image,
-    jax.random.key(0),
-    steps=work.steps,
-    chunk=work.steps,
-    optimizer=optimizer,
-  )
-  return optimize.final(progress).image
-
-
-def attack(work: baselines.Work, score_fn: Score, x: Array) -> Array:
-  """Attacks images by projected gradient descent."""
-  return adversarial.pgd(
-    adversarial.mislead(score_fn.net, score_fn.objective.target),
-    jnp.clip(x, 0, 1),
-    jax.random.key(0),
-    epsilon=work.epsilon,
-    steps=work.attack_steps,
-    random_start=False,
-  ).raw
-
-
-def step_by_step(
-  work: baselines.Work, score_fn: Score, x: Array
-) -> timing.Contender:
-  """Runs the steps of `ascent` without the loop, to measure its overhead."""
-  channel_score, tx = (
-    score(score_fn.net, channel(work.excited, 7)),
-    optax.adam(work.rate),
-  )
-
-  def step(channel_score: Score, x: Array, state: Any) -> tuple[Array, Any]:
-    grad = jax.grad(lambda x: -channel_score(x).sum())(x)
-    updates, state = tx.update(grad, state)
-    return optax.apply_updates(x, updates), state
-
-  first = tx.init(x)
-  run = jax.jit(step).lower(channel_score, x, first).compile()
-
-  def call() -> Array:
-    image, state = x, first
-    for _ in range(work.steps):
-      image, state = run(channel_score, image, state)
-    return image
-
-  return timing.called(call)
-
-
-def ours(
-  name: str, fn: Callable, score_fn: Score, x: Array
-) -> dict[str, timing.Contender]:
-  """Contenders of vizlab for a task."""
-  if name == 'ascent':
-    return {
-      OURS: timing.called(lambda: fn(score_fn, x)),
-      STEPS: step_by_step(fn.args[0], score_fn, x),
-    }
-  contenders = {OURS: timing.compiled(fn, score_fn, x)}
-  if name == 'occlusion':
-    # In a plain function, occlusion does not see the network.
-    contenders[WHOLE] = timing.compiled(
-      lambda score_fn, x: fn(lambda seen: score_fn(seen), x), score_fn, x
-    )
-  return contenders
 
 
 def check_agreement(
   contenders: dict[str, timing.Contender], within: float
 ) -> None:
   """Exits with an error unless all contenders agree."""
-  first, *rest = (np.asarray(c.call()) for c in contenders.values())
+  first, *rest = (timing.numbers(c.call()) for c in contenders.values())
   for label, other in zip([*contenders][1:], rest, strict=True):
     error = np.abs(other - first).mean() / np.abs(first).mean()
     if not error < within:
       sys.exit(f'error: {label}: differs from vizlab by {error:.1%}')
-
-
-def note(name: str, score_fn: Score, x: Array, work: baselines.Work) -> str:
-  """Remark on the ratios of a task, or ''."""
-  if name == 'occlusion':
-    occluder = attribution.Occluder(work.patch, work.stride)
-    spans = occluder.spans(x.shape[-3])
-    boxes = [(row, column) for row in spans for column in spans]
-    ops, shape = score_fn.net.ops, x.shape[-3:]
-    plan = regions.plan(ops, shape, *zip(*boxes, strict=True))
-    count = functools.partial(regions.multiplications, ops, shape)
-    return (
-      f'{len(boxes)} positions; whole images take '
-      f'{count() / count(plan):.2f} times as many multiplications'
-    )
-  if name == 'score_cam':
-    read = jax.jit(lambda score_fn, x: score_fn.net(x)[1][work.layer])
-    a = read(score_fn, x)
-    marks = (a.max((-3, -2)) > a.min((-3, -2))).any(0)
-    return f'{marks.sum()} of {marks.size} maps are not constant, and are run'
-  if name == 'fullgrad':
-    return (
-      'vizlab scales the maps of a layer jointly, pytorch-grad-cam separately'
-    )
-  return ''
 
 
 def forward_gflop(size: int) -> float:
@@ -274,7 +159,7 @@ def race_of_precisions() -> dict[str, Any]:
   net = nets.load(WEIGHTS.value) if WEIGHTS.value else nets.create('vgg16')
   side = SIZE.value
   x = io.read_image(style_race.CONTENT.value, shorter=side, crop=side)[None]
-  explaining = methods(baselines.Work(PATCH.value, STRIDE.value))
+  explaining = methods.of_vizlab(baselines.Work(PATCH.value, STRIDE.value))
   for name in ('ascent', 'pgd', 'scenes'):
     explaining.pop(name)
   explaining = {name: explaining[name] for name in chosen(explaining, 1)}
@@ -286,6 +171,63 @@ def race_of_precisions() -> dict[str, Any]:
     text = ', '.join(f'{dtype} {r:.4f}' for dtype, r in found.items())
     print(f'{name}: correlation with float32: {text}')
   return {'rows': rows, 'matmul_gflops': rate, 'load': load}
+
+
+def race_of_accelerators() -> dict[str, Any]:
+  """Runs and prints the throughput by precision and batch size."""
+  names = chosen(accelerator.TASKS, 1)
+  if wrong := [n for n in BATCHES.value if not n.isdigit() or int(n) < 1]:
+    sys.exit(f'error: batches: got {wrong}, expected numbers from 1')
+  net, x = setting()
+  count = CHANNELS.value
+  device = jax.devices()[0].device_kind
+  print(f'{device}, images of {SIZE.value} pixels')
+  timing.heading()
+  rows, rates = [], {}
+  for name in accelerator.PRECISIONS:
+    with accelerator.precise(name):
+      rates[name] = accelerator.rate(name)
+      for batch in map(int, BATCHES.value):
+        print(f'{name}, batch {batch}; product {rates[name]:.0f} GFLOP/s')
+        images = np.resize(x, (batch, *x.shape[1:]))
+        try:
+          rows += throughput(net, images, name, rates[name], names)
+        except RuntimeError as error:
+          if 'memory' not in str(error).lower():
+            raise
+          print(f'{name}, batch {batch}: the rest does not fit into memory')
+  for row in run_task('contact sheet', accelerator.sheet(net, x, count)):
+    rows.append(row)
+    timing.show(row, f'{count / row["seconds"]:9.1f}/s')
+  return {'device': device, 'rows': rows, 'matmul_gflops': rates}
+
+
+def throughput(
+  net: nets.Network,
+  images: np.ndarray,
+  name: str,
+  rate: float,
+  tasks: Collection[str],
+) -> list[dict]:
+  """Runs and prints tasks with one batch, in a precision."""
+  rows = []
+  *_, within = accelerator.PRECISIONS[name]
+  for task, contenders in accelerator.contenders(
+    net, images, name, tasks, COMPILE.value
+  ):
+    if task in ('forward', 'saliency'):  # the others differ in layout
+      check_agreement(contenders, within)
+    gflop = accelerator.TASKS[task] * forward_gflop(SIZE.value)
+    for row in run_task(task, contenders):
+      speed = len(images) / row['seconds']
+      share = speed * gflop / rate
+      rows.append(
+        row
+        | {'precision': name, 'batch': len(images)}
+        | {'images_per_second': speed, 'fraction': share}
+      )
+      timing.show(row, f'{speed:9.1f}/s {share:5.0%}')
+  return rows
 
 
 def chosen(known: Collection[str], start: int = 0) -> list[str]:
@@ -326,7 +268,7 @@ def race_of_styles() -> dict[str, Any]:
 def race_of_methods() -> dict[str, Any]:
   """Runs and prints the chosen tasks against all peers."""
   work = baselines.Work(PATCH.value, STRIDE.value)
-  mine = methods(work)
+  mine = methods.of_vizlab(work)
   tasks = chosen(mine)
   net, x = setting()
   score_fn = score(net, logit(work.target))
@@ -335,7 +277,7 @@ def race_of_methods() -> dict[str, Any]:
   rows, notes = [], {}
   for name in tasks:
     images = x[:1] if name in LONG else x
-    contenders = ours(name, mine[name], score_fn, images)
+    contenders = methods.contenders(name, mine[name], score_fn, images)
     for label, call in others.get(name, {}).items():
       contenders[label] = timing.Contender(call)
     if name in AGREE:
@@ -343,7 +285,7 @@ def race_of_methods() -> dict[str, Any]:
     for row in run_task(name, contenders):
       rows.append(row)
       timing.show(row)
-    if remark := note(name, score_fn, images, work):
+    if remark := methods.note(name, score_fn, images, work):
       notes[name] = remark
       print(f'{name}: {remark}')
   report = {'batch': BATCH.value, 'rows': rows, 'notes': notes}
@@ -365,6 +307,7 @@ def main(argv: list[str]) -> None:
     'style_transfer': race_of_styles,
     'networks': race_of_networks,
     'precision': race_of_precisions,
+    'accelerator': race_of_accelerators,
   }
   first = ONLY.value[0] if ONLY.value else ''
   report = alone.get(first, race_of_methods)()

@@ -5,6 +5,7 @@ vizlab: pytorch-grad-cam calls ``backward``, which would compute all of them.
 """
 
 import copy
+import functools
 import importlib
 import importlib.util
 import os
@@ -22,6 +23,7 @@ __all__ = [
   'calls',
   'cam_library',
   'imported',
+  'of_model',
   'relevance_library',
   'torch_vgg16',
   'usual_calls',
@@ -81,8 +83,6 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
   torch = imported('torch')
   if torch is None:
     return {}
-  captum, cams = imported('captum.attr'), cam_library()
-  foolbox, zennit = imported('foolbox'), relevance_library()
   model = torch_vgg16(torch, net)
   # So that the gradient is propagated back to the layer but to no weight.
   model[work.place - 1].bias.requires_grad_()
@@ -94,15 +94,31 @@ def calls(net: nets.Network, x: np.ndarray, work: Work) -> dict[str, Calls]:
     laid = copy.deepcopy(model).to(memory_format=layout)
     images = torch.tensor(x.transpose(0, 3, 1, 2).copy())
     images = images.contiguous(memory_format=layout)
-    for task, peer, call in (
-      *_torch_calls(torch, laid, images, work),
-      *(_captum_calls(captum, laid, images, work) if captum else ()),
-      *(_cam_calls(cams, laid, images, work) if cams else ()),
-      *(_foolbox_calls(foolbox, laid, images, work) if foolbox else ()),
-      *(_zennit_calls(zennit, torch, laid, images, work) if zennit else ()),
-    ):
+    for task, peer, call in of_model(torch, laid, images, work):
       tasks.setdefault(task, {})[peer + suffix] = call
   return tasks
+
+
+def of_model(
+  torch: Any, model: Any, images: Any, work: Work
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+  """Yields task, contender and call of the peers that are installed.
+
+  Args:
+    torch: The package.
+    model: Made by `torch_vgg16`.
+    images: ``[N, 3, H, W]``, with the model's dtype and device.
+    work: Settings of the tasks.
+  """
+  yield from _torch_calls(torch, model, images, work)
+  if captum := imported('captum.attr'):
+    yield from _captum_calls(captum, model, images, work)
+  if cams := cam_library():
+    yield from _cam_calls(cams, model, images, work)
+  if foolbox := imported('foolbox'):
+    yield from _foolbox_calls(foolbox, model, images, work)
+  if zennit := relevance_library():
+    yield from _zennit_calls(zennit, torch, model, images, work)
 
 
 def cam_library() -> Any:
@@ -309,8 +325,9 @@ def _zennit_calls(
   yield 'lrp', 'zennit', call
 
 
+@functools.cache
 def imported(name: str) -> Any:
-  """Imports a peer; prints that it is left out if it is not installed."""
+  """Imports a peer; prints once that it is left out if it is not installed."""
   try:
     return importlib.import_module(name)
   except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 __all__ = [
   'Contender',
@@ -19,6 +20,7 @@ __all__ = [
   'heading',
   'matmul_rate',
   'measure',
+  'numbers',
   'show',
 ]
 
@@ -74,10 +76,9 @@ def called(call: Callable[[], Any]) -> Contender:
   return Contender(lambda: jax.block_until_ready(call()), seconds)
 
 
-def matmul_rate() -> float:
-  """Best measured rate of a float32 matrix product, in GFLOP/s."""
-  n = 2048
-  a = jnp.ones((n, n))
+def matmul_rate(n: int = 2048, dtype: Any = jnp.float32) -> float:
+  """Best measured rate of a product of ``[n, n]`` matrices, in GFLOP/s."""
+  a = jnp.ones((n, n), dtype)
   product = jax.jit(jnp.matmul)
   times = []
   for _ in range(6):
@@ -87,13 +88,20 @@ def matmul_rate() -> float:
   return 2 * n**3 / min(times) / 1e9
 
 
-def show(row: dict) -> None:
-  """Prints a row of results."""
+def numbers(result: Any) -> np.ndarray:
+  """A result of JAX or torch, on any device, as an array of float32."""
+  if hasattr(result, 'detach'):
+    result = result.detach().float().cpu()
+  return np.asarray(result, np.float32)
+
+
+def show(row: dict, more: str = '') -> None:
+  """Prints a row of results, and ``more`` behind it."""
   compiling = row['compile_seconds']
   compiling = '' if compiling is None else f'{compiling:.1f}'
   print(
     f'{row["task"]:20} {row["contender"]:30} {row["seconds"]:8.3f} '
-    f'{row["ratio"]:6.2f} {compiling:>7} {row["peak_mib"]:6.0f}',
+    f'{row["ratio"]:6.2f} {compiling:>7} {row["peak_mib"]:6.0f}{more}',
     flush=True,
   )
 

@@ -80,11 +80,46 @@ def test_benchmark_of_precisions(tmp_path):
   assert float32 == 1 > float16 > 0.95 and bfloat16 > 0.9
 
 
+def test_benchmark_of_accelerators(tmp_path):
+  out = tmp_path / 'figures.json'
+  flags = '--batches=1,2', '--repeats=1', '--size=32', '--channels=2'
+  done = call(
+    'benchmark',
+    '--only=accelerator,forward',
+    *flags,
+    '--nocompile',
+    f'--out={out}',
+  )
+  assert done.returncode == 0, done.stderr
+  report = json.loads(out.read_text())
+  rows = {
+    (row['task'], row['precision'], row['batch'], row['contender']): row
+    for row in report['rows'][:-2]
+  }
+  own = [key for key in rows if key[-1] == 'vizlab']
+  assert len(own) == len({key[1:3] for key in own}) == 6
+  for key, row in rows.items():
+    assert row['images_per_second'] == pytest.approx(key[2] / row['seconds'])
+    assert 0 < row['fraction'] < 2
+  there = importlib.util.find_spec('torch') is not None
+  assert (('forward', 'tf32', 2, 'torch') in rows) == there
+  assert [row['contender'] for row in report['rows'][-2:]] == [
+    'at once',
+    'one by one',
+  ]
+
+
+def test_batches_are_numbers():
+  done = call('benchmark', '--only=accelerator', '--batches=1,many')
+  assert "batches: got ['many'], expected numbers from 1" in done.stderr
+
+
 @pytest.mark.parametrize(
   ('only', 'expected'),
   [
     ('nothing', 'some of'),
     ('precision,nothing', 'some of'),
+    ('accelerator,nothing', 'some of'),
     ('networks,nothing', 'nothing beside it'),
     ('style_transfer,nothing', 'nothing beside it'),
   ],
