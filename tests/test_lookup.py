@@ -16,7 +16,7 @@ def test_what_is_far_suggests_nothing():
   assert did_you_mean('xyz', ['relu1']) == did_you_mean('a', []) == ''
 
 
-def test_an_unknown_name_lists_all():
+def test_an_unknown_name_lists_known_ones():
   check_name('layer', 'relu1', {'relu1': 0})
   known = [f'relu{i}' for i in range(40)]
   with pytest.raises(ValueError) as error:
@@ -25,5 +25,11 @@ def test_an_unknown_name_lists_all():
   assert text.startswith("layer: got 'relu41', expected one of ['relu4', ")
   assert text.endswith(" of mynet; did you mean 'relu4'?")
   assert all(repr(name) in text for name in known)
+  known = [f'layer4.{i}' for i in range(51)]
+  with pytest.raises(ValueError) as error:
+    check_name('layer', 'layer4.7x', known, ' of mynet')
+  text = str(error.value)
+  assert text.count("'layer4.") == 12 + 2 and "['layer4.7', " in text
+  assert "] and 39 others of mynet; did you mean 'layer4.7'?" in text
   with pytest.raises(ValueError, match='layer: got 3, expected one of'):
     check_name('layer', 3, known)

@@ -1,4 +1,4 @@
-"""Lookup of names: errors for unknown names list the known ones."""
+"""Lookup of names: errors for unknown names list known ones."""
 
 import difflib
 import os.path
@@ -9,6 +9,8 @@ __all__ = ['by_nearness', 'check_name', 'did_you_mean']
 
 # Names with a lower ratio of matching characters are not suggested.
 _ALIKE = 0.4
+# Of more names than a reader looks through the nearest are listed.
+_MOST, _NEAREST = 50, 12
 
 
 def by_nearness(name: str, known: Iterable[str]) -> list[str]:
@@ -41,14 +43,17 @@ def check_name(
       ``' of vgg19'``.
 
   Raises:
-    ValueError: The name is unknown. The message lists all known names, the most
-      similar first, and suggests that one.
+    ValueError: The name is unknown. The message lists the known names, the most
+      similar first, and suggests that one; of more than 50 it lists 12.
   """
   known = list(known)
   if name not in known:
-    listed = by_nearness(str(name), known)
+    listed, others = by_nearness(str(name), known), ''
+    if len(listed) > _MOST:
+      others = f' and {len(listed) - _NEAREST} others'
+      listed = listed[:_NEAREST]
     raise ValueError(
-      f'{argument}: got {name!r}, expected one of {listed}{where}'
+      f'{argument}: got {name!r}, expected one of {listed}{others}{where}'
       f'{did_you_mean(str(name), known)}'
     )
 
