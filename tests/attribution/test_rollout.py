@@ -121,7 +121,7 @@ def test_heads_that_share_no_token(net, x):
 
   class Edited(nets.Network):
     def __call__(self, x, more=None):
-      return self._run(x, edits | (more or {}))
+      return super().__call__(x, edits | (more or {}))
 
   edited = Edited(net.arch, net.ops, net.spec, nets.get_params(net))
   asked = score(edited, logit(0))

@@ -101,7 +101,7 @@ def test_occlusion_of_a_masked_network_is_that_of_whole_images(x):
 
   class Own(nets.Network):
     def __call__(self, x, edits=None):
-      return self._run(x, edits or {})
+      return super().__call__(x, edits)
 
   own = Own(net.arch, net.ops, net.spec, nets.get_params(net))
   assert own.occlude is None and net.occlude is not None

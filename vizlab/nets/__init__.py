@@ -7,6 +7,7 @@ from vizlab.nets.architectures.catalog import (
   names,
 )
 from vizlab.nets.functions import FunctionNet, from_function
+from vizlab.nets.info import layer_info, unit_field
 from vizlab.nets.input_spec import InputSpec
 from vizlab.nets.masking import with_template_masks
 from vizlab.nets.merging import merge_batch_norm
@@ -16,9 +17,7 @@ from vizlab.nets.network import (
   check_layers,
   get_params,
   is_chain,
-  layer_info,
   param_count,
-  unit_field,
   with_params,
 )
 from vizlab.nets.precision import with_dtype

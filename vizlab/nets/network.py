@@ -15,9 +15,9 @@ from vizlab.lookup import check_name
 from vizlab.nets.graph import check_wiring, infer_shapes, wiring
 from vizlab.nets.incremental.occlusion import occlude
 from vizlab.nets.input_spec import InputSpec
-from vizlab.nets.layers import Concat, Layer, Shape
+from vizlab.nets.layers import Layer, Shape
 from vizlab.nets.receptive_field import Field
-from vizlab.rules import Rules, avg_pool
+from vizlab.rules import Rules
 from vizlab.types import Acts, Array, Edits
 
 __all__ = [
@@ -27,9 +27,7 @@ __all__ = [
   'edited',
   'get_params',
   'is_chain',
-  'layer_info',
   'param_count',
-  'unit_field',
   'with_params',
 ]
 
@@ -48,8 +46,8 @@ class Network(nnx.Module):
 
   It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
   activation; under ``jit`` unused activations are not computed. Outside of
-  ``jit`` it runs as one program, unless there are edits, or rules or layers of
-  your own.
+  ``jit`` it runs as one program, which edits cut into several; with rules or
+  layers of your own it runs operation by operation.
 
   Attributes:
     arch: Name of the architecture.
@@ -117,37 +115,46 @@ class Network(nnx.Module):
     edits = edits or {}
     check_layers(self, edits)
     _check_image(self, x)
-    if edits or not self._is_fixed:
-      return self._run(x, edits)
-    return _compiled(self, x)
+    run = _compiled if self._is_fixed else _part
+    acts: Acts = {}
+    ends = [i for i, op in enumerate(self.ops, 1) if op.name in edits]
+    start = 0
+    for stop in dict.fromkeys((*ends, len(self.ops))):
+      acts |= run(self, x, _before(self, acts, start, stop), start, stop)
+      last = self.ops[stop - 1].name
+      if last in edits:
+        acts[last] = edited(last, edits[last], acts[last])
+      start = stop
+    acts = {op.name: acts[op.name] for op in self.ops}
+    out = acts[self.ops[-1].name]
+    return (out if out.ndim == x.ndim - 2 else None), acts
 
   @property
   def _is_fixed(self) -> bool:
     """True if nothing in it is a user's, which may do something else later."""
-    return (
-      type(self) is Network
-      and self.rules in _FIXED_RULES
-      and all(type(op).__module__.startswith(_LAYERS) for op in self.ops)
-    )
+    ours = all(type(op).__module__.startswith(_LAYERS) for op in self.ops)
+    return type(self) is Network and ours and self.rules.are_fixed
 
-  def _run(self, x: Array, edits: Edits) -> tuple[Array | None, Acts]:
-    """Runs the network layer by layer."""
-    batch, dtype = x.shape[:-3], self.dtype_for(x)
-    flat = self.rules.image(self.spec, x).reshape(-1, *x.shape[-3:])
-    flat = flat.astype(dtype)
-    first = dataclasses.replace(self.rules, first=self.spec)
-    values: dict[str, Array] = {}
-    acts: Acts = {}
-    for op, inputs in wiring(self.ops):
-      read = [values[name] if name else flat for name in inputs]
-      rules = first if None in inputs else self.rules
-      y = op(self.params_of(op, dtype), rules, *read)
-      act = y.reshape(*batch, *y.shape[1:]).astype(x.dtype)
-      if op.name in edits:
-        act = edited(op.name, edits[op.name], act)
-        y = act.reshape(y.shape).astype(dtype)
-      values[op.name], acts[op.name] = y, act
-    return (act if act.ndim == len(batch) + 1 else None), acts
+  @property
+  def called_rules(self) -> frozenset[str] | None:
+    """Names of the rules that it calls; None if it has layers of your own."""
+    if not self._is_fixed:
+      return None
+    return frozenset({'image', *(op.rule for op in self.ops if op.rule)})
+
+  @property
+  def linear_layers(self) -> tuple[tuple[Layer, bool], ...] | None:
+    """Layers that call the rule ``linear``, and whether each reads the image.
+
+    None if it has layers of your own.
+    """
+    if not self._is_fixed:
+      return None
+    return tuple(
+      (op, None in inputs)
+      for op, inputs in wiring(self.ops)
+      if op.rule == 'linear'
+    )
 
   def dtype_for(self, x: Array) -> jnp.dtype:
     """Dtype in which the layers compute for images ``x``."""
@@ -210,73 +217,49 @@ class Network(nnx.Module):
     return functools.partial(occlude, self) if self._runs_ops else None
 
 
-_FIXED_RULES = Rules(), Rules(pool=avg_pool)
 _LAYERS = 'vizlab.nets.layers.'
+
+
+def _before(net: Network, acts: Acts, start: int, stop: int) -> Acts:
+  """Activations of earlier layers that those from ``start`` on read."""
+  some = [*wiring(net.ops)][start:stop]
+  return {name: acts[name] for _, read in some for name in read if name in acts}
+
+
+def _part(net: Network, x: Array, before: Acts, start: int, stop: int) -> Acts:
+  """Runs some of the layers of a network, one after the other.
+
+  Args:
+    net: The network.
+    x: The images ``[..., H, W, 3]``.
+    before: Activations of earlier layers that they read.
+    start: Index of the first layer.
+    stop: Index after the last layer.
+
+  Returns:
+    Their activations.
+  """
+  batch, dtype = x.shape[:-3], net.dtype_for(x)
+  values: dict[str | None, Array] = {
+    name: act.reshape(-1, *act.shape[len(batch) :]).astype(dtype)
+    for name, act in before.items()
+  }
+  first = dataclasses.replace(net.rules, first=net.spec)
+  acts: Acts = {}
+  for op, inputs in [*wiring(net.ops)][start:stop]:
+    if None in inputs and None not in values:
+      flat = net.rules.image(net.spec, x).reshape(-1, *x.shape[-3:])
+      values[None] = flat.astype(dtype)
+    rules = first if None in inputs else net.rules
+    y = op(net.params_of(op, dtype), rules, *(values[name] for name in inputs))
+    values[op.name] = y
+    acts[op.name] = y.reshape(*batch, *y.shape[1:]).astype(x.dtype)
+  return acts
+
+
 # One program instead of one for each operation, traced once wherever it is a
 # part.
-_compiled = jax.jit(lambda net, x: net._run(x, {}))
-
-
-def layer_info(net: Network, size: int | None = None) -> tuple[LayerInfo, ...]:
-  """Lists the layers of a network with shapes and receptive fields.
-
-  Args:
-    net: The network.
-    size: Side of the image in pixels; by default the network's input size.
-
-  Returns:
-    One `LayerInfo` per layer: its name, kind, shape (without the batch) and
-    receptive field (``None`` for the whole image, and after a kernel that is
-    not square).
-
-  >>> from vizlab import nets
-  >>> nets.layer_info(nets.create('vgg11', classifier=False))[3]
-  LayerInfo(name='conv2_1', kind='Conv', shape=(112, 112, 128),
-            field=Field(size=8, stride=2, offset=-3))
-  """
-  return net.layer_info(size)
-
-
-def unit_field(
-  net: Network, layer: str, channel: int, size: int | None = None
-) -> Field | None:
-  """Receptive field of the units of one channel.
-
-  In a concatenation it is that of the branch which the channel comes from, and
-  may be smaller than the field of the layer.
-
-  Args:
-    net: The network.
-    layer: Name of the layer.
-    channel: The channel, 0 to C - 1.
-    size: Side of the image in pixels; by default the network's input size.
-
-  Returns:
-    The field; ``None`` for the whole image.
-
-  Raises:
-    ValueError: The layer is unknown or has no such channel.
-
-  >>> from vizlab import nets
-  >>> net = nets.create('googlenet', classifier=False)
-  >>> [nets.unit_field(net, 'inception_3a/output', k).size for k in (0, 100)]
-  [27, 43]
-  """
-  check_layers(net, [layer])
-  rows = {row.name: row for row in layer_info(net, size)}
-  count = rows[layer].shape[-1]
-  if not 0 <= channel < count:
-    raise ValueError(
-      f'channel: got {channel}, expected 0 to {count - 1} of {layer!r}'
-    )
-  joined = {op.name: op.inputs for op in net.ops if isinstance(op, Concat)}
-  while layer in joined:
-    for name in joined[layer]:
-      if channel < rows[name].shape[-1]:
-        layer = name
-        break
-      channel -= rows[name].shape[-1]
-  return rows[layer].field
+_compiled = jax.jit(_part, static_argnames=('start', 'stop'))
 
 
 def get_params(net: Network) -> dict[str, dict[str, Array]]:

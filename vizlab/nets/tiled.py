@@ -12,7 +12,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vizlab.nets.network import Network, check_layers, layer_info
+from vizlab.nets.info import layer_info
+from vizlab.nets.network import Network, check_layers
 from vizlab.nets.receptive_field import Field
 from vizlab.types import Acts, Array, Edits, Net, pytree_dataclass
 

@@ -65,6 +65,11 @@ class Rules:
   relevance: bool = False
   required: frozenset[str] = frozenset()
 
+  @property
+  def are_fixed(self) -> bool:
+    """True if all are of vizlab, and none was made for one call."""
+    return all(_is_fixed(getattr(self, name)) for name in _NAMES)
+
   def apply(self, layer: Any, params: dict[str, Array], *xs: Array) -> Array:
     """The output of a linear layer, by the rule ``linear``."""
     return self.linear(layer, params, xs, self.first)
@@ -82,6 +87,11 @@ class Rules:
 
 _NAMES = ('relu', 'pool', 'lrn', 'linear', 'image')
 _CALLS = {'linear': 'apply'}  # what a network calls for a rule
+
+
+def _is_fixed(rule: Callable) -> bool:
+  inner = '<locals>' in getattr(rule, '__qualname__', '')
+  return rule.__module__.startswith('vizlab.') and not inner
 
 
 def with_rules(net: _Net, **rules: Callable) -> _Net:
@@ -142,8 +152,9 @@ def replaced(net: _Net, change: Callable[[Rules, str], Rules]) -> _Net:
 def run(net: Callable, *args: Any) -> Any:
   """Calls a network and checks that its modules call their replaced rules.
 
-  Calls are recorded while the network is traced (or run eagerly), so the
-  compiled program is unaffected. Every module that holds `Rules` must call each
+  A network of vizlab's layers knows which it calls (``called_rules``). Calls of
+  others are recorded while they are traced (or run eagerly), so the compiled
+  program is unaffected. Every module that holds `Rules` must call each
   replaced rule; otherwise a gradient would mix backward rules.
 
   Args:
@@ -156,6 +167,11 @@ def run(net: Callable, *args: Any) -> Any:
   Raises:
     ValueError: A module that holds a replaced rule did not call it.
   """
+  called = getattr(net, 'called_rules', None)
+  if called is not None:
+    for name in sorted(net.rules.required - called):
+      raise ValueError(_uncalled(name, type(net).__name__))
+    return net(*args)
   missing: dict[tuple[int, str], str] = {}
 
   def reporting(rules: Rules, holder: str) -> Rules:
@@ -169,12 +185,17 @@ def run(net: Callable, *args: Any) -> Any:
   watched, _ = _replaced(net, reporting)
   result = watched(*args)
   for (_, name), holder in missing.items():
-    raise ValueError(
-      f'{name}: {holder} holds rules but never calls `rules.{name}`, so its '
-      'gradient would not change; expected calls of '
-      f'`self.rules.{_CALLS.get(name, name)}`'
-    )
+    raise ValueError(_uncalled(name, holder))
   return result
+
+
+def _uncalled(name: str, holder: str) -> str:
+  """Text of the error for a rule that is never called."""
+  return (
+    f'{name}: {holder} holds rules but never calls `rules.{name}`, so its '
+    'gradient would not change; expected calls of '
+    f'`self.rules.{_CALLS.get(name, name)}`'
+  )
 
 
 def _called(rule: Callable, report: Callable[[], Any]) -> Callable:

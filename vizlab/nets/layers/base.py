@@ -40,6 +40,8 @@ class Layer:
   # Whether its biases account for all of its output that is not linear in its
   # input, as FullGrad needs.
   complete_biases: ClassVar[bool] = True
+  # Name of the rule that it calls, an attribute of `Rules`.
+  rule: ClassVar[str | None] = None
   # Whether its positions are tokens, and not those of an image.
   gives_tokens: ClassVar[bool] = False
 

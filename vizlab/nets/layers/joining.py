@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import jax.numpy as jnp
 
@@ -16,6 +17,8 @@ __all__ = ['Add', 'Channels', 'Concat', 'Flatten', 'Subsample']
 @dataclasses.dataclass(frozen=True)
 class Add(Pointwise):
   """Sum of several maps: a residual connection."""
+
+  rule: ClassVar[str | None] = 'linear'
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``x + y``, by the rule."""

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +42,8 @@ class Conv(Layer):
   padding: int | tuple[int, int] = 1
   groups: int = 1
   bias: bool = True
+
+  rule: ClassVar[str | None] = 'linear'
 
   def param_shapes(self, shape: Shape) -> dict[str, Shape]:
     """Kernel ``[k, l, C / groups, D]``, bias ``[D]``."""
@@ -87,6 +90,8 @@ class Dense(Layer):
   """Fully connected layer, of a vector or of each position of a map."""
 
   features: int
+
+  rule: ClassVar[str | None] = 'linear'
 
   def param_shapes(self, shape: Shape) -> dict[str, Shape]:
     """Kernel ``[C, D]``, bias ``[D]``."""

@@ -1,6 +1,7 @@
 """Layers that mask a map."""
 
 import dataclasses
+from typing import ClassVar
 
 from vizlab.nets.layers.base import Layer, Params
 from vizlab.rules import Rules
@@ -24,6 +25,8 @@ class TemplateMask(Layer):
   """
 
   beta: float = 4.0
+
+  rule: ClassVar[str | None] = 'linear'
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Masks every channel, by the rule of linear layers."""

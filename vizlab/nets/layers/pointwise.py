@@ -19,6 +19,8 @@ __all__ = ['LRN', 'BatchNorm', 'ReLU']
 class ReLU(Pointwise):
   """ReLU, with the backward rule of the network."""
 
+  rule: ClassVar[str | None] = 'relu'
+
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """``max(x, 0)``."""
     return rules.relu(xs[0])
@@ -59,6 +61,8 @@ class LRN(Pointwise):
   beta: float = 0.75
   k: float = 1.0
 
+  rule: ClassVar[str | None] = 'lrn'
+
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Normalises every position across channels, by the rule."""
     return rules.lrn(xs[0], self._normalized)
@@ -81,6 +85,7 @@ class BatchNorm(Pointwise):
   epsilon: float = 1e-5
 
   frozen_params: ClassVar[frozenset[str]] = frozenset({'mean', 'var'})
+  rule: ClassVar[str | None] = 'linear'
 
   def param_shapes(self, shape: Shape) -> dict[str, Shape]:
     """Four vectors ``[C]``; the mean and the variance are not trained."""

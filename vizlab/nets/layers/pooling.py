@@ -1,6 +1,7 @@
 """Pooling layers: over windows, bins, or the whole map."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import lax
@@ -18,6 +19,8 @@ class Pool(Layer):
   """Pooling over square windows, with the pooling rule of the network."""
 
   window: PoolWindow = PoolWindow()
+
+  rule: ClassVar[str | None] = 'pool'
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """Shape of the output, with one position per window."""
@@ -51,6 +54,8 @@ class AveragePool(Pool):
   Layers of networks that mix it with max pooling, as in Inception.
   """
 
+  rule: ClassVar[str | None] = 'linear'
+
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Averages every window, by the rule."""
     return rules.apply(self, params, *xs)
@@ -69,6 +74,8 @@ class AdaptivePool(Layer):
   """
 
   size: int = 7
+
+  rule: ClassVar[str | None] = 'linear'
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(size, size, C)``."""
@@ -89,6 +96,8 @@ class AdaptivePool(Layer):
 @dataclasses.dataclass(frozen=True)
 class GlobalPool(Layer):
   """Global average pooling of a map to a vector."""
+
+  rule: ClassVar[str | None] = 'linear'
 
   def out_shape(self, *shapes: Shape) -> Shape:
     """``(C,)``."""
