@@ -12,16 +12,23 @@ Commands:
     --config.net.weights=vgg19.safetensors --config.net.preprocess=caffe \\
     --config.others=googlenet_bvlc.npz,squeezenet11.safetensors \\
     --config.photos=LABELLED --config.known_photos=FOLDER \\
-    --config.universal_epsilon=0.0392 --workdir=runs/transfer_photos
+    --config.known=100 --config.universal_epsilon=0.0392 \\
+    --config.universal_steps=100 --config.batch=4 \\
+    --workdir=runs/transfer_photos
 
-Runtime: two minutes on 2 CPU cores. A run that is stopped or killed resumes
-after the last batch.
+Runtime: two minutes on 2 CPU cores; 40 minutes for 22 photos on 2 busy ones. A
+run that is stopped or killed resumes after the last batch.
 
 Expected: report.html. Within 8/255 an attack fools minivgg about all of 24
 scenes, and minivgg_robust about 25 %; what was made for one fools the other
 about 4 % (for minivgg) and 17 %. A universal perturbation within 20/255 fools
 minivgg about 79 %, and minivgg_robust 8 %, whose nearest border is twice as
-far: 0.047 of the length of the image, and 0.024.
+far: 0.047 of the length of the image, and 0.024. Of 22 photos VGG-19 is right
+about 95 %, GoogLeNet and SqueezeNet 82 %; their borders are at 0.0025, 0.0013
+and 0.0007 of the length. An attack on VGG-19 fools the other two 61 and 39 %,
+on GoogLeNet 24 (VGG-19) and 33 %, on SqueezeNet 10 and 22 %. A perturbation
+within 10/255 misleads 60, 77 and 88 % of the 100 photos that it was found with,
+and at most 17 % of others.
 """
 
 from ml_collections import ConfigDict
