@@ -196,9 +196,10 @@ def race_of_accelerators() -> dict[str, Any]:
           if 'memory' not in str(error).lower():
             raise
           print(f'{name}, batch {batch}: the rest does not fit into memory')
-  for row in run_task('contact sheet', accelerator.sheet(net, x, count)):
-    rows.append(row)
-    timing.show(row, f'{count / row["seconds"]:9.1f}/s')
+  with accelerator.precise('tf32'):
+    for row in run_task('contact sheet', accelerator.sheet(net, x, count)):
+      rows.append(row | {'precision': 'tf32'})
+      timing.show(row, f'{count / row["seconds"]:9.1f}/s')
   return {'device': device, 'rows': rows, 'matmul_gflops': rates}
 
 

@@ -25,11 +25,11 @@ def test_an_unknown_name_lists_known_ones():
   assert text.startswith("layer: got 'relu41', expected one of ['relu4', ")
   assert text.endswith(" of mynet; did you mean 'relu4'?")
   assert all(repr(name) in text for name in known)
-  known = [f'layer4.{i}' for i in range(51)]
+  known = [f'layer4.{i}' for i in range(81)]
   with pytest.raises(ValueError) as error:
     check_name('layer', 'layer4.7x', known, ' of mynet')
   text = str(error.value)
   assert text.count("'layer4.") == 12 + 2 and "['layer4.7', " in text
-  assert "] and 39 others of mynet; did you mean 'layer4.7'?" in text
+  assert "] and 69 others of mynet; did you mean 'layer4.7'?" in text
   with pytest.raises(ValueError, match='layer: got 3, expected one of'):
     check_name('layer', 3, known)

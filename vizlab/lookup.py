@@ -9,8 +9,8 @@ __all__ = ['by_nearness', 'check_name', 'did_you_mean']
 
 # Names with a lower ratio of matching characters are not suggested.
 _ALIKE = 0.4
-# Of more names than a reader looks through the nearest are listed.
-_MOST, _NEAREST = 50, 12
+# Of more names than one looks through, the nearest are listed.
+_MOST, _NEAREST = 80, 12
 
 
 def by_nearness(name: str, known: Iterable[str]) -> list[str]:
@@ -44,7 +44,7 @@ def check_name(
 
   Raises:
     ValueError: The name is unknown. The message lists the known names, the most
-      similar first, and suggests that one; of more than 50 it lists 12.
+      similar first, and suggests that one; of more than 80 it lists 12.
   """
   known = list(known)
   if name not in known:

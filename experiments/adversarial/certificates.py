@@ -57,7 +57,7 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.alpha: got {config.alpha}, expected above 0 and below 1'
     )
-  radii = tuple(sorted(amounts(config, 'radii')))
+  radii = tuple(sorted({*amounts(config, 'radii')}))
   return Inputs(config, sigmas, radii, *load_judged(config))
 
 
@@ -105,26 +105,26 @@ def _certified(
     that was moved to mislead the smoothed net, by radius.
   """
   config = inputs.config
-  keys = jax.random.split(jax.random.key(config.seed))
+  keys = jax.random.split(jax.random.key(config.seed), 4)
 
   def one(i: int) -> dict[str, np.ndarray]:
     x = jnp.asarray(inputs.images[i : i + 1])
-    own = [jax.random.fold_in(key, i) for key in keys]
+    chosen, voted, moves, noises = (jax.random.fold_in(key, i) for key in keys)
     votes = functools.partial(
       adversarial.noisy_votes, net, sigma=sigma, chunk=config.chunk
     )
-    moved = _moved(inputs, net, sigma, x, int(inputs.labels[i]), own[0])
-    # Other noise than the attack saw, and none that an image shares.
-    seen = [
-      votes(image, jax.random.fold_in(own[1], r), samples=config.samples)
-      for r, image in enumerate(moved, 1)
+    moved = _moved(inputs, net, sigma, x, int(inputs.labels[i]), moves)
+    # With other noise than that which the attack knows.
+    attacked = [
+      votes(image, jax.random.fold_in(noises, r), samples=config.samples)
+      for r, image in enumerate(moved)
     ]
-    found = {
-      'selection': votes(x, own[0], samples=config.selection),
-      'votes': votes(x, own[1], samples=config.samples),
-      'attacked': jnp.stack(seen, 1),
+    counts = {
+      'selection': votes(x, chosen, samples=config.selection),
+      'votes': votes(x, voted, samples=config.samples),
+      'attacked': jnp.stack(attacked, 1),
     }
-    return {name: np.asarray(each) for name, each in found.items()}
+    return {name: np.asarray(each) for name, each in counts.items()}
 
   # Image by image, so that no other image has a part in its noise.
   count = len(inputs.images)
@@ -151,8 +151,8 @@ def _moved(
 ) -> Array:
   """Images that mislead the mean over noise within each radius, ``[R, ...]``.
 
-  The gradient is that of the logarithm of the mean probability (Salman et al.
-  2019, equation 6), which stays where that of the votes is 0.
+  The gradient is that of the logarithm of the mean probability (SmoothAdv,
+  Salman et al. 2019), as that of the votes is 0.
   """
   config = inputs.config
   noise, steps = jax.random.split(key)
@@ -187,13 +187,15 @@ def _withstood(
 ) -> dict[str, float]:
   """Certified share, and share right under attack, by radius."""
   right = certificate.prediction == inputs.labels
-  withstood = attacked.argmax(-1) == inputs.labels[:, None]
-  found = {}
+  # No votes, of logits that are not finite, are no class.
+  decided = attacked.any(-1)
+  withstood = decided & (attacked.argmax(-1) == inputs.labels[:, None])
+  shares = {}
   for r, radius in enumerate(inputs.radii):
     sure = right & (certificate.radius >= radius)
-    found[f'certified_{radius:g}'] = float(sure.mean())
-    found[f'attacked_{radius:g}'] = float(withstood[:, r].mean())
-  return found
+    shares[f'certified_{radius:g}'] = float(sure.mean())
+    shares[f'attacked_{radius:g}'] = float(withstood[:, r].mean())
+  return shares
 
 
 def _report(
@@ -231,7 +233,7 @@ def _report(
         'attacked',
         'Share that is right, certified within the radius and under attack '
         f'within it: {config.steps} steps against the mean over {config.draws} '
-        'noises. The truth lies between them',
+        'noises. What holds lies between the two, but for chance',
         plots.curves(
           {
             title: {

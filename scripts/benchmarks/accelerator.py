@@ -45,11 +45,16 @@ def precise(precision: str) -> Iterator[None]:
   """Within it JAX and torch compute float32 products in a precision."""
   ours, theirs, _ = PRECISIONS[precision]
   torch = baselines.imported('torch')
+  products = []
   if torch is not None:
-    torch.backends.cuda.matmul.fp32_precision = theirs
-    torch.backends.cudnn.conv.fp32_precision = theirs
+    products = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]
+  earlier = [each.fp32_precision for each in products]
+  for each in products:
+    each.fp32_precision = theirs
   with jax.default_matmul_precision(ours):
     yield
+  for each, value in zip(products, earlier, strict=True):
+    each.fp32_precision = value
 
 
 def rate(precision: str) -> float:
@@ -76,15 +81,16 @@ def contenders(
     compiles: Whether ``torch.compile`` takes part.
   """
   work, half = baselines.Work(), precision == 'bfloat16'
-  seen = nets.with_dtype(net, 'bfloat16') if half else net
-  score_fn, x = score(seen, logit(work.target)), jnp.asarray(images)
+  if half:
+    net = nets.with_dtype(net, 'bfloat16')
+  score_fn, x = score(net, logit(work.target)), jnp.asarray(images)
   ours = methods.of_vizlab(work)
   others = _peers(net, images, half, work, compiles)
   for task in tasks:
-    found = {'vizlab': timing.compiled(ours[task], score_fn, x)}
+    made = {'vizlab': timing.compiled(ours[task], score_fn, x)}
     for label, call in others.get(task, {}).items():
-      found[label] = timing.Contender(call)
-    yield task, found
+      made[label] = timing.Contender(call)
+    yield task, made
 
 
 def _peers(
@@ -99,13 +105,13 @@ def _peers(
   if torch is None:
     return {}
   on_gpu = torch.cuda.is_available()
-  place = {
+  like = {
     'device': 'cuda' if on_gpu else 'cpu',
     'dtype': torch.bfloat16 if half else torch.float32,
     'memory_format': torch.channels_last,
   }
-  model = baselines.torch_vgg16(torch, net).to(**place)
-  x = torch.tensor(images.transpose(0, 3, 1, 2).copy()).to(**place)
+  model = baselines.torch_vgg16(torch, net).to(**like)
+  x = torch.tensor(images.transpose(0, 3, 1, 2).copy()).to(**like)
   calls: dict[str, baselines.Calls] = {task: {} for task in TASKS}
   if compiles:
     for task, call in _compiled(torch, model, x, work.target).items():
@@ -148,6 +154,9 @@ def sheet(net: nets.Network, x: Array, count: int) -> Contenders:
     net: A VGG-16 without preprocessing.
     x: Images ``[N, H, W, 3]`` of the pictures' size.
     count: Number of channels.
+
+  Returns:
+    Two contenders, ``at once`` and ``one by one``.
   """
 
   layer = baselines.Work().excited

@@ -122,13 +122,13 @@ def contenders(
       OURS: timing.called(lambda: fn(score_fn, x)),
       STEPS: step_by_step(fn.args[0], score_fn, x),
     }
-  found = {OURS: timing.compiled(fn, score_fn, x)}
+  made = {OURS: timing.compiled(fn, score_fn, x)}
   if name == 'occlusion':
     # In a plain function, occlusion does not see the network.
-    found[WHOLE] = timing.compiled(
+    made[WHOLE] = timing.compiled(
       lambda score_fn, x: fn(lambda seen: score_fn(seen), x), score_fn, x
     )
-  return found
+  return made
 
 
 def note(name: str, score_fn: Score, x: Array, work: baselines.Work) -> str:

@@ -152,15 +152,13 @@ def _propagated(
     check_name('through', name, acts)
   for name in at:
     check_name('layer', name, acts)
-  # A network of vizlab's layers knows the linear ones; others show them.
-  known = getattr(score.net, 'linear_layers', None)
-  shown: list[tuple[Any, bool]] = []
+  layers: list[tuple[Any, bool]] = []
 
   def rule(layer: Any, *given: Any) -> Array:
-    shown.append((layer, given[-1] is not None))
+    layers.append((layer, given[-1] is not None))
     return composite(layer, *given)
 
-  net = rules.with_relevance(score.net, rule if known is None else composite)
+  net = rules.with_relevance(score.net, rule)
 
   def run(x: Array, offsets: dict[str, Array]) -> tuple[Array | None, Acts]:
     def edit(name: str, a: Array) -> Array:
@@ -178,7 +176,7 @@ def _propagated(
     for name in at
   }
   outputs, backward = jax.vjp(run, x, offsets)
-  composite.check(shown if known is None else known)
+  composite.check(layers)
   y, to_outputs = jax.vjp(lambda outputs: score.read(*outputs), outputs)
   check_score(y, x)
   # The relevance of what the objective reads: its value times its slope.

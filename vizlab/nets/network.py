@@ -46,8 +46,8 @@ class Network(nnx.Module):
 
   It is a pytree (``jax.jit(f)(net, x)`` works) and returns every named
   activation; under ``jit`` unused activations are not computed. Outside of
-  ``jit`` it runs as one program, which edits cut into several; with rules or
-  layers of your own it runs operation by operation.
+  ``jit`` it runs as one program; around edits, and with rules or layers of your
+  own, it runs operation by operation.
 
   Attributes:
     arch: Name of the architecture.
@@ -115,19 +115,42 @@ class Network(nnx.Module):
     edits = edits or {}
     check_layers(self, edits)
     _check_image(self, x)
-    run = _compiled if self._is_fixed else _part
-    acts: Acts = {}
-    ends = [i for i, op in enumerate(self.ops, 1) if op.name in edits]
-    start = 0
-    for stop in dict.fromkeys((*ends, len(self.ops))):
-      acts |= run(self, x, _before(self, acts, start, stop), start, stop)
+    acts = self._edited(x, edits) if edits else self._run(x)
+    acts = {op.name: acts[op.name] for op in self.ops}  # jit sorts them
+    out = acts[self.ops[-1].name]
+    return (out if out.ndim == x.ndim - 2 else None), acts
+
+  def _run(self, x: Array) -> Acts:
+    """Activations of all layers."""
+    return (_compiled if self._is_fixed else _whole)(self, x)
+
+  def _edited(self, x: Array, edits: Edits) -> Acts:
+    """Activations of all layers, with edits.
+
+    Stretches of layers without an edit are programs, whose ends do not depend
+    on the edits, so that edits of another layer compile nothing new.
+    """
+    image, acts, start = _image(self, x), {}, 0
+    ends = {i for i, op in enumerate(self.ops, 1) if op.name in edits}
+    for stop in sorted({*ends, *range(_STRETCH, len(self.ops), _STRETCH)}):
+      acts |= self._stretch(x, image, acts, start, stop)
       last = self.ops[stop - 1].name
       if last in edits:
         acts[last] = edited(last, edits[last], acts[last])
       start = stop
-    acts = {op.name: acts[op.name] for op in self.ops}
-    out = acts[self.ops[-1].name]
-    return (out if out.ndim == x.ndim - 2 else None), acts
+    return acts | self._stretch(x, image, acts, start, len(self.ops))
+
+  def _stretch(
+    self, x: Array, image: Array, acts: Acts, start: int, stop: int
+  ) -> Acts:
+    """Activations of some layers from those of earlier ones."""
+    some = [*wiring(self.ops)][start:stop]
+    read = {name for _, inputs in some for name in inputs} & acts.keys()
+    end = min(start + _STRETCH, len(self.ops))
+    whole = start % _STRETCH == 0 and stop == end
+    run = _compiled_part if self._is_fixed and whole else _part
+    earlier = {name: acts[name] for name in read}
+    return run(self, x, image, earlier, start, stop)
 
   @property
   def _is_fixed(self) -> bool:
@@ -141,20 +164,6 @@ class Network(nnx.Module):
     if not self._is_fixed:
       return None
     return frozenset({'image', *(op.rule for op in self.ops if op.rule)})
-
-  @property
-  def linear_layers(self) -> tuple[tuple[Layer, bool], ...] | None:
-    """Layers that call the rule ``linear``, and whether each reads the image.
-
-    None if it has layers of your own.
-    """
-    if not self._is_fixed:
-      return None
-    return tuple(
-      (op, None in inputs)
-      for op, inputs in wiring(self.ops)
-      if op.rule == 'linear'
-    )
 
   def dtype_for(self, x: Array) -> jnp.dtype:
     """Dtype in which the layers compute for images ``x``."""
@@ -220,19 +229,22 @@ class Network(nnx.Module):
 _LAYERS = 'vizlab.nets.layers.'
 
 
-def _before(net: Network, acts: Acts, start: int, stop: int) -> Acts:
-  """Activations of earlier layers that those from ``start`` on read."""
-  some = [*wiring(net.ops)][start:stop]
-  return {name: acts[name] for _, read in some for name in read if name in acts}
+def _image(net: Network, x: Array) -> Array:
+  """The preprocessed images as one batch, in the dtype of the layers."""
+  image = net.rules.image(net.spec, x).reshape(-1, *x.shape[-3:])
+  return image.astype(net.dtype_for(x))
 
 
-def _part(net: Network, x: Array, before: Acts, start: int, stop: int) -> Acts:
+def _part(
+  net: Network, x: Array, image: Array, earlier: Acts, start: int, stop: int
+) -> Acts:
   """Runs some of the layers of a network, one after the other.
 
   Args:
     net: The network.
-    x: The images ``[..., H, W, 3]``.
-    before: Activations of earlier layers that they read.
+    x: The images ``[..., H, W, 3]``, for their batch and dtype.
+    image: The same preprocessed, ``[N, H, W, 3]``.
+    earlier: Activations that the layers read.
     start: Index of the first layer.
     stop: Index after the last layer.
 
@@ -240,16 +252,12 @@ def _part(net: Network, x: Array, before: Acts, start: int, stop: int) -> Acts:
     Their activations.
   """
   batch, dtype = x.shape[:-3], net.dtype_for(x)
-  values: dict[str | None, Array] = {
-    name: act.reshape(-1, *act.shape[len(batch) :]).astype(dtype)
-    for name, act in before.items()
-  }
+  values: dict[str | None, Array] = {None: image}
+  for name, act in earlier.items():
+    values[name] = act.reshape(-1, *act.shape[len(batch) :]).astype(dtype)
   first = dataclasses.replace(net.rules, first=net.spec)
   acts: Acts = {}
   for op, inputs in [*wiring(net.ops)][start:stop]:
-    if None in inputs and None not in values:
-      flat = net.rules.image(net.spec, x).reshape(-1, *x.shape[-3:])
-      values[None] = flat.astype(dtype)
     rules = first if None in inputs else net.rules
     y = op(net.params_of(op, dtype), rules, *(values[name] for name in inputs))
     values[op.name] = y
@@ -257,9 +265,16 @@ def _part(net: Network, x: Array, before: Acts, start: int, stop: int) -> Acts:
   return acts
 
 
+def _whole(net: Network, x: Array) -> Acts:
+  """Runs all layers."""
+  return _part(net, x, _image(net, x), {}, 0, len(net.ops))
+
+
 # One program instead of one for each operation, traced once wherever it is a
 # part.
-_compiled = jax.jit(_part, static_argnames=('start', 'stop'))
+_compiled = jax.jit(_whole)
+_compiled_part = jax.jit(_part, static_argnames=('start', 'stop'))
+_STRETCH = 16  # layers of a program, where others are edited
 
 
 def get_params(net: Network) -> dict[str, dict[str, Array]]:
@@ -312,7 +327,7 @@ def param_count(net: Network) -> int:
 
 
 def check_layers(net: Network, names: Iterable[str]) -> None:
-  """Raises a `ValueError` that lists the known layers for an unknown one."""
+  """Raises a `ValueError` that lists known layers for an unknown one."""
   for name in names:
     check_name('layer', name, net.layer_names, f' of {net.arch}')
 

@@ -10,8 +10,13 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from vizlab.rules.pooling import PoolWindow, max_pool
-from vizlab.rules.rectifiers import relu
+from vizlab.rules.pooling import PoolWindow, avg_pool, max_pool
+from vizlab.rules.rectifiers import (
+  deconv_relu,
+  guided_relu,
+  redirected_relu,
+  relu,
+)
 from vizlab.types import Array
 
 __all__ = ['Rules', 'replaced', 'run', 'with_rules']
@@ -67,8 +72,8 @@ class Rules:
 
   @property
   def are_fixed(self) -> bool:
-    """True if all are of vizlab, and none was made for one call."""
-    return all(_is_fixed(getattr(self, name)) for name in _NAMES)
+    """True if all are functions of vizlab, which do the same at each call."""
+    return all(getattr(self, name) in _FIXED for name in _NAMES)
 
   def apply(self, layer: Any, params: dict[str, Array], *xs: Array) -> Array:
     """The output of a linear layer, by the rule ``linear``."""
@@ -87,11 +92,10 @@ class Rules:
 
 _NAMES = ('relu', 'pool', 'lrn', 'linear', 'image')
 _CALLS = {'linear': 'apply'}  # what a network calls for a rule
-
-
-def _is_fixed(rule: Callable) -> bool:
-  inner = '<locals>' in getattr(rule, '__qualname__', '')
-  return rule.__module__.startswith('vizlab.') and not inner
+_FIXED = (
+  *(relu, deconv_relu, guided_relu, redirected_relu, max_pool, avg_pool),
+  *(_normalized, _applied, _preprocessed),
+)
 
 
 def with_rules(net: _Net, **rules: Callable) -> _Net:
@@ -167,8 +171,9 @@ def run(net: Callable, *args: Any) -> Any:
   Raises:
     ValueError: A module that holds a replaced rule did not call it.
   """
-  called = getattr(net, 'called_rules', None)
-  if called is not None:
+  # Of its class: a module may pass on the attributes of a network within.
+  known = hasattr(type(net), 'called_rules')
+  if known and (called := net.called_rules) is not None:
     for name in sorted(net.rules.required - called):
       raise ValueError(_uncalled(name, type(net).__name__))
     return net(*args)

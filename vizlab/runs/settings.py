@@ -125,7 +125,7 @@ def amounts(config: ConfigDict, name: str) -> tuple[float, ...]:
 
 
 def each_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
-  """Raises a `ValueError` that lists the known values for an unknown one."""
+  """Raises a `ValueError` that lists known values for an unknown one."""
   known = list(known)
   for value in values:
     check_name(name, value, known)
