@@ -51,10 +51,12 @@ def precise(precision: str) -> Iterator[None]:
   earlier = [each.fp32_precision for each in products]
   for each in products:
     each.fp32_precision = theirs
-  with jax.default_matmul_precision(ours):
-    yield
-  for each, value in zip(products, earlier, strict=True):
-    each.fp32_precision = value
+  try:
+    with jax.default_matmul_precision(ours):
+      yield
+  finally:
+    for each, value in zip(products, earlier, strict=True):
+      each.fp32_precision = value
 
 
 def rate(precision: str) -> float:
@@ -81,11 +83,11 @@ def contenders(
     compiles: Whether ``torch.compile`` takes part.
   """
   work, half = baselines.Work(), precision == 'bfloat16'
+  others = _peers(net, images, half, work, compiles)
   if half:
     net = nets.with_dtype(net, 'bfloat16')
   score_fn, x = score(net, logit(work.target)), jnp.asarray(images)
   ours = methods.of_vizlab(work)
-  others = _peers(net, images, half, work, compiles)
   for task in tasks:
     made = {'vizlab': timing.compiled(ours[task], score_fn, x)}
     for label, call in others.get(task, {}).items():
