@@ -26,9 +26,10 @@ ignore, stop at 65 % there; and eight directions of chairs are best in relu4_1
 (94 %) and partly lost at the end (77 %). Of a network with random labels it is
 14, 28 and 84 % at most, before any training 9, 20 and 75 %. With 100 images of
 each class, CIFAR-10 at its 32 pixels is best in early layers: in inception_3b
-of GoogLeNet (67 %, at the end 47 %), in fire4 of SqueezeNet (58, at the end
-37 %). Groups of photos need the last ones: 31 % in the first layer of GoogLeNet
-and 80 % in the last, 28 and 69 % of SqueezeNet, 27 and 77 % of VGG-19.
+of GoogLeNet (67 %, at the end 47 %), in relu4_4 of VGG-19 (65, at the end 51 %)
+and in fire4 of SqueezeNet (58, at the end 37 %). Groups of photos need the last
+ones: 31 % in the first layer of GoogLeNet and 80 % in the last, 28 and 69 % of
+SqueezeNet, 27 and 77 % of VGG-19.
 """
 
 from ml_collections import ConfigDict
