@@ -63,7 +63,7 @@ def prepare(config: ConfigDict) -> Inputs:
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Certifies and attacks the images of each net and noise."""
-  certificates, attacked = {}, {}
+  certificates, summaries = {}, {}
   pairs = itertools.product(
     enumerate(inputs.judged.items()), enumerate(inputs.sigmas)
   )
@@ -72,16 +72,14 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     arrays = recorder.once(
       item, functools.partial(_certified, inputs, recorder, item, net, sigma)
     )
-    label = f'{name}/{sigma:g}'
-    certificates[label] = adversarial.Certificate(
+    certificate = adversarial.Certificate(
       *(arrays[field] for field in adversarial.Certificate._fields)
     )
-    attacked[label] = arrays['attacked']
-  summaries = {
-    name: _summary(each, inputs.labels)
-    | _withstood(inputs, each, attacked[name])
-    for name, each in certificates.items()
-  }
+    label = f'{name}/{sigma:g}'
+    certificates[label] = certificate
+    summaries[label] = _summary(certificate, inputs.labels) | _withstood(
+      inputs, certificate, arrays['attacked']
+    )
   _report(inputs, recorder, certificates, summaries)
   return {
     f'{name}/{what}': value
@@ -182,18 +180,24 @@ def _summary(
   }
 
 
+def _certified_share(
+  certificate: adversarial.Certificate, labels: np.ndarray, radius: float
+) -> float:
+  right = certificate.prediction == labels
+  return float((right & (certificate.radius >= radius)).mean())
+
+
 def _withstood(
   inputs: Inputs, certificate: adversarial.Certificate, attacked: np.ndarray
 ) -> dict[str, float]:
   """Certified share, and share right under attack, by radius."""
-  right = certificate.prediction == inputs.labels
   # No votes, of logits that are not finite, are no class.
   decided = attacked.any(-1)
   withstood = decided & (attacked.argmax(-1) == inputs.labels[:, None])
   shares = {}
   for r, radius in enumerate(inputs.radii):
-    sure = right & (certificate.radius >= radius)
-    shares[f'certified_{radius:g}'] = float(sure.mean())
+    sure = _certified_share(certificate, inputs.labels, radius)
+    shares[f'certified_{radius:g}'] = sure
     shares[f'attacked_{radius:g}'] = float(withstood[:, r].mean())
   return shares
 
@@ -209,10 +213,7 @@ def _report(
   most = max(float(each.radius.max()) for each in certificates.values())
   radii = np.linspace(0, max(most, 1e-3), _RADII)
   curves = {
-    name: [
-      float(((each.prediction == inputs.labels) & (each.radius >= r)).mean())
-      for r in radii
-    ]
+    name: [_certified_share(each, inputs.labels, r) for r in radii]
     for name, each in certificates.items()
   }
   recorder.report(

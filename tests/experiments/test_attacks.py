@@ -17,7 +17,11 @@ from tools import (
 from vizlab import adversarial, image, nets, objectives
 from vizlab.data.scenes import scenes
 from vizlab.objectives import score
-from vizlab_experiments.adversarial import defences, robust_training
+from vizlab_experiments.adversarial import (
+  certificates,
+  defences,
+  robust_training,
+)
 from vizlab_experiments.configs.adversarial import robustness
 
 ATTACK = 'adversarial/attack'
@@ -99,6 +103,22 @@ def test_no_attack_breaks_a_certificate(tmp_path):
   votes = read(tmp_path, 'net_0_sigma_0')['attacked']
   assert votes.shape == (3, 3, 16) and (votes.sum(-1) == 64).all()
   assert votes[0, 0, label] > votes[0, -1, label]
+
+
+def test_an_image_without_votes_is_not_withstood():
+  """The logits of its noisy images are not finite."""
+  votes = np.array([[[0, 0, 0]], [[9, 0, 0]], [[3, 6, 0]]])  # [N, R, K]
+  certificate = adversarial.Certificate(
+    np.array([-1, 0, 0]), np.array([0.0, 0.3, 0.1]), np.zeros(3)
+  )
+  inputs = certificates.Inputs(
+    None, (), (0.2,), {}, np.zeros((3, 1, 1, 3)), np.zeros(3, int)
+  )
+  shares = certificates._withstood(inputs, certificate, votes)
+  assert shares == {
+    'certified_0.2': pytest.approx(1 / 3),
+    'attacked_0.2': pytest.approx(1 / 3),
+  }
 
 
 def test_certificates_resume(tmp_path, monkeypatch):

@@ -25,18 +25,17 @@ PEERS = {
 }
 
 
-def test_benchmark_of_small_images(tmp_path):
+def report_of(tmp_path, only, *flags):
   out = tmp_path / 'figures.json'
-  done = call(
-    'benchmark',
-    '--batch=1',
-    '--repeats=1',
-    '--size=32',
-    '--only=forward,grad_cam,lrp,ascent,pgd',
-    f'--out={out}',
-  )
+  flags = f'--only={only}', '--repeats=1', f'--out={out}', *flags
+  done = call('benchmark', *flags)
   assert done.returncode == 0, done.stderr
-  report = json.loads(out.read_text())
+  return json.loads(out.read_text())
+
+
+def test_benchmark_of_small_images(tmp_path):
+  tasks = 'forward,grad_cam,lrp,ascent,pgd'
+  report = report_of(tmp_path, tasks, '--batch=1', '--size=32')
   rows = {(r['task'], r['contender']): r for r in report['rows']}
   assert ('ascent', 'vizlab, step by step') in rows
   for task in ('forward', 'grad_cam', 'lrp', 'ascent', 'pgd'):
@@ -52,11 +51,7 @@ def test_benchmark_of_small_images(tmp_path):
 
 
 def test_benchmark_of_networks(tmp_path):
-  out = tmp_path / 'figures.json'
-  flags = '--batch=1', '--repeats=1', '--size=75', f'--out={out}'
-  done = call('benchmark', '--only=networks', *flags)
-  assert done.returncode == 0, done.stderr
-  rows = json.loads(out.read_text())['rows']
+  rows = report_of(tmp_path, 'networks', '--batch=1', '--size=75')['rows']
   found = {(row['task'], row['contender']): row['ratio'] for row in rows}
   assert found['resnet50 forward', 'vizlab'] == 1
   assert found['densenet121 saliency', 'vizlab'] == 1
@@ -65,11 +60,7 @@ def test_benchmark_of_networks(tmp_path):
 
 
 def test_benchmark_of_precisions(tmp_path):
-  out = tmp_path / 'figures.json'
-  flags = '--repeats=1', '--size=32', f'--out={out}'
-  done = call('benchmark', '--only=precision,saliency', *flags)
-  assert done.returncode == 0, done.stderr
-  rows = json.loads(out.read_text())['rows']
+  rows = report_of(tmp_path, 'precision,saliency', '--size=32')['rows']
   assert [row['contender'] for row in rows] == [
     'float32',
     'bfloat16',
@@ -81,17 +72,8 @@ def test_benchmark_of_precisions(tmp_path):
 
 
 def test_benchmark_of_accelerators(tmp_path):
-  out = tmp_path / 'figures.json'
-  flags = '--batches=1,2', '--repeats=1', '--size=32', '--channels=2'
-  done = call(
-    'benchmark',
-    '--only=accelerator,forward',
-    *flags,
-    '--nocompile',
-    f'--out={out}',
-  )
-  assert done.returncode == 0, done.stderr
-  report = json.loads(out.read_text())
+  flags = '--batches=1,2', '--size=32', '--channels=2', '--nocompile'
+  report = report_of(tmp_path, 'accelerator,forward', *flags)
   rows = {
     (row['task'], row['precision'], row['batch'], row['contender']): row
     for row in report['rows'][:-2]

@@ -131,26 +131,19 @@ class Network(nnx.Module):
     on the edits, so that edits of another layer compile nothing new.
     """
     image, acts, start = _image(self, x), {}, 0
+    wires, fixed, count = [*wiring(self.ops)], self._is_fixed, len(self.ops)
     ends = {i for i, op in enumerate(self.ops, 1) if op.name in edits}
-    for stop in sorted({*ends, *range(_STRETCH, len(self.ops), _STRETCH)}):
-      acts |= self._stretch(x, image, acts, start, stop)
+    for stop in sorted({*ends, *range(_STRETCH, count, _STRETCH), count}):
+      read = {name for _, inputs in wires[start:stop] for name in inputs}
+      earlier = {name: acts[name] for name in read & acts.keys()}
+      whole = start % _STRETCH == 0 and stop == min(start + _STRETCH, count)
+      run = _compiled_part if fixed and whole else _part
+      acts |= run(self, x, image, earlier, start, stop)
       last = self.ops[stop - 1].name
       if last in edits:
         acts[last] = edited(last, edits[last], acts[last])
       start = stop
-    return acts | self._stretch(x, image, acts, start, len(self.ops))
-
-  def _stretch(
-    self, x: Array, image: Array, acts: Acts, start: int, stop: int
-  ) -> Acts:
-    """Activations of some layers from those of earlier ones."""
-    some = [*wiring(self.ops)][start:stop]
-    read = {name for _, inputs in some for name in inputs} & acts.keys()
-    end = min(start + _STRETCH, len(self.ops))
-    whole = start % _STRETCH == 0 and stop == end
-    run = _compiled_part if self._is_fixed and whole else _part
-    earlier = {name: acts[name] for name in read}
-    return run(self, x, image, earlier, start, stop)
+    return acts
 
   @property
   def _is_fixed(self) -> bool:
@@ -160,7 +153,10 @@ class Network(nnx.Module):
 
   @property
   def called_rules(self) -> frozenset[str] | None:
-    """Names of the rules that it calls; None if it has layers of your own."""
+    """Names of the rules that it calls.
+
+    ``None`` for a subclass, and with rules or layers of your own.
+    """
     if not self._is_fixed:
       return None
     return frozenset({'image', *(op.rule for op in self.ops if op.rule)})

@@ -172,8 +172,9 @@ def run(net: Callable, *args: Any) -> Any:
     ValueError: A module that holds a replaced rule did not call it.
   """
   # Of its class: a module may pass on the attributes of a network within.
-  known = hasattr(type(net), 'called_rules')
-  if known and (called := net.called_rules) is not None:
+  knows = hasattr(type(net), 'called_rules')
+  called = net.called_rules if knows else None
+  if called is not None:
     for name in sorted(net.rules.required - called):
       raise ValueError(_uncalled(name, type(net).__name__))
     return net(*args)
