@@ -14,6 +14,9 @@ def test_nearest_first():
 def test_what_is_far_suggests_nothing():
   assert did_you_mean('gradcam', ['cam', 'grad_cam']).endswith("'grad_cam'?")
   assert did_you_mean('xyz', ['relu1']) == did_you_mean('a', []) == ''
+  assert did_you_mean('vgg', ['resnet18', 'vgg16_bn']).endswith("'vgg16_bn'?")
+  assert did_you_mean('ab', ['axx']).endswith("'axx'?"), 'just alike enough'
+  assert did_you_mean('abcdef', ['fedcba']) == '', 'the order counts'
 
 
 def test_an_unknown_name_lists_known_ones():
@@ -25,7 +28,11 @@ def test_an_unknown_name_lists_known_ones():
   assert text.startswith("layer: got 'relu41', expected one of ['relu4', ")
   assert text.endswith(" of mynet; did you mean 'relu4'?")
   assert all(repr(name) in text for name in known)
-  known = [f'layer4.{i}' for i in range(81)]
+  known = [f'layer4.{i}' for i in range(80)]
+  with pytest.raises(ValueError) as error:
+    check_name('layer', 'layer4.7x', known)
+  assert all(repr(name) in str(error.value) for name in known)
+  known.append('layer4.80')
   with pytest.raises(ValueError) as error:
     check_name('layer', 'layer4.7x', known, ' of mynet')
   text = str(error.value)
