@@ -12,7 +12,7 @@ from vizlab.adversarial.attacked import (
   Best,
   check_attack,
   for_each,
-  judged,
+  looked_at,
 )
 from vizlab.adversarial.balls import (
   per_image,
@@ -44,8 +44,7 @@ class _State(NamedTuple):
     step: Steps done.
     x: Images now.
     previous: Images before the last step.
-    gradient: Of the loss at ``x``.
-    loss: At ``x``.
+    loss: Loss of those.
     rate: Length of a step as a share of epsilon, ``[...]``.
     top: Images with the largest loss so far, that loss, and its gradient.
     raised: Steps that raised the loss since the last checkpoint, ``[...]``.
@@ -58,7 +57,6 @@ class _State(NamedTuple):
   step: Array
   x: Array
   previous: Array
-  gradient: Array
   loss: Array
   rate: Array
   top: tuple[Array, Array, Array]
@@ -147,44 +145,43 @@ def _apgd(
       best, queries = carry
       key_ = jax.random.fold_in(key, i)
       start = random_start(x, key_, epsilon, fixed.norm)
-      begin = _begin(score, start, best, queries)
 
+      # One look more than there are steps, at the start.
       def more(state: _State) -> Array:
-        return (state.step < fixed.steps) & ~state.best.finished().all()
+        return (state.step <= fixed.steps) & ~state.best.finished().all()
 
       def advance(state: _State) -> _State:
-        return _step(score, x, epsilon, since, state, fixed.norm)
+        return _look_and_step(score, x, epsilon, since, state, fixed.norm)
 
-      end = jax.lax.while_loop(more, advance, begin)
+      end = jax.lax.while_loop(more, advance, _begin(start, best, queries))
       return end.best, end.queries
 
-    none = jnp.zeros(x.shape[:-3], jnp.int32)
-    best, queries = jax.lax.fori_loop(0, fixed.restarts, restart, (first, none))
-    return judged(score, x, best.x, best.x, fixed.norm, queries)
+    once = jnp.ones(x.shape[:-3], jnp.int32)
+    best, queries = jax.lax.fori_loop(0, fixed.restarts, restart, (first, once))
+    return looked_at(x, best, fixed.norm, queries, first.reached)
 
   return for_each(one, epsilon, x, fixed.chunk)
 
 
-def _begin(score: ScoreFn, start: Array, best: Best, queries: Array) -> _State:
-  loss, goal, g = slope(score, start)
-  zero = jnp.zeros(loss.shape, jnp.int32)
+def _begin(start: Array, best: Best, queries: Array) -> _State:
+  """State before the first look, at which no loss counts as raised."""
+  loss = jnp.full_like(best.loss, jnp.inf)
   return _State(
     jnp.int32(0),
     start,
     start,
-    g,
     loss,
     jnp.full(loss.shape, 2.0, start.dtype),
-    (start, loss, g),
-    zero,
+    (start, -loss, jnp.zeros_like(start)),
+    jnp.zeros(loss.shape, jnp.int32),
     loss,
     jnp.zeros(loss.shape, bool),
-    best.or_better(start, loss, goal),
-    queries + best.looks(),
+    best,
+    queries,
   )
 
 
-def _step(
+def _look_and_step(
   score: ScoreFn,
   x: Array,
   epsilon: Array,
@@ -192,34 +189,34 @@ def _step(
   state: _State,
   norm: str,
 ) -> _State:
-  """One step, and at a checkpoint a look at the progress."""
-  rate = per_image(state.rate * epsilon)
-  straight = state.x + rate * steepest(state.gradient, norm, state.x)
-  straight = within(x, straight, epsilon, norm)
-  share = jnp.where(state.step == 0, 1.0, _MOMENTUM).astype(x.dtype)
-  moved = state.x + share * (straight - state.x)
-  moved += (1 - share) * (state.x - state.previous)
-  moved = within(x, moved, epsilon, norm)
-  loss, goal, g = slope(score, moved)
+  """A look at the images, at a checkpoint one at the progress, and a step."""
+  first = state.step == 0
+  loss, goal, g = slope(score, state.x)
+  here = state.x, loss, g
   raised = state.raised + (loss > state.loss).astype(jnp.int32)
-  top = where(loss > state.top[1], (moved, loss, g), state.top)
-  step = state.step + 1
-  looked = since[step] > 0
-  few = 4 * raised < 3 * since[step]  # under three quarters
+  top = where(first | (loss > state.top[1]), here, state.top)
+  looked = since[state.step] > 0
+  few = 4 * raised < 3 * since[state.step]  # under three quarters
   stuck = ~state.halved & (top[1] <= state.marked)
   halve = looked & (few | stuck)
-  now = where(halve, top, (moved, loss, g))
+  at, loss, g = where(halve, top, here)
+  previous = where(halve, at, state.previous)
+  rate = jnp.where(halve, state.rate / 2, state.rate)
+  straight = at + per_image(rate * epsilon) * steepest(g, norm, at)
+  straight = within(x, straight, epsilon, norm)
+  share = jnp.where(first, 1.0, _MOMENTUM).astype(x.dtype)
+  moved = at + share * (straight - at)
+  moved += (1 - share) * (at - previous)
   return _State(
-    step,
-    now[0],
-    where(halve, now[0], state.x),
-    now[2],
-    now[1],
-    jnp.where(halve, state.rate / 2, state.rate),
+    state.step + 1,
+    within(x, moved, epsilon, norm),
+    at,
+    loss,
+    rate,
     top,
     jnp.where(looked, 0, raised),
-    jnp.where(looked, top[1], state.marked),
+    jnp.where(first | looked, top[1], state.marked),
     jnp.where(looked, halve, state.halved),
-    state.best.or_better(moved, loss, goal),
+    state.best.or_better(state.x, here[1], goal),
     state.queries + state.best.looks(),
   )

@@ -24,6 +24,7 @@ __all__ = [
   'for_each',
   'held',
   'judged',
+  'looked_at',
   'radii',
 ]
 
@@ -159,6 +160,15 @@ def for_each(
   return jax.lax.map(attack, epsilon, batch_size=most)
 
 
+def looked_at(
+  x: Array, best: Best, norm: str, queries: Array, already: Array
+) -> Attacked:
+  """The result of an attack that has shown the net its best images."""
+  return Attacked(
+    best.x, best.x, best.reached, distance(best.x - x, norm), queries, already
+  )
+
+
 def judged(
   score: ScoreFn,
   x: Array,
@@ -166,10 +176,11 @@ def judged(
   projected: Array,
   norm: str,
   queries: Array,
+  already: Array,
 ) -> Attacked:
-  """The result of an attack; shows the net the images before and after."""
-  already, success = (read(score, v)[1] > 0 for v in (x, projected))
-  queries = jnp.broadcast_to(queries + 2, success.shape).astype(jnp.int32)
+  """The result of an attack; shows the net the images after it."""
+  success = read(score, projected)[1] > 0
+  queries = jnp.broadcast_to(queries + 1, success.shape).astype(jnp.int32)
   return Attacked(
     raw, projected, success, distance(projected - x, norm), queries, already
   )
@@ -182,15 +193,18 @@ def held(
   norm: str,
   epsilon: Array | None,
   queries: Array,
+  already: Array,
   chunk: int,
 ) -> Attacked:
   """The result of an attack without a radius, held to one or several."""
+
+  def one(projected: Array) -> Attacked:
+    return judged(score, x, raw, projected, norm, queries, already)
+
   if epsilon is None:
-    return judged(score, x, raw, raw, norm, queries)
+    return one(raw)
   result = for_each(
-    lambda radius: judged(
-      score, x, raw, within(x, raw, radius, norm), norm, queries
-    )._replace(raw=()),
+    lambda radius: one(within(x, raw, radius, norm))._replace(raw=()),
     epsilon,
     x,
     chunk,

@@ -137,10 +137,11 @@ def _deepfool(
 
   _, goal = read(score_fn, x)
   zero = jnp.zeros(x.shape[:-3], jnp.int32)
-  carry = jnp.int32(0), jnp.zeros_like(x), goal > 0, zero
+  already = goal > 0
+  carry = jnp.int32(0), jnp.zeros_like(x), already, zero + 1
   _, moved, _, queries = jax.lax.while_loop(more, advance, carry)
   raw = jnp.clip(x + overshoot * moved, 0, 1)
-  return held(score_fn, x, raw, norm, epsilon, queries, chunk)
+  return held(score_fn, x, raw, norm, epsilon, queries, already, chunk)
 
 
 class _Search(NamedTuple):
@@ -270,8 +271,8 @@ def _carlini_wagner(
     jnp.where(there, 0, infinite),
   )
   state, _ = jax.lax.scan(search, state, length=searches)
-  queries = jnp.int32((steps + 1) * searches)
-  return held(score, x, state.x, 'l2', epsilon, queries, chunk)
+  queries = jnp.int32(1 + (steps + 1) * searches)
+  return held(score, x, state.x, 'l2', epsilon, queries, goal > 0, chunk)
 
 
 def fmn(
@@ -371,4 +372,6 @@ def _fmn(
   nearer = (goal_of(x + delta) >= _BEYOND) & (last < length)
   best = where(nearer, delta, best)
   raw = jnp.clip(x + best, 0, 1)
-  return held(score, x, raw, norm, epsilon, jnp.int32(steps + 1), chunk)
+  queries = jnp.int32(steps + 2)
+  already = goal_of(x) > 0
+  return held(score, x, raw, norm, epsilon, queries, already, chunk)

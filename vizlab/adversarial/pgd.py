@@ -13,6 +13,7 @@ from vizlab.adversarial.attacked import (
   check_attack,
   for_each,
   judged,
+  looked_at,
 )
 from vizlab.adversarial.balls import (
   random_start,
@@ -69,12 +70,12 @@ def fgsm(
 def _fgsm(
   score: ScoreFn, x: Array, epsilon: Array, norm: str, chunk: int
 ) -> Attacked:
-  _, _, g = slope(score, x)
+  _, goal, g = slope(score, x)
   step = steepest(g, norm, x)
 
   def one(epsilon: Array) -> Attacked:
     moved = within(x, x + epsilon * step, epsilon, norm)
-    return judged(score, x, moved, moved, norm, jnp.int32(1))
+    return judged(score, x, moved, moved, norm, jnp.int32(1), goal > 0)
 
   return for_each(one, epsilon, x, chunk)
 
@@ -197,18 +198,17 @@ def _pgd(
     return slope(score, at, key, augment, fixed.draws)
 
   def one(epsilon: Array) -> Attacked:
-    loss, goal, _ = look(x, key)
-    first = Best(x, loss, goal > 0, jnp.bool_(fixed.stop))
-
-    def restart(i: Array, carry: tuple[Best, Array]) -> tuple[Best, Array]:
-      best, queries = carry
+    def from_start(i: Array, carry: tuple[Best, Array, Array]) -> tuple:
+      best, queries, already = carry
       key_ = jax.random.fold_in(key, i)
       start = x
       if fixed.random_start:
         start = random_start(x, key_, epsilon, fixed.norm)
+        start = jnp.where(i < 0, x, start)
+      steps = jnp.where(i < 0, 0, fixed.steps)
 
       def more(state: _State) -> Array:
-        return (state.step < fixed.steps) & ~state.best.finished().all()
+        return (state.step < steps) & ~state.best.finished().all()
 
       def advance(state: _State) -> _State:
         loss, goal, g = look(state.x, jax.random.fold_in(key_, state.step + 1))
@@ -229,15 +229,25 @@ def _pgd(
       end = jax.lax.while_loop(more, advance, begin)
       loss, goal, _ = look(end.x, jax.random.fold_in(key_, fixed.steps + 1))
       best = end.best.or_better(end.x, loss, goal)
-      return best, end.queries + fixed.draws * end.best.looks()
+      queries = end.queries + fixed.draws * end.best.looks()
+      return best, queries, jnp.where(i < 0, best.reached, already)
 
-    # Without draws the first look is one that the judge counts.
-    first_look = 0 if augment is None else fixed.draws
-    queries = jnp.full(x.shape[:-3], first_look, jnp.int32)
-    best, queries = jax.lax.fori_loop(
-      0, fixed.restarts, restart, (first, queries)
+    loss, _ = jax.eval_shape(read, score, x)
+    lowest = jnp.full(loss.shape, -jnp.inf, loss.dtype)
+    none = jnp.zeros(loss.shape, bool)
+    best = Best(x, lowest, none, jnp.bool_(fixed.stop))
+    # A start more, at the images as they are and without a step: another look
+    # before the loop would be the network once more to compile.
+    best, queries, already = jax.lax.fori_loop(
+      -1,
+      fixed.restarts,
+      from_start,
+      (best, jnp.zeros(loss.shape, jnp.int32), none),
     )
-    return judged(score, x, best.x, best.x, fixed.norm, queries)
+    if augment is None:
+      return looked_at(x, best, fixed.norm, queries, already)
+    already = read(score, x)[1] > 0
+    return judged(score, x, best.x, best.x, fixed.norm, queries + 1, already)
 
   return for_each(one, epsilon, x, fixed.chunk)
 

@@ -11,7 +11,7 @@ from vizlab.adversarial.attacked import (
   Best,
   check_attack,
   for_each,
-  judged,
+  looked_at,
 )
 from vizlab.adversarial.goals import read
 from vizlab.trees import as_pytree, where
@@ -119,16 +119,16 @@ def _square(
       better = best.or_better(tried, goal, goal)
       return i + 1, better, queries + best.looks()
 
-    _, goal = read(score, x)
+    _, clean = read(score, x)
     stripes = signs(jax.random.fold_in(key, 0), (1, width, channels))
     first = moved(jnp.broadcast_to(stripes, x.shape))
     _, striped = read(score, first)
-    image, goal = where(goal > 0, (x, goal), (first, striped))
+    image, goal = where(clean > 0, (x, clean), (first, striped))
     best = Best(image, goal, goal > 0, jnp.bool_(True))
-    queries = jnp.ones(x.shape[:-3], jnp.int32)
+    queries = jnp.full(x.shape[:-3], 2, jnp.int32)
     _, best, queries = jax.lax.while_loop(
       more, advance, (jnp.int32(0), best, queries)
     )
-    return judged(score, x, best.x, best.x, 'linf', queries)
+    return looked_at(x, best, 'linf', queries, clean > 0)
 
   return for_each(one, epsilon, x, chunk)
