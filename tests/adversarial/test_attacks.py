@@ -124,6 +124,21 @@ def test_the_slope_is_the_mean_over_draws(tiny):
   assert (found.queries == 5 * 4 + 2).all()
 
 
+def test_success_with_an_augment_is_judged_on_images_as_they_are():
+  def dark(key, x):
+    return 0 * x
+
+  x = jnp.stack([jnp.full((2, 2, 3), v) for v in (0.2, 0.4, 0.6)])
+  found = adversarial.pgd(
+    Partial(lambda x: x.mean((-3, -2, -1)) - 0.5), x, KEY,
+    epsilon=0.15, steps=1, augment=dark, rate=1.0, random_start=False,
+  )  # fmt: skip
+  # In the dark there is no slope and no goal, so that nothing moves.
+  np.testing.assert_array_equal(found.raw, x)
+  np.testing.assert_array_equal(found.already, [False, False, True])
+  np.testing.assert_array_equal(found.success, [False, False, True])
+
+
 def test_the_checkpoints_are_those_of_the_paper():
   assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
   assert checkpoints(1) == []
@@ -327,3 +342,14 @@ def test_one_class_has_no_border():
   net, _ = linear_net(0, 1)
   with pytest.raises(ValueError, match='net: got 1 class, expected 2 or more'):
     adversarial.deepfool(net, greys(0, 1), jnp.array([0]))
+
+
+@pytest.mark.parametrize('attack', ['pgd', 'apgd', 'square', 'fgsm'])
+def test_a_score_of_exactly_zero_is_no_success(attack):
+  key = () if attack == 'fgsm' else (KEY,)
+  steps = {} if attack == 'fgsm' else {'steps': 2}
+  found = getattr(adversarial, attack)(
+    Partial(lambda x: 0 * x.mean((-3, -2, -1))), greys(2, 2), *key,
+    epsilon=0.1, **steps,
+  )  # fmt: skip
+  assert not found.success.any() and not found.already.any()

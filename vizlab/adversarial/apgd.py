@@ -172,7 +172,7 @@ def _begin(start: Array, best: Best, queries: Array) -> _State:
     start,
     loss,
     jnp.full(loss.shape, 2.0, start.dtype),
-    (start, -loss, jnp.zeros_like(start)),
+    (start, loss, jnp.zeros_like(start)),
     jnp.zeros(loss.shape, jnp.int32),
     loss,
     jnp.zeros(loss.shape, bool),
