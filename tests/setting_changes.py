@@ -242,7 +242,7 @@ TABLE = {
   'generate/fast_style': {
     'ema': 0.5,
     'seed': 5,
-    'style': 'sample:crescent_and_cross',
+    'styles': 'sample:crescent_and_cross',
     'style_size': 40,
     'content_layer': 'relu2_1',
     'style_layers': 'relu2_1',
@@ -350,6 +350,8 @@ TABLE = {
     'images': 'sample:crescent_and_cross',
     'size': 32,
     'border': 8,
+    # For networks of several styles; see test_stylise.py.
+    'shares': Change((1.0,), {}, 'config.shares: got 1 .*expected none'),
   },
   'synthesis/visualize': {
     'seed': 5,

@@ -2,7 +2,7 @@
 
 Dosovitskiy, Springenberg & Brox 2015, on the chairs of `vizlab.data.chair`. The
 report shows each change, views between those of the training, mixtures and sums
-of styles, and units that zoom, turn or brighten.
+of styles, units that zoom, turn or brighten, and single units alone.
 
 Command:
   vizlab-run --config=generate/chairs --workdir=runs/chairs

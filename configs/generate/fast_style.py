@@ -8,7 +8,7 @@ Commands:
   vizlab-run --config=generate/fast_style --workdir=runs/fast_style
   vizlab-run --config=generate/fast_style:vgg19 \\
     --config.net.weights=vgg19.safetensors --config.net.preprocess=caffe \\
-    --config.style=PAINTING --config.photos=FOLDER --config.images=PHOTO \\
+    --config.styles=PAINTING --config.photos=FOLDER --config.images=PHOTO \\
     --workdir=runs/fast_style_vgg19
 
 `generate/stylise` paints photos with the fast_style.safetensors that it writes.
@@ -37,8 +37,10 @@ def get_config(arg: str = '') -> ConfigDict:
   config.experiment = 'generate/fast_style'
   config.seed = 0
   config.net = blocks.net('avg')  # whose activations are compared
-  config.style = 'sample:swirls'  # or a file
-  config.style_size = 192  # pixels of its shorter side
+  # Images whose styles it learns, files for other ones. It paints in each of
+  # several, and in mixtures of them.
+  config.styles = ('sample:swirls',)
+  config.style_size = 192  # pixels of their shorter sides
   config.content_layer = 'relu3_1'
   config.style_layers = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1')
   # Weights of the content, where two images differ by 1, of the style, where

@@ -12,10 +12,10 @@ Command:
 Runtime: about a second a photo of 512 pixels on 2 CPU cores, and as much again
 for the measures. A run that is stopped resumes after the last photo.
 
-Expected: a PNG for each photo, and report.html with the seconds and artefacts:
-the scenes in ripples of blue and yellow, with a fine mesh (3 to 6 times as
-strong as the frequencies beside it). Without ``border``, many networks frame
-their pictures.
+Expected: a PNG for each photo (of a network of several styles one in each), and
+report.html with the seconds and artefacts: the scenes in ripples of blue and
+yellow, with a fine mesh (3 to 6 times as strong as the frequencies beside it).
+Without ``border``, many networks frame their pictures.
 """
 
 from ml_collections import ConfigDict
@@ -31,6 +31,8 @@ def get_config() -> ConfigDict:
   config.net.weights = 'fast_style_starry_night'
   config.images = ('sample:star_and_square', 'sample:crescent_and_cross')
   config.size = 512  # pixels of the shorter side
+  # Shares of the styles of a network of several; none paints each alone.
+  config.shares = ()
   config.border = 40  # pixels by which each photo is continued, and cropped
   return config
 

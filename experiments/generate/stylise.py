@@ -12,7 +12,7 @@ from vizlab import generate, nets, render
 from vizlab.runs.inputs import load_net, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
-from vizlab.runs.settings import need_not_negative
+from vizlab.runs.settings import amounts, listed, need_not_negative
 from vizlab_experiments.shared.painting import GRID, paint, painted
 
 __all__ = ['prepare', 'run']
@@ -22,11 +22,20 @@ _SHOWN = 480  # pixels of the longer side in the report
 
 
 class Inputs(NamedTuple):
-  """Checked inputs of the experiment."""
+  """Checked inputs of the experiment.
+
+  Attributes:
+    config: The config.
+    net: The network.
+    sources: The photos.
+    styles: Shares of the network's styles, of each picture of a photo; ``None``
+      for a network of a single style.
+  """
 
   config: ConfigDict
   net: nets.Network
   sources: Sequence[str]
+  styles: Sequence[np.ndarray | None]
 
 
 def prepare(config: ConfigDict) -> Inputs:
@@ -42,34 +51,57 @@ def prepare(config: ConfigDict) -> Inputs:
       f'config.net.weights: {net.arch} ends with {net.ops[-1].name!r}, '
       "expected a network whose last layer is 'image', such as fast_style"
     )
+  styles = _styles(config, net)
   sources = picture_paths(config, 'images')
   for source in sources:
     read_picture('images', source, shorter=config.size)
-  return Inputs(config, net, sources)
+  return Inputs(config, net, sources, styles)
+
+
+def _styles(
+  config: ConfigDict, net: nets.Network
+) -> Sequence[np.ndarray | None]:
+  """The mixture that is asked for, or else each style of the network alone."""
+  count = net.spec.shape[-1] - 3
+  shares = amounts(config, 'shares') if listed(config.shares) else ()
+  if shares and len(shares) != count:
+    expected = f'one for each of its {count} styles' if count else 'none'
+    raise ValueError(
+      f'config.shares: got {len(shares)} for {config.net.weights}, expected '
+      f'{expected}'
+    )
+  if shares:
+    return [np.array(shares, np.float32)]
+  return [*np.eye(count, dtype=np.float32)] if count else [None]
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
   """Paints each picture, and writes it as a PNG."""
-  config, net, sources = inputs
+  config, net, sources, styles = inputs
   rows, lines = [], []
   for i, source in enumerate(sources):
-    # Numbered, as two photos may have one name.
-    name = f'{i:03d}_{pathlib.Path(source.removeprefix("sample:")).stem}'
     image = read_picture('images', source, shorter=config.size)
-    made = recorder.once(name, functools.partial(_painted, config, net, image))
-    picture = render.to_uint8(made['image'])
-    recorder.picture(name, picture)
-    rows.append([render.to_uint8(image), picture])
-    height, width = image.shape[:2]
-    lines.append(
-      [
-        source,
-        f'{width} x {height}',
-        float(made['seconds']),
-        float(made['grid']),
-        float(made['border']),
-      ]
-    )
+    rows.append([render.to_uint8(image)])
+    for s, style in enumerate(styles):
+      # Numbered, as two photos may have one name.
+      name = f'{i:03d}_{pathlib.Path(source.removeprefix("sample:")).stem}'
+      name += f'_{s}' if len(styles) > 1 else ''
+      made = recorder.once(
+        name, functools.partial(_painted, config, net, image, style)
+      )
+      picture = render.to_uint8(made['image'])
+      recorder.picture(name, picture)
+      rows[-1].append(picture)
+      height, width = image.shape[:2]
+      lines.append(
+        [
+          name,
+          f'{width} x {height}',
+          float(made['seconds']),
+          float(made['grid']),
+          float(made['border']),
+        ]
+      )
   recorder.report(
     f'Photos painted by {config.net.weights}',
     'Each in one pass. The grid is how much stronger the frequencies of a mesh '
@@ -81,18 +113,22 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
         'painted',
         'Photos, and what the network makes of them',
         render.table(
-          rows, ['photo', 'painted'], [''] * len(rows), _SHOWN, PAGE
+          rows,
+          ['photo', *['painted'] * len(styles)],
+          [''] * len(rows),
+          _SHOWN,
+          PAGE,
         ),
       ),
       Table(
         'pictures',
         'Pictures',
-        ['photo', 'pixels', 'seconds', 'grid', 'border'],
+        ['picture', 'pixels', 'seconds', 'grid', 'border'],
         lines,
       ),
     ],
   )
-  results = {'pictures': len(rows)}
+  results = {'pictures': len(lines)}
   for i, name in ((3, 'grid'), (4, 'border')):
     known = [line[i] for line in lines if np.isfinite(line[i])]
     if known:
@@ -101,14 +137,17 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
 
 
 def _painted(
-  config: ConfigDict, net: nets.Network, image: np.ndarray
+  config: ConfigDict,
+  net: nets.Network,
+  image: np.ndarray,
+  style: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
   """The picture, the seconds of a pass, and its artefacts."""
-  made = painted(net, image, config.border)
+  made = painted(net, image, config.border, style)
   grid, contrast = np.nan, np.nan
   if min(image.shape[:2]) >= 6 * GRID:  # six periods of the grid
     x = made['image']
-    alone = paint(net, image, border=0)
+    alone = paint(net, image, border=0, style=style)
     grid = np.asarray(generate.grid_energy(x, GRID))
     contrast = np.asarray(generate.border_contrast(alone, x))
   return {**made, 'grid': grid, 'border': contrast}

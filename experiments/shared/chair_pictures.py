@@ -1,5 +1,6 @@
 """Pictures of what a generator of chairs has learned, and their report."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ _AZIMUTH, _ELEVATION = 0.6, 0.4  # from where single chairs are seen
 _READ = 512  # chairs whose units are compared with their changes
 _UNITS = ('zoom', 'angle', 'brightness')  # changes whose units are sought
 _RAISED = 12  # standard deviations by which such a unit is raised
+# Dense layers whose units are shown alone: of the style, and of all parts.
+_LAYERS = ('style1_relu', 'style2_relu', 'joined1_relu', 'joined2_relu')
 # Two styles each that differ in a kind of part (and in size and colour), and a
 # third one.
 _SUMS = {'arms': (12, 0, 4), 'legs': (1, 0, 5), 'back': (3, 0, 13)}
@@ -53,6 +56,7 @@ def make(config: ConfigDict, net: nets.Network) -> dict[str, np.ndarray]:
     'sums': _sums(config, net, generate),
     'random': _random(config, net, drawn, key),
     **_units(config, net, key),
+    **_alone(config, net, key),
   }
 
 
@@ -178,6 +182,51 @@ def _units(
   }
 
 
+def _alone(
+  config: ConfigDict, net: nets.Network, key: Array
+) -> dict[str, np.ndarray]:
+  """Images of single units of the dense layers, all others of which are 0.
+
+  Those that vary most over random chairs, each with its largest activation.
+
+  Returns:
+    Their numbers and activations ``[layer, column]``, and the images.
+  """
+
+  @jax.jit
+  def read(net: nets.Network, key: Array) -> dict[str, Array]:
+    trained, _ = views(config.azimuths)
+    chairs = random_chairs(key, _READ, config.styles, trained, changed=True)
+    acts = net(described(chairs, config.styles))[1]
+    return {name: acts[name][:, 0, 0] for name in _LAYERS}
+
+  @functools.partial(jax.jit, static_argnames='layer')
+  def drawn(
+    net: nets.Network, x: Array, layer: str, units: Array, value: Array
+  ) -> Array:
+    def only(a: Array) -> Array:
+      row = jnp.arange(len(units))
+      return jnp.zeros_like(a).at[row, 0, 0, units].set(value)
+
+    return net(x, {layer: only})[1]['drawn']
+
+  columns = min(_COLUMNS, config.features)
+  x = described(_chair(config, columns), config.styles)
+  units, values, rows = [], [], []
+  acts = read(net, key)
+  for layer in _LAYERS:
+    a = acts[layer]
+    most = np.argsort(-np.asarray(a.std(0)), kind='stable')[:columns]
+    units.append(most)
+    values.append(np.asarray(a.max(0)[most]))
+    rows.append(np.asarray(drawn(net, x, layer, most, values[-1])))
+  return {
+    'alone_unit': np.stack(units),
+    'alone_value': np.stack(values),
+    'alone': np.stack(rows),
+  }
+
+
 def report(
   config: ConfigDict,
   recorder: Recorder,
@@ -255,6 +304,13 @@ def report(
             _UNITS, shown['unit'], shown['correlation'], strict=True
           )
         ],
+      ),
+      figure(
+        'alone',
+        'Units of the dense layers that vary most, each alone: with its '
+        'largest activation, and all others of its layer 0',
+        [''] * shown['alone'].shape[1],
+        [name.removesuffix('_relu') for name in _LAYERS],
       ),
     ],
   )

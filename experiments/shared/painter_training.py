@@ -1,4 +1,4 @@
-"""Training of networks that paint images in one style."""
+"""Training of networks that paint images in one style or several."""
 
 import dataclasses
 from typing import NamedTuple
@@ -35,15 +35,15 @@ class Goal(NamedTuple):
   So the same weights suit any network and layers.
 
   Attributes:
-    style: Loss of the style, whose layers count 1 together, each as much, for
+    styles: Loss of each style, whose layers count 1 together, each as much, for
       images that are not painted.
     alpha: Weight of the content; with 1, two different images differ by 1.
-    weights: Weights of the style's layers.
+    weights: Weights of each style's layers.
   """
 
-  style: Objective
+  styles: tuple[Objective, ...]
   alpha: float
-  weights: tuple[float, ...]
+  weights: tuple[tuple[float, ...], ...]
 
 
 def train_painter(
@@ -66,31 +66,31 @@ def train_painter(
     The network, its normalisation over batches folded in, and the time that the
     training took in seconds.
   """
-  start = _untrained(config)
+  start = _untrained(config, len(goal.styles))
   tx = _optimizer(config)
   penalty = penalties.tv(2.0) * (1 / config.size**2)
 
-  def loss_fn(
-    trained: Trained, data: tuple[Array, nets.Network, Objective]
-  ) -> tuple[Array, dict[str, Array]]:
-    x, seer, loss = data
+  def loss_fn(trained: Trained, data: tuple) -> tuple[Array, dict[str, Array]]:
+    x, shares, seer, styles = data
     edits = normalising_edits(trained.norms, {})
-    made = nets.with_params(start, trained.params)(x, edits)[1]['image']
+    net = nets.with_params(start, trained.params)
+    made = net(_input(x, shares), edits)[1]['image']
+    wanted = [style * shares[:, i] for i, style in enumerate(styles)]
     each = generate.perceptual_loss(
       seer,
       made,
       x,
-      loss,
+      sum(wanted[1:], wanted[0]),
       content_layer=config.content_layer,
       alpha=goal.alpha,
       beta=config.beta,
     )
     return (each + config.tv * penalty(made)).mean(), {}
 
-  def batch(step: int) -> tuple[np.ndarray, nets.Network, Objective]:
+  def batch(step: int) -> tuple:
     # The weights that see are arguments: as constants they would be compiled.
     x = crops(config, images, step, config.batch_size)
-    return x, seeing, goal.style
+    return x, _in_turn(step, len(x), len(goal.styles)), seeing, goal.styles
 
   # The last convolution gives the image itself.
   norms = new_norms(start, 'conv4') if config.norm == 'batch' else {}
@@ -109,19 +109,35 @@ def train_painter(
   return net, done.seconds
 
 
-def _untrained(config: ConfigDict) -> nets.Network:
+def _in_turn(step: int, count: int, styles: int) -> np.ndarray:
+  """One style for each image of a batch, all in turn, ``[B, S]``."""
+  at = step * count + np.arange(count)
+  return np.eye(styles, dtype=np.float32)[at % styles]
+
+
+def _input(x: Array, shares: Array) -> Array:
+  """What the network reads; one of a single style knows no shares."""
+  return x if shares.shape[-1] == 1 else generate.with_style(x, shares)
+
+
+def _untrained(config: ConfigDict, styles: int) -> nets.Network:
   """The network before training, which paints in grey."""
+  several = styles if styles > 1 else 0
   ops = transformation(
     config.width,
     config.blocks,
     resize=config.upsampling == 'resize',
     norm=config.norm == 'instance',
+    styles=several,
   )
+  spec = nets.architecture('fast_style').spec()
   spec = dataclasses.replace(
-    nets.architecture('fast_style').spec(), size=config.size
+    spec,
+    size=config.size,
+    mean=spec.mean + (0.0,) * several,
+    std=spec.std + (spec.scale,) * several,  # shares stay as they are
   )
-  shape = (config.size, config.size, 3)
-  params = init_params(ops, shape, jax.random.key(config.seed))
+  params = init_params(ops, spec.shape, jax.random.key(config.seed))
   if 'bias' in params['conv4']:  # else the squashed image is grey in itself
     params['conv4']['bias'] += 127.5
     params['conv4']['kernel'] *= _CONTRAST

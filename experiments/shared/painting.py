@@ -16,7 +16,10 @@ paint = jax.jit(generate.transformed, static_argnames='border')
 
 
 def painted(
-  net: nets.Network, image: np.ndarray, border: int = 40
+  net: nets.Network,
+  image: np.ndarray,
+  border: int = 40,
+  style: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
   """The ``image`` that a network makes, and the ``seconds`` of its second pass.
 
@@ -24,8 +27,11 @@ def painted(
     net: A network that makes images.
     image: The image, ``[H, W, 3]``.
     border: Pixels by which it is continued; see `vizlab.generate.transformed`.
+    style: Shares of the styles of a network of several, ``[S]``.
   """
-  made, seconds = second_pass(lambda: paint(net, image, border=border))
+  made, seconds = second_pass(
+    lambda: paint(net, image, border=border, style=style)
+  )
   return {'image': made, 'seconds': np.float64(seconds)}
 
 

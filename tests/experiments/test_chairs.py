@@ -79,7 +79,16 @@ def test_the_generator_learns_to_draw(tmp_path):
   iou = (one & other).sum((1, 2)) / (one | other).sum((1, 2))
   assert results['seen_iou'] == pytest.approx(float(iou.mean()), abs=0.02)
   assert results['nearest_iou'] < 1
-  assert read(tmp_path, 'shown')['turned'].shape == (3, 5, 16, 16, 4)
+  shown = read(tmp_path, 'shown')
+  assert shown['turned'].shape == (3, 5, 16, 16, 4)
+  # A unit alone, by hand.
+  unit, value = shown['alone_unit'][3, 2], shown['alone_value'][3, 2]
+  some_x = chairs.described(some, 6)
+  alone = jnp.zeros((16, 1, 1, 32)).at[..., unit].set(value)
+  _, acts = net(some_x, {'joined2_relu': lambda _: alone})
+  np.testing.assert_allclose(shown['alone'][3, 2], acts['drawn'][0], atol=0.02)
+  nothing = net(some_x, {'joined2_relu': jnp.zeros_like})[1]['drawn'][0]
+  assert jnp.abs(acts['drawn'][0] - nothing).max() > 0.05
 
 
 def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from tools import read, start, stops_of_the_same, write_pictures
 
 from vizlab import generate, io, nets, style
 from vizlab.runs.reader import read_metrics
+from vizlab_experiments.shared.painter_training import _in_turn
 
 LAYERS = ('relu1_1', 'relu2_1')
 
@@ -26,7 +27,7 @@ def test_the_network_learns_to_lower_the_loss(tmp_path):
   image = io.read_image('sample:star_and_square', shorter=48)
   painting = jnp.asarray(io.read_image('sample:swirls', shorter=48))
   scales = read(tmp_path, 'scales')
-  weights = 1 / (2 * scales['style'])
+  weights = 1 / (2 * scales['style'][0])
   losses = [
     generate.perceptual_loss(
       seeing,
@@ -91,7 +92,11 @@ def test_untrained_networks_paint_in_grey(settings, tmp_path):
     ),
     ({'content_layer': 'relu9'}, "config.content_layer: got 'relu9'"),
     ({'style_layers': 'relu9'}, "config.style_layers: got 'relu9'"),
-    ({'style': 'no.png'}, 'config.style: no such file'),
+    ({'styles': 'no.png'}, 'config.styles: no such file'),
+    (
+      {'norm': 'batch', 'styles': 'sample:swirls,sample:star_and_square'},
+      "config.norm: got 'batch' with 2 styles",
+    ),
     ({'photos': 'no.png'}, 'config.photos: no such file'),
     ({'width': 0}, 'config.width: got 0'),
     ({'beta': 0.0}, 'config.beta: got 0.0'),
@@ -102,3 +107,62 @@ def test_wrong_settings_are_named(change, message, tmp_path):
   with pytest.raises(ValueError, match=message):
     start('generate/fast_style', tmp_path / 'run', **change)
   assert not (tmp_path / 'run').exists()
+
+
+def test_one_network_paints_in_several_styles(tmp_path):
+  styles = ('sample:swirls', 'sample:crescent_and_cross', 'sample:swirls')
+  results = start(
+    'generate/fast_style', tmp_path, styles=styles, steps=7, compare=0
+  )
+  net = nets.load(tmp_path / 'fast_style.safetensors')
+  assert nets.param_count(net) == results['parameters']
+  image = io.read_image('sample:star_and_square', shorter=48)
+  made = [
+    generate.transformed(net, image, style=share)
+    for share in np.eye(3, dtype=np.float32)
+  ]
+  for s, picture in enumerate(made):
+    found = read(tmp_path, f'painted_{s}_0')['image']
+    np.testing.assert_allclose(found, picture, atol=0.02)  # half precision
+  # The loss of each by its own painting, by hand.
+  seeing = nets.load('minivgg', pool='avg')
+  scales = read(tmp_path, 'scales')
+  assert scales['style'].shape == (3, 2)
+  ratios = []
+  for picture, style_scale, path in zip(
+    made, scales['style'], styles, strict=True
+  ):
+    painting = jnp.asarray(io.read_image(path, shorter=48))
+    wanted = style.style_loss(
+      seeing, painting, LAYERS, weights=list(1 / (2 * style_scale))
+    )
+    one, other = (
+      generate.perceptual_loss(
+        seeing,
+        jnp.asarray(x)[None],
+        image[None],
+        wanted,
+        content_layer='relu2_1',
+        alpha=float(1 / scales['content']),
+        beta=10.0,
+      )[0]
+      for x in (picture, image)
+    )
+    ratios.append(one / other)
+  assert abs(results['loss'] - float(np.mean(ratios))) < 0.02
+  # Those between two styles begin with one and end with the other.
+  between = read(tmp_path, 'between_0')['images']
+  for picture, s in ((between[0], 0), (between[-1], 1)):
+    found = read(tmp_path, f'painted_{s}_0')['image']
+    np.testing.assert_allclose(picture, found, atol=1e-5)
+  assert np.abs(between[2] - between[0]).max() > 1e-3
+  assert read(tmp_path, 'between_1')['images'].shape == between.shape
+  # All were trained, each with its own scale.
+  scale = nets.get_params(net)['conv2_norm']['scale']
+  assert scale.shape == (3, 8)
+  assert min(np.abs(scale[i] - scale[i - 1]).max() for i in range(3)) > 1e-3
+
+
+def test_styles_take_turns():
+  shown = np.concatenate([_in_turn(step, 4, 3) for step in range(6)])
+  np.testing.assert_array_equal(shown, np.tile(np.eye(3), (8, 1)))

@@ -1,8 +1,12 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tools import start, write_pictures
 
 from vizlab import generate, io, nets, render
+from vizlab.nets.architectures.transformation import transformation
+from vizlab.nets.graph import init_params
 
 
 def test_pictures_are_those_of_the_network(tmp_path):
@@ -64,3 +68,58 @@ def test_a_damaged_photo_is_told_before_anything_is_written(tmp_path):
   with pytest.raises(ValueError, match=r'config.images: .*b\.png'):
     start('generate/stylise', tmp_path / 'run', images=str(tmp_path))
   assert not (tmp_path / 'run').exists()
+
+
+def two_styles(path):
+  """A network of two styles, as of `generate/fast_style`, with random norms."""
+  ops = transformation(4, 1, styles=2)
+  spec = nets.InputSpec(32, (0.0,) * 5, (1.0,) * 3 + (255.0,) * 2, 255.0)
+  params = init_params(ops, spec.shape, jax.random.key(0))
+  for name, values in params.items():
+    if name.endswith('_norm'):
+      values['bias'] = jax.random.normal(jax.random.key(1), (2, 1)) + jnp.ones(
+        values['bias'].shape
+      )
+  params['conv4']['bias'] += 120.0
+  params['conv4']['kernel'] *= 30
+  nets.save(nets.Network('fast_style', ops, spec, params), path)
+
+
+def test_photos_are_painted_in_each_style_or_a_mixture(tmp_path):
+  path = tmp_path / 'two.safetensors'
+  two_styles(path)
+  net = nets.load(path)
+  image = io.read_image('sample:star_and_square', shorter=24)
+  arguments = {'net': {'weights': str(path)}, 'size': 24}
+  results = start(
+    'generate/stylise',
+    tmp_path / 'run',
+    images='sample:star_and_square',
+    **arguments,
+  )
+  assert results['pictures'] == 2
+  made = [
+    generate.transformed(net, image, style=s) for s in np.eye(2, dtype='f')
+  ]
+  assert np.abs(made[0] - made[1]).max() > 0.05
+  for s, wanted in enumerate(made):
+    found = io.read_image(
+      str(tmp_path / 'run' / f'000_star_and_square_{s}.png')
+    )
+    assert (
+      np.abs(found - render.to_uint8(np.asarray(wanted)) / 255).max() < 0.01
+    )
+  half = start(
+    'generate/stylise',
+    tmp_path / 'half',
+    images='sample:star_and_square',
+    shares=(0.5, 0.25),
+    **arguments,
+  )
+  assert half['pictures'] == 1
+  wanted = generate.transformed(net, image, style=np.array([0.5, 0.25], 'f'))
+  found = io.read_image(str(tmp_path / 'half' / '000_star_and_square.png'))
+  assert np.abs(found - render.to_uint8(np.asarray(wanted)) / 255).max() < 0.01
+  with pytest.raises(ValueError, match=r'config.shares: got 3 .*one for each'):
+    start('generate/stylise', tmp_path / 'no', shares=(1, 1, 1), **arguments)
+  assert not (tmp_path / 'no').exists()

@@ -6,6 +6,7 @@ import pytest
 from vizlab import generate, nets
 from vizlab.nets.architectures.transformation import transformation
 from vizlab.nets.graph import init_params
+from vizlab.nets.layers import ConditionalInstanceNorm
 
 
 @pytest.fixture(scope='module', params=[True, False], ids=['resize', 'spread'])
@@ -98,30 +99,72 @@ def test_wrong_arguments_are_named(change, message):
     generate.transformed(copy, **arguments)
 
 
-def test_mixtures_go_from_style_to_style(net):
-  params = nets.get_params(net)
-  key, tables = jax.random.key(1), {}
-  for i, (name, values) in enumerate(params.items()):
-    tables[name] = dict(values)
-    if name.endswith('_norm'):
-      tables[name] = {
-        k: jax.random.normal(jax.random.fold_in(key, i), (3, *v.shape))
-        for k, v in values.items()
-      }
-  last = jnp.array([0.0, 0.0, 1.0])
-  one = generate.mixed_styles(tables, last)
-  half = jax.jit(generate.mixed_styles)(tables, jnp.array([0.5, 0.5, 0.0]))
-  for name, values in tables.items():
+def conditional(styles):
+  """A conditional network, and random parameters with a style's tables."""
+  ops = transformation(4, 1, styles=styles)
+  spec = nets.InputSpec(16, (0.0,) * (3 + styles), (1.0,) * (3 + styles))
+  params = init_params(ops, spec.shape, jax.random.key(0))
+  for i, values in enumerate(params.values()):
     for k, v in values.items():
-      if v.ndim == 2 and name.endswith('_norm'):
-        np.testing.assert_allclose(one[name][k], v[2], rtol=1e-6)
-        np.testing.assert_allclose(half[name][k], (v[0] + v[1]) / 2, rtol=1e-5)
-      else:
-        assert one[name][k] is v
-  x = jax.random.uniform(jax.random.key(2), (16, 16, 3))
-  made = generate.transformed(nets.with_params(net, one), x, border=0)
-  assert made.shape == x.shape
-  with pytest.raises(ValueError, match='weights: got 2, expected one .* 3'):
-    generate.mixed_styles(tables, last[:2])
-  with pytest.raises(ValueError, match='params: got no scale or bias'):
-    generate.mixed_styles(params, last)
+      if v.ndim == 2:
+        values[k] = jax.random.normal(jax.random.key(i), v.shape)
+  params['conv4'] = {k: 30 * v + 1 for k, v in params['conv4'].items()}
+  return nets.Network('fast_style', ops, spec, params)
+
+
+def test_each_style_is_a_network_of_its_own(tmp_path):
+  """A mixture has the sums of scales and biases (Dumoulin et al. 2017)."""
+  net = conditional(3)
+  plain = transformation(4, 1)
+  spec = nets.InputSpec(16, (0.0,) * 3, (1.0,) * 3)
+  x = jax.random.uniform(jax.random.key(2), (2, 16, 16, 3))
+  for share in ([0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.5, 0.25, 0.0]):
+    share = jnp.array(share)
+    params = {
+      name: {k: share @ v if v.ndim == 2 else v for k, v in values.items()}
+      for name, values in nets.get_params(net).items()
+    }
+    alone = nets.Network('fast_style', plain, spec, params)
+    wanted = generate.transformed(alone, x, border=4)
+    found = generate.transformed(net, x, border=4, style=share)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert np.ptp(found) > 0.1
+  # One style for each image.
+  each = jnp.array([[0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
+  found = generate.transformed(net, x, border=4, style=each)
+  for image, share, got in zip(x, each, found, strict=True):
+    wanted = generate.transformed(net, image, border=4, style=share)
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+  nets.save(net, tmp_path / 'net.safetensors')
+  again = nets.load(tmp_path / 'net.safetensors')
+  assert again.ops == net.ops and again.spec == net.spec
+
+
+def test_shares_are_constant_channels():
+  x = jax.random.uniform(jax.random.key(0), (2, 5, 4, 3))
+  found = generate.with_style(x, [0.25, 0.75])
+  np.testing.assert_array_equal(found[..., :3], x)
+  wanted = jnp.broadcast_to(jnp.array([0.25, 0.75]), (2, 5, 4, 2))
+  np.testing.assert_array_equal(found[..., 3:], wanted)
+  each = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+  found = jax.jit(generate.with_style)(x, each)
+  np.testing.assert_array_equal(found[:, 2, 3, 3:], each)
+  one = jax.vmap(generate.with_style)(x, each)
+  np.testing.assert_array_equal(one, found)
+
+
+@pytest.mark.parametrize('shape', [(), (3, 2), (2, 1, 2)])
+def test_shares_of_another_batch_are_refused(shape):
+  with pytest.raises(ValueError, match='style: got shape'):
+    generate.with_style(jnp.zeros((2, 5, 4, 3)), jnp.zeros(shape))
+
+
+def test_styles_need_their_shares():
+  with pytest.raises(ValueError, match='expected .*, 6]'):
+    generate.transformed(conditional(3), jnp.zeros((16, 16, 3)), border=0)
+  with pytest.raises(ValueError, match='styles: got 2 without normalisation'):
+    transformation(4, 1, norm=False, styles=2)
+  norm = ConditionalInstanceNorm('norm', styles=3)
+  with pytest.raises(ValueError, match='styles: got inputs of .* of 3 shares'):
+    norm.out_shape((8, 8, 4), (2,))
+  assert norm.offset({'bias': jnp.zeros((3, 4))}) is None

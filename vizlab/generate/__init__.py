@@ -8,7 +8,7 @@ from vizlab.generate.artefacts import border_contrast, grid_energy
 from vizlab.generate.diversity import diversity
 from vizlab.generate.perceptual import feature_loss, perceptual_loss
 from vizlab.generate.sampling import Samples, sample
-from vizlab.generate.transform import mixed_styles, transformed
+from vizlab.generate.transform import transformed, with_style
 
 __all__ = [
   'Samples',
@@ -16,8 +16,8 @@ __all__ = [
   'diversity',
   'feature_loss',
   'grid_energy',
-  'mixed_styles',
   'perceptual_loss',
   'sample',
   'transformed',
+  'with_style',
 ]

@@ -1,14 +1,12 @@
 """Images by image transformation networks."""
 
-from collections.abc import Mapping
-
 import jax.numpy as jnp
 
 from vizlab.objectives.base import activation
 from vizlab.objectives.contract import run_net
 from vizlab.types import Array, Net, check_image
 
-__all__ = ['mixed_styles', 'transformed']
+__all__ = ['transformed', 'with_style']
 
 
 def transformed(
@@ -19,6 +17,7 @@ def transformed(
   border: int = 40,
   multiple: int = 4,
   factor: int = 1,
+  style: Array | None = None,
 ) -> Array:
   """Image that a transformation network makes of an image.
 
@@ -35,6 +34,7 @@ def transformed(
     multiple: Number that divides the sides which the network can take.
     factor: By how much the sides of the image grow, 4 for
       ``super_resolution_x4``.
+    style: Shares of the styles of a network of several; see `with_style`.
 
   Returns:
     ``[..., factor H, factor W, 3]`` in [0, 1].
@@ -66,6 +66,8 @@ def transformed(
   # A side of one pixel has no mirror image.
   mode = 'reflect' if min(height, width) > 1 else 'edge'
   padded = jnp.pad(image, [*lead, *sides, (0, 0)], mode)
+  if style is not None:
+    padded = with_style(padded, style)
   made = activation(run_net(net, padded)[1], layer)
   rows, columns = (factor * n for n in padded.shape[-3:-1])
   if made.shape[-3:] != (rows, columns, 3):
@@ -89,49 +91,56 @@ def _sides(length: int, border: int, multiple: int) -> tuple[int, int]:
   return before, total - length - before
 
 
-def mixed_styles(
-  params: Mapping[str, Mapping[str, Array]], weights: Array
-) -> dict[str, dict[str, Array]]:
-  """Parameters of a mixture of the styles of a conditional network.
+def _sides(length: int, border: int, multiple: int) -> tuple[int, int]:
+  """Pixels before and after, so that ``multiple`` divides the sum."""
+  total = length + 2 * border
+  total += -total % multiple
+  before = (total - length) // 2
+  return before, total - length - before
 
-  Conditional instance normalisation has a scale and a bias for each style; all
-  other parameters are shared. A mixture has their weighted sums, so that
-  ``nets.with_params(net, mixed_styles(params, one_hot))`` is the network of one
-  style, and those between two go from one to the other.
+
+def with_style(image: Array, style: Array) -> Array:
+  """An image and the shares of styles, the input of a network of several.
+
+  All styles of a network with conditional instance normalisation share its
+  convolutions. Each is a scale and a bias of each channel, and a mixture has
+  the weighted sums of the styles'.
 
   Args:
-    params: Parameters by layer; a ``scale`` and a ``bias`` ``[S, C]`` are those
-      of S styles, all others are returned as they are.
-    weights: ``[S]``, usually of sum 1.
+    image: ``[..., H, W, 3]`` in [0, 1].
+    style: Shares of the styles, usually of sum 1: ``[S]`` for all images, or
+      ``[..., S]``.
+
+  Returns:
+    ``[..., H, W, 3 + S]``, with a constant channel for each style.
 
   Raises:
-    ValueError: No layer has several styles, or another number than there are
-      weights.
+    ValueError: The image has another shape, or the shares suit no batch of it.
 
   References:
     Dumoulin, Shlens & Kudlur 2017, equation 5 and section 3.2.
 
   >>> import jax.numpy as jnp
-  >>> table = {'norm': {'scale': jnp.eye(2), 'bias': jnp.zeros((2, 2))}}
-  >>> mixed_styles(table, jnp.array([0.25, 0.75]))['norm']['scale'].tolist()
-  [0.25, 0.75]
+  >>> half_and_half = with_style(jnp.zeros((8, 9, 3)), jnp.array([0.5, 0.5]))
+  >>> half_and_half.shape
+  (8, 9, 5)
   """
-  mixed, found = {}, False
-  for layer, values in params.items():
-    mixed[layer] = dict(values)
-    for name in ('scale', 'bias'):
-      table = values.get(name)
-      if table is not None and table.ndim == 2:
-        found = True
-        if table.shape[0] != len(weights):
-          raise ValueError(
-            f'weights: got {len(weights)}, expected one for each of the '
-            f'{table.shape[0]} styles of {layer!r}'
-          )
-        mixed[layer][name] = weights @ table
-  if not found:
+  check_image(image, 'image')
+  style = jnp.asarray(style, image.dtype)
+  if not style.ndim or style.shape[:-1] not in ((), image.shape[:-3]):
     raise ValueError(
-      'params: got no scale or bias of shape [S, C], expected those of a '
-      'conditional network'
+      f'style: got shape {style.shape}, expected [S] or '
+      f'{[*image.shape[:-3], "S"]}'
     )
-  return mixed
+  grid = (*image.shape[:-1], style.shape[-1])
+  ahead = (1,) * (image.ndim - 2 - style.ndim)
+  planes = style.reshape(*ahead, *style.shape[:-1], 1, 1, style.shape[-1])
+  return jnp.concatenate([image, jnp.broadcast_to(planes, grid)], -1)
+
+
+def _sides(length: int, border: int, multiple: int) -> tuple[int, int]:
+  """Pixels before and after, so that ``multiple`` divides the sum."""
+  total = length + 2 * border
+  total += -total % multiple
+  before = (total - length) // 2
+  return before, total - length - before

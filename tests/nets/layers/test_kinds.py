@@ -5,7 +5,10 @@ import jax.numpy as jnp
 
 from vizlab import nets, rules
 from vizlab.nets import layers
-from vizlab.nets.architectures.transformation import generator
+from vizlab.nets.architectures.transformation import (
+  generator,
+  transformation,
+)
 from vizlab.nets.graph import infer_shapes, wiring
 from vizlab.nets.layers import Layer, Pointwise
 
@@ -19,6 +22,7 @@ def test_every_kind_of_layer_is_used():
   built = [nets.architecture(name).layers() for name in nets.names()]
   # Not in the catalog.
   built.append(generator({'style': 2}, (4,), side=2))
+  built.append(transformation(4, 1, styles=2))
   built.append(nets.with_template_masks(nets.load('minivgg'), ['relu5_2']).ops)
   used = {type(op) for ops in built for op in ops}
   assert kinds == {*used, Layer, Pointwise}  # the last two are bases

@@ -6,8 +6,10 @@ from vizlab.nets.layers import (
   Add,
   Channels,
   Concat,
+  ConditionalInstanceNorm,
   Conv,
   ConvTranspose,
+  GlobalPool,
   InstanceNorm,
   Layer,
   Pad,
@@ -32,7 +34,12 @@ _BYTE = 1 / 255
 
 
 def transformation(
-  width: int = 32, blocks: int = 5, *, resize: bool = True, norm: bool = True
+  width: int = 32,
+  blocks: int = 5,
+  *,
+  resize: bool = True,
+  norm: bool = True,
+  styles: int = 0,
 ) -> tuple[Layer, ...]:
   """Layers of an image transformation network (Johnson et al. 2016).
 
@@ -47,12 +54,23 @@ def transformation(
       of Engstrom's Fast Style Transfer: transposed convolutions, zeros around,
       every convolution normalised, and ``150 tanh(x) + 127.5`` as bytes.
     norm: Whether convolutions are followed by instance normalisation.
+    styles: Number of styles, which share all but the normalisation. Then the
+      input has as many channels more as there are styles, the share of each
+      (`vizlab.generate.with_style`). 0 for a network of one style.
+
+  Raises:
+    ValueError: There are styles, and no normalisation that knows them.
 
   References:
     Johnson, Alahi & Fei-Fei 2016, supplementary material; Ulyanov, Vedaldi &
     Lempitsky 2017 (instance normalisation); Odena, Dumoulin & Olah 2016
-    (resize-convolutions).
+    (resize-convolutions); Dumoulin, Shlens & Kudlur 2017 (several styles).
   """
+  if styles and not norm:
+    raise ValueError(
+      f'styles: got {styles} without normalisation, expected 0, or norm=True'
+    )
+  epsilon = 1e-5 if resize else 1e-3
 
   def conv(
     name: str, features: int, kernel: int, stride: int = 1, relu: bool = True
@@ -67,8 +85,12 @@ def transformation(
     yield from normed(name, relu)
 
   def normed(name: str, relu: bool) -> Iterator[Layer]:
-    if norm:
-      yield InstanceNorm(f'{name}_norm', 1e-5 if resize else 1e-3)
+    if styles:
+      yield ConditionalInstanceNorm(
+        f'{name}_norm', epsilon, styles, inputs=(name, 'shares')
+      )
+    elif norm:
+      yield InstanceNorm(f'{name}_norm', epsilon)
     if relu:
       yield ReLU(f'{name}_relu')
 
@@ -81,7 +103,14 @@ def transformation(
       yield from normed(name, True)
 
   wide = 4 * width
-  ops = [*conv('conv1', width, 9), *conv('conv2', 2 * width, 3, 2)]
+  ops: list[Layer] = []
+  if styles:
+    ops += [
+      Channels('style', 3, styles, inputs=(None,)),
+      GlobalPool('shares'),
+      Channels('picture', 0, 3, inputs=(None,)),
+    ]
+  ops += [*conv('conv1', width, 9), *conv('conv2', 2 * width, 3, 2)]
   ops += conv('conv3', wide, 3, 2)
   for i in range(1, blocks + 1):
     before = ops[-1].name

@@ -11,6 +11,7 @@ from vizlab.nets.layers.attention import (
 from vizlab.nets.layers.base import Layer, Params, Pointwise, Shape
 from vizlab.nets.layers.conv import conv2d
 from vizlab.nets.layers.imaging import (
+  ConditionalInstanceNorm,
   ConvTranspose,
   InstanceNorm,
   Pad,
@@ -43,6 +44,7 @@ __all__ = [
   'BatchNorm',
   'Channels',
   'Concat',
+  'ConditionalInstanceNorm',
   'Conv',
   'ConvTranspose',
   'Dense',

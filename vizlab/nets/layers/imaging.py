@@ -1,6 +1,7 @@
 """Layers of networks that make images."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +14,14 @@ from vizlab.nets.layers.linear import he_normal
 from vizlab.rules import Rules
 from vizlab.types import Array
 
-__all__ = ['ConvTranspose', 'InstanceNorm', 'Pad', 'Rescale', 'Upsample']
+__all__ = [
+  'ConditionalInstanceNorm',
+  'ConvTranspose',
+  'InstanceNorm',
+  'Pad',
+  'Rescale',
+  'Upsample',
+]
 
 _MODES = {'zeros': 'constant', 'reflect': 'reflect', 'wrap': 'wrap'}
 
@@ -163,19 +171,67 @@ class InstanceNorm(Layer):
 
   def init(self, key: Array, shape: Shape) -> Params:
     """Scale 1 and bias 0."""
-    size = shape[-1:]
+    shapes = self.param_shapes(shape)
     return {
-      'scale': jnp.ones(size, jnp.float32),
-      'bias': jnp.zeros(size, jnp.float32),
+      'scale': jnp.ones(shapes['scale'], jnp.float32),
+      'bias': jnp.zeros(shapes['bias'], jnp.float32),
     }
 
   def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
     """Normalises each channel, then scales and shifts it."""
     rules.refuse_relevance(self)
-    away = xs[0] - xs[0].mean((1, 2), keepdims=True)
+    scale, bias = (params[k][None, None, None] for k in ('scale', 'bias'))
+    return self._normalised(xs[0], scale, bias)
+
+  def _normalised(self, x: Array, scale: Array, bias: Array) -> Array:
+    away = x - x.mean((1, 2), keepdims=True)
     var = jnp.square(away).mean((1, 2), keepdims=True)
-    scale = params['scale'][None, None, None] * lax.rsqrt(var + self.epsilon)
-    return away * scale + params['bias'][None, None, None]
+    return away * (scale * lax.rsqrt(var + self.epsilon)) + bias
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionalInstanceNorm(InstanceNorm):
+  """Instance normalisation with a scale and a bias for each of several styles.
+
+  Its second input is a vector, the share of each style ``[S]``. Scale and bias
+  are the weighted sums of the styles', so that shares between those of two
+  styles go from one to the other (Dumoulin et al. 2017, equation 5 and section
+  3.2).
+
+  Attributes:
+    styles: Number of styles, S.
+  """
+
+  styles: int = 1
+
+  complete_biases: ClassVar[bool] = False
+
+  def param_shapes(self, shape: Shape) -> dict[str, Shape]:
+    """Two tables ``[S, C]``."""
+    table = self.styles, shape[-1]
+    return {'scale': table, 'bias': table}
+
+  def out_shape(self, *shapes: Shape) -> Shape:
+    """Shape of the map."""
+    if len(shapes) != 2 or shapes[1] != (self.styles,):
+      raise ValueError(
+        f'styles: got inputs of {[*shapes]} for {self.name!r}, expected a map '
+        f'and a vector of {self.styles} shares'
+      )
+    return shapes[0]
+
+  def offset(self, params: Params) -> Array | None:
+    """None: it is another for each image."""
+    return None
+
+  def __call__(self, params: Params, rules: Rules, *xs: Array) -> Array:
+    """Normalises each channel, then scales and shifts it by its style."""
+    rules.refuse_relevance(self)
+    x, shares = xs
+    scale, bias = (
+      (shares @ params[k])[:, None, None] for k in ('scale', 'bias')
+    )
+    return self._normalised(x, scale, bias)
 
 
 @dataclasses.dataclass(frozen=True)
