@@ -52,8 +52,11 @@ def get_config(arg: str = '') -> ConfigDict:
   # A folder (or pattern) of photos instead.
   config.photos = placeholder(str)
   config.size = 96  # pixels of the squares that are cut out of them
+  # 'pyramid': the network of several resolutions (Ulyanov et al. 2016).
+  config.form = 'residual'
   config.width = 16  # channels of the first convolution
   config.blocks = 3  # residual blocks
+  config.scales = 5  # resolutions of a pyramid
   config.upsampling = 'resize'  # 'transposed'
   config.norm = 'instance'  # 'batch'
   config.batch_size = 4
@@ -81,6 +84,11 @@ def get_test_config() -> ConfigDict:
   config.batch_size, config.steps, config.compare = 2, 3, 2
   config.shown_size = 48
   return config
+
+
+def sweep_form(add) -> None:
+  """The residual network, and a pyramid of about as many parameters."""
+  add(add.product(form=('residual', 'pyramid')))
 
 
 def sweep_norm(add) -> None:

@@ -41,6 +41,7 @@ __all__ = ['prepare', 'run']
 
 _UPSAMPLING = ('resize', 'transposed')
 _NORMS = ('instance', 'batch')
+_FORMS = ('residual', 'pyramid')
 _LARGER = 1.25  # side of the images from which squares are cut, as a multiple
 _BETWEEN = 5  # mixtures of two styles, they among them
 _MEASURED = 8  # images that the parts of the loss are measured on
@@ -68,31 +69,16 @@ class Inputs(NamedTuple):
 
 def prepare(config: ConfigDict) -> Inputs:
   """Reads and checks the inputs."""
-  need_positive(config, 'width', 'size', 'style_size', 'shown_size')
+  need_positive(config, 'width', 'scales', 'size', 'style_size', 'shown_size')
   need_positive(config, 'batch_size', 'steps', 'learning_rate', 'beta')
   need_not_negative(config, 'alpha', 'tv', 'blocks', 'compare')
   check_ema(config)
-  each_of('config.upsampling', [config.upsampling], _UPSAMPLING)
-  each_of('config.norm', [config.norm], _NORMS)
-  if config.norm == 'batch' and config.upsampling == 'transposed':
-    raise ValueError(
-      "config.norm: got 'batch' with transposed upsampling, expected 'instance'"
-    )
-  for name in ('size', 'style_size', 'shown_size'):
-    if config[name] < style.LEAST or (name == 'size' and config.size % 4):
-      raise ValueError(
-        f'config.{name}: got {config[name]}, expected at least {style.LEAST}'
-        + (' and a multiple of 4' if name == 'size' else '')
-      )
+  names = picture_paths(config, 'styles')
+  _check_network(config, len(names))
   seeing = load_net(config)
   layers = listed(config.style_layers)
   check_layers(seeing, 'content_layer', [config.content_layer])
   check_layers(seeing, 'style_layers', layers)
-  names = picture_paths(config, 'styles')
-  if config.norm == 'batch' and len(names) > 1:
-    raise ValueError(
-      f"config.norm: got 'batch' with {len(names)} styles, expected 'instance'"
-    )
   paintings = tuple(
     read_picture('styles', path, shorter=config.style_size) for path in names
   )
@@ -111,6 +97,37 @@ def prepare(config: ConfigDict) -> Inputs:
       painting_setting='style_size',
     )
   return Inputs(config, seeing, paintings, names, images, shown)
+
+
+def _check_network(config: ConfigDict, styles: int) -> None:
+  """Checks what the network is made of, and the sizes that it takes."""
+  each_of('config.form', [config.form], _FORMS)
+  each_of('config.upsampling', [config.upsampling], _UPSAMPLING)
+  each_of('config.norm', [config.norm], _NORMS)
+  pyramid = config.form == 'pyramid'
+  transposed = config.upsampling == 'transposed'
+  for setting, value, other, there in (
+    ('norm', 'instance', 'transposed upsampling', transposed),
+    ('norm', 'instance', 'a pyramid', pyramid),
+    ('norm', 'instance', f'{styles} styles', styles > 1),
+    ('upsampling', 'resize', 'a pyramid', pyramid),
+    ('form', 'residual', f'{styles} styles', styles > 1),
+  ):
+    if there and config[setting] != value:
+      raise ValueError(
+        f'config.{setting}: got {config[setting]!r} with {other}, expected '
+        f'{value!r}'
+      )
+  multiple = 2 ** (config.scales - 1) if pyramid else 4
+  for name in ('size', 'style_size', 'shown_size'):
+    least, divisor = style.LEAST, ''
+    if name == 'size':
+      least = max(least, 2 * multiple)
+      divisor = f' and a multiple of {multiple}'
+    if config[name] < least or (divisor and config.size % multiple):
+      raise ValueError(
+        f'config.{name}: got {config[name]}, expected at least {least}{divisor}'
+      )
 
 
 def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:

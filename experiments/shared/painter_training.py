@@ -9,7 +9,10 @@ import optax
 from ml_collections import ConfigDict
 
 from vizlab import generate, nets, penalties
-from vizlab.nets.architectures.transformation import transformation
+from vizlab.nets.architectures.transformation import (
+  texture_generator,
+  transformation,
+)
 from vizlab.nets.graph import init_params
 from vizlab.objectives import Objective
 from vizlab.runs.recorder import Recorder
@@ -122,6 +125,8 @@ def _input(x: Array, shares: Array) -> Array:
 
 def _untrained(config: ConfigDict, styles: int) -> nets.Network:
   """The network before training, which paints in grey."""
+  if config.form == 'pyramid':
+    return _pyramid(config)
   several = styles if styles > 1 else 0
   ops = transformation(
     config.width,
@@ -142,6 +147,14 @@ def _untrained(config: ConfigDict, styles: int) -> nets.Network:
     params['conv4']['bias'] += 127.5
     params['conv4']['kernel'] *= _CONTRAST
   return nets.Network('fast_style', ops, spec, params)
+
+
+def _pyramid(config: ConfigDict) -> nets.Network:
+  """That of several resolutions, which needs no noise to paint a picture."""
+  ops = texture_generator(config.scales, config.width, noise=0, picture=True)
+  spec = nets.InputSpec(config.size, (0.5,) * 3, (0.25,) * 3)
+  params = init_params(ops, spec.shape, jax.random.key(config.seed))
+  return nets.Network('fast_style_pyramid', ops, spec, params)
 
 
 def _optimizer(config: ConfigDict) -> optax.GradientTransformation:

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from vizlab import generate, nets
+from vizlab.nets.layers import AveragePool
 from vizlab.types import Array
 
 __all__ = ['GRID', 'paint', 'painted', 'second_pass']
 
 GRID = 4  # pixels of the mesh that two enlargements leave
-paint = jax.jit(generate.transformed, static_argnames='border')
 
 
 def painted(
@@ -29,10 +29,34 @@ def painted(
     border: Pixels by which it is continued; see `vizlab.generate.transformed`.
     style: Shares of the styles of a network of several, ``[S]``.
   """
-  made, seconds = second_pass(
-    lambda: paint(net, image, border=border, style=style)
-  )
+  made, seconds = second_pass(lambda: paint(net, image, border, style))
   return {'image': made, 'seconds': np.float64(seconds)}
+
+
+def paint(
+  net: nets.Network,
+  image: np.ndarray,
+  border: int = 40,
+  style: np.ndarray | None = None,
+) -> Array:
+  """The image that a network makes, as of `painted`, ``[H, W, 3]``."""
+  if style is not None:
+    image = generate.with_style(image, style)
+  return _transformed(net, image, border=border, multiple=_multiple(net))
+
+
+_transformed = jax.jit(
+  generate.transformed, static_argnames=('border', 'multiple')
+)
+
+
+def _multiple(net: nets.Network) -> int:
+  """What divides the sides that a network takes.
+
+  Two strides of 2, or the halvings of the picture in a pyramid.
+  """
+  halved = sum(isinstance(op, AveragePool) for op in net.ops)
+  return max(GRID, 2**halved)
 
 
 def second_pass(call: Callable[[], Array]) -> tuple[np.ndarray, float]:

@@ -67,7 +67,12 @@ def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
   'settings',
-  [{}, {'upsampling': 'transposed'}, {'norm': 'batch'}],
+  [
+    {},
+    {'upsampling': 'transposed'},
+    {'norm': 'batch'},
+    {'form': 'pyramid', 'scales': 3},
+  ],
   ids=str,
 )
 def test_untrained_networks_paint_in_grey(settings, tmp_path):
@@ -86,6 +91,24 @@ def test_untrained_networks_paint_in_grey(settings, tmp_path):
     ({'style_layers': 'fc'}, "config.style_layers: 'fc' gives a vector"),
     ({'upsampling': 'bilinear'}, "config.upsampling: got 'bilinear'"),
     ({'norm': 'layer'}, "config.norm: got 'layer'"),
+    ({'form': 'square'}, "config.form: got 'square'"),
+    (
+      {'form': 'pyramid', 'styles': 'sample:swirls,sample:swirls'},
+      "config.form: got 'pyramid' with 2 styles, expected 'residual'",
+    ),
+    (
+      {'form': 'pyramid', 'norm': 'batch'},
+      "config.norm: got 'batch' with a pyramid, expected 'instance'",
+    ),
+    (
+      {'form': 'pyramid', 'upsampling': 'transposed'},
+      "config.upsampling: got 'transposed' with a pyramid, expected 'resize'",
+    ),
+    (
+      {'form': 'pyramid', 'size': 40},
+      'config.size: got 40, expected at least 32 and a multiple of 16',
+    ),
+    ({'scales': 0}, 'config.scales: got 0'),
     (
       {'norm': 'batch', 'upsampling': 'transposed'},
       "config.norm: got 'batch' with transposed",
@@ -118,7 +141,7 @@ def test_one_network_paints_in_several_styles(tmp_path):
   assert nets.param_count(net) == results['parameters']
   image = io.read_image('sample:star_and_square', shorter=48)
   made = [
-    generate.transformed(net, image, style=share)
+    generate.transformed(net, generate.with_style(image, share))
     for share in np.eye(3, dtype=np.float32)
   ]
   for s, picture in enumerate(made):
@@ -161,6 +184,31 @@ def test_one_network_paints_in_several_styles(tmp_path):
   scale = nets.get_params(net)['conv2_norm']['scale']
   assert scale.shape == (3, 8)
   assert min(np.abs(scale[i] - scale[i - 1]).max() for i in range(3)) > 1e-3
+
+
+def test_a_pyramid_learns_and_paints_any_photo(tmp_path):
+  results = start(
+    'generate/fast_style', tmp_path, form='pyramid', scales=4, steps=60,
+    learning_rate=0.01,
+  )  # fmt: skip
+  rows = [row['training/loss'] for row in read_metrics(tmp_path)]
+  assert rows[-1] < 0.8 * rows[0]
+  net = nets.load(tmp_path / 'fast_style.safetensors')
+  assert nets.param_count(net) == results['parameters']
+  image = io.read_image('sample:star_and_square', shorter=48)
+  wanted = generate.transformed(net, image, multiple=8)
+  found = read(tmp_path, 'painted_0_0')['image']
+  np.testing.assert_allclose(found, wanted, atol=0.02)  # half precision
+  start(
+    'generate/stylise',
+    tmp_path / 'run',
+    net={'weights': str(tmp_path / 'fast_style.safetensors')},
+    images='sample:star_and_square',
+    size=45,
+  )
+  assert io.read_image(
+    str(tmp_path / 'run' / '000_star_and_square.png')
+  ).shape == (45, 45, 3)
 
 
 def test_styles_take_turns():

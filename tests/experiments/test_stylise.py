@@ -99,7 +99,8 @@ def test_photos_are_painted_in_each_style_or_a_mixture(tmp_path):
   )
   assert results['pictures'] == 2
   made = [
-    generate.transformed(net, image, style=s) for s in np.eye(2, dtype='f')
+    generate.transformed(net, generate.with_style(image, s))
+    for s in np.eye(2, dtype='f')
   ]
   assert np.abs(made[0] - made[1]).max() > 0.05
   for s, wanted in enumerate(made):
@@ -117,7 +118,9 @@ def test_photos_are_painted_in_each_style_or_a_mixture(tmp_path):
     **arguments,
   )
   assert half['pictures'] == 1
-  wanted = generate.transformed(net, image, style=np.array([0.5, 0.25], 'f'))
+  wanted = generate.transformed(
+    net, generate.with_style(image, np.array([0.5, 0.25], 'f'))
+  )
   found = io.read_image(str(tmp_path / 'half' / '000_star_and_square.png'))
   assert np.abs(found - render.to_uint8(np.asarray(wanted)) / 255).max() < 0.01
   with pytest.raises(ValueError, match=r'config.shares: got 3 .*one for each'):

@@ -126,14 +126,16 @@ def test_each_style_is_a_network_of_its_own(tmp_path):
     }
     alone = nets.Network('fast_style', plain, spec, params)
     wanted = generate.transformed(alone, x, border=4)
-    found = generate.transformed(net, x, border=4, style=share)
+    found = generate.transformed(net, generate.with_style(x, share), border=4)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     assert np.ptp(found) > 0.1
   # One style for each image.
   each = jnp.array([[0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
-  found = generate.transformed(net, x, border=4, style=each)
+  found = generate.transformed(net, generate.with_style(x, each), border=4)
   for image, share, got in zip(x, each, found, strict=True):
-    wanted = generate.transformed(net, image, border=4, style=share)
+    wanted = generate.transformed(
+      net, generate.with_style(image, share), border=4
+    )
     np.testing.assert_allclose(got, wanted, atol=1e-5)
   nets.save(net, tmp_path / 'net.safetensors')
   again = nets.load(tmp_path / 'net.safetensors')

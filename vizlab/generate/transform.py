@@ -17,7 +17,6 @@ def transformed(
   border: int = 40,
   multiple: int = 4,
   factor: int = 1,
-  style: Array | None = None,
 ) -> Array:
   """Image that a transformation network makes of an image.
 
@@ -28,13 +27,13 @@ def transformed(
   Args:
     net: A network whose activation ``layer`` is an image, such as
       ``fast_style`` or ``super_resolution_x4``.
-    image: ``[..., H, W, 3]`` in [0, 1].
+    image: ``[..., H, W, 3]`` in [0, 1], or with further channels that the
+      network reads, such as those of `with_style`.
     layer: Name of that activation.
     border: Pixels by which the image is continued on each side.
     multiple: Number that divides the sides which the network can take.
     factor: By how much the sides of the image grow, 4 for
       ``super_resolution_x4``.
-    style: Shares of the styles of a network of several; see `with_style`.
 
   Returns:
     ``[..., factor H, factor W, 3]`` in [0, 1].
@@ -66,8 +65,6 @@ def transformed(
   # A side of one pixel has no mirror image.
   mode = 'reflect' if min(height, width) > 1 else 'edge'
   padded = jnp.pad(image, [*lead, *sides, (0, 0)], mode)
-  if style is not None:
-    padded = with_style(padded, style)
   made = activation(run_net(net, padded)[1], layer)
   rows, columns = (factor * n for n in padded.shape[-3:-1])
   if made.shape[-3:] != (rows, columns, 3):

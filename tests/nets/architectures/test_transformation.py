@@ -82,3 +82,33 @@ def test_sides_are_multiples_of_the_coarsest_step():
 def test_numbers_of_textures_are_positive(wrong):
   with pytest.raises(ValueError, match=f'{wrong}: got 0, expected at least 1'):
     texture_generator(**{wrong: 0})
+
+
+@pytest.mark.parametrize('noise', [0, 2])
+def test_a_picture_is_read_at_each_resolution_beside_its_noise(noise):
+  ops = texture_generator(3, 4, noise=noise, picture=True)
+  count = 3 + 3 * noise
+  spec = nets.InputSpec(16, (0.0,) * count, (1.0,) * count)
+  params = init_params(ops, spec.shape, jax.random.key(0))
+  net = nets.Network('painter', ops, spec, params)
+  x = jax.random.uniform(jax.random.key(1), (16, 24, count))
+  _, acts = net(x)
+  assert acts['image'].shape == (16, 24, 3)
+  photo = np.asarray(x[..., :3])
+  half = photo.reshape(8, 2, 12, 2, 3).mean((1, 3))
+  quarter = photo.reshape(4, 4, 6, 4, 3).mean((1, 3))
+  for i, want in ((3, photo), (2, half), (1, quarter)):
+    np.testing.assert_allclose(acts[f'sources{i}'][..., :3], want, atol=1e-6)
+    if noise:
+      first, step = 3 + (i - 1) * noise, 2 ** (3 - i)
+      drawn = x[::step, ::step, first : first + noise]
+      np.testing.assert_array_equal(acts[f'sources{i}'][..., 3:], drawn)
+  # Its border is no other side of it.
+  far = x.at[:, -1].set(1.0)
+  near = acts['noise3_block_conv1'][:, 0]
+  np.testing.assert_array_equal(net(far)[1]['noise3_block_conv1'][:, 0], near)
+
+
+def test_noise_may_be_missing_beside_a_picture_only():
+  with pytest.raises(ValueError, match='noise: got -1, expected at least 0'):
+    texture_generator(noise=-1, picture=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vizlab.nets.layers import (
   Add,
+  AveragePool,
   Channels,
   Concat,
   ConditionalInstanceNorm,
@@ -18,6 +19,7 @@ from vizlab.nets.layers import (
   Subsample,
   Upsample,
 )
+from vizlab.rules import PoolWindow
 
 __all__ = [
   'FACTORS',
@@ -173,7 +175,7 @@ def super_resolution(
 
 
 def texture_generator(
-  scales: int = 5, width: int = 8, *, noise: int = 3
+  scales: int = 5, width: int = 8, *, noise: int = 3, picture: bool = False
 ) -> tuple[Layer, ...]:
   """Layers of a network that makes textures of noise (Ulyanov et al. 2016).
 
@@ -189,33 +191,52 @@ def texture_generator(
   Args:
     scales: Number of resolutions.
     width: Channels that the noise of each resolution becomes.
-    noise: Channels of the noise of each resolution.
+    noise: Channels of the noise of each resolution; with a picture there may be
+      none.
+    picture: Whether it paints a picture, the first three channels of its input,
+      which each resolution reads as averaged to it, beside its noise. Maps are
+      continued by their mirror images then.
 
   Raises:
     ValueError: A number is not positive.
 
   References:
-    Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, figure 2; Ulyanov, Vedaldi &
-    Lempitsky 2017 (instance normalisation).
+    Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, figure 2 and section 3.3
+    (pictures); Ulyanov, Vedaldi & Lempitsky 2017 (instance normalisation).
   """
+  least = {'scales': 1, 'width': 1, 'noise': 0 if picture else 1}
   for name, value in {'scales': scales, 'width': width, 'noise': noise}.items():
-    if value < 1:
-      raise ValueError(f'{name}: got {value}, expected at least 1')
+    if value < least[name]:
+      raise ValueError(f'{name}: got {value}, expected at least {least[name]}')
+  mode = 'reflect' if picture else 'wrap'
 
   def block(name: str, features: int) -> Iterator[Layer]:
     for i, kernel in enumerate((3, 3, 1), start=1):
       if kernel > 1:
-        yield Pad(f'{name}_pad{i}', kernel // 2, kernel // 2, 'wrap')
+        yield Pad(f'{name}_pad{i}', kernel // 2, kernel // 2, mode)
       yield Conv(f'{name}_conv{i}', features, kernel, 1, 0)
       yield InstanceNorm(f'{name}_norm{i}')
       yield ReLU(f'{name}_relu{i}')
 
+  def sources(i: int) -> Iterator[Layer]:
+    """Layers of what a resolution reads: its noise, the picture, or both."""
+    name = f'noise{i + 1}'
+    if noise:
+      first, step = 3 * picture + i * noise, 2 ** (scales - 1 - i)
+      yield Channels(f'{name}_whole', first, noise, inputs=(None,))
+      yield Subsample(name, noise, step)
+    if picture:
+      read = (f'picture{i + 1}', *[name] * bool(noise))
+      yield Concat(f'sources{i + 1}', inputs=read)
+
   ops: list[Layer] = []
+  if picture:
+    ops.append(Channels(f'picture{scales}', 0, 3, inputs=(None,)))
+    for i in range(scales - 1, 0, -1):  # each half of the one before
+      ops.append(AveragePool(f'picture{i}', PoolWindow()))
   below = ''
   for i in range(scales):
-    step, name = 2 ** (scales - 1 - i), f'noise{i + 1}'
-    ops.append(Channels(f'{name}_whole', i * noise, noise, inputs=(None,)))
-    ops += [Subsample(name, noise, step), *block(f'{name}_block', width)]
+    ops += [*sources(i), *block(f'noise{i + 1}_block', width)]
     if below:
       ours = ops[-1].name
       ops += [
