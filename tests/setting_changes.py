@@ -291,6 +291,7 @@ TABLE = {
     'azimuths': 12,
     'features': 5,
     'widths': (5, 4),
+    'streams': 2,
     'mask': 3.0,
     'colour': 99.0,
     'batch_size': 3,

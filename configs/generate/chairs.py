@@ -34,6 +34,7 @@ def get_config() -> ConfigDict:
   config.features = 512  # of each dense layer
   # Channels of the maps, from the smallest map to the size of the image.
   config.widths = (128, 96, 64, 32)
+  config.streams = 1  # 2: image and mask have decoders of their own
   config.mask = 0.1  # weight of the squared difference of the masks
   config.colour = 8.0  # and of the images' differences from grey
   config.batch_size = 32
@@ -52,6 +53,11 @@ def get_test_config() -> ConfigDict:
   config.azimuths, config.widths = 8, (8, 4)
   config.batch_size, config.steps, config.judged = 2, 3, 4
   return config
+
+
+def sweep_streams(add) -> None:
+  """One decoder for image and mask, or one for each."""
+  add(add.product(streams=(1, 2)))
 
 
 def sweep(add) -> None:

@@ -48,6 +48,8 @@ def prepare(config: ConfigDict) -> Inputs:
     raise ValueError(
       f'config.styles: got {config.styles}, expected 2 to {data.STYLES}'
     )
+  if config.streams not in (1, 2):
+    raise ValueError(f'config.streams: got {config.streams}, expected 1 or 2')
   if config.azimuths < 4 or config.azimuths % 2:
     raise ValueError(
       f'config.azimuths: got {config.azimuths}, expected an even number from 4'
@@ -63,7 +65,11 @@ def prepare(config: ConfigDict) -> Inputs:
       f'{2 ** (len(widths) - 1)}, as there are {len(widths)} widths'
     )
   ops = generator(
-    parts(config.styles), widths, side=side, features=config.features
+    parts(config.styles),
+    widths,
+    side=side,
+    features=config.features,
+    streams=config.streams,
   )
   return Inputs(config, ops)
 

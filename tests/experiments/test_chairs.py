@@ -103,6 +103,7 @@ def test_a_stopped_one_ends_the_same(tmp_path, monkeypatch):
     ({'azimuths': 2}, 'config.azimuths: got 2, expected an even number from 4'),
     ({'widths': ()}, r'config.widths: got \(\), expected numbers'),
     ({'size': 17}, 'config.size: got 17, expected a multiple of 2'),
+    ({'streams': 3}, 'config.streams: got 3, expected 1 or 2'),
     ({'mask': -1.0}, 'config.mask: got -1.0'),
     ({'steps': 0}, 'config.steps: got 0'),
   ],

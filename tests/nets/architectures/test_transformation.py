@@ -25,6 +25,26 @@ def test_each_part_of_a_description_has_layers_of_its_own():
   assert 0 <= before['drawn'].min() and before['drawn'].max() <= 1
 
 
+def test_image_and_mask_may_have_decoders_of_their_own():
+  ops = generator({'style': 3}, (6, 4), side=4, features=5, streams=2)
+  spec = nets.InputSpec(1, (0.0,) * 3, (1.0,) * 3)
+  params = init_params(ops, spec.shape, jax.random.key(0))
+  net = nets.Network('generator', ops, spec, params)
+  x = jax.random.normal(jax.random.key(1), (2, 1, 1, 3))
+  before = net(x)[1]
+  assert before['drawn'].shape == (2, 8, 8, 4)
+  np.testing.assert_array_equal(before['drawn'][..., :3], before['image'])
+  np.testing.assert_array_equal(before['drawn'][..., 3:], before['mask'])
+  after = net(x, {'mask_conv1': lambda a: a + 1})[1]
+  np.testing.assert_array_equal(before['image'], after['image'])
+  assert not np.allclose(before['mask'], after['mask'])
+  both = net(x, {'joined2_relu': lambda a: a + 1})[1]
+  for name in ('image', 'mask'):
+    assert not np.allclose(before[name], both[name])
+  with pytest.raises(ValueError, match='streams: got 3, expected 1 or 2'):
+    generator({'style': 3}, (6, 4), side=4, streams=3)
+
+
 def test_a_generator_needs_widths():
   with pytest.raises(ValueError, match=r'widths: got \(\), expected some'):
     generator({'style': 3}, (), side=4)

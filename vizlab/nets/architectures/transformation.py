@@ -282,31 +282,37 @@ def generator(
   *,
   side: int,
   features: int = 512,
+  streams: int = 1,
 ) -> tuple[Layer, ...]:
   """Layers of a network that draws what vectors describe (Dosovitskiy 2015).
 
   Each part of the description goes through two dense layers of its own
   (``style1``, ``style2``), two more read all of them (``joined1``,
-  ``joined2``), and a decoder makes an image and a mask of the result: the
-  form "1s-S" of the paper, with resize-convolutions. Vectors are maps of one
-  position, and dense layers convolutions of them.
+  ``joined2``), and a decoder makes an image and a mask of the result, or one
+  decoder the image and another the mask: the paper's forms of one stream and of
+  two, with resize-convolutions. Vectors are maps of one position, and dense
+  layers convolutions of them.
 
   Args:
     parts: Number of channels of each part, in the order of the description.
     widths: Channels of the decoder, from the lowest resolution to the highest.
     side: Side of the lowest resolution.
     features: Outputs of each dense layer.
+    streams: 1 or 2 decoders.
 
   Returns:
     The layers; the last, ``drawn``, is ``[H, W, 4]`` in [0, 1]: the image and
     the mask.
 
   Raises:
-    ValueError: There are no widths, or one is not positive.
+    ValueError: There are no widths, one is not positive, or another number of
+      streams.
 
   References:
     Dosovitskiy, Springenberg & Brox 2015, section 3.
   """
+  if streams not in (1, 2):
+    raise ValueError(f'streams: got {streams}, expected 1 or 2')
 
   _check_widths(widths)
 
@@ -322,7 +328,12 @@ def generator(
     first += count
   ops.append(Concat('parts', inputs=tuple(f'{n}2_relu' for n in parts)))
   ops += [*dense('joined1'), *dense('joined2')]
-  return (*ops, *_spread(side, widths), *_grown(widths, 4, 'drawn'))
+  if streams == 1:
+    return (*ops, *_spread(side, widths), *_grown(widths, 4, 'drawn'))
+  for name, channels in {'image': 3, 'mask': 1}.items():
+    ops += _spread(side, widths, f'{name}_', 'joined2_relu')
+    ops += _grown(widths, channels, name, f'{name}_')
+  return (*ops, Concat('drawn', inputs=('image', 'mask')))
 
 
 def _check_widths(widths: Sequence[int]) -> None:
@@ -330,21 +341,27 @@ def _check_widths(widths: Sequence[int]) -> None:
     raise ValueError(f'widths: got {tuple(widths)}, expected some from 1')
 
 
-def _spread(side: int | None, widths: Sequence[int]) -> Iterator[Layer]:
+def _spread(
+  side: int | None,
+  widths: Sequence[int],
+  prefix: str = '',
+  source: str | None = None,
+) -> Iterator[Layer]:
   """Layers that make a map of one position a map of a side, if there is one."""
   if side:
-    yield ConvTranspose('spread', widths[0], side, side)
-    yield ReLU('spread_relu')
+    inputs = (source,) if source else ()
+    yield ConvTranspose(f'{prefix}spread', widths[0], side, side, inputs=inputs)
+    yield ReLU(f'{prefix}spread_relu')
 
 
 def _grown(
-  widths: Sequence[int], channels: int, name: str = 'image'
+  widths: Sequence[int], channels: int, name: str = 'image', prefix: str = ''
 ) -> Iterator[Layer]:
   """Layers that double a map again and again, to channels in [0, 1]."""
   for i, width in enumerate(widths, start=1):
     if i > 1:
-      yield Upsample(f'up{i}')
-    yield Conv(f'conv{i}', width, 3)
-    yield ReLU(f'relu{i}')
-  yield Conv('last', channels, 3)
+      yield Upsample(f'{prefix}up{i}')
+    yield Conv(f'{prefix}conv{i}', width, 3)
+    yield ReLU(f'{prefix}relu{i}')
+  yield Conv(f'{prefix}last', channels, 3)
   yield Rescale(name, 0.5, 0.5, squash=True)
