@@ -19,7 +19,7 @@ from vizlab_experiments.shared.judged_nets import load_judged, rows_from
 __all__ = ['prepare', 'run']
 
 # What a trial holds for each image, and for each attack and image.
-_BY_IMAGE = 'right', 'flat', 'unbounded', 'undefined'
+_BY_IMAGE = 'right', 'flat', 'unbounded', 'undefined', 'random'
 _BY_ATTACK = 'broken', 'queries'
 
 

@@ -98,11 +98,37 @@ def test_a_net_that_says_nothing_is_never_right(value):
   assert undefined == np.isnan(value)
 
 
+def test_a_net_that_answers_at_random_is_no_evidence():
+  """Only by a call back to Python: random numbers of JAX are arguments."""
+  net, _ = linear_net()
+  rng = np.random.default_rng(0)
+
+  def shaken(z):
+    return z + 1e-3 * rng.normal(size=z.shape).astype(np.float32)
+
+  @jax.custom_jvp
+  def noise(z):
+    shape = jax.ShapeDtypeStruct(z.shape, z.dtype)
+    return jax.pure_callback(shaken, shape, z, vmap_method='expand_dims')
+
+  noise.defjvp(lambda primals, tangents: (noise(*primals), tangents[0]))
+
+  def restless(x, edits=None):
+    return noise(net(x)[0]), {}
+
+  x = greys(0, 3)
+  label = net(x)[0].argmax(-1)
+  found = quick(restless, x, label, [0.001], steps=2, squares=2)
+  assert any('the same thing twice at 3 of 3' in w for w in found.warnings)
+  calm = quick(net, x, label, [0.001], steps=2, squares=2)
+  assert not any('twice' in w for w in calm.warnings)
+
+
 def test_what_breaks_in_a_ball_breaks_in_every_larger_one():
   right = np.array([True, True, True])
   broken = {'a': np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], bool)}
   none = np.zeros(3, bool)
-  trial = adversarial.Trial(right, broken, {}, none, none, none)
+  trial = adversarial.Trial(right, broken, {}, *[none] * 4)
   found = adversarial.summary(trial, [0.3, 0.1, 0.2])
   np.testing.assert_allclose(found.robust, [1 / 3, 2 / 3, 1 / 3])
 

@@ -56,6 +56,22 @@ def test_images_that_are_lost_do_not_count(tiny):
   assert jnp.abs(free.delta).max() > 0
 
 
+def test_images_that_are_not_finite_count_for_nothing(tiny):
+  """They get no weight: the others alone give the perturbation."""
+  x = jax.random.uniform(jax.random.key(1), (3, 16, 16, 3))
+  label = tiny(x)[0].argmax(-1)
+  broken = jnp.concatenate([x, x[:1].at[0, 2, 2, 1].set(jnp.nan)])
+  labels = jnp.concatenate([label, label[:1]])
+  settings = {'epsilon': EPSILON, 'steps': 4, 'batch': 4, 'norm': 'l2'}
+  found = adversarial.universal(tiny, broken, labels, KEY, **settings)
+  alone = adversarial.universal(tiny, x, label, KEY, **settings)
+  # All images are in each step; only rounding differs.
+  np.testing.assert_allclose(found.delta, alone.delta, atol=1e-5)
+  assert not found.success[3] and jnp.abs(found.delta).max() > 0
+  square = adversarial.patch(tiny, broken, 2, KEY, size=5, steps=3, batch=4)
+  assert jnp.isfinite(square).all() and jnp.abs(square - 0.5).max() > 0.01
+
+
 def test_it_misleads_more_than_noise_does(tiny):
   x = jax.random.uniform(jax.random.key(1), (24, 16, 16, 3))
   label = tiny(x)[0].argmax(-1)

@@ -20,7 +20,7 @@ from vizlab.adversarial.balls import (
   steepest,
   within,
 )
-from vizlab.adversarial.pgd import slope
+from vizlab.adversarial.slopes import slope
 from vizlab.trees import as_pytree, where
 from vizlab.types import Array, ScoreFn, whole
 

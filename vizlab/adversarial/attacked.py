@@ -154,9 +154,10 @@ def for_each(
     x: The images ``[..., H, W, C]``.
     chunk: Images attacked at once, but at least the whole batch.
   """
+  most = at_once(x, chunk)
   if not epsilon.ndim:
     return attack(epsilon)
-  most = min(at_once(x, chunk), len(epsilon))
+  most = min(most, len(epsilon))
   return jax.lax.map(attack, epsilon, batch_size=most)
 
 
@@ -201,6 +202,7 @@ def held(
   def one(projected: Array) -> Attacked:
     return judged(score, x, raw, projected, norm, queries, already)
 
+  at_once(x, chunk)  # checked for any radius
   if epsilon is None:
     return one(raw)
   result = for_each(

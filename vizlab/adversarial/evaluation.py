@@ -8,16 +8,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from vizlab.adversarial.apgd import apgd
 from vizlab.adversarial.attacked import Attacked, check_attack
 from vizlab.adversarial.goals import mislead
 from vizlab.adversarial.nearest import fmn
-from vizlab.adversarial.pgd import pgd, slope
+from vizlab.adversarial.pgd import pgd
+from vizlab.adversarial.slopes import slope
 from vizlab.adversarial.square import square
 from vizlab.objectives import dlr, margin, score
 from vizlab.trees import as_pytree
-from vizlab.types import Array, Net, whole
+from vizlab.types import Acts, Array, Edits, Net, whole
 
 __all__ = ['RobustAccuracy', 'Trial', 'robust_accuracy', 'summary', 'trial']
 
@@ -37,6 +39,8 @@ class Trial(NamedTuple):
     unbounded: bool ``[B]``, whether the net is still right when the image may
       become any other.
     undefined: bool ``[B]``, whether its logits are not finite.
+    random: bool ``[B]``, whether it says another thing when it sees the image
+      again, as a net that calls back to Python can.
   """
 
   right: Array
@@ -45,6 +49,7 @@ class Trial(NamedTuple):
   flat: Array
   unbounded: Array
   undefined: Array
+  random: Array
 
 
 class RobustAccuracy(NamedTuple):
@@ -133,6 +138,7 @@ def _trial(
   fixed: tuple[str, int, int, int, int],
 ) -> Trial:
   norm, steps, targets, squares, chunk = fixed
+  net = Partial(_with_slope, net)
   score_fn = mislead(net, label)
   logits = net(x)[0]
   own = jax.nn.one_hot(label, logits.shape[-1], dtype=bool)
@@ -167,6 +173,8 @@ def _trial(
     stop=True,
   )
   _, goal, g = slope(score_fn, x)
+  # In a loop, as the compiler takes two equal calls for one.
+  twice = jax.lax.map(lambda x: net(x)[0], jnp.stack([x, x]))
   return Trial(
     goal < 0,  # neither where logits are NaN nor where all are equal
     {name: each.success for name, each in attacks.items()},
@@ -174,7 +182,16 @@ def _trial(
     (g == 0).all((-3, -2, -1)),
     ~free.success,
     ~jnp.isfinite(logits).all(-1),
+    (twice[0] != twice[1]).any(-1) & jnp.isfinite(logits).all(-1),
   )
+
+
+def _with_slope(
+  net: Net, x: Array, edits: Edits | None = None
+) -> tuple[Array, Acts]:
+  """A net whose gradient is zero where it has none: a warning, no error."""
+  logits, acts = net(x, edits)
+  return logits + 0 * x.mean((-3, -2, -1))[..., None], acts
 
 
 def summary(result: Trial, epsilon: Sequence[float]) -> RobustAccuracy:
@@ -223,6 +240,7 @@ def _warnings(
     'the gradient of the cross entropy is zero, so that attacks that climb it '
     'cannot work,',
   )
+  warn(result.random, 'the net does not say the same thing twice')
   warn(
     result.unbounded,
     'the net is still right when the image may become any other',

@@ -1,6 +1,7 @@
 """Attacks that seek the least perturbation."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ import optax
 from vizlab.adversarial.attacked import Attacked, amount, check_attack, held
 from vizlab.adversarial.balls import distance, per_image, project
 from vizlab.adversarial.goals import mislead, read
-from vizlab.adversarial.pgd import slope
+from vizlab.adversarial.slopes import need_slope, slope
 from vizlab.trees import as_pytree, where
 from vizlab.types import Array, Net, ScoreFn, whole
 
@@ -102,13 +103,14 @@ def _deepfool(
   def advance(carry: tuple[Array, ...]) -> tuple[Array, ...]:
     step, moved, reached, queries = carry
     at = jnp.clip(x + overshoot * moved, 0, 1)
-    f, back = jax.vjp(differences, at)
+    with need_slope() as watched:
+      f, back = jax.vjp(lambda at: differences(watched(at)), at)
 
-    def gradient(i: Array) -> Array:
-      (g,) = back(jnp.broadcast_to(jax.nn.one_hot(i, count), f.shape))
-      return g
+      def gradient(i: Array) -> Array:
+        (g,) = back(jnp.broadcast_to(jax.nn.one_hot(i, count), f.shape))
+        return g
 
-    slopes = jax.lax.map(gradient, jnp.arange(count))  # [K, ..., H, W, C]
+      slopes = jax.lax.map(gradient, jnp.arange(count))  # [K, ..., H, W, C]
     dual = distance(slopes, 'l2' if norm == 'l2' else 'l1')
     far = jnp.abs(jnp.moveaxis(f, -1, 0)) / jnp.where(dual > 0, dual, jnp.inf)
     far = jnp.where(dual > 0, far, jnp.inf)
@@ -225,8 +227,10 @@ def _carlini_wagner(
 
   least = jnp.maximum(confidence, _BEYOND)
 
-  def loss(image: Array, c: Array) -> tuple[Array, tuple[Array, Array]]:
-    _, goal = read(score, image)
+  def loss(
+    image: Array, c: Array, watched: Callable[[Array], Array]
+  ) -> tuple[Array, tuple[Array, Array]]:
+    _, goal = read(score, watched(image))
     square = jnp.square(image - x).sum((-3, -2, -1))
     short = jnp.maximum(least - goal, 0)
     return (square + c * short).sum(), (goal, square)
@@ -236,7 +240,9 @@ def _carlini_wagner(
   def search(state: _Search, _: None) -> tuple[_Search, None]:
     def advance(carry: tuple, _: None) -> tuple[tuple, None]:
       image, opt, succeeded, x_best, length = carry
-      g, (goal, square) = jax.grad(loss, has_aux=True)(image, state.weight)
+      with need_slope() as watched:
+        differentiate = jax.grad(loss, has_aux=True)
+        g, (goal, square) = differentiate(image, state.weight, watched)
       reached = goal >= least
       nearer = reached & (square < length)
       x_best, length = where(nearer, (image, square), (x_best, length))

@@ -21,10 +21,11 @@ from vizlab.adversarial.balls import (
   within,
 )
 from vizlab.adversarial.goals import read
+from vizlab.adversarial.slopes import slope
 from vizlab.trees import as_pytree
 from vizlab.types import Array, Augment, ScoreFn, whole
 
-__all__ = ['fgsm', 'pgd', 'slope']
+__all__ = ['fgsm', 'pgd']
 
 
 def fgsm(
@@ -250,26 +251,3 @@ def _pgd(
     return judged(score, x, best.x, best.x, fixed.norm, queries + 1, already)
 
   return for_each(one, epsilon, x, fixed.chunk)
-
-
-def slope(
-  score: ScoreFn,
-  x: Array,
-  key: Array | None = None,
-  augment: Augment | None = None,
-  draws: int = 1,
-) -> tuple[Array, Array, Array]:
-  """Loss, goal and the gradient of the loss, as means over draws."""
-
-  def total(x: Array, key: Array | None) -> tuple[Array, tuple[Array, Array]]:
-    loss, goal = read(score, x if augment is None else augment(key, x))
-    return loss.sum(), (loss, goal)
-
-  differentiate = jax.grad(total, has_aux=True)
-  if augment is None:
-    g, (loss, goal) = differentiate(x, None)
-  else:
-    keys = jax.random.split(key, draws)
-    each = jax.lax.map(functools.partial(differentiate, x), keys)
-    g, (loss, goal) = jax.tree.map(lambda v: v.mean(0), each)
-  return loss, goal, g

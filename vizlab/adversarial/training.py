@@ -17,7 +17,7 @@ from vizlab.adversarial.balls import (
   within,
 )
 from vizlab.adversarial.goals import mislead
-from vizlab.adversarial.pgd import slope
+from vizlab.adversarial.slopes import slope
 from vizlab.image.checks import check_images
 from vizlab.lookup import check_name
 from vizlab.objectives import cross_entropy, score

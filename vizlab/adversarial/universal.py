@@ -47,7 +47,8 @@ def universal(
   """Finds one perturbation that misleads a net about most images.
 
   Steepest ascent of the mean of ``min(cross entropy, cap)`` over random images;
-  without the cap a few images would decide.
+  without the cap a few images would decide. Images that are not finite count
+  for nothing.
 
   Args:
     net: A net with a classifier.
@@ -95,11 +96,12 @@ def _universal(
   fixed: tuple[str, int, int],
 ) -> Universal:
   norm, steps, batch = fixed
+  known, counts = _known(x)
 
   def loss(delta: Array, rows: Array) -> Array:
-    image = jnp.clip(x[rows] + delta[None], 0, 1)
+    image = jnp.clip(known[rows] + delta[None], 0, 1)
     value, _ = read(mislead(net, label[rows]), image)
-    return jnp.minimum(value, cap).mean()
+    return (jnp.minimum(value, cap) * counts[rows]).mean()
 
   def advance(delta: Array, i: Array) -> tuple[Array, None]:
     drawn = jax.random.fold_in(key, i)
@@ -135,7 +137,7 @@ def patch(
   """Finds a patch that makes a net see a class, wherever it is pasted.
 
   Adam on the mean cross entropy over random images and positions, with
-  intensities that stay in [0, 1].
+  intensities that stay in [0, 1]. Images that are not finite count for nothing.
 
   Args:
     net: A net with a classifier.
@@ -180,6 +182,7 @@ def _patch(
   fixed: tuple[int, int, int, Augment | None],
 ) -> Array:
   size, steps, batch, augment = fixed
+  known, counts = _known(x)
   room = [n - size + 1 for n in x.shape[1:3]]
   optimizer = optax.adam(rate)
 
@@ -194,9 +197,9 @@ def _patch(
       -1,
     )
     changed = square if augment is None else augment(keys[2], square)
-    images = jax.vmap(paste, (0, None, 0))(x[rows], changed, at)
+    images = jax.vmap(paste, (0, None, 0))(known[rows], changed, at)
     value, _ = read(lead(net, target[rows]), images)
-    return -value.mean()
+    return -(value * counts[rows]).mean()
 
   def advance(state: tuple, i: Array) -> tuple[tuple, None]:
     square, memory = state
@@ -221,6 +224,13 @@ def paste(image: Array, square: Array, at: Array) -> Array:
     at: Row and column of its first pixel, int ``[2]``.
   """
   return jax.lax.dynamic_update_slice(image, square, (at[0], at[1], 0))
+
+
+def _known(x: Array) -> tuple[Array, Array]:
+  """Images, grey where one is not finite, and their weights, 0 there."""
+  finite = jnp.isfinite(x).all((1, 2, 3))
+  known = jnp.where(finite[:, None, None, None], x, 0.5)
+  return known, finite.astype(x.dtype)
 
 
 def _labels(x: Array, label: int | Array) -> Array:
