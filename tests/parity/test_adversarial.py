@@ -17,7 +17,7 @@ with warnings.catch_warnings():
   foolbox = pytest.importorskip('foolbox')
 
 KEY = jax.random.key(0)
-COUNT = 12
+COUNT = 100
 
 
 @pytest.fixture(scope='module')

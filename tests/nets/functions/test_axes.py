@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
 from vizlab import nets
 from vizlab.nets.functions.reshaping import reshaped
@@ -136,3 +137,76 @@ def test_what_mixes_images_is_refused():
     )
   with pytest.raises(ValueError, match='dot_general mixes the images'):
     nets.from_function(lambda x: jnp.ones((2, 2)) @ x.mean((1, 2)), X)
+
+
+def shown_after(flow):
+  """The activation behind a part of a function; ``None`` if it has no name.
+
+  Of a square map nothing but its steps tells rows from columns.
+  """
+
+  def fn(x):
+    return checkpoint_name(flow(x), 'behind').mean((1, 2))
+
+  return nets.from_function(fn, X)(X)[1].get('behind')
+
+
+def turned(x):
+  return x.transpose(0, 2, 1, 3)
+
+
+def scanned(body, length):
+  return lambda x: lax.scan(lambda x, _: (body(x), None), x, None, length)[0]
+
+
+def looped(body):
+  return lambda x: lax.fori_loop(0, 3, lambda _, x: body(x), x)
+
+
+def switched(body):
+  return lambda x: lax.cond(x.shape[0] > jnp.int32(1), jnp.sin, body, x)
+
+
+def test_axes_are_followed_through_control_flow():
+  for flow, want in (
+    (scanned(jnp.sin, 2), jnp.sin(jnp.sin(X))),
+    (looped(jnp.sin), jnp.sin(jnp.sin(jnp.sin(X)))),
+    (switched(jnp.cos), jnp.sin(X)),
+    (lambda x: turned(scanned(jnp.sin, 1)(turned(x))), jnp.sin(X)),
+  ):
+    np.testing.assert_allclose(shown_after(flow), want, atol=1e-6)
+  # What may be turned has no rows and columns, and so no name.
+  for flow in (scanned(turned, 2), looped(turned), switched(turned)):
+    assert shown_after(flow) is None
+
+
+def test_a_loop_over_images_keeps_them_apart():
+  want = turned(jnp.sin(X))
+  got = shown_after(lambda x: lax.map(lambda v: jnp.sin(v).swapaxes(0, 1), x))
+  np.testing.assert_allclose(got, turned(want), atol=1e-6)
+
+  def running(x):
+    return lax.scan(lambda t, v: (t + v, t), jnp.zeros(X.shape[1:]), x)[1]
+
+  with pytest.raises(ValueError, match='scan mixes the images of a batch'):
+    shown_after(running)
+
+
+@pytest.mark.parametrize('kind', ['scan', 'cond', 'while', 'own'])
+def test_training_mode_within_control_flow_is_refused(kind):
+  def train(x):
+    return x - x.mean(0, keepdims=True)
+
+  @jax.custom_jvp
+  def own(x):
+    return train(x)
+
+  own.defjvp(lambda primals, tangents: (own(*primals), tangents[0]))
+  flows = {
+    'scan': lambda x: lax.scan(lambda x, _: (train(x), None), x, None, 2)[0],
+    'cond': lambda x: lax.cond(True, train, jnp.sin, x),
+    'while': lambda x: lax.fori_loop(0, 3, lambda _, x: train(x), x),
+    'own': own,
+  }
+  with pytest.raises(ValueError, match='reduce_sum mixes the images'):
+    nets.from_function(lambda x: flows[kind](x).mean((1, 2)), X)

@@ -275,3 +275,46 @@ def test_what_misses_its_variables_is_told():
     nets.from_function(model, X)
   with pytest.raises(ValueError, match='variables: got none, expected those'):
     nets.from_function(model.apply, X)
+
+
+def test_a_relu_in_a_function_for_devices_is_refused():
+  """Its plain gradient would pass for that of the rule."""
+  mesh = jax.make_mesh((1,), ('d',))
+  at = jax.sharding.PartitionSpec()
+
+  def fn(p, x):
+    shared = jax.shard_map(
+      lambda a, b: nn.relu(a) + b, mesh=mesh, in_specs=(at, at), out_specs=at
+    )
+    y = conv(x, p['a']['w'])
+    return shared(y, 2 * y).mean((1, 2)) @ p['fc']['w']
+
+  with pytest.raises(ValueError, match='shard_map in the function has a ReLU'):
+    guided(fn)
+
+
+@pytest.mark.parametrize(
+  ('act', 'name'),
+  [
+    (lambda x: jnp.maximum(x, jnp.flip(x, -1)), 'max'),  # maxout
+    (lambda x: jnp.minimum(x, jnp.roll(x, 1, 1)), 'min'),
+    (jnp.exp, 'exp'),
+  ],
+)
+def test_a_maximum_of_two_maps_is_no_relu(act, name):
+  def fn(p, x):
+    return act(0.1 * nn.relu(conv(x, p['a']['w']))).mean((1, 2)) @ p['fc']['w']
+
+  with pytest.raises(ValueError, match=f'other activation functions, {name}'):
+    guided(fn)
+
+
+def test_a_softmax_is_no_activation_function():
+  def fn(relu):
+    def run(p, x):
+      y = relu(conv(x, p['a']['w'])).mean((1, 2)) @ p['fc']['w']
+      return nn.softmax(y)
+
+    return run
+
+  agree(guided(fn(nn.relu)), by_hand(fn(rules.guided_relu)))

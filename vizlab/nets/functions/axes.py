@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr
 
+from vizlab.nets.functions.flow import through
 from vizlab.nets.functions.reshaping import Labels, reshaped
 from vizlab.nets.functions.scalars import is_scalar
-from vizlab.nets.functions.steps import Step, Steps
+from vizlab.nets.functions.steps import Step, Steps, steps_of
 from vizlab.nets.receptive_field import Field, Slide
 from vizlab.types import Array
 
@@ -72,16 +74,23 @@ def places(steps: Steps, image: int) -> dict[int, Place]:
   Raises:
     ValueError: A step mixes the images of a batch.
   """
-  known = {image: _IMAGE}
+  return _followed(steps, {image: _IMAGE})
+
+
+def _followed(steps: Steps, known: dict[int, Place]) -> dict[int, Place]:
+  """Axes of what depends on values whose axes are known, and of these."""
+  known = dict(known)
   for step in steps.steps:
     read = [(i, known[n]) for i, n in enumerate(step.reads) if n in known]
     if not read:
       continue
     shapes = [tuple(steps.avals[n].shape) for n in step.reads]
     _check_separate(step, read, shapes)
-    for number in step.writes:
+    inside = _inside(step, dict(read))
+    for i, number in enumerate(step.writes):
       shape = tuple(getattr(steps.avals[number], 'shape', ()))
-      labels = _labels(step, read, shapes, shape)
+      labels = inside[i] if inside else _labels(step, read, shapes, shape)
+      labels = labels or ('',) * len(shape)
       if labels.count('n') > 1:
         raise _mixing(step)
       field = _field(step, read, labels)
@@ -89,6 +98,31 @@ def places(steps: Steps, image: int) -> dict[int, Place]:
         field = None
       known[number] = Place(labels, field)
   return known
+
+
+def _inside(step: Step, read: dict[int, Place]) -> list[Labels | None] | None:
+  """Labels of the results of control flow; ``None`` for any other step."""
+  given = [
+    read[i].labels if i in read else None for i in range(len(step.reads))
+  ]
+  labels, between = through(step, given, _results) or (None, False)
+  if between:
+    raise _mixing(step)
+  return labels
+
+
+def _results(
+  closed: ClosedJaxpr, read: Sequence[Labels | None]
+) -> list[Labels | None]:
+  """Labels of the results of a function, of those of its arguments."""
+  steps = steps_of(closed)
+  known = {
+    number: Place(labels, None)
+    for number, labels in zip(steps.inputs, read, strict=True)
+    if labels is not None
+  }
+  found = _followed(steps, known)
+  return [found[n].labels if n in found else None for n in steps.outputs]
 
 
 def _labels(

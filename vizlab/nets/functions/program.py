@@ -37,9 +37,8 @@ from vizlab.nets.functions.steps import (
 
 __all__ = ['Program', 'analyse']
 
-# Control flow whose bodies can be run with other rules, and that cannot.
-_BODIES = frozenset(('scan', 'cond'))
-_CLOSED = frozenset(('while', 'custom_jvp_call', 'custom_vjp_call'))
+# Operations with a function for two numbers, of a sum or a maximum.
+_COMBINING = ('scatter', 'reduce', 'select_and', 'sort', 'arg')
 _RANDOM = ('random_', 'threefry')
 
 
@@ -87,15 +86,18 @@ class Program:
     found = []
     for unit in self.units:
       operation = self.steps.steps[unit.steps[-1]].operation
-      statistic = operation == 'rsqrt' or (
-        unit.kind == 'square' and self._is_statistic(unit.output)
+      statistic = (
+        operation == 'rsqrt'
+        or (unit.kind == 'square' and self._is_statistic(unit.output))
+        or (unit.kind == 'exp' and self._is_probability(unit.output))
       )
-      if unit.kind not in ('relu', 'exp', AFFINE, GUARD) and not statistic:
+      if unit.kind not in ('relu', AFFINE, GUARD) and not statistic:
         name = operation if unit.kind == OTHER else unit.kind
         found.append((name, unit.output))
     for index, step in enumerate(self.steps.steps):
       reads = [number for number in step.reads if number in self.places]
-      if len(reads) == 1 and not self._is_known(index, step):
+      several = len(reads) > 1 and step.operation not in ('max', 'min')
+      if reads and not several and not self._is_known(index, step):
         found.append((step.operation, step.writes[0]))
     names = [name for name, n in found if self._is_activation(n)]
     for each in self.bodies.values():
@@ -124,6 +126,12 @@ class Program:
       for step in readers
     )
 
+  def _is_probability(self, number: int) -> bool:
+    """Tells if a value is divided by its sum, as in a softmax."""
+    readers = self.steps.readers.get(number, [])
+    names = {self.steps.steps[i].operation for i in readers if i >= 0}
+    return {'reduce_sum', 'div'} <= names
+
   def _is_known(self, index: int, step: Step) -> bool:
     """Tells if a step is linear, or is looked at elsewhere."""
     return (
@@ -141,11 +149,12 @@ class Program:
   def bodies(self) -> dict[int, list['Program']]:
     """Functions that steps call, by the index of the step."""
     pointwise = {index for unit in self.units for index in unit.steps}
-    return {
-      index: [_inner(each) for each in inner_jaxprs(step.eqn)]
+    each = {
+      index: [_inner(inner) for inner in inner_jaxprs(step.eqn)]
       for index, step in enumerate(self.steps.steps)
-      if step.operation in _BODIES | _CLOSED and index not in pointwise
+      if index not in pointwise and not step.operation.startswith(_COMBINING)
     }
+    return {index: bodies for index, bodies in each.items() if bodies}
 
   def has_relu(self) -> bool:
     """Tells if there is a ReLU, in any function that it calls."""
