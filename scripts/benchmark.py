@@ -35,11 +35,14 @@ pytorch-grad-cam and zennit are installed by pip install --no-deps grad-cam
 zennit. Missing packages are left out.
 """
 
+import os
 import statistics
 import sys
 from collections.abc import Collection
 from typing import Any
 
+# Else JAX takes most of a GPU's memory, and torch none.
+os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,9 +93,9 @@ OUT = flags.DEFINE_string('out', '', 'JSON file for the results.')
 # Tasks in which all contenders must agree, and the tolerance of the mean. Adam
 # takes full steps even where a gradient is rounding error.
 AGREE = {'forward': 1e-3, 'ascent': 1e-2}
-# Tasks that run the network tens to hundreds of times: one image, at most three
-# runs, and no warm-up.
-LONG = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion', 'pgd')
+# Tasks that run the network tens to hundreds of times for an image: one image.
+SINGLE = ('smoothgrad', 'integrated_gradients', 'score_cam', 'occlusion')
+LONG = (*SINGLE, 'pgd')  # at most three runs, and no warm-up
 
 
 def check_agreement(
@@ -277,7 +280,7 @@ def race_of_methods() -> dict[str, Any]:
   rate, load = timing.heading()
   rows, notes = [], {}
   for name in tasks:
-    images = x[:1] if name in LONG else x
+    images = x[:1] if name in SINGLE else x
     contenders = methods.contenders(name, mine[name], score_fn, images)
     for label, call in others.get(name, {}).items():
       contenders[label] = timing.Contender(call)

@@ -27,13 +27,14 @@ PRECISIONS = {
   'tf32': ('tensorfloat32', 'tf32', 0.1),
   'bfloat16': ('highest', 'ieee', 0.5),
 }
-# Tasks, and their multiplications in forward passes.
+# Tasks, and their multiplications in forward passes; the gradient of Grad-CAM
+# goes back to the last map only.
 TASKS = {
   'forward': 1,
   'saliency': 2,
   'gradient_x_input': 2,
   'guided_backprop': 2,
-  'grad_cam': 2,
+  'grad_cam': 1,
 }
 _PEERS = 'torch', 'captum'
 _STEPS = 16  # of each picture

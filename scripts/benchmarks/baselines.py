@@ -295,17 +295,17 @@ def _cam_calls(
 def _foolbox_calls(
   library: Any, model: Any, images: Any, work: Work
 ) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-  peer = library.PyTorchModel(model, bounds=(0, 1), device='cpu')
+  peer = library.PyTorchModel(model, bounds=(0, 1), device=images.device)
   attack = library.attacks.LinfPGD(
     steps=work.attack_steps,
     rel_stepsize=2.5 / work.attack_steps,
     random_start=False,
   )
-  x = images[:1].clip(0, 1)
+  x = images.clip(0, 1)
 
   def call() -> np.ndarray:
-    label = x.new_full((1,), work.target).long()
-    return attack(peer, x, label, epsilons=work.epsilon)[1].numpy()
+    label = x.new_full((len(x),), work.target).long()
+    return attack(peer, x, label, epsilons=work.epsilon)[1].cpu().numpy()
 
   yield 'pgd', 'foolbox', call
 

@@ -111,6 +111,7 @@ BY_HAND = {
   ),
   'flat': (rules.flat(), lambda: shared(np.ones((4, 3)), np.full(3, 4.0))),
   'z_box': (rules.z_box(), lambda: box_by_hand(-1.5, 2.5)),
+  'norm': (rules.norm(), lambda: shared(X.T * W, (X @ W + B)[0])),
 }
 
 
@@ -132,6 +133,16 @@ def test_rules_by_hand(name):
   np.testing.assert_allclose(y, X @ W + B, rtol=1e-5)
   (found,) = backward(jnp.asarray(R, jnp.float32))
   np.testing.assert_allclose(found, by_hand(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_pass_rule_leaves_relevance_as_it_is():
+  layer = Dense('fc', 4)
+  params = {'kernel': jnp.asarray(W @ W.T), 'bias': jnp.ones(4)}
+  composite = rules.composite({'fc': rules.passed()})
+  x = jnp.asarray(X, jnp.float32)
+  _, backward = jax.vjp(lambda x: composite(layer, params, (x,), None), x)
+  relevance = jnp.arange(4.0)[None]
+  np.testing.assert_array_equal(backward(relevance)[0], relevance)
 
 
 def test_the_box_is_that_of_the_preprocessing():
@@ -312,8 +323,15 @@ def test_wrong_arguments_are_named(tiny):
   asked = score(tiny, logit(0))
   with pytest.raises(ValueError, match="'cnov1' is no linear layer, .*'conv2'"):
     attribution.lrp(asked, x, rules.composite({'cnov1': rules.flat()}))
-  with pytest.raises(ValueError, match='composite: got {.* expected one of'):
-    attribution.lrp(asked, x, {'Conv': rules.flat()})
+  with pytest.raises(ValueError, match=r'composite: got \[.* expected {patt'):
+    attribution.lrp(asked, x, [rules.flat()])
+  with pytest.raises(ValueError, match="table: got 3 for 'Conv', expected a"):
+    attribution.lrp(asked, x, {'Conv': 3})
+  table = {'Conv': rules.flat(), 'conv1': rules.gamma(0.1)}
+  np.testing.assert_array_equal(
+    attribution.lrp(asked, x, table),
+    attribution.lrp(asked, x, rules.composite(table)),
+  )
   with pytest.raises(ValueError, match="composite: 'gap' .* has no kernel"):
     attribution.lrp(asked, x, rules.composite({'gap': rules.z_plus()}))
   for wrong in (0.0, -1.0, np.nan):

@@ -46,7 +46,7 @@ EPSILON_GAMMA_BOX = _usual(rules.gamma(0.25), rules.z_box())
 def lrp(
   score: Score,
   x: Array,
-  composite: Composite = EPSILON_PLUS,
+  composite: Composite | Mapping[str, Redistribution] = EPSILON_PLUS,
   through: Mapping[str, Array] | None = None,
 ) -> Array:
   r"""Layer-wise relevance propagation: the score, shared among the pixels.
@@ -69,11 +69,12 @@ def lrp(
       ``rules.apply`` for its linear layers, as the classifiers of `vizlab.nets`
       do.
     x: Images ``[..., H, W, C]`` in [0, 1].
-    composite: Rules by layer, see `vizlab.rules.composite`. By default the
+    composite: Rules by layer: `vizlab.rules.composite`, or its table, such as
+      ``{'first': rules.z_box(), 'Conv': rules.gamma(0.25)}``. By default the
       z-plus rule for convolutions, and the epsilon rule for others. Batch
       normalisation passes relevance on; `vizlab.nets.merge_batch_norm` makes it
-      a part of the convolution before it. Static under `jax.jit`:
-      ``jax.jit(lrp, static_argnames='composite')``.
+      a part of the convolution before it. Static under `jax.jit`, where it is
+      no table: ``jax.jit(lrp, static_argnames='composite')``.
     through: ``{layer: mask}``, by which the relevance of the layer is
       multiplied: ``[C]``, such as ``jnp.eye(C)[channel]``, or of any shape that
       broadcasts to the activation. With several layers it passes the chosen
@@ -101,7 +102,7 @@ def layer_relevance(
   score: Score,
   x: Array,
   layer: str,
-  composite: Composite = EPSILON_PLUS,
+  composite: Composite | Mapping[str, Redistribution] = EPSILON_PLUS,
   through: Mapping[str, Array] | None = None,
 ) -> Array:
   """Relevance that arrives at the units of a layer, as `lrp` propagates it.
@@ -131,16 +132,19 @@ def layer_relevance(
 def _propagated(
   score: Score,
   x: Array,
-  composite: Composite,
+  composite: Composite | Mapping[str, Redistribution],
   through: Mapping[str, Array] | None,
   at: Sequence[str],
 ) -> tuple[Array, dict[str, Array], Array]:
   """Relevance of the images and at some layers, and the scores."""
   score = need_score(score, 'lrp')
   check_images(x)
+  if isinstance(composite, Mapping):
+    composite = rules.composite(composite)
   if not isinstance(composite, Composite):
     raise ValueError(
-      f'composite: got {composite!r}, expected one of rules.composite'
+      f'composite: got {composite!r}, expected {{pattern: rule}}, or one of '
+      'rules.composite'
     )
   if through is not None and not isinstance(through, Mapping):
     raise ValueError(f'through: got {through!r}, expected {{layer: mask}}')

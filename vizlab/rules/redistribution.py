@@ -19,6 +19,7 @@ __all__ = [
   'epsilon',
   'flat',
   'gamma',
+  'norm',
   'passed',
   'w_square',
   'z_box',
@@ -160,6 +161,14 @@ def z_box() -> Redistribution:
     Part('high', 'negative', sign=-1.0),
   )
   return Redistribution((Group(parts),))
+
+
+def norm() -> Redistribution:
+  """The norm rule, for sums and averages: in proportion to the summands.
+
+  The epsilon rule with its usual stabiliser, for layers without weights.
+  """
+  return epsilon()
 
 
 def passed() -> Redistribution:
