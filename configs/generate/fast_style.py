@@ -23,6 +23,23 @@ the pixels: 5 %). The second command, with The Starry Night and five photos,
 made the network that ships as fast_style_starry_night: on two photos it reaches
 15 % of their own loss, 60 steps of optimizing the pixels 5 %, in 164 times as
 long. Its strokes are short, and wide plain areas are blotched.
+
+With ``--config.photos`` of 16 and of 256 photos, the first command's networks
+have these losses on four other photos (``--config.norm=batch``, and
+``--config.form=pyramid``):
+
+  ===================  =========  ==========
+  network              16 photos  256 photos
+  ===================  =========  ==========
+  instance             10 %       9 %
+  batch                12 %       14 %
+  pyramid                         11 %
+  ===================  =========  ==========
+
+As Ulyanov et al. 2017 say: with batch normalisation more photos make it worse,
+and of 256 it keeps next to nothing of the content. The pyramid leaves no mesh,
+where the residual network has one 2.3 times as strong as the frequencies beside
+it, and that with batch normalisation one of 5.8.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,7 @@
 """Generality of layers by depth: copied from two networks, frozen or tuned."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -76,9 +77,9 @@ def run(inputs: Inputs, recorder: Recorder) -> dict[str, Any]:
     [_repeat(inputs, recorder, i) for i in range(config.repeats)]
   )  # [R, 1 + kinds * layers]
   base, copied = accuracy[:, 0], accuracy[:, 1:]
-  copied = copied.reshape(-1, len(_KINDS), len(layers)).mean(0)
-  means = dict(zip(_KINDS, copied, strict=True))
-  _report(inputs, recorder, float(base.mean()), means)
+  copied = copied.reshape(-1, len(_KINDS), len(layers))
+  means = dict(zip(_KINDS, copied.mean(0), strict=True))
+  _report(inputs, recorder, base, copied)
   return {'base': float(base.mean())} | {
     f'{kind}/{layer}': float(value)
     for kind, values in means.items()
@@ -133,11 +134,20 @@ def _repeat(inputs: Inputs, recorder: Recorder, repeat: int) -> list[float]:
 def _report(
   inputs: Inputs,
   recorder: Recorder,
-  base: float,
-  means: dict[str, np.ndarray],
+  base: np.ndarray,
+  copied: np.ndarray,
 ) -> None:
+  """Writes the report of accuracies ``[R]`` and ``[R, kinds, layers]``."""
   config, net, task, layers = inputs
-  lines = {kind: [base, *map(float, values)] for kind, values in means.items()}
+
+  def by_kind(of: Callable[[np.ndarray], np.ndarray]) -> dict[str, list[float]]:
+    return {
+      kind: [float(of(base)), *map(float, of(copied[:, i]))]
+      for i, kind in enumerate(_KINDS)
+    }
+
+  lines = by_kind(lambda values: values.mean(0))
+  spread = by_kind(lambda values: values.std(0))
   x = ('none', *layers)
   recorder.report(
     f'Transferability of the layers of {net.arch}',
@@ -145,7 +155,7 @@ def _report(
     f'{config.per_class} images of each class to learn from, by the last layer '
     f'that is copied: from the network itself after it learned B (BnB) or from '
     f'{config.net.weights} (AnB), frozen, or tuned (+). Learned whole, B has '
-    f'{base:.1%}; by the test images layers of A are worth most up to '
+    f'{base.mean():.1%}; by the test images layers of A are worth most up to '
     f'{x[int(np.argmax(lines["AnB"]))]} if frozen '
     f'({max(lines["AnB"]):.1%}), and {x[int(np.argmax(lines["AnB+"]))]} if '
     f'tuned ({max(lines["AnB+"]):.1%}).',
@@ -158,9 +168,12 @@ def _report(
       ),
       Table(
         'accuracy_table',
-        'Accuracy',
-        ['last copied layer', *lines],
-        [[name, *(v[i] for v in lines.values())] for i, name in enumerate(x)],
+        'Accuracy, and its deviation over the repeats',
+        ['last copied layer', *lines, *(f'{kind} deviation' for kind in lines)],
+        [
+          [name, *(v[i] for v in (*lines.values(), *spread.values()))]
+          for i, name in enumerate(x)
+        ],
       ),
     ],
   )

@@ -215,6 +215,44 @@ def test_each_strategy_trains_its_layers(tmp_path, monkeypatch):
   assert plans['scratch'][1] == Plan()
 
 
+def test_layers_are_copied_from_their_network(tmp_path, monkeypatch):
+  """BnB from the one that learned B, AnB from the one that is given."""
+  plans = {}
+
+  def recorded(config, recorder, name, net, plan, task, rows, key, *, keep):
+    plans[name] = net, plan
+    learned = jax.tree.map(lambda v: v + 1, nets.get_params(net))
+    logits = np.zeros((16, task.classes))
+    return fine_tuning.Tuned({'logits': logits, 'params': learned}, 1)
+
+  monkeypatch.setattr(fine_tuning, 'fine_tune', recorded)
+  start('training/transferability', tmp_path / 'run')
+  first, plan = plans.pop('base/0')
+  assert plan == Plan()
+  old, drawn = (nets.get_params(v) for v in (nets.load('minivgg'), first))
+  convs = [*old][:-1]
+  sources = {'A': old, 'B': jax.tree.map(lambda v: v + 1, drawn)}
+  names = [op.name for op in first.ops]
+  assert len(plans) == 4 * 2
+  heads = []
+  for name, (net, plan) in plans.items():
+    kind, layer, _ = name.split('/')
+    params, source = nets.get_params(net), sources[kind[0]]
+    for conv in convs:
+      same = jnp.array_equal(params[conv]['kernel'], source[conv]['kernel'])
+      assert same == (names.index(conv) < names.index(layer)), name
+      # The others are random, and other ones than those of the base.
+      assert not jnp.array_equal(params[conv]['kernel'], drawn[conv]['kernel'])
+    assert plan == (Plan() if kind.endswith('+') else Plan(layer))
+    heads.append(params[[*params][-1]]['kernel'])
+  assert all(jnp.array_equal(head, heads[0]) for head in heads)
+
+
+def test_stopped_copies_end_the_same(tmp_path, monkeypatch):
+  name = 'training/transferability'
+  assert stops_of_the_same(name, tmp_path, monkeypatch, every=3) > 0
+
+
 def test_a_run_that_is_stopped_ends_the_same(tmp_path, monkeypatch):
   """To the bit, with looks at the validation part behind it."""
   name = 'training/transfer_learning'
