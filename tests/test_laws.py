@@ -38,6 +38,31 @@ def x():
 
 
 TARGETS = jnp.array([0, 3, 5, 1, 3])
+# How far what is computed in another way may differ, as a share of the largest
+# value. Numbers of bfloat16 have 8 bits, of which differences lose some.
+TOLERANCES = {'float32': 1e-5, 'bfloat16': 3e-2}
+
+
+@pytest.fixture(
+  params=['float32', pytest.param('bfloat16', marks=pytest.mark.slow)]
+)
+def dtype(request):
+  return request.param
+
+
+def in_dtype(net, dtype):
+  return net if dtype == 'float32' else nets.with_dtype(net, dtype)
+
+
+@pytest.fixture
+def net(tiny, dtype):
+  """The small network, in each precision."""
+  return in_dtype(tiny, dtype)
+
+
+@pytest.fixture
+def within(dtype):
+  return TOLERANCES[dtype]
 
 
 def close(a, b, tolerance=1e-5):
@@ -51,12 +76,12 @@ def test_every_public_method_has_a_row():
 
 
 @each_method
-def test_batch_equals_loop(name, tiny, x):
+def test_batch_equals_loop(name, net, x, within):
   call = jax.jit(METHODS[name].call)
-  batch = call(score(tiny, logit(TARGETS)), x)
+  batch = call(score(net, logit(TARGETS)), x)
   for i, target in enumerate(TARGETS):
-    one = call(score(tiny, logit(target)), x[i : i + 1])
-    close(batch[i], one[0])
+    one = call(score(net, logit(target)), x[i : i + 1])
+    close(batch[i], one[0], within)
 
 
 @each_method
@@ -73,34 +98,34 @@ def test_any_leading_batch(name, lead, tiny, x):
 
 
 @each_method
-def test_jit_equals_eager_in_value_shape_and_dtype(name, tiny, x):
+def test_jit_equals_eager_in_value_shape_and_dtype(name, net, x, within):
   method = METHODS[name]
-  asked = score(tiny, logit(TARGETS))
+  asked = score(net, logit(TARGETS))
   eager, jitted = method.call(asked, x), jax.jit(method.call)(asked, x)
   assert eager.shape == (5, *method.size(16, 20), *(3,) * method.colour)
   assert eager.dtype == jitted.dtype == jnp.float32
   assert jitted.shape == eager.shape
-  close(jitted, eager)
+  close(jitted, eager, within)
   assert float(jnp.abs(eager).max()) > 0
 
 
 @each_method
-def test_under_vmap_and_inside_scan(name, tiny, x):
+def test_under_vmap_and_inside_scan(name, net, x, within):
   call = METHODS[name].call
-  plain = jax.jit(call)(score(tiny, logit(TARGETS)), x)
+  plain = jax.jit(call)(score(net, logit(TARGETS)), x)
 
   def one(target, image):
-    return call(score(tiny, logit(target)), image)
+    return call(score(net, logit(target)), image)
 
-  close(jax.jit(jax.vmap(one))(TARGETS, x), plain)
+  close(jax.jit(jax.vmap(one))(TARGETS, x), plain, within)
   _, scanned = jax.lax.scan(
     lambda carry, item: (carry, one(*item)), 0, (TARGETS, x)
   )
-  close(scanned, plain)
+  close(scanned, plain, within)
 
 
 @each_method
-def test_no_recompile_for_new_weights_targets_and_images(name, tiny, x):
+def test_no_recompile_for_new_weights_targets_and_images(name, net, dtype, x):
   traces = []
 
   @jax.jit
@@ -108,13 +133,14 @@ def test_no_recompile_for_new_weights_targets_and_images(name, tiny, x):
     traces.append(name)
     return METHODS[name].call(asked, x)
 
-  first = explain(score(tiny, logit(2)), x)
-  explain(score(tiny, logit(4)), x)
-  explain(score(make_tiny(1), logit(1)), 1 - x)
+  first = explain(score(net, logit(2)), x)
+  explain(score(net, logit(4)), x)
+  other = in_dtype(make_tiny(1), dtype)
+  explain(score(other, logit(1)), 1 - x)
   assert len(traces) == 1
-  explain(score(tiny, probability(2)), x)
+  explain(score(net, probability(2)), x)
   assert len(traces) == 2, 'another objective is another program'
-  assert not jnp.allclose(first, explain(score(tiny, logit(4)), x))
+  assert not jnp.allclose(first, explain(score(net, logit(4)), x))
 
 
 @each_method
@@ -145,12 +171,16 @@ def test_a_class_out_of_range_is_an_error_or_nan(name, tiny, x):
 
 
 @each_method
-def test_nan_in_is_nan_out_and_only_there(name, tiny, x):
+def test_nan_in_is_nan_out_and_only_there(name, net, x, within):
   call = METHODS[name].call
-  asked = score(tiny, logit(TARGETS))
+  asked = score(net, logit(TARGETS))
   got = call(asked, x.at[2, 3, 4].set(jnp.nan))
   assert jnp.isnan(got[2]).any()
-  close(got[jnp.array([0, 1, 3, 4])], call(asked, x)[jnp.array([0, 1, 3, 4])])
+  close(
+    got[jnp.array([0, 1, 3, 4])],
+    call(asked, x)[jnp.array([0, 1, 3, 4])],
+    within,
+  )
 
 
 def run_alone(program, flags):

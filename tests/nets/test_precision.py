@@ -208,6 +208,11 @@ def test_images_in_half_precision_are_refused(tiny, x):
   half = nets.with_dtype(tiny, 'bfloat16')
   with pytest.raises(ValueError, match='x: got bfloat16, expected float32'):
     half(x.astype(jnp.bfloat16))
+  with jax.enable_x64(True):
+    double = jnp.asarray(np.asarray(x, np.float64))
+    with pytest.raises(ValueError, match='x: got float64 for a network that'):
+      half(double)
+    assert tiny(double)[0].dtype == jnp.float64
 
 
 def test_a_model_of_ones_own_keeps_its_dtype(x):

@@ -370,6 +370,11 @@ def _check_image(net: Network, x: Array) -> None:
     )
   if x.dtype not in (jnp.float32, jnp.float64):
     raise ValueError(f'x: got {x.dtype}, expected float32 in [0, 1]')
+  if x.dtype == jnp.float64 and net.dtype is not None:
+    raise ValueError(
+      f'x: got float64 for a network that computes in {net.dtype}, expected '
+      'float32'
+    )
   if math.prod(x.shape[:-3]) == 0:
     raise ValueError(f'x: got an empty batch {x.shape}, expected an image')
   infer_shapes(net.ops, x.shape[-3:])

@@ -318,3 +318,15 @@ def test_a_softmax_is_no_activation_function():
     return run
 
   agree(guided(fn(nn.relu)), by_hand(fn(rules.guided_relu)))
+
+
+def test_a_linen_model_that_changes_its_variables_is_named():
+  class Model(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+      x = linen.BatchNorm(use_running_average=False)(x)
+      return linen.Dense(2)(x.mean((1, 2)))
+
+  variables = Model().init(jax.random.key(0), X)
+  with pytest.raises(ValueError, match='fn: Model changes its variables, exp'):
+    nets.from_function(Model().apply, X, variables)

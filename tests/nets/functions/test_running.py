@@ -340,3 +340,16 @@ def test_what_differs_over_positions_is_no_bias():
   net = nets.from_function(fn, X, jnp.ones((1, 9, 9, 3)))
   with pytest.raises(ValueError, match='differ over positions'):
     attribution.fullgrad(score(net, logit(1)), X)
+
+
+@pytest.mark.parametrize(
+  ('fn', 'message'),
+  [
+    (lambda x: x.mean((1, 2)) > 0, 'fn: returned bool, expected logits'),
+    (lambda x: x.mean((1, 2)).argmax(-1), 'fn: returned int32, expected'),
+    (lambda x: jnp.ones((x.shape[0], 3)), 'fn: returned what does not depend'),
+  ],
+)
+def test_results_that_are_no_function_of_images_are_refused(fn, message):
+  with pytest.raises(ValueError, match=message):
+    nets.from_function(fn, X)

@@ -40,6 +40,7 @@ __all__ = ['Program', 'analyse']
 # Operations with a function for two numbers, of a sum or a maximum.
 _COMBINING = ('scatter', 'reduce', 'select_and', 'sort', 'arg')
 _RANDOM = ('random_', 'threefry')
+_RESHAPING = ('broadcast_in_dim', 'reshape', 'squeeze')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,10 +128,24 @@ class Program:
     )
 
   def _is_probability(self, number: int) -> bool:
-    """Tells if a value is divided by its sum, as in a softmax."""
-    readers = self.steps.readers.get(number, [])
-    names = {self.steps.steps[i].operation for i in readers if i >= 0}
-    return {'reduce_sum', 'div'} <= names
+    """Tells if a value is divided by its sum, or the sum goes into a log."""
+    readers = self._reading(number)
+    sums = [step for step in readers if step.operation == 'reduce_sum']
+    after = [step for each in sums for step in self._reading(each.writes[0])]
+    divided = any(step.operation == 'div' for step in readers)
+    logged = any(step.operation == 'log' for step in after)
+    return bool(sums) and (divided or logged)
+
+  def _reading(self, number: int) -> list[Step]:
+    """Steps that read a value, as it is or in another shape."""
+    found = []
+    for index in self.steps.readers.get(number, []):
+      step = self.steps.steps[index] if index >= 0 else None
+      if step is not None and step.operation in _RESHAPING:
+        found += self._reading(step.writes[0])
+      elif step is not None:
+        found.append(step)
+    return found
 
   def _is_known(self, index: int, step: Step) -> bool:
     """Tells if a step is linear, or is looked at elsewhere."""
@@ -192,8 +207,8 @@ def analyse(closed: ClosedJaxpr, paths: Sequence[str]) -> Program:
     paths: Path of each parameter.
 
   Raises:
-    ValueError: It has side effects, draws random numbers, or mixes the images
-      of a batch.
+    ValueError: It has side effects, draws random numbers, mixes the images of
+      a batch, or returns what is no float number or no function of them.
   """
   if closed.effects:
     raise ValueError(
@@ -203,6 +218,16 @@ def analyse(closed: ClosedJaxpr, paths: Sequence[str]) -> Program:
   steps = steps_of(closed)
   image = steps.inputs[-1]
   data = steps.depending_on([image])
+  result = steps.avals[steps.outputs[0]]
+  if not jnp.issubdtype(result.dtype, jnp.floating):
+    raise ValueError(
+      f'fn: returned {result.dtype}, expected logits or other float numbers'
+    )
+  if steps.outputs[0] not in data:
+    raise ValueError(
+      'fn: returned what does not depend on the images, expected a function of '
+      'them'
+    )
   for step in steps.steps:
     if step.operation.startswith(_RANDOM):
       where = f' in {step.scope!r}' if step.scope else ''

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import errors
 
 from vizlab.nets.functions.program import Program, analyse
 from vizlab.types import Array
@@ -80,7 +81,13 @@ class TracedFunction:
     leaves = [
       next(given) if isinstance(leaf, _Array) else leaf for leaf in self.static
     ]
-    out = self.call(jax.tree.unflatten(self.tree, leaves), x)
+    try:
+      out = self.call(jax.tree.unflatten(self.tree, leaves), x)
+    except errors.ModifyScopeVariableError as error:
+      raise ValueError(
+        f'fn: {self.name} changes its variables, expected a model in '
+        'evaluation mode, such as use_running_average=True'
+      ) from error
     if not hasattr(out, 'shape'):
       raise ValueError(
         f'fn: {self.name} returned a {type(out).__name__}, expected one array, '
