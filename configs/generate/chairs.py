@@ -16,9 +16,9 @@ does what its name says; from the sides that it was not trained with the squared
 error is 0.010 and the IoU of the mask 0.75, where the nearest side that it was
 trained with, as rendered, has 0.021 and 0.66 (0.005 and 0.83 from the sides of
 the training). Styles go over into each other, and the sum of features puts arms
-or other legs on a chair; of single units, the one for zoom does so a little. Alone, units of the style's
-layers draw an average chair in their colour, those of the joined layers bodies
-and parts (seen after 800 steps).
+or other legs on a chair; of single units, the one for zoom does so a little.
+Alone, units of the style's layers draw an average chair in their colour, those
+of the joined layers bodies and parts (seen after 800 steps).
 """
 
 from ml_collections import ConfigDict

@@ -102,7 +102,7 @@ def _tried(
       for name, each in getattr(result, field).items()
     }
 
-  return recorder.in_parts(f'net_{i}/batch', len(inputs.images), batch, one)
+  return recorder.in_parts(f'net_{i}/images', len(inputs.images), batch, one)
 
 
 def _trial(arrays: dict[str, np.ndarray]) -> adversarial.Trial:

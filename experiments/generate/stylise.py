@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vizlab import generate, nets, render
+from vizlab.nets.layers import ConditionalInstanceNorm
 from vizlab.runs.inputs import load_net, picture_paths, read_picture
 from vizlab.runs.recorder import Recorder
 from vizlab.runs.report import PAGE, Figure, Table
@@ -62,7 +63,13 @@ def _styles(
   config: ConfigDict, net: nets.Network
 ) -> Sequence[np.ndarray | None]:
   """The mixture that is asked for, or else each style of the network alone."""
-  count = net.spec.shape[-1] - 3
+  several = [op for op in net.ops if isinstance(op, ConditionalInstanceNorm)]
+  count = several[0].styles if several else 0
+  if net.spec.shape[-1] != 3 + count:
+    raise ValueError(
+      f'config.net.weights: {net.arch} reads {net.spec.shape[-1]} channels, '
+      'expected a network that paints images'
+    )
   shares = amounts(config, 'shares') if listed(config.shares) else ()
   if shares and len(shares) != count:
     expected = f'one for each of its {count} styles' if count else 'none'
@@ -70,6 +77,8 @@ def _styles(
       f'config.shares: got {len(shares)} for {config.net.weights}, expected '
       f'{expected}'
     )
+  if shares and not sum(shares):
+    raise ValueError(f'config.shares: got {shares}, expected some above 0')
   if shares:
     return [np.array(shares, np.float32)]
   return [*np.eye(count, dtype=np.float32)] if count else [None]

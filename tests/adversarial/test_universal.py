@@ -72,6 +72,19 @@ def test_images_that_are_not_finite_count_for_nothing(tiny):
   assert jnp.isfinite(square).all() and jnp.abs(square - 0.5).max() > 0.01
 
 
+def test_a_net_without_a_gradient_is_an_error():
+  net, _ = linear()
+
+  def rounded(x, edits=None):
+    return net(jnp.round(2 * x))
+
+  x = greys(3)
+  with pytest.raises(ValueError, match='score: has no gradient'):
+    adversarial.universal(rounded, x, 0, KEY, epsilon=EPSILON, steps=2)
+  with pytest.raises(ValueError, match='score: has no gradient'):
+    adversarial.patch(rounded, x, 1, KEY, size=2, steps=2)
+
+
 def test_it_misleads_more_than_noise_does(tiny):
   x = jax.random.uniform(jax.random.key(1), (24, 16, 16, 3))
   label = tiny(x)[0].argmax(-1)

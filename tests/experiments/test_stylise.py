@@ -5,7 +5,10 @@ import pytest
 from tools import start, write_pictures
 
 from vizlab import generate, io, nets, render
-from vizlab.nets.architectures.transformation import transformation
+from vizlab.nets.architectures.transformation import (
+  texture_generator,
+  transformation,
+)
 from vizlab.nets.graph import init_params
 
 
@@ -123,6 +126,21 @@ def test_photos_are_painted_in_each_style_or_a_mixture(tmp_path):
   )
   found = io.read_image(str(tmp_path / 'half' / '000_star_and_square.png'))
   assert np.abs(found - render.to_uint8(np.asarray(wanted)) / 255).max() < 0.01
+  with pytest.raises(ValueError, match=r'config.shares: got .* above 0'):
+    start('generate/stylise', tmp_path / 'no', shares=(0, 0), **arguments)
   with pytest.raises(ValueError, match=r'config.shares: got 3 .*one for each'):
     start('generate/stylise', tmp_path / 'no', shares=(1, 1, 1), **arguments)
+  assert not (tmp_path / 'no').exists()
+
+
+def test_networks_of_noise_are_no_painters(tmp_path):
+  ops = texture_generator(3, 4)
+  spec = nets.InputSpec(16, (0.5,) * 9, (0.3,) * 9)
+  params = init_params(ops, spec.shape, jax.random.key(0))
+  path = tmp_path / 'noise.safetensors'
+  nets.save(nets.Network('texture_generator', ops, spec, params), path)
+  with pytest.raises(
+    ValueError, match='config.net.weights: .* reads 9 channels'
+  ):
+    start('generate/stylise', tmp_path / 'no', net={'weights': str(path)})
   assert not (tmp_path / 'no').exists()

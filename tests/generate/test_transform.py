@@ -162,6 +162,10 @@ def test_shares_of_another_batch_are_refused(shape):
 
 
 def test_styles_need_their_shares():
+  with pytest.raises(ValueError, match='styles: got -1, expected at least 0'):
+    transformation(4, 1, styles=-1)
+  with pytest.raises(ValueError, match=r'image: got shape \(8, 8, 1\)'):
+    generate.with_style(jnp.zeros((8, 8, 1)), jnp.ones(2))
   with pytest.raises(ValueError, match='expected .*, 6]'):
     generate.transformed(conditional(3), jnp.zeros((16, 16, 3)), border=0)
   with pytest.raises(ValueError, match='styles: got 2 without normalisation'):

@@ -12,7 +12,7 @@ from vizlab.adversarial.attacked import (
   Best,
   check_attack,
   for_each,
-  looked_at,
+  judged,
 )
 from vizlab.adversarial.balls import (
   per_image,
@@ -20,7 +20,7 @@ from vizlab.adversarial.balls import (
   steepest,
   within,
 )
-from vizlab.adversarial.slopes import slope
+from vizlab.adversarial.slopes import look, slope
 from vizlab.trees import as_pytree, where
 from vizlab.types import Array, ScoreFn, whole
 
@@ -138,7 +138,7 @@ def _apgd(
   since = jnp.asarray(since)
 
   def one(epsilon: Array) -> Attacked:
-    loss, goal, _ = slope(score, x)
+    loss, goal = look(score, x)
     first = Best(x, loss, goal > 0, jnp.bool_(fixed.stop))
 
     def restart(i: Array, carry: tuple[Best, Array]) -> tuple[Best, Array]:
@@ -158,7 +158,7 @@ def _apgd(
 
     once = jnp.ones(x.shape[:-3], jnp.int32)
     best, queries = jax.lax.fori_loop(0, fixed.restarts, restart, (first, once))
-    return looked_at(x, best, fixed.norm, queries, first.reached)
+    return judged(score, x, best.x, best.x, fixed.norm, queries, first.reached)
 
   return for_each(one, epsilon, x, fixed.chunk)
 

@@ -13,7 +13,6 @@ from vizlab.adversarial.attacked import (
   check_attack,
   for_each,
   judged,
-  looked_at,
 )
 from vizlab.adversarial.balls import (
   random_start,
@@ -21,7 +20,7 @@ from vizlab.adversarial.balls import (
   within,
 )
 from vizlab.adversarial.goals import read
-from vizlab.adversarial.slopes import slope
+from vizlab.adversarial.slopes import look, slope
 from vizlab.trees import as_pytree
 from vizlab.types import Array, Augment, ScoreFn, whole
 
@@ -71,12 +70,13 @@ def fgsm(
 def _fgsm(
   score: ScoreFn, x: Array, epsilon: Array, norm: str, chunk: int
 ) -> Attacked:
-  _, goal, g = slope(score, x)
+  already = read(score, x)[1] > 0
+  _, _, g = slope(score, x)
   step = steepest(g, norm, x)
 
   def one(epsilon: Array) -> Attacked:
     moved = within(x, x + epsilon * step, epsilon, norm)
-    return judged(score, x, moved, moved, norm, jnp.int32(1), goal > 0)
+    return judged(score, x, moved, moved, norm, jnp.int32(2), already)
 
   return for_each(one, epsilon, x, chunk)
 
@@ -195,8 +195,7 @@ def _pgd(
   augment: Augment | None,
   fixed: _Fixed,
 ) -> Attacked:
-  def look(at: Array, key: Array) -> tuple[Array, Array, Array]:
-    return slope(score, at, key, augment, fixed.draws)
+  drawn = augment, fixed.draws
 
   def one(epsilon: Array) -> Attacked:
     def from_start(i: Array, carry: tuple[Best, Array, Array]) -> tuple:
@@ -212,7 +211,9 @@ def _pgd(
         return (state.step < steps) & ~state.best.finished().all()
 
       def advance(state: _State) -> _State:
-        loss, goal, g = look(state.x, jax.random.fold_in(key_, state.step + 1))
+        loss, goal, g = slope(
+          score, state.x, jax.random.fold_in(key_, state.step + 1), *drawn
+        )
         best = state.best.or_better(state.x, loss, goal)
         size = jnp.abs(g).mean((-3, -2, -1), keepdims=True)
         velocity = momentum * state.velocity
@@ -228,7 +229,8 @@ def _pgd(
 
       begin = _State(jnp.int32(0), start, jnp.zeros_like(x), best, queries)
       end = jax.lax.while_loop(more, advance, begin)
-      loss, goal, _ = look(end.x, jax.random.fold_in(key_, fixed.steps + 1))
+      last = jax.random.fold_in(key_, fixed.steps + 1)
+      loss, goal = look(score, end.x, last, *drawn)
       best = end.best.or_better(end.x, loss, goal)
       queries = end.queries + fixed.draws * end.best.looks()
       return best, queries, jnp.where(i < 0, best.reached, already)
@@ -245,9 +247,11 @@ def _pgd(
       from_start,
       (best, jnp.zeros(loss.shape, jnp.int32), none),
     )
-    if augment is None:
-      return looked_at(x, best, fixed.norm, queries, already)
-    already = read(score, x)[1] > 0
-    return judged(score, x, best.x, best.x, fixed.norm, queries + 1, already)
+    if augment is not None:
+      already = read(score, x)[1] > 0
+      queries = queries + 1
+    # What a differentiated score says may be another thing, if it defines its
+    # own gradient.
+    return judged(score, x, best.x, best.x, fixed.norm, queries, already)
 
   return for_each(one, epsilon, x, fixed.chunk)

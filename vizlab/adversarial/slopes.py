@@ -11,7 +11,23 @@ from jax.custom_derivatives import SymbolicZero
 from vizlab.adversarial.goals import read
 from vizlab.types import Array, Augment, ScoreFn
 
-__all__ = ['need_slope', 'slope']
+__all__ = ['look', 'need_slope', 'slope']
+
+
+def look(
+  score: ScoreFn,
+  x: Array,
+  key: Array | None = None,
+  augment: Augment | None = None,
+  draws: int = 1,
+) -> tuple[Array, Array]:
+  """Loss and goal without a gradient, as means over draws."""
+  if augment is None:
+    return read(score, x)
+  each = jax.lax.map(
+    lambda key: read(score, augment(key, x)), jax.random.split(key, draws)
+  )
+  return jax.tree.map(lambda v: v.mean(0), each)
 
 
 def slope(

@@ -1,6 +1,7 @@
 """One perturbation for all images: universal ones, and patches."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import optax
 from vizlab.adversarial.attacked import check_attack
 from vizlab.adversarial.balls import project, steepest
 from vizlab.adversarial.goals import lead, mislead, read
+from vizlab.adversarial.slopes import need_slope
 from vizlab.trees import as_pytree
 from vizlab.types import Array, Augment, Net, number, whole
 
@@ -98,15 +100,18 @@ def _universal(
   norm, steps, batch = fixed
   known, counts = _known(x)
 
-  def loss(delta: Array, rows: Array) -> Array:
-    image = jnp.clip(known[rows] + delta[None], 0, 1)
+  def loss(
+    delta: Array, rows: Array, watched: Callable[[Array], Array]
+  ) -> Array:
+    image = watched(jnp.clip(known[rows] + delta[None], 0, 1))
     value, _ = read(mislead(net, label[rows]), image)
     return (jnp.minimum(value, cap) * counts[rows]).mean()
 
   def advance(delta: Array, i: Array) -> tuple[Array, None]:
     drawn = jax.random.fold_in(key, i)
     rows = jax.random.choice(drawn, len(x), (batch,), replace=False)
-    g = jax.grad(loss)(delta, rows)
+    with need_slope() as watched:
+      g = jax.grad(loss)(delta, rows, watched)
     step = rate * epsilon * steepest(g, norm, delta)
     return project(delta + step.astype(x.dtype), epsilon, norm), None
 
@@ -186,7 +191,9 @@ def _patch(
   room = [n - size + 1 for n in x.shape[1:3]]
   optimizer = optax.adam(rate)
 
-  def loss(square: Array, key: Array) -> Array:
+  def loss(
+    square: Array, key: Array, watched: Callable[[Array], Array]
+  ) -> Array:
     keys = jax.random.split(key, 3)
     rows = jax.random.choice(keys[0], len(x), (batch,), replace=False)
     at = jnp.stack(
@@ -197,13 +204,14 @@ def _patch(
       -1,
     )
     changed = square if augment is None else augment(keys[2], square)
-    images = jax.vmap(paste, (0, None, 0))(known[rows], changed, at)
+    images = watched(jax.vmap(paste, (0, None, 0))(known[rows], changed, at))
     value, _ = read(lead(net, target[rows]), images)
     return -(value * counts[rows]).mean()
 
   def advance(state: tuple, i: Array) -> tuple[tuple, None]:
     square, memory = state
-    g = jax.grad(loss)(square, jax.random.fold_in(key, i))
+    with need_slope() as watched:
+      g = jax.grad(loss)(square, jax.random.fold_in(key, i), watched)
     with jax.numpy_dtype_promotion('standard'):  # optax needs it
       step, memory = optimizer.update(g, memory, square)
     return (jnp.clip(square + step, 0, 1), memory), None

@@ -80,22 +80,6 @@ def transformed(
   return jnp.clip(made[..., rows, columns, :], 0, 1)
 
 
-def _sides(length: int, border: int, multiple: int) -> tuple[int, int]:
-  """Pixels before and after, so that ``multiple`` divides the sum."""
-  total = length + 2 * border
-  total += -total % multiple
-  before = (total - length) // 2
-  return before, total - length - before
-
-
-def _sides(length: int, border: int, multiple: int) -> tuple[int, int]:
-  """Pixels before and after, so that ``multiple`` divides the sum."""
-  total = length + 2 * border
-  total += -total % multiple
-  before = (total - length) // 2
-  return before, total - length - before
-
-
 def with_style(image: Array, style: Array) -> Array:
   """An image and the shares of styles, the input of a network of several.
 
@@ -122,7 +106,10 @@ def with_style(image: Array, style: Array) -> Array:
   >>> half_and_half.shape
   (8, 9, 5)
   """
+  image = jnp.asarray(image)
   check_image(image, 'image')
+  if image.shape[-1] != 3:
+    raise ValueError(f'image: got shape {image.shape}, expected [..., H, W, 3]')
   style = jnp.asarray(style, image.dtype)
   if not style.ndim or style.shape[:-1] not in ((), image.shape[:-3]):
     raise ValueError(

@@ -188,8 +188,24 @@ def test_a_loop_over_images_keeps_them_apart():
   def running(x):
     return lax.scan(lambda t, v: (t + v, t), jnp.zeros(X.shape[1:]), x)[1]
 
-  with pytest.raises(ValueError, match='scan mixes the images of a batch'):
-    shown_after(running)
+  def counted(x):  # by a state without axes
+    return x - lax.scan(lambda s, v: (s + v.mean(), None), 0.0, x)[0]
+
+  def in_rows(x):  # images and rows as one axis
+    rows = x.reshape(-1, *X.shape[2:])
+    out = lax.scan(lambda t, v: (t + v, t), jnp.zeros(X.shape[2:]), rows)[1]
+    return out.reshape(x.shape)
+
+  for mixing in (running, counted, in_rows):
+    with pytest.raises(ValueError, match='scan mixes the images of a batch'):
+      shown_after(mixing)
+
+  def one_by_one(x):
+    return lax.fori_loop(
+      0, x.shape[0], lambda i, out: out.at[i].set(jnp.sin(x[i])), 0 * x
+    )
+
+  np.testing.assert_allclose(shown_after(one_by_one), jnp.sin(X), atol=1e-6)
 
 
 @pytest.mark.parametrize('kind', ['scan', 'cond', 'while', 'own'])

@@ -309,11 +309,34 @@ def test_a_maximum_of_two_maps_is_no_relu(act, name):
     guided(fn)
 
 
-def test_a_softmax_is_no_activation_function():
+@pytest.mark.parametrize(
+  'end',
+  [
+    nn.softmax,
+    nn.log_softmax,
+    lambda y: y - nn.logsumexp(y, -1, keepdims=True),
+    lambda y: y - jnp.log(jnp.exp(y).sum(-1, keepdims=True)),
+    lambda y: nn.softmax(y.astype(jnp.bfloat16)).astype(jnp.float32),
+  ],
+  ids=['softmax', 'log_softmax', 'logsumexp', 'by hand', 'bfloat16'],
+)
+def test_a_softmax_is_no_activation_function(end):
   def fn(relu):
     def run(p, x):
       y = relu(conv(x, p['a']['w'])).mean((1, 2)) @ p['fc']['w']
-      return nn.softmax(y)
+      return end(y)
+
+    return run
+
+  agree(guided(fn(nn.relu)), by_hand(fn(rules.guided_relu)), 1e-2)
+
+
+def test_pooling_by_hand_is_no_activation_function():
+  def fn(relu):
+    def run(p, x):
+      y = relu(conv(x, p['a']['w']))
+      y = jnp.maximum(y[:, ::2], y[:, 1::2])
+      return y.mean((1, 2)) @ p['fc']['w']
 
     return run
 

@@ -61,13 +61,16 @@ def transformation(
       (`vizlab.generate.with_style`). 0 for a network of one style.
 
   Raises:
-    ValueError: There are styles, and no normalisation that knows them.
+    ValueError: There are styles, and no normalisation that knows them, or their
+      number is negative.
 
   References:
     Johnson, Alahi & Fei-Fei 2016, supplementary material; Ulyanov, Vedaldi &
     Lempitsky 2017 (instance normalisation); Odena, Dumoulin & Olah 2016
     (resize-convolutions); Dumoulin, Shlens & Kudlur 2017 (several styles).
   """
+  if styles < 0:
+    raise ValueError(f'styles: got {styles}, expected at least 0')
   if styles and not norm:
     raise ValueError(
       f'styles: got {styles} without normalisation, expected 0, or norm=True'
@@ -198,7 +201,8 @@ def texture_generator(
       continued by their mirror images then.
 
   Raises:
-    ValueError: A number is not positive.
+    ValueError: A number is not positive (negative, for the noise beside a
+      picture).
 
   References:
     Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, figure 2 and section 3.3

@@ -49,6 +49,9 @@ _IN_PLACE = frozenset(
 )
 
 
+_TAKING = ('slice', 'dynamic_slice', 'gather')
+
+
 class Place(NamedTuple):
   """Axes of a value and the pixels that its units see.
 
@@ -77,19 +80,29 @@ def places(steps: Steps, image: int) -> dict[int, Place]:
   return _followed(steps, {image: _IMAGE})
 
 
-def _followed(steps: Steps, known: dict[int, Place]) -> dict[int, Place]:
-  """Axes of what depends on values whose axes are known, and of these."""
+def _followed(
+  steps: Steps, known: dict[int, Place], inside: bool = False
+) -> dict[int, Place]:
+  """Axes of what depends on values whose axes are known, and of these.
+
+  Args:
+    steps: The function.
+    known: Axes of its arguments.
+    inside: Whether it is the body of control flow, which may take single
+      images, one after the other.
+  """
   known = dict(known)
   for step in steps.steps:
     read = [(i, known[n]) for i, n in enumerate(step.reads) if n in known]
     if not read:
       continue
     shapes = [tuple(steps.avals[n].shape) for n in step.reads]
-    _check_separate(step, read, shapes)
-    inside = _inside(step, dict(read))
+    if not (inside and step.operation in _TAKING):
+      _check_separate(step, read, shapes)
+    flow = _inside(step, dict(read))
     for i, number in enumerate(step.writes):
       shape = tuple(getattr(steps.avals[number], 'shape', ()))
-      labels = inside[i] if inside else _labels(step, read, shapes, shape)
+      labels = flow[i] if flow else _labels(step, read, shapes, shape)
       labels = labels or ('',) * len(shape)
       if labels.count('n') > 1:
         raise _mixing(step)
@@ -121,7 +134,7 @@ def _results(
     for number, labels in zip(steps.inputs, read, strict=True)
     if labels is not None
   }
-  found = _followed(steps, known)
+  found = _followed(steps, known, inside=True)
   return [found[n].labels if n in found else None for n in steps.outputs]
 
 

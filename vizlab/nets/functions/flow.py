@@ -55,7 +55,8 @@ def _scanned(
   inside = [row and row[1:] for row in rows]  # of the axis it runs over
   out = _repeated(params['jaxpr'], fixed, state, inside, results)
   stacked = [row if row is None else (*along, *row) for row in out[carry:]]
-  return [*out[:carry], *stacked], along == ('n',) and any(out[:carry])
+  carried = any(labels is not None for labels in out[:carry])
+  return [*out[:carry], *stacked], along[0].startswith('n') and carried
 
 
 def _repeated(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
@@ -40,7 +40,11 @@ __all__ = ['Program', 'analyse']
 # Operations with a function for two numbers, of a sum or a maximum.
 _COMBINING = ('scatter', 'reduce', 'select_and', 'sort', 'arg')
 _RANDOM = ('random_', 'threefry')
-_RESHAPING = ('broadcast_in_dim', 'reshape', 'squeeze')
+_RESHAPING = frozenset(
+  'broadcast_in_dim convert_element_type reshape squeeze stop_gradient'.split()
+)
+_SIZE = _RESHAPING | {'abs'}  # on the way from a sum to its logarithm
+_TAKING = ('slice', 'dynamic_slice', 'gather')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +101,7 @@ class Program:
         found.append((name, unit.output))
     for index, step in enumerate(self.steps.steps):
       reads = [number for number in step.reads if number in self.places]
-      several = len(reads) > 1 and step.operation not in ('max', 'min')
+      several = len(reads) > 1 and not self._is_maximum(step)
       if reads and not several and not self._is_known(index, step):
         found.append((step.operation, step.writes[0]))
     names = [name for name, n in found if self._is_activation(n)]
@@ -131,18 +135,34 @@ class Program:
     """Tells if a value is divided by its sum, or the sum goes into a log."""
     readers = self._reading(number)
     sums = [step for step in readers if step.operation == 'reduce_sum']
-    after = [step for each in sums for step in self._reading(each.writes[0])]
+    after = [
+      step for each in sums for step in self._reading(each.writes[0], _SIZE)
+    ]
     divided = any(step.operation == 'div' for step in readers)
     logged = any(step.operation == 'log' for step in after)
     return bool(sums) and (divided or logged)
 
-  def _reading(self, number: int) -> list[Step]:
-    """Steps that read a value, as it is or in another shape."""
+  def _is_maximum(self, step: Step) -> bool:
+    """Tells if it is a maximum of two values, and no pooling by hand."""
+    makers = [self.steps.makers.get(number) for number in step.reads]
+    taken = {
+      self.steps.steps[i].reads[0]
+      if i is not None and self.steps.steps[i].operation in _TAKING
+      else None
+      for i in makers
+    }
+    pooling = len(taken) == 1 and None not in taken
+    return step.operation in ('max', 'min') and not pooling
+
+  def _reading(
+    self, number: int, through: Collection[str] = _RESHAPING
+  ) -> list[Step]:
+    """Steps that read a value, as it is or through some operations."""
     found = []
     for index in self.steps.readers.get(number, []):
       step = self.steps.steps[index] if index >= 0 else None
-      if step is not None and step.operation in _RESHAPING:
-        found += self._reading(step.writes[0])
+      if step is not None and step.operation in through:
+        found += self._reading(step.writes[0], through)
       elif step is not None:
         found.append(step)
     return found

@@ -228,8 +228,10 @@ class ConditionalInstanceNorm(InstanceNorm):
     """Normalises each channel, then scales and shifts it by its style."""
     rules.refuse_relevance(self)
     x, shares = xs
+    # Exactly the row of a style whose share is 1, on any device.
     scale, bias = (
-      (shares @ params[k])[:, None, None] for k in ('scale', 'bias')
+      jnp.matmul(shares, params[k], precision='highest')[:, None, None]
+      for k in ('scale', 'bias')
     )
     return self._normalised(x, scale, bias)
 
