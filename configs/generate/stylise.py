@@ -13,9 +13,11 @@ Runtime: about a second a photo of 512 pixels on 2 CPU cores, and as much again
 for the measures. A run that is stopped resumes after the last photo.
 
 Expected: a PNG for each photo (of a network of several styles one in each), and
-report.html with the seconds and artefacts: the scenes in ripples of blue and
-yellow, with a fine mesh (3 to 6 times as strong as the frequencies beside it).
-Without ``border``, many networks frame their pictures.
+report.html with the seconds and artefacts: the scenes in the colours and
+strokes of four paintings, with a fine mesh (5 times as strong as the
+frequencies beside it). ``--config.shares=0.5,0,0.5,0`` paints one picture
+between the first and the third. Without ``border``, many networks frame their
+pictures.
 """
 
 from ml_collections import ConfigDict
@@ -28,7 +30,7 @@ def get_config() -> ConfigDict:
   config = ConfigDict()
   config.experiment = 'generate/stylise'
   config.net = blocks.net()
-  config.net.weights = 'fast_style_starry_night'
+  config.net.weights = 'fast_style_paintings'
   config.images = ('sample:star_and_square', 'sample:crescent_and_cross')
   config.size = 512  # pixels of the shorter side
   # Shares of the styles of a network of several; none paints each alone.

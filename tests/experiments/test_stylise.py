@@ -19,15 +19,16 @@ def test_pictures_are_those_of_the_network(tmp_path):
   images = f'{tmp_path}/*.png,{tmp_path}/more,sample:crescent_and_cross'
   run = tmp_path / 'run'
   results = start('generate/stylise', run, images=images, size=40)
-  assert results['pictures'] == 4
-  net = nets.load('fast_style_starry_night')
-  for name, source in (
-    ('000_a', tmp_path / 'a.png'),
-    ('002_a', tmp_path / 'more' / 'a.png'),
-    ('003_crescent_and_cross', 'sample:crescent_and_cross'),
+  assert results['pictures'] == 4 * 4  # in four styles
+  net = nets.load('fast_style_paintings')
+  for name, source, style in (
+    ('000_a_0', tmp_path / 'a.png', [1, 0, 0, 0]),
+    ('002_a_3', tmp_path / 'more' / 'a.png', [0, 0, 0, 1]),
+    ('003_crescent_and_cross_2', 'sample:crescent_and_cross', [0, 0, 1, 0]),
   ):
     image = io.read_image(str(source), shorter=40)
-    wanted = np.asarray(generate.transformed(net, image))
+    asked = generate.with_style(image, style)
+    wanted = np.asarray(generate.transformed(net, asked))
     found = io.read_image(str(run / f'{name}.png'))
     assert np.abs(found - render.to_uint8(wanted) / 255).max() < 0.01
     assert np.abs(wanted - image).mean() > 0.05, 'it paints'
@@ -43,7 +44,7 @@ def test_pictures_of_any_shape(shape, tmp_path):
     images=str(tmp_path / 'photo.png'),
     size=16,
   )
-  made = io.read_image(str(tmp_path / 'run' / '000_photo.png'))
+  made = io.read_image(str(tmp_path / 'run' / '000_photo_1.png'))
   sides = sorted(made.shape[:2])
   assert sides[0] == 16
   assert abs(sides[1] - max(shape) * 16 / min(shape)) <= 1

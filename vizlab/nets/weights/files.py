@@ -59,9 +59,9 @@ def load(
     source: ``'minivgg'``, the network that ships with vizlab;
       ``'minivgg_random_labels'``, which memorised random labels of 512 scenes,
       for sanity checks; ``'minivgg_robust'``, which small changes of an image
-      do not fool; ``'fast_style_starry_night'``, which paints images;
-      ``'super_resolution_pixel'``, which enlarges them four times; published
-      weights by one of the names in `vizlab.nets.SOURCES`, such as
+      do not fool; ``'fast_style_paintings'``, which paints images in four
+      styles; ``'super_resolution_pixel'``, which enlarges them four times;
+      published weights by one of the names in `vizlab.nets.SOURCES`, such as
       ``'torchvision/vgg19'``, which are downloaded once and kept, converted, in
       ``~/.cache/vizlab`` or ``$VIZLAB_CACHE``; or the path of a file in
       vizlab's format (``.safetensors``, ``.npz``), with torchvision's names

@@ -16,7 +16,7 @@ EMBEDDED = (
   'minivgg',
   'minivgg_random_labels',
   'minivgg_robust',
-  'fast_style_starry_night',
+  'fast_style_paintings',
   'super_resolution_pixel',
 )
 
