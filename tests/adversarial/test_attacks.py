@@ -392,9 +392,9 @@ def test_a_net_without_a_gradient_is_an_error(attack, hidden):
   }
   with pytest.raises(ValueError, match='score: has no gradient with respect'):
     calls[attack]()
-  # The one that reads none works.
-  found = adversarial.square(score_fn, x, KEY, epsilon=0.3, steps=2)
-  assert found.raw.shape == x.shape
+  if attack == 'fgsm':  # the one that reads none works
+    found = adversarial.square(score_fn, x, KEY, epsilon=0.3, steps=2)
+    assert found.raw.shape == x.shape
 
 
 @pytest.mark.parametrize(
