@@ -24,7 +24,6 @@ __all__ = [
   'for_each',
   'held',
   'judged',
-  'looked_at',
   'radii',
 ]
 
@@ -159,15 +158,6 @@ def for_each(
     return attack(epsilon)
   most = min(most, len(epsilon))
   return jax.lax.map(attack, epsilon, batch_size=most)
-
-
-def looked_at(
-  x: Array, best: Best, norm: str, queries: Array, already: Array
-) -> Attacked:
-  """The result of an attack that has shown the net its best images."""
-  return Attacked(
-    best.x, best.x, best.reached, distance(best.x - x, norm), queries, already
-  )
 
 
 def judged(

@@ -271,6 +271,10 @@ def robust_accuracy(
 ) -> RobustAccuracy:
   """Accuracy in the worst case over the attacks of `trial`, with warnings.
 
+  In L2 none of them does without gradients, so there is no warning of what such
+  an attack would find. `experiments/adversarial/robustness` keeps each batch,
+  and resumes.
+
   Args:
     net: A net with a classifier.
     x: Images ``[N, H, W, C]`` in [0, 1].

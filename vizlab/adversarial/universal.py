@@ -22,6 +22,8 @@ __all__ = ['Universal', 'paste', 'patch', 'universal']
 class Universal(NamedTuple):
   """Perturbation that was found with some images.
 
+  No `Attacked`: it is one for all images, as long for each as its radius.
+
   Attributes:
     delta: ``[H, W, C]``, within the ball; `jnp.clip` the sum with an image.
     success: bool ``[B]``, whether it takes each of the images from its class.
