@@ -1,5 +1,7 @@
 """Unmodified models of flaxmodels, as networks."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -104,11 +106,84 @@ def test_vgg16_is_our_vgg16(x):
   for name in weights:
     assert rows[name].shape == own[name].shape
     assert rows[name].field == own[name].field
-  for method in (attribution.gradient, attribution.guided_backprop):
-    map_, expected = (
-      jit_once(method)(score(each, channel('conv5_3', 7)), x)
-      for each in (net, ours)
+  agree(net, ours, channel('conv5_3', 7), x, 'relu_9', 'relu4_3')
+
+
+def agree(net, ours, objective, x, layer, own_layer):
+  """All maps of a model are those of our network of the same weights."""
+  for name, (method, settings) in METHODS.items():
+    found, expected = (
+      jit_once(functools.partial(method, **settings(at)))(
+        score(each, objective), x
+      )
+      for each, at in ((net, layer), (ours, own_layer))
     )
     size = np.abs(expected).max()
-    assert size > 0
-    np.testing.assert_allclose(map_ / size, expected / size, atol=1e-5)
+    assert size > 0, name
+    np.testing.assert_allclose(
+      found / size, expected / size, atol=2e-5, err_msg=name
+    )
+
+
+METHODS = {
+  'gradient': (attribution.gradient, lambda layer: {}),
+  'guided_backprop': (attribution.guided_backprop, lambda layer: {}),
+  'deconvnet': (attribution.deconvnet, lambda layer: {}),
+  'integrated_gradients': (
+    attribution.integrated_gradients,
+    lambda layer: {'steps': 4},
+  ),
+  'fullgrad': (attribution.fullgrad, lambda layer: {}),
+  'layer_cam': (attribution.layer_cam, lambda layer: {'layer': layer}),
+  'lrp': (attribution.lrp, lambda layer: {}),
+  'lrp_flat': (
+    attribution.lrp,
+    lambda layer: {'composite': attribution.EPSILON_ALPHA2_BETA1_FLAT},
+  ),
+}
+
+
+def our_resnet(variables):
+  """Our ResNet-18 with the weights of flaxmodels'."""
+  ours = nets.create('resnet18', classes=10)
+  params = nets.get_params(ours)
+
+  trained, counted = variables['params'], variables['batch_stats']
+
+  def normalised(path):
+    given, seen = trained, counted
+    for part in path:
+      given, seen = given[part], seen[part]
+    return {**given, **seen}
+
+  params['conv1'] = dict(trained['Conv_0'])
+  params['bn1'] = normalised(['BatchNorm_0'])
+  for k in range(8):
+    block, ours_block = f'BasicBlock_{k}', f'layer{k // 2 + 1}.{k % 2}'
+    names = ['conv1', 'conv2', 'downsample.0']
+    norms = ['bn1', 'bn2', 'downsample.1']
+    for i in range(len(trained[block]) // 2):
+      params[f'{ours_block}.{names[i]}'] = dict(trained[block][f'Conv_{i}'])
+      params[f'{ours_block}.{norms[i]}'] = normalised([block, f'BatchNorm_{i}'])
+  params['fc'] = dict(trained['Dense_0'])
+  return nets.with_params(ours, params)
+
+
+def test_resnet18_is_our_resnet18(x):
+  model = fm.ResNet18(output='logits', pretrained=None, num_classes=10)
+  draws = iter(jax.random.split(jax.random.key(2), 200))
+
+  def shaken(path, a):  # biases and statistics that are not those of a new one
+    kernel = jax.tree_util.keystr(path, simple=True).endswith('kernel')
+    return a if kernel else a + 0.1 * jax.random.uniform(next(draws), a.shape)
+
+  variables = model.init(jax.random.key(1), x)
+  variables = jax.tree_util.tree_map_with_path(shaken, variables)
+  net = nets.from_function(
+    lambda v, x: model.apply(v, x, train=False), x, variables
+  )
+  ours = our_resnet(variables)
+  logits, acts = ours(x)
+  np.testing.assert_allclose(net(x)[0], logits, rtol=1e-4, atol=1e-4)
+  last = [name for name, a in acts.items() if a.ndim == 4][-1]
+  agree(net, ours, logit(3), x, 'BasicBlock_7/relu_1', last)

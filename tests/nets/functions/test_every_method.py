@@ -4,9 +4,10 @@ import foreign
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from vizlab import attribution, nets, rules, style
+from vizlab import attribution, nets, optimize, rules, style, synthesis
 from vizlab.objectives import channel, logit, score
 
 KEY = jax.random.key(3)
@@ -77,6 +78,50 @@ def test_maps_are_those_of_our_net(model, x, expected):
       atol=CANCELLING.get(name, 1e-5),
       err_msg=name,
     )
+
+
+def optimized(net, x, names):
+  """A unit visualized, and a photo painted, by a few steps."""
+  seen = optimize.run(
+    score(net, channel(names['conv2'], 3)),
+    synthesis.fourier((1, foreign.SIZE, 16, 3)),
+    KEY,
+    steps=4,
+  )
+  painted = style.transfer(
+    net,
+    x[0],
+    [x[1]],
+    steps=4,
+    content_layer=names['conv2'],
+    style_layers=[names['relu1'], names['pool1']],
+    optimizer=optax.sgd(3.0),  # L-BFGS would enlarge what is rounded
+  )
+  return {
+    name: optimize.final(progress).image
+    for name, progress in {'seen': seen, 'painted': painted}.items()
+  }
+
+
+@pytest.fixture(scope='module')
+def expected_images(x):
+  names = {name: name for name in foreign.NAMES}
+  return optimized(foreign.ours(foreign.params()), x, names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('model', foreign.MODELS)
+def test_images_are_those_of_our_net(model, x, expected_images):
+  net = foreign.MODELS[model](foreign.params(), x)
+  # Where rounding decides which of two numbers a pooling takes, the photo goes
+  # another way, as do its pixels.
+  within = {'seen': 1e-4, 'painted': 0.04}
+  for name, image in optimized(net, x, foreign.NAMES).items():
+    np.testing.assert_allclose(
+      image, expected_images[name], atol=within[name], err_msg=name
+    )
+    start = x[0] if name == 'painted' else 0.5
+    assert np.abs(image - start).max() > 4 * within[name]
 
 
 @pytest.mark.parametrize('model', foreign.MODELS)
