@@ -14,7 +14,9 @@ resumes after the last batch of a net.
 Expected: report.html with the curves of both nets and of each attack, and
 warnings, of which there are none. On 24 scenes both nets are right about all;
 within 4/255 the plain one about 54 % and the robust one 96 %, within 8/255 0 %
-and 71 %, within 16/255 0 % and 4 %.
+and 71 %, within 16/255 0 % and 4 %. A plain ResNet-20 is right about 91.5 % of
+1,000 images of CIFAR-10 (second command), and about 0.3 % within 2/255, in four
+minutes for that radius alone (``--config.epsilons=0.0078``).
 """
 
 from ml_collections import ConfigDict
