@@ -243,7 +243,7 @@ def _between(
     shares = [
       (1 - t) * _shares(inputs, one) + t * _shares(inputs, other) for t in way
     ]
-    made = [paint(net, inputs.shown[0], border=40, style=s) for s in shares]
+    made = [paint(net, inputs.shown[0], style=s) for s in shares]
     return {'images': np.stack(made)}
 
   return [

@@ -119,7 +119,7 @@ def _in_turn(step: int, count: int, styles: int) -> np.ndarray:
 
 
 def _input(x: Array, shares: Array) -> Array:
-  """What the network reads; one of a single style knows no shares."""
+  """Input of the network; that of a single style has no shares."""
   return x if shares.shape[-1] == 1 else generate.with_style(x, shares)
 
 

@@ -51,7 +51,7 @@ _transformed = jax.jit(
 
 
 def _multiple(net: nets.Network) -> int:
-  """What divides the sides that a network takes.
+  """Divisor of the sides of the images that a network takes.
 
   Two strides of 2, or the halvings of the picture in a pyramid.
   """

@@ -15,11 +15,12 @@ from jax.extend.core import ClosedJaxpr
 from vizlab.nets.functions.flow import through
 from vizlab.nets.functions.reshaping import Labels, reshaped
 from vizlab.nets.functions.scalars import is_scalar
-from vizlab.nets.functions.steps import Step, Steps, steps_of
+from vizlab.nets.functions.steps import TAKES, Step, Steps, steps_of
 from vizlab.nets.receptive_field import Field, Slide
 from vizlab.types import Array
 
 __all__ = [
+  'IN_PLACE',
   'MAP',
   'Place',
   'hidden',
@@ -43,13 +44,10 @@ _CUMULATIVE = frozenset(
 # Operations along some axes, which they keep.
 _ALONG = _CUMULATIVE | {'rev', 'sort', 'fft'}
 # Operations that leave each unit where it is.
-_IN_PLACE = frozenset(
+IN_PLACE = frozenset(
   'broadcast_in_dim convert_element_type name'
   ' reduce_precision reshape squeeze transpose pvary pcast'.split()
 )
-
-
-_TAKING = ('slice', 'dynamic_slice', 'gather')
 
 
 class Place(NamedTuple):
@@ -97,7 +95,7 @@ def _followed(
     if not read:
       continue
     shapes = [tuple(steps.avals[n].shape) for n in step.reads]
-    if not (inside and step.operation in _TAKING):
+    if not (inside and step.operation in TAKES):
       _check_separate(step, read, shapes)
     flow = _inside(step, dict(read))
     for i, number in enumerate(step.writes):
@@ -376,7 +374,7 @@ def _field(
   if name == 'concatenate':
     if first[params['dimension']] in ('h', 'w'):
       return None
-  elif name not in _IN_PLACE and not is_scalar(step.eqn):
+  elif name not in IN_PLACE and not is_scalar(step.eqn):
     if name != 'dot_general':
       return None
   for other in others:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 
 from vizlab.nets.functions.axes import (
+  IN_PLACE,
   Place,
   layout,
   places,
@@ -29,6 +30,7 @@ from vizlab.nets.functions.naming import (
 )
 from vizlab.nets.functions.pointwise import AFFINE, GUARD, OTHER, Unit, units
 from vizlab.nets.functions.steps import (
+  TAKES,
   Step,
   Steps,
   inner_jaxprs,
@@ -40,11 +42,8 @@ __all__ = ['Program', 'analyse']
 # Operations with a function for two numbers, of a sum or a maximum.
 _COMBINING = ('scatter', 'reduce', 'select_and', 'sort', 'arg')
 _RANDOM = ('random_', 'threefry')
-_RESHAPING = frozenset(
-  'broadcast_in_dim convert_element_type reshape squeeze stop_gradient'.split()
-)
+_RESHAPING = IN_PLACE | {'stop_gradient'}
 _SIZE = _RESHAPING | {'abs'}  # on the way from a sum to its logarithm
-_TAKING = ('slice', 'dynamic_slice', 'gather')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,7 +146,7 @@ class Program:
     makers = [self.steps.makers.get(number) for number in step.reads]
     taken = {
       self.steps.steps[i].reads[0]
-      if i is not None and self.steps.steps[i].operation in _TAKING
+      if i is not None and self.steps.steps[i].operation in TAKES
       else None
       for i in makers
     }

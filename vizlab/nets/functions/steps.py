@@ -21,6 +21,7 @@ from vizlab.types import Array
 __all__ = [
   'ADDS',
   'MULTIPLIES',
+  'TAKES',
   'Step',
   'Steps',
   'apply',
@@ -31,6 +32,8 @@ __all__ = [
 # Operations of two values, number by number, that a layer consists of.
 ADDS = frozenset(('add', 'add_any', 'sub'))
 MULTIPLIES = frozenset(('mul', 'div'))
+# Operations that take a part of a value.
+TAKES = frozenset(('slice', 'dynamic_slice', 'gather'))
 
 # Calls that are replaced by what they compute. Others have derivatives of their
 # own (custom_jvp_call, custom_vjp_call) or control what is computed.
