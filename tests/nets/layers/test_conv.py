@@ -1,4 +1,5 @@
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,8 @@ CASES = [
   ((3, 4), 128, 64, 3, 1, 0, 1),
   ((4, 5), 128, 256, 3, 1, 2, 1),
   ((4, 5), 128, 256, 3, 1, 3, 1),
-  ((14, 17), 4, 3, 3, 1, 0, 1),  # a rim is computed, and cut off
+  ((41, 40), 64, 66, 3, 1, 1, 1),  # Winograd's way, as the maps are large
+  ((14, 17), 4, 3, 3, 1, 0, 1),  # columns are computed, and cut off
   ((38, 40), 6, 3, 9, 1, 1, 1),
   ((20, 21), 6, 6, 5, 1, 0, 3),
   ((17, 18), 16, 20, 3, 1, 1, 1),  # kernels' gradients are taken by image
@@ -41,6 +43,11 @@ CASES = [
   ((11, 12), 6, 4, (3, 2), 2, (1, 0), 2),
   ((18, 17), 16, 16, 3, 1, (1, 0), 1),
   ((20, 19), 128, 128, 3, 1, (0, 1), 1),
+  ((24, 23), 20, 24, 3, 1, 1, 1),  # one column more is computed, and cut off
+  ((26, 24), 12, 40, 5, 1, 2, 1),
+  ((25, 24), 20, 18, 4, 1, (1, 2), 1),
+  ((24, 25), 20, 18, (1, 7), 1, (0, 3), 1),
+  ((25, 24), 18, 20, (7, 1), 1, (3, 0), 1),
 ]
 
 
@@ -116,5 +123,49 @@ def test_second_derivatives_and_vmap():
 
 
 def test_the_layers_that_go_winograds_way_are_those_that_were_measured():
-  assert pays(128, 256, 1) and pays(256, 128, 1) and pays(64, 64, 0)
-  assert not (pays(128, 128, 1) or pays(127, 256, 1) or pays(63, 64, 0))
+  assert pays((1, 4, 4, 128), 256) and pays((64, 56, 56, 256), 128)
+  assert not (pays((1, 4, 4, 127), 256) or pays((1, 4, 4, 128), 255))
+  assert pays((8, 28, 28, 64), 64) and pays((1, 56, 56, 128), 64)
+  assert not (pays((8, 28, 28, 63), 64) or pays((8, 14, 14, 64), 64))
+  assert pays((8, 56, 56, 64), 64) and not pays((9, 56, 56, 64), 64)
+
+
+def _convolved(side, c, d, count=4, k=3, padding=1):
+  """Columns of the outputs of the convolutions that XLA is given."""
+  x, w = jnp.zeros((count, side, side, c)), jnp.zeros((k, k, c, d))
+
+  def both(x, w):
+    y, back = jax.vjp(lambda x: conv2d(x, w, 1, padding), x)
+    return y, *back(y)
+
+  text = jax.jit(both).lower(x, w).as_text()
+  found = re.findall(r'stablehlo.convolution.*-> tensor<\d+x\d+x(\d+)x', text)
+  return [int(columns) for columns in found]
+
+
+@pytest.mark.parametrize(
+  ('layer', 'columns'),
+  [
+    ((56, 64, 64, 10), [57, 57]),
+    ((56, 64, 64), []),  # Winograd's way
+    ((56, 64, 192, 10), [57, 57]),
+    ((56, 128, 32), [57, 57]),
+    ((56, 64, 128, 10), [56, 57]),  # its gradient has 64 channels
+    ((56, 128, 128, 10), [56, 56]),
+    ((112, 64, 64), [112, 112]),
+    ((112, 64, 96), [113, 112]),
+    ((112, 32, 64), [113, 113]),
+    ((56, 3, 64), [56, 56]),
+    ((56, 12, 16), [56, 56]),
+    ((56, 8, 64), [56, 56]),
+    ((15, 64, 64), [15, 15]),
+    ((16, 64, 64), [17, 17]),
+    ((38, 32, 32, 4, 3, 0), [39, 38]),  # the gradient's output is larger
+    ((38, 64, 3, 4, 9, 1), [39, 38]),
+    ((38, 16, 16, 4, 3, 0), [36, 38]),
+    ((11, 20, 20, 4, 3, 0), [9, 11]),
+  ],
+  ids=str,
+)
+def test_the_layers_that_are_computed_with_more_columns(layer, columns):
+  assert _convolved(*layer) == columns

@@ -13,28 +13,25 @@ __all__ = ['both', 'conv2d']
 
 Shape = tuple[int, ...]
 Padding = tuple[int, int]
+Edges = tuple[tuple[int, int], tuple[int, int]]
 # Channels and positions from which a kernel's gradient is taken by image.
 _WIDE, _MANY = 16, 256
+# Positions of a batch up to which nothing pays, and of a large map.
+_FEW, _LARGE = 1024, 10_000
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
 def _conv(
-  x: Array, kernel: Array, stride: int, padding: Padding, groups: int
+  x: Array, kernel: Array, stride: int, edges: Edges, groups: int
 ) -> Array:
   if x.shape[-1] == 3 and groups == 1:
     # An image: four channels fill a SIMD register; three take twice as long.
     x, kernel = _zero_channel(x, 3), _zero_channel(kernel, 2)
-  rows, columns = padding
-  rim = kernel.shape[0] // 2 - rows
-  if stride == 1 and rows == columns and _crops(x.shape, kernel.shape, rim):
-    # Without padding XLA's CPU backend may take twenty times as long.
-    y = _conv(x, kernel, 1, both(rows + rim), groups)
-    return y[:, rim:-rim, rim:-rim]
   return lax.conv_general_dilated(
     x,
     kernel,
     (stride, stride),
-    [(rows, rows), (columns, columns)],
+    edges,
     feature_group_count=groups,
     dimension_numbers=_LAYOUT,
   )
@@ -45,12 +42,51 @@ def both(value: int | tuple[int, int]) -> tuple[int, int]:
   return value if isinstance(value, tuple) else (value, value)
 
 
-def _crops(x: Shape, kernel: Shape, rim: int) -> bool:
-  """Says if it pays to compute a rim of the output, too, and to cut it off."""
-  h, w, k = x[1], x[2], kernel[0]
-  square = k % 2 == 1 and kernel[1] == k
-  # Not where it would be most of the output, as of a dense layer's kernel.
-  return rim > 0 and square and min(h, w) >= 4 * k
+def _sides(padding: Padding) -> Edges:
+  rows, columns = padding
+  return (rows, rows), (columns, columns)
+
+
+def _by_eigen(
+  x: Shape,
+  features: int,
+  kernel: Array,
+  stride: int,
+  edges: Edges,
+  groups: int,
+) -> bool:
+  """Returns True for layers that `_longer` speeds up on a CPU.
+
+  YNNPACK reaches its rate from 64 channels on, where the outputs fill blocks of
+  128, or of 64 on large maps. Without padding it may take twenty times as long.
+  """
+  n, h, w, c = x
+  k, wide = kernel.shape[:2]
+  single = kernel.dtype == jnp.float32  # others go elsewhere
+  if not single or (stride, groups) != (1, 1) or (k, wide) == (1, 1):
+    return False
+  if max(c, features) <= 16:
+    return False  # nor are these given to YNNPACK
+  missing = wide - sum(edges[1])
+  if missing != 1:
+    # Not where the columns would be many, as for a dense layer's kernel.
+    return missing > 1 and min(h, w) >= 4 * max(k, wide)
+  if n * h * w < _FEW or min(c, features) <= 8:
+    return False
+  blocks = features % 128 == 0 or (features % 64 == 0 and h * w >= _LARGE)
+  return c < 64 or not blocks
+
+
+def _longer(x: Array, kernel: Array, edges: Edges) -> Array:
+  """Convolution, with one column of outputs more than inputs, cut off.
+
+  XLA's CPU backend gives a convolution to YNNPACK unless its output is larger
+  than its input; Eigen's takes half as long for some shapes.
+  """
+  rows, (left, right) = edges
+  missing = kernel.shape[1] - left - right
+  y = _conv(x, kernel, 1, (rows, (left, right + missing)), 1)
+  return y[:, :, :-missing]
 
 
 def _zero_channel(x: Array, axis: int) -> Array:
@@ -98,28 +134,17 @@ def _transpose_kernel(kernel: Array, groups: int) -> Array:
   return kernel.transpose(0, 1, 4, 3, 2).reshape(h, w, d // groups, groups * c)
 
 
-def _input_gradient(
-  g: Array,
-  kernel: Array,
-  shape: tuple[int, ...],
-  stride: int,
-  padding: Padding,
-  groups: int,
-) -> Array:
-  edges = []
-  for n, m, k, p in zip(
-    shape[1:3], g.shape[1:3], kernel.shape[:2], padding, strict=True
-  ):
-    edges.append((k - 1 - p, n - 1 - (m - 1) * stride + p))
-  return lax.conv_general_dilated(
-    g,
-    _transpose_kernel(kernel, groups),
-    (1, 1),
-    edges,
-    lhs_dilation=(stride, stride),
-    feature_group_count=groups,
-    dimension_numbers=_LAYOUT,
+def _gradient_edges(
+  g: Shape, kernel: Array, shape: Shape, stride: int, padding: Padding
+) -> Edges:
+  """Zeros around the gradient of the output, for that of the input."""
+  rows, columns = (
+    (k - 1 - p, n - 1 - (m - 1) * stride + p)
+    for n, m, k, p in zip(
+      shape[1:3], g[1:3], kernel.shape[:2], padding, strict=True
+    )
   )
+  return rows, columns
 
 
 def _is_pointwise(kernel: Array, padding: Padding, groups: int) -> bool:
@@ -149,29 +174,36 @@ def _product_gradient(
 
 
 def _by_winograd(
-  kernel: Array, stride: int, padding: Padding, groups: int
+  x: Shape,
+  features: int,
+  kernel: Array,
+  stride: int,
+  padding: Padding,
+  groups: int,
 ) -> bool:
   """Returns True for layers that Winograd's algorithm speeds up on a CPU."""
-  k, wide, c, d = kernel.shape
   rows, columns = padding
-  square = (k, wide, stride, groups) == (3, 3, 1, 1) and rows == columns
   # In half precision its sums of many would lose what they save.
   exact = kernel.dtype.itemsize >= 4
-  return exact and square and rows in (0, 1, 2) and pays(c, d, rows)
+  square = rows == columns and rows in (0, 1, 2)
+  ours = square and (*kernel.shape[:2], stride, groups) == (3, 3, 1, 1)
+  return exact and ours and pays(x, features)
 
 
 def _forward(
   x: Array, kernel: Array, stride: int, padding: Padding, groups: int
 ) -> Array:
-  direct = functools.partial(
-    _conv, stride=stride, padding=padding, groups=groups
-  )
+  edges = _sides(padding)
+  layer = x.shape, kernel.shape[3], kernel, stride
+  direct = functools.partial(_conv, stride=stride, edges=edges, groups=groups)
   if x.dtype != kernel.dtype:
     return direct(x, kernel)  # raises; a product would convert one of them
   if _is_pointwise(kernel, padding, groups):
     fast = functools.partial(_product, stride=stride)
-  elif _by_winograd(kernel, stride, padding, groups):
+  elif _by_winograd(*layer, padding, groups):
     fast = functools.partial(winograd, padding=padding[0])
+  elif _by_eigen(*layer, edges, groups):
+    fast = functools.partial(_longer, edges=edges)
   else:
     return direct(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=fast, default=direct)
@@ -185,13 +217,29 @@ def _backward(
   padding: Padding,
   groups: int,
 ) -> Array:
+  edges = _gradient_edges(g.shape, kernel, shape, stride, padding)
+  layer = g.shape, shape[3], kernel, stride
+
   def direct(g: Array, kernel: Array) -> Array:
-    return _input_gradient(g, kernel, shape, stride, padding, groups)
+    return lax.conv_general_dilated(
+      g,
+      _transpose_kernel(kernel, groups),
+      (1, 1),
+      edges,
+      lhs_dilation=(stride, stride),
+      feature_group_count=groups,
+      dimension_numbers=_LAYOUT,
+    )
+
+  def longer(g: Array, kernel: Array) -> Array:
+    return _longer(g, _transpose_kernel(kernel, 1), edges)
 
   if _is_pointwise(kernel, padding, groups):
     fast = functools.partial(_product_gradient, shape=shape, stride=stride)
-  elif _by_winograd(kernel, stride, padding, groups):
+  elif _by_winograd(*layer, padding, groups):
     fast = functools.partial(winograd, padding=2 - padding[0], transposed=True)
+  elif _by_eigen(*layer, edges, groups):
+    fast = longer
   else:
     return direct(g, kernel)
   return lax.platform_dependent(g, kernel, cpu=fast, default=direct)
@@ -202,7 +250,7 @@ def _kernel_gradient(
 ) -> Array:
   def direct(g: Array, x: Array) -> Array:
     linear = functools.partial(
-      _conv, x, stride=stride, padding=padding, groups=groups
+      _conv, x, stride=stride, edges=_sides(padding), groups=groups
     )
     return jax.linear_transpose(linear, kernel)(g)[0]
 
