@@ -17,7 +17,7 @@ Edges = tuple[tuple[int, int], tuple[int, int]]
 # Channels and positions from which a kernel's gradient is taken by image.
 _WIDE, _MANY = 16, 256
 # Positions of a batch up to which nothing pays, and of a large map.
-_FEW, _LARGE = 1024, 10_000
+_FEW, _LARGE = 350, 10_000
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
