@@ -45,7 +45,7 @@ def get_config(arg: str = '') -> ConfigDict:
   # Class that they lead to, by number or by name; any other.
   config.target = placeholder(str)
   config.epsilon = 8 / 255  # radius in intensities of [0, 1]
-  config.l2 = 1.0  # of pgd_l2
+  config.l2 = 1.0  # of pgd_l2 and square_l2
   config.steps = 50  # of each attack by gradients
   config.squares = 500  # steps of the square attack
   if blocks.another_net(config, arg):

@@ -30,6 +30,7 @@ ATTACKS = (
   'pgd_l2',
   'apgd',
   'square',
+  'square_l2',
   'deepfool',
   'carlini_wagner',
   'fmn',
@@ -146,6 +147,9 @@ def _attacked(inputs: Inputs, name: str, label: Array) -> dict[str, np.ndarray]:
     'apgd': lambda: adversarial.apgd(score_fn, x, key, **ball, **steps),
     'square': lambda: adversarial.square(
       score_fn, x, key, **ball, steps=config.squares
+    ),
+    'square_l2': lambda: adversarial.square(
+      score_fn, x, key, epsilon=config.l2, norm='l2', steps=config.squares
     ),
     'deepfool': lambda: adversarial.deepfool(net, x, label),
     'carlini_wagner': lambda: adversarial.carlini_wagner(score_fn, x, **steps),

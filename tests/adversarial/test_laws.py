@@ -45,6 +45,7 @@ ATTACKS = {
   'pgd': (on_score(adversarial.pgd, KEY, steps=3, norm='l2'), 'l2'),
   'apgd': (on_score(adversarial.apgd, KEY, steps=5, stop=True), 'linf'),
   'square': (on_score(adversarial.square, KEY, steps=6), 'linf'),
+  'square_l2': (on_score(adversarial.square, KEY, steps=6, norm='l2'), 'l2'),
   'fmn': (on_score(adversarial.fmn, norm='l1', steps=4), 'l1'),
   'carlini_wagner': (
     on_score(adversarial.carlini_wagner, steps=3, searches=2),
@@ -55,7 +56,7 @@ ATTACKS = {
 PROGRAMS = {
   name: f'vizlab.adversarial.{name}' for name in ('pgd', 'apgd', 'square')
 }
-PROGRAMS['fgsm'] = PROGRAMS['pgd']
+PROGRAMS['fgsm'], PROGRAMS['square_l2'] = PROGRAMS['pgd'], PROGRAMS['square']
 for _name in ('fmn', 'carlini_wagner', 'deepfool'):
   PROGRAMS[_name] = 'vizlab.adversarial.nearest'
 each_attack = pytest.mark.parametrize('name', ATTACKS)
@@ -89,7 +90,8 @@ def same(a, b, atol=1e-5):
 
 
 def test_every_public_attack_has_a_row():
-  assert set(ATTACKS) == set(adversarial.__all__) - NOT_ATTACKS
+  public = set(adversarial.__all__) - NOT_ATTACKS
+  assert {name.removesuffix('_l2') for name in ATTACKS} == public
 
 
 @each_attack
@@ -163,7 +165,8 @@ def test_new_weights_labels_and_radii_are_no_new_program(name, x):
     attack(make_tiny(seed), x, (LABELS + seed) % 6, radius)
   assert len(traces) == 1
   # And neither where nothing else is compiled.
-  program = getattr(importlib.import_module(PROGRAMS[name]), f'_{name}')
+  function = f'_{name.removesuffix("_l2")}'
+  program = getattr(importlib.import_module(PROGRAMS[name]), function)
   call(make_tiny(0), x, LABELS, 0.01)
   before = program._cache_size()
   call(make_tiny(1), 1 - x, LABELS[::-1], 0.02)

@@ -88,7 +88,7 @@ def trial(
 
   `apgd` on the cross entropy; `apgd` on the difference of logits ratio towards
   each of the most probable other classes, of four classes or more; `fmn`; and
-  `square`, in L-inf only.
+  `square`.
 
   Args:
     net: A net with a classifier.
@@ -161,10 +161,7 @@ def _trial(
       success=aimed.success.any(0), queries=aimed.queries.sum(0)
     )
   attacks['fmn'] = fmn(score_fn, x, steps=steps, **settings)
-  if norm == 'linf':
-    attacks[BLACK_BOX] = square(
-      score_fn, x, key, epsilon=epsilon, steps=squares, chunk=chunk
-    )
+  attacks[BLACK_BOX] = square(score_fn, x, key, steps=squares, **settings)
   largest = 1.0 if norm == 'linf' else math.sqrt(math.prod(x.shape[-3:]))
   free = pgd(
     score_fn,
@@ -271,9 +268,7 @@ def robust_accuracy(
 ) -> RobustAccuracy:
   """Accuracy in the worst case over the attacks of `trial`, with warnings.
 
-  In L2 none of them does without gradients, so there is no warning of what such
-  an attack would find. `experiments/adversarial/robustness` keeps each batch,
-  and resumes.
+  `experiments/adversarial/robustness` keeps each batch, and resumes.
 
   Args:
     net: A net with a classifier.

@@ -12,7 +12,7 @@ from vizlab.adversarial.attacked import (
   check_attack,
   for_each,
 )
-from vizlab.adversarial.balls import distance
+from vizlab.adversarial.balls import distance, within
 from vizlab.adversarial.goals import read
 from vizlab.trees import as_pytree, where
 from vizlab.types import Array, ScoreFn, number, whole
@@ -21,6 +21,8 @@ __all__ = ['square']
 
 # Steps, of 10,000, from which on the squares' share of the image is halved.
 _HALVINGS = 10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000
+_TILES = 5  # of the first images in L2, along the shorter side
+_LEAST = 3  # side of a square in L2
 
 
 def square(
@@ -29,15 +31,19 @@ def square(
   key: Array,
   *,
   epsilon: float | Array,
+  norm: str = 'linf',
   steps: int = 500,
   share: float | Array = 0.8,
   chunk: int = 64,
 ) -> Attacked:
-  """Square attack in L-inf: a random search that reads scores only.
+  """Square attack: a random search that reads scores only.
 
-  Starts with vertical stripes at the border of the ball. At each step a random
-  square gets a random corner of the ball, one sign per channel, and is kept if
-  the image has become better. Against nets whose gradients are of no use it
+  In L-inf it starts with vertical stripes at the border of the ball, and at
+  each step a random square gets a random corner of the ball, one sign per
+  channel. In L2 it starts with tiles of two pyramids of opposite signs. At each
+  step such pyramids are added in a random square, with the length that the
+  change had there and in another square, which loses it. A step is kept if the
+  image has become better. Against nets whose gradients are of no use it
   succeeds where attacks by gradients fail.
 
   Args:
@@ -48,6 +54,7 @@ def square(
     key: A JAX random key; all images of a batch get the same numbers.
     epsilon: Radius of the ball in intensities, one number or a list ``[E]``,
       which becomes the first axis of the result.
+    norm: ``'linf'`` or ``'l2'``.
     steps: Number of squares; when all images are at the goal the rest is not
       tried.
     share: Share of the image that the first squares cover, which falls.
@@ -59,16 +66,16 @@ def square(
 
   Raises:
     ValueError: ``x`` is not a batch of float images in [0, 1], the score does
-      not give one number per image, or a number is wrong.
+      not give one number per image, or a number or the norm is wrong.
 
   Reference:
-    Andriushchenko, Croce, Flammarion & Hein 2020, algorithms 1 and 2.
+    Andriushchenko, Croce, Flammarion & Hein 2020, algorithms 1 to 3.
   """
-  epsilon = check_attack(score, x, epsilon, 'linf')
+  epsilon = check_attack(score, x, epsilon, norm, tuple(_MOVES))
   share = number(share, 'share', 0.0)
   if not isinstance(share, jax.Array) and share > 1:
     raise ValueError(f'share: got {share:g}, expected 0 to 1')
-  fixed = whole(steps, 'steps'), chunk
+  fixed = norm, whole(steps, 'steps'), chunk
   return _square(as_pytree(score), x, key, epsilon, share, fixed)
 
 
@@ -79,22 +86,15 @@ def _square(
   key: Array,
   epsilon: Array,
   share: Array,
-  fixed: tuple[int, int],
+  fixed: tuple[str, int, int],
 ) -> Attacked:
-  steps, chunk = fixed
-  height, width, channels = x.shape[-3:]
+  norm, steps, chunk = fixed
+  begin, change, least = _MOVES[norm]
+  height, width = x.shape[-3:-1]
   marks = np.array(_HALVINGS) * steps / 10_000
   halvings = (np.arange(steps)[:, None] >= marks).sum(-1)
 
   def one(epsilon: Array) -> Attacked:
-    def moved(signs: Array) -> Array:
-      return jnp.clip(x + epsilon * signs, 0, 1)
-
-    def signs(key: Array, shape: tuple[int, ...]) -> Array:
-      # Explicit float32, so that the same key draws the same with x64.
-      drawn = jax.random.uniform(key, shape, jnp.float32) < 0.5
-      return jnp.where(drawn, 1, -1).astype(x.dtype)
-
     def more(carry: tuple[Array, Best, Array]) -> Array:
       return (carry[0] < steps) & ~carry[1].finished().all()
 
@@ -102,35 +102,165 @@ def _square(
       carry: tuple[Array, Best, Array],
     ) -> tuple[Array, Best, Array]:
       i, best, queries = carry
-      keys = jax.random.split(jax.random.fold_in(key, i + 1), 3)
       covered = share * 0.5 ** jnp.asarray(halvings)[i].astype(jnp.float32)
-      side = jnp.sqrt(covered * height * width)
-      side = jnp.clip(jnp.round(side), 1, min(height, width)).astype(jnp.int32)
-      top = jax.random.randint(keys[0], (), 0, height - side + 1, jnp.int32)
-      left = jax.random.randint(keys[1], (), 0, width - side + 1, jnp.int32)
-      row, column = (jnp.arange(n, dtype=jnp.int32) for n in (height, width))
-      row, column = row[:, None], column[None]
-      inside = (row >= top) & (row < top + side)
-      inside = inside & (column >= left) & (column < left + side)
-      corner = moved(jnp.broadcast_to(signs(keys[2], (channels,)), x.shape))
-      mask = jnp.broadcast_to(inside[..., None], x.shape)
-      tried = jnp.where(mask, corner, best.x)
+      shorter = min(height, width)
+      side = jnp.round(jnp.sqrt(covered * height * width))
+      side = jnp.clip(side, min(least, shorter), shorter).astype(jnp.int32)
+      tried = change(jax.random.fold_in(key, i + 1), x, best.x, epsilon, side)
       _, goal = read(score, tried)
       better = best.or_better(tried, goal, goal)
       return i + 1, better, queries + best.looks()
 
     _, clean = read(score, x)
-    stripes = signs(jax.random.fold_in(key, 0), (1, width, channels))
-    first = moved(jnp.broadcast_to(stripes, x.shape))
-    _, striped = read(score, first)
-    image, goal = where(clean > 0, (x, clean), (first, striped))
+    first = begin(jax.random.fold_in(key, 0), x, epsilon)
+    _, begun = read(score, first)
+    image, goal = where(clean > 0, (x, clean), (first, begun))
     best = Best(image, goal, goal > 0, jnp.bool_(True))
     queries = jnp.full(x.shape[:-3], 2, jnp.int32)
     _, best, queries = jax.lax.while_loop(
       more, advance, (jnp.int32(0), best, queries)
     )
     # The net has seen the best images as they are: no judge need look again.
-    far = distance(best.x - x, 'linf')
+    far = distance(best.x - x, norm)
     return Attacked(best.x, best.x, best.reached, far, queries, clean > 0)
 
   return for_each(one, epsilon, x, chunk)
+
+
+def _signs(key: Array, shape: tuple[int, ...], like: Array) -> Array:
+  # Explicit float32, so that the same key draws the same with x64.
+  drawn = jax.random.uniform(key, shape, jnp.float32) < 0.5
+  return jnp.where(drawn, 1, -1).astype(like.dtype)
+
+
+def _grid(x: Array) -> tuple[Array, Array]:
+  """Rows ``[H, 1]`` and columns ``[1, W]`` of an image's pixels."""
+  row, column = (jnp.arange(n, dtype=jnp.int32) for n in x.shape[-3:-1])
+  return row[:, None], column[None]
+
+
+def _in_square(
+  keys: tuple[Array, Array], x: Array, side: Array
+) -> tuple[Array, Array, Array]:
+  """A random square: bool ``[H, W]``, and rows and columns from its corner."""
+  height, width = x.shape[-3:-1]
+  top = jax.random.randint(keys[0], (), 0, height - side + 1, jnp.int32)
+  left = jax.random.randint(keys[1], (), 0, width - side + 1, jnp.int32)
+  row, column = _grid(x)
+  row, column = row - top, column - left
+  inside = (row >= 0) & (row < side) & (column >= 0) & (column < side)
+  return inside, row, column
+
+
+def _stripes(key: Array, x: Array, epsilon: Array) -> Array:
+  signs = _signs(key, (1, *x.shape[-2:]), x)
+  return jnp.clip(x + epsilon * jnp.broadcast_to(signs, x.shape), 0, 1)
+
+
+def _corner(
+  key: Array, x: Array, best: Array, epsilon: Array, side: Array
+) -> Array:
+  top, left, sign = jax.random.split(key, 3)
+  inside, _, _ = _in_square((top, left), x, side)
+  signs = jnp.broadcast_to(_signs(sign, x.shape[-1:], x), x.shape)
+  mask = jnp.broadcast_to(inside[..., None], x.shape)
+  return jnp.where(mask, jnp.clip(x + epsilon * signs, 0, 1), best)
+
+
+def _pyramids(
+  row: Array, column: Array, side: int | Array, turned: Array
+) -> Array:
+  """Two pyramids of opposite signs, beside each other; equation 2.
+
+  Args:
+    row: Rows from the corner of their square, which broadcast with
+    column: its columns.
+    side: Side of the square in pixels.
+    turned: Whether one is above the other.
+  """
+  row, column = jnp.broadcast_arrays(row, column)
+  row, column = where(turned, (column, row), (row, column))
+  half = side // 2
+  first = column < half
+  middle = jnp.where(first, half // 2, half + (side - half) // 2)
+  away = jnp.maximum(jnp.abs(row - half), jnp.abs(column - middle))
+  # Sums of 1 / k^2 up to each k, of which the longest image needs as many.
+  sums = np.cumsum(1 / np.arange(1, max(row.shape) + 3, dtype=np.float64) ** 2)
+  table = jnp.asarray(np.concatenate([[0], sums]), jnp.float32)
+  height = table[half + 1] - table[jnp.minimum(away, half + 1)]
+  return jnp.where(first, height, -height)
+
+
+def _tiles(key: Array, x: Array, epsilon: Array) -> Array:
+  height, width, channels = x.shape[-3:]
+  side = max(1, min(height, width) // _TILES)
+  counts = height // side, width // side
+  # In the middle: the rest of the image stays as it is.
+  row, column = (
+    v - (n - count * side) // 2
+    for v, n, count in zip(_grid(x), (height, width), counts, strict=True)
+  )
+  down, across = (
+    jnp.clip(v // side, 0, count - 1)
+    for v, count in zip((row, column), counts, strict=True)
+  )
+  sign, turn = jax.random.split(key)
+  signs = _signs(sign, (*counts, channels), x)[down, across]
+  turned = (_signs(turn, counts, x) > 0)[down, across]
+  shape = _pyramids(row - down * side, column - across * side, side, turned)
+  covered = (row // side == down) & (column // side == across)
+  delta = jnp.where(covered, shape, 0)[..., None].astype(x.dtype) * signs
+  length = distance(delta, 'l2')
+  delta = delta * (epsilon / jnp.where(length > 0, length, 1))
+  return within(x, x + jnp.broadcast_to(delta, x.shape), epsilon, 'l2')
+
+
+def _mass_moved(
+  key: Array, x: Array, best: Array, epsilon: Array, side: Array
+) -> Array:
+  keys = jax.random.split(key, 6)
+  here, row, column = _in_square((keys[0], keys[1]), x, side)
+  there, _, _ = _in_square((keys[2], keys[3]), x, side)
+  turned = _signs(keys[4], (), x) > 0
+  shape = jnp.where(here, _pyramids(row, column, side, turned), 0)
+  shape, here, there = (
+    jnp.broadcast_to(v[..., None], x.shape)
+    for v in (shape.astype(x.dtype), here, there)
+  )
+  signs = jnp.broadcast_to(_signs(keys[5], x.shape[-1:], x), x.shape)
+  delta = _with_mass(best - x, shape * signs, here, there, epsilon)
+  return within(x, x + delta, epsilon, 'l2')
+
+
+def _with_mass(
+  delta: Array, shape: Array, here: Array, there: Array, epsilon: Array
+) -> Array:
+  """A change with more of a shape in one place, and nothing in another.
+
+  Algorithm 3, for each channel. What a ball of radius ``epsilon`` leaves is
+  shared among the channels.
+
+  Args:
+    delta: The change of the image, ``[..., H, W, C]``.
+    shape: What is added, ``[..., H, W, C]``, 0 outside of the one place.
+    here: bool ``[..., H, W, C]``, that place.
+    there: Likewise, the place whose change is given up.
+    epsilon: Radius of the ball.
+  """
+
+  def energy(v: Array) -> Array:
+    return jnp.square(v).sum((-3, -2), keepdims=True)
+
+  def unit(v: Array) -> Array:
+    total = energy(v)
+    return v / jnp.sqrt(jnp.where(total > 0, total, 1))
+
+  left = jnp.maximum(epsilon**2 - energy(delta).sum(-1, keepdims=True), 0)
+  free = energy(jnp.where(here | there, delta, 0)) + left / delta.shape[-1]
+  new = unit(unit(shape) + unit(jnp.where(here, delta, 0)))
+  rest = jnp.where(here | there, 0, delta)
+  return rest + jnp.where(here, new * jnp.sqrt(free), 0)
+
+
+# By norm: the first image, the change of a step, the least side of a square.
+_MOVES = {'linf': (_stripes, _corner, 1), 'l2': (_tiles, _mass_moved, _LEAST)}
