@@ -137,17 +137,17 @@ def test_weights_of_torch_are_converted_once(server, monkeypatch):
   model = pytest.importorskip('torch_nets').build('squeezenet11', 4)
   file = server.folder / 'squeezenet1_1-12345678.pth'
   torch.save(model.state_dict(), file)
-  server.publish('torchvision/squeezenet11', 'squeezenet11', file)
-  net = nets.load('torchvision/squeezenet11', pool='avg')
+  server.publish('torchvision/squeezenet1_1', 'squeezenet11', file)
+  net = nets.load('torchvision/squeezenet1_1', pool='avg')
   state = {k: v.numpy() for k, v in model.state_dict().items()}
   assert equal(net, nets.from_tensors(state, pool='avg'))
-  path = cached_path('torchvision/squeezenet11')
+  path = cached_path('torchvision/squeezenet1_1')
   header = io.read_tensors(path)[1]
   assert header['arch'] == 'squeezenet11' and 'pool' not in header
   assert header['source_sha256'] == io.sha256(file)
   assert {p.suffix for p in path.parent.iterdir()} == {'.lock', '.safetensors'}
   monkeypatch.setitem(sys.modules, 'torch', None)  # not needed again
-  assert equal(nets.load('torchvision/squeezenet11', pool='avg'), net)
+  assert equal(nets.load('torchvision/squeezenet1_1', pool='avg'), net)
   assert len(server.asked) == 1
 
 
@@ -195,7 +195,7 @@ def test_a_missing_reader_is_told_before_the_download(server, monkeypatch):
   [
     ('vgg19', "are 'torchvision/vgg19', 'torchvision/vgg19_bn'; nets.create"),
     ('inception', "published weights are 'torchvision/inception_v3'$"),
-    ('googlenet', "are 'torchvision/googlenet_bn'; nets.create"),
+    ('googlenet', "are 'torchvision/googlenet'; nets.create"),
     ('timm/resnet50.tv_in1k', "did you mean 'timm/resnet50'"),
     ('Torchvision/vgg19', "did you mean 'torchvision/vgg19'"),
     ('resnet18', "are 'torchvision/resnet18', 'timm/resnet18'; nets.create"),
@@ -214,8 +214,9 @@ def test_unknown_names(name, message):
 
 def test_every_source_is_of_the_catalog():
   for name, source in nets.SOURCES.items():
-    publisher, _, arch = name.partition('/')
-    assert arch == source.arch and nets.architecture(arch).name == arch
+    publisher, _, own = name.partition('/')
+    assert nets.architecture(source.arch).name == source.arch
+    assert f'/{own}' in source.url  # the publisher's name
     assert source.url.startswith('https://')
     known = source.sha256 or ''
     assert publisher == 'timm' or (int(known, 16) and len(known) == 8)

@@ -21,6 +21,7 @@ class Source:
   sha256: str | None
 
 
+# Names of torchvision, as all after a publisher's.
 _TORCHVISION = {
   'alexnet': 'alexnet-owt-7be5be79.pth',
   'vgg11': 'vgg11-8a719046.pth',
@@ -31,10 +32,10 @@ _TORCHVISION = {
   'vgg13_bn': 'vgg13_bn-abd245e5.pth',
   'vgg16_bn': 'vgg16_bn-6c64b313.pth',
   'vgg19_bn': 'vgg19_bn-c79401a0.pth',
-  'googlenet_bn': 'googlenet-1378be20.pth',
+  'googlenet': 'googlenet-1378be20.pth',
   'inception_v3': 'inception_v3_google-0cc3c7bd.pth',
   'densenet121': 'densenet121-a639ec97.pth',
-  'squeezenet11': 'squeezenet1_1-b8a52dc0.pth',
+  'squeezenet1_1': 'squeezenet1_1-b8a52dc0.pth',
   'resnet18': 'resnet18-f37072fd.pth',
   'resnet34': 'resnet34-b627a593.pth',
   'resnet50': 'resnet50-0676ba61.pth',
@@ -42,18 +43,20 @@ _TORCHVISION = {
   'resnet152': 'resnet152-394f9c45.pth',
   'vit_b_16': 'vit_b_16-c867db91.pth',
 }
+# Of the catalog, where they differ.
+_ARCHS = {'googlenet': 'googlenet_bn', 'squeezenet1_1': 'squeezenet11'}
 _TIMM = {
   arch: f'{arch}.tv_in1k' for arch in _TORCHVISION if arch.startswith('resnet')
 }
 
 SOURCES = {
   **{
-    f'torchvision/{arch}': Source(
-      arch,
+    f'torchvision/{name}': Source(
+      _ARCHS.get(name, name),
       f'https://download.pytorch.org/models/{file}',
       file.rpartition('-')[2].removesuffix('.pth'),
     )
-    for arch, file in _TORCHVISION.items()
+    for name, file in _TORCHVISION.items()
   },
   **{
     f'timm/{arch}': Source(
