@@ -100,6 +100,7 @@ def _universal(
   fixed: tuple[str, int, int],
 ) -> Universal:
   norm, steps, batch = fixed
+  rate, cap = (v.astype(x.dtype) for v in (rate, cap))
   known, counts = _known(x)
 
   def loss(
@@ -200,7 +201,8 @@ def _patch(
     rows = jax.random.choice(keys[0], len(x), (batch,), replace=False)
     at = jnp.stack(
       [
-        jax.random.randint(key, (batch,), 0, n)
+        # Explicit int32, so that the same key draws the same with x64.
+        jax.random.randint(key, (batch,), 0, n, jnp.int32)
         for key, n in zip(jax.random.split(keys[1]), room, strict=True)
       ],
       -1,
@@ -233,7 +235,9 @@ def paste(image: Array, square: Array, at: Array) -> Array:
     square: ``[h, w, C]``.
     at: Row and column of its first pixel, int ``[2]``.
   """
-  return jax.lax.dynamic_update_slice(image, square, (at[0], at[1], 0))
+  row, column = jnp.asarray(at)
+  first = row, column, jnp.zeros_like(row)  # of one dtype
+  return jax.lax.dynamic_update_slice(image, square, first)
 
 
 def _known(x: Array) -> tuple[Array, Array]:
