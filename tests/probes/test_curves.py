@@ -60,6 +60,18 @@ def test_selectivity_by_hand():
   np.testing.assert_allclose(found.oriented, [0.5, 0, 0], atol=1e-6)
 
 
+def test_who_prefers_none_has_the_direction_0():
+  """Opposite responses cancel up to rounding, and those of all orientations."""
+  angles = np.linspace(0, 2 * np.pi, 4, endpoint=False)
+  responses = np.array([[0.497, 1.68], [0, 1.68], [0.4970001, 1.68], [0, 1.68]])
+  found = probes.tuning(jnp.asarray(responses[:, None]), angles)
+  assert not found.direction.any()
+  np.testing.assert_allclose(found.oriented, [1, 0], atol=1e-6)
+  np.testing.assert_allclose(found.orientation, 0, atol=1e-6)
+  wake = jnp.asarray([1.0, 0, 1.001, 0])[:, None, None]
+  np.testing.assert_allclose(probes.tuning(wake, angles).direction, np.pi, 1e-3)
+
+
 @pytest.mark.parametrize('angle', [0.0, np.pi / 2, np.pi, 0.6])
 def test_turned_weights_equal_those_of_scipy(angle):
   weight = np.asarray(jax.random.normal(jax.random.key(0), (7, 7)))

@@ -11,16 +11,20 @@ from vizlab.types import Array
 
 __all__ = ['Tuning', 'in_one_frame', 'tuning']
 
+_CANCELLED = 1e-5  # selectivity that is none
+
 
 class Tuning(NamedTuple):
   """Tuning of channels to curves, at the curvature that each likes best.
 
   Attributes:
     curvature: int32 ``[C]``, index of that curvature.
-    direction: ``[C]`` in [0, 2 pi), the direction that it prefers.
+    direction: ``[C]`` in [0, 2 pi), the direction that it prefers; 0 if it
+      prefers none.
     directed: ``[C]`` in [0, 1], selectivity for a direction: 1 if it responds
       to one only, 0 if opposite ones are alike, as for a line.
-    orientation: ``[C]`` in [0, pi), the orientation that it prefers.
+    orientation: ``[C]`` in [0, pi), the orientation that it prefers; 0 if it
+      prefers none.
     oriented: ``[C]`` in [0, 1], selectivity for an orientation.
   """
 
@@ -62,7 +66,9 @@ def tuning(responses: Array, angles: Array) -> Tuning:
     phase = turns * jnp.asarray(angles, own.dtype)[:, None]
     x, y = (own * jnp.cos(phase)).sum(0), (own * jnp.sin(phase)).sum(0)
     length = jnp.hypot(x, y) / jnp.where(total > 0, total, 1)
-    return modulo(jnp.arctan2(y, x) / turns, 2 * np.pi / turns), length
+    angle = modulo(jnp.arctan2(y, x) / turns, 2 * np.pi / turns)
+    # Of responses that cancel the angle is that of their rounding errors.
+    return jnp.where(length > _CANCELLED, angle, 0), length
 
   return Tuning(best, *mean(1), *mean(2))
 
