@@ -16,7 +16,7 @@ Padding = tuple[int, int]
 Edges = tuple[tuple[int, int], tuple[int, int]]
 # Channels and positions from which a kernel's gradient is taken by image.
 _WIDE, _MANY = 16, 256
-# Positions of a batch up to which nothing pays, and of a large map.
+# Positions of a batch from which a column more pays, and of a large map.
 _FEW, _LARGE = 350, 10_000
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
@@ -42,13 +42,33 @@ def both(value: int | tuple[int, int]) -> tuple[int, int]:
   return value if isinstance(value, tuple) else (value, value)
 
 
+def _padded(
+  x: Array, kernel: Array, stride: int, padding: Padding, groups: int
+) -> Array:
+  rows, columns = padding
+  rim = kernel.shape[0] // 2 - rows
+  if stride == 1 and rows == columns and _crops(x.shape, kernel.shape, rim):
+    # Without padding XLA's CPU backend may take twenty times as long.
+    y = _conv(x, kernel, 1, _sides(both(rows + rim)), groups)
+    return y[:, rim:-rim, rim:-rim]
+  return _conv(x, kernel, stride, _sides(padding), groups)
+
+
+def _crops(x: Shape, kernel: Shape, rim: int) -> bool:
+  """Says if it pays to compute a rim of the output, too, and to cut it off."""
+  h, w, k = x[1], x[2], kernel[0]
+  square = k % 2 == 1 and kernel[1] == k
+  # Not where it would be most of the output, as of a dense layer's kernel.
+  return rim > 0 and square and min(h, w) >= 4 * k
+
+
 def _sides(padding: Padding) -> Edges:
   rows, columns = padding
   return (rows, rows), (columns, columns)
 
 
 def _by_eigen(
-  x: Shape,
+  shape: Shape,
   features: int,
   kernel: Array,
   stride: int,
@@ -58,27 +78,28 @@ def _by_eigen(
   """Returns True for layers that `_longer` speeds up on a CPU.
 
   YNNPACK reaches its rate from 64 channels on, where the outputs fill blocks of
-  128, or of 64 on large maps. Without padding it may take twenty times as long.
+  128, or of 64 on large maps.
   """
-  n, h, w, c = x
+  n, h, w, c = shape
   k, wide = kernel.shape[:2]
-  single = kernel.dtype == jnp.float32  # others go elsewhere
+  single = kernel.dtype == jnp.float32  # others were not measured
   if not single or (stride, groups) != (1, 1) or (k, wide) == (1, 1):
     return False
   if max(c, features) <= 16:
     return False  # nor are these given to YNNPACK
   missing = wide - sum(edges[1])
-  if missing != 1:
-    # Not where the columns would be many, as for a dense layer's kernel.
-    return missing > 1 and min(h, w) >= 4 * max(k, wide)
-  if n * h * w < _FEW or min(c, features) <= 8:
+  # Columns that are many cost more than they save.
+  few = missing == 1 or (missing == 3 and features >= 32 and min(h, w) >= 12)
+  if not few or n * h * w < _FEW or min(c, features) <= 8:
     return False
   blocks = features % 128 == 0 or (features % 64 == 0 and h * w >= _LARGE)
   return c < 64 or not blocks
 
 
 def _longer(x: Array, kernel: Array, edges: Edges) -> Array:
-  """Convolution, with one column of outputs more than inputs, cut off.
+  """Convolution, with one column of outputs more than inputs.
+
+  The columns that are not wanted are cut off.
 
   XLA's CPU backend gives a convolution to YNNPACK unless its output is larger
   than its input; Eigen's takes half as long for some shapes.
@@ -174,7 +195,7 @@ def _product_gradient(
 
 
 def _by_winograd(
-  x: Shape,
+  shape: Shape,
   features: int,
   kernel: Array,
   stride: int,
@@ -187,7 +208,7 @@ def _by_winograd(
   exact = kernel.dtype.itemsize >= 4
   square = rows == columns and rows in (0, 1, 2)
   ours = square and (*kernel.shape[:2], stride, groups) == (3, 3, 1, 1)
-  return exact and ours and pays(x, features)
+  return exact and ours and pays(shape, features, rows)
 
 
 def _forward(
@@ -195,7 +216,9 @@ def _forward(
 ) -> Array:
   edges = _sides(padding)
   layer = x.shape, kernel.shape[3], kernel, stride
-  direct = functools.partial(_conv, stride=stride, edges=edges, groups=groups)
+  direct = functools.partial(
+    _padded, stride=stride, padding=padding, groups=groups
+  )
   if x.dtype != kernel.dtype:
     return direct(x, kernel)  # raises; a product would convert one of them
   if _is_pointwise(kernel, padding, groups):
@@ -250,7 +273,7 @@ def _kernel_gradient(
 ) -> Array:
   def direct(g: Array, x: Array) -> Array:
     linear = functools.partial(
-      _conv, x, stride=stride, edges=_sides(padding), groups=groups
+      _padded, x, stride=stride, padding=padding, groups=groups
     )
     return jax.linear_transpose(linear, kernel)(g)[0]
 

@@ -24,22 +24,23 @@ from vizlab.types import Array
 __all__ = ['pays', 'winograd']
 
 _FLIP = (3, 1, 2, 0)  # reversing g permutes the transformed kernel
-# Numbers in the inputs and outputs, between which fewer channels pay, too: from
-# here on the products take most of the time, and up to here a cache holds what
-# is between them.
+# Layers with fewer channels pay where inputs and outputs have so many numbers:
+# enough for the products to take most of the time, few enough for the cache.
 _FEW, _MANY = 400_000, 3_400_000
 
 
-def pays(shape: tuple[int, ...], features: int) -> bool:
+def pays(shape: tuple[int, ...], features: int, padding: int) -> bool:
   """Returns True if Winograd is faster for a 3x3 layer on a CPU.
 
   Args:
     shape: ``[N, H, W, C]`` of the input.
     features: Channels of the output.
+    padding: Zeros on each side; without, other ways are slow on small maps.
   """
   n, h, w, c = shape
   low, high = sorted((c, features))
-  fits = _FEW <= n * h * w * (c + features) <= _MANY
+  least = _FEW if padding else 0
+  fits = least <= n * h * w * (c + features) <= _MANY
   return (low >= 128 and high >= 256) or (low >= 64 and fits)
 
 

@@ -84,7 +84,11 @@ def check_source(source: str | os.PathLike) -> None:
     return
   known = [*EMBEDDED, *(name for name in names() if name not in EMBEDDED)]
   hint = '' if source in known else did_you_mean(source, known)
-  found = [n for n, known in SOURCES.items() if known.arch.startswith(source)]
+  found = [
+    name
+    for name, each in SOURCES.items()
+    if each.arch.startswith(source) or name.endswith(f'/{source}')
+  ]
   if found:
     hint = f'; published weights are {", ".join(map(repr, found))}'
   if source in names():

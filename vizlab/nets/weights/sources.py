@@ -21,7 +21,7 @@ class Source:
   sha256: str | None
 
 
-# Names of torchvision, as all after a publisher's.
+# Names that torchvision gives them.
 _TORCHVISION = {
   'alexnet': 'alexnet-owt-7be5be79.pth',
   'vgg11': 'vgg11-8a719046.pth',
@@ -43,7 +43,7 @@ _TORCHVISION = {
   'resnet152': 'resnet152-394f9c45.pth',
   'vit_b_16': 'vit_b_16-c867db91.pth',
 }
-# Of the catalog, where they differ.
+# Their architectures' names in the catalog, where they differ.
 _ARCHS = {'googlenet': 'googlenet_bn', 'squeezenet1_1': 'squeezenet11'}
 _TIMM = {
   arch: f'{arch}.tv_in1k' for arch in _TORCHVISION if arch.startswith('resnet')
