@@ -173,10 +173,13 @@ def _pyramids(
   """Two pyramids of opposite signs, beside each other; equation 2.
 
   Args:
-    row: Rows from the corner of their square, which broadcast with
-    column: its columns.
+    row: Rows from the corner of their square, ``[H, W]`` or ``[H, 1]``.
+    column: Columns from it, ``[H, W]`` or ``[1, W]``.
     side: Side of the square in pixels.
     turned: Whether one is above the other.
+
+  Returns:
+    ``[H, W]``, of use within the square only.
   """
   row, column = jnp.broadcast_arrays(row, column)
   row, column = where(turned, (column, row), (row, column))
@@ -244,7 +247,7 @@ def _with_mass(
     delta: The change of the image, ``[..., H, W, C]``.
     shape: What is added, ``[..., H, W, C]``, 0 outside of the one place.
     here: bool ``[..., H, W, C]``, that place.
-    there: Likewise, the place whose change is given up.
+    there: bool ``[..., H, W, C]``, the place whose change is given up.
     epsilon: Radius of the ball.
   """
 
