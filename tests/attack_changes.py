@@ -131,7 +131,7 @@ ATTACKED = {
     'photos': '{files}/labelled',
     'data': Change('none.npz', {}, 'config.data: no such file'),
     'count': Change(1, {'data': '{files}/images.npz'}),
-    'norm': 'l2',
+    'norm': Change('l2', {'epsilons': (0.1,)}),
     'epsilons': (0.1,),
     'batch': Change(1, {}, 'nothing'),
     'steps': 3,
