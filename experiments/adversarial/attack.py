@@ -136,20 +136,18 @@ def _attacked(inputs: Inputs, name: str, label: Array) -> dict[str, np.ndarray]:
     if target is None
     else adversarial.lead(net, target)
   )
-  ball = {'epsilon': config.epsilon}
+  ball, l2 = {'epsilon': config.epsilon}, {'epsilon': config.l2, 'norm': 'l2'}
   steps = {'steps': config.steps}
   attacks: dict[str, Callable[[], adversarial.Attacked]] = {
     'fgsm': lambda: adversarial.fgsm(score_fn, x, **ball),
     'pgd': lambda: adversarial.pgd(score_fn, x, key, **ball, **steps),
-    'pgd_l2': lambda: adversarial.pgd(
-      score_fn, x, key, epsilon=config.l2, norm='l2', **steps
-    ),
+    'pgd_l2': lambda: adversarial.pgd(score_fn, x, key, **l2, **steps),
     'apgd': lambda: adversarial.apgd(score_fn, x, key, **ball, **steps),
     'square': lambda: adversarial.square(
       score_fn, x, key, **ball, steps=config.squares
     ),
     'square_l2': lambda: adversarial.square(
-      score_fn, x, key, epsilon=config.l2, norm='l2', steps=config.squares
+      score_fn, x, key, **l2, steps=config.squares
     ),
     'deepfool': lambda: adversarial.deepfool(net, x, label),
     'carlini_wagner': lambda: adversarial.carlini_wagner(score_fn, x, **steps),

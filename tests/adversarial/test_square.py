@@ -69,7 +69,7 @@ def test_a_step_in_l2_is_that_of_the_paper(seed):
 
 
 def test_tiles_cover_the_middle():
-  """Of 23 x 17 pixels: 7 x 5 of a fifth of the shorter side."""
+  """Tiles of a fifth of the shorter side: 7 x 5 of 23 x 17 pixels."""
   x = jnp.full((23, 17, 2), 0.5)
   delta = np.asarray(module._tiles(KEY, x, jnp.float32(0.3)) - 0.5)
   np.testing.assert_allclose(np.linalg.norm(delta), 0.3, rtol=1e-5)

@@ -12,7 +12,7 @@ from vizlab.adversarial.attacked import (
   check_attack,
   for_each,
 )
-from vizlab.adversarial.balls import distance, within
+from vizlab.adversarial.balls import distance, steepest, within
 from vizlab.adversarial.goals import read
 from vizlab.trees import as_pytree, where
 from vizlab.types import Array, ScoreFn, number, whole
@@ -213,9 +213,8 @@ def _tiles(key: Array, x: Array, epsilon: Array) -> Array:
   shape = _pyramids(row - down * side, column - across * side, side, turned)
   covered = (row // side == down) & (column // side == across)
   delta = jnp.where(covered, shape, 0)[..., None].astype(x.dtype) * signs
-  length = distance(delta, 'l2')
-  delta = delta * (epsilon / jnp.where(length > 0, length, 1))
-  return within(x, x + jnp.broadcast_to(delta, x.shape), epsilon, 'l2')
+  delta = epsilon * steepest(jnp.broadcast_to(delta, x.shape), 'l2', x)
+  return within(x, x + delta, epsilon, 'l2')
 
 
 def _mass_moved(
@@ -259,10 +258,11 @@ def _with_mass(
     return v / jnp.sqrt(jnp.where(total > 0, total, 1))
 
   left = jnp.maximum(epsilon**2 - energy(delta).sum(-1, keepdims=True), 0)
-  free = energy(jnp.where(here | there, delta, 0)) + left / delta.shape[-1]
+  touched = here | there
+  free = energy(jnp.where(touched, delta, 0)) + left / delta.shape[-1]
   new = unit(unit(shape) + unit(jnp.where(here, delta, 0)))
-  rest = jnp.where(here | there, 0, delta)
-  return rest + jnp.where(here, new * jnp.sqrt(free), 0)
+  new = jnp.where(here, new * jnp.sqrt(free), 0)
+  return jnp.where(touched, new, delta)
 
 
 # By norm: the first image, the change of a step, the least side of a square.

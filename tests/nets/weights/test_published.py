@@ -196,6 +196,7 @@ def test_a_missing_reader_is_told_before_the_download(server, monkeypatch):
     ('vgg19', "are 'torchvision/vgg19', 'torchvision/vgg19_bn'; nets.create"),
     ('inception', "published weights are 'torchvision/inception_v3'$"),
     ('googlenet', "are 'torchvision/googlenet'; nets.create"),
+    ('squeezenet1_1', "published weights are 'torchvision/squeezenet1_1'$"),
     ('timm/resnet50.tv_in1k', "did you mean 'timm/resnet50'"),
     ('Torchvision/vgg19', "did you mean 'torchvision/vgg19'"),
     ('resnet18', "are 'torchvision/resnet18', 'timm/resnet18'; nets.create"),
@@ -215,6 +216,8 @@ def test_unknown_names(name, message):
 def test_every_source_is_of_the_catalog():
   for name, source in nets.SOURCES.items():
     publisher, _, own = name.partition('/')
+    renamed = {'googlenet': 'googlenet_bn', 'squeezenet1_1': 'squeezenet11'}
+    assert source.arch == renamed.get(own, own)
     assert nets.architecture(source.arch).name == source.arch
     assert f'/{own}' in source.url  # the publisher's name
     assert source.url.startswith('https://')

@@ -81,13 +81,12 @@ def _by_eigen(
   128, or of 64 on large maps.
   """
   n, h, w, c = shape
-  k, wide = kernel.shape[:2]
   single = kernel.dtype == jnp.float32  # others were not measured
-  if not single or (stride, groups) != (1, 1) or (k, wide) == (1, 1):
+  if not single or (stride, groups) != (1, 1):
     return False
   if max(c, features) <= 16:
     return False  # nor are these given to YNNPACK
-  missing = wide - sum(edges[1])
+  missing = kernel.shape[1] - sum(edges[1])
   # Columns that are many cost more than they save.
   few = missing == 1 or (missing == 3 and features >= 32 and min(h, w) >= 12)
   if not few or n * h * w < _FEW or min(c, features) <= 8:
@@ -97,9 +96,7 @@ def _by_eigen(
 
 
 def _longer(x: Array, kernel: Array, edges: Edges) -> Array:
-  """Convolution, with one column of outputs more than inputs.
-
-  The columns that are not wanted are cut off.
+  """Convolution by way of one with a column of outputs more than inputs.
 
   XLA's CPU backend gives a convolution to YNNPACK unless its output is larger
   than its input; Eigen's takes half as long for some shapes.
