@@ -91,6 +91,16 @@ def test_tiles_cover_the_middle():
   assert len(found) == 4
 
 
+def test_squares_shrink_as_in_the_paper():
+  """Halved at these of 10,000 steps, and as early of fewer."""
+  marks = 10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000
+  got = module._halvings(10_000)
+  assert len(got) == 10_000 and got[0] == 0
+  np.testing.assert_array_equal(np.flatnonzero(np.diff(got)) + 1, marks)
+  for step, halved in ((0, 0), (1, 2), (2, 3), (5, 4), (10, 5), (99, 9)):
+    assert module._halvings(100)[step] == halved
+
+
 def test_squares_climb_a_linear_score_in_l2():
   w = jax.random.normal(KEY, (12, 12, 3))
 

@@ -91,8 +91,7 @@ def _square(
   norm, steps, chunk = fixed
   begin, change, least = _MOVES[norm]
   height, width = x.shape[-3:-1]
-  marks = np.array(_HALVINGS) * steps / 10_000
-  halvings = (np.arange(steps)[:, None] >= marks).sum(-1)
+  halvings = _halvings(steps)
 
   def one(epsilon: Array) -> Attacked:
     def more(carry: tuple[Array, Best, Array]) -> Array:
@@ -125,6 +124,12 @@ def _square(
     return Attacked(best.x, best.x, best.reached, far, queries, clean > 0)
 
   return for_each(one, epsilon, x, chunk)
+
+
+def _halvings(steps: int) -> np.ndarray:
+  """Number of halvings of the share before each step: int ``[steps]``."""
+  marks = np.array(_HALVINGS) * steps / 10_000
+  return (np.arange(steps)[:, None] >= marks).sum(-1)
 
 
 def _signs(key: Array, shape: tuple[int, ...], like: Array) -> Array:
